@@ -1,0 +1,326 @@
+import { checkInteger, checkOptions, checkString, describe, SerotineError } from './errors.js'
+import type { OnWarning } from './errors.js'
+import { readCheckpoint } from './checkpoint/config.js'
+import type { ColBERTConfig, ConfigOverrides } from './checkpoint/config.js'
+import { resolveCheckpoint } from './checkpoint/files.js'
+import type { ResolveOptions } from './checkpoint/files.js'
+import { poolEmbeddings } from './pooling.js'
+import { createRuntime } from './runtime/runtime.js'
+import type { Runtime, RuntimeOptions } from './runtime/runtime.js'
+import { matchTokens } from './scoring/explain.js'
+import { maxSimMany } from './scoring/maxsim.js'
+import { Template } from './text/template.js'
+import type { ModelInput } from './text/template.js'
+import { createTokenizer, wrapTokenizer } from './text/tokenizer.js'
+import type { ExternalTokenizer, Tokenizer } from './text/tokenizer.js'
+import type { EncodeOptions, Encoder, TokenEmbeddings } from './types.js'
+
+/** How a checkpoint is found, read and run. Every field is optional. */
+export interface LoadOptions extends ConfigOverrides, ResolveOptions, RuntimeOptions {
+  /** A tokenizer made elsewhere (e.g. transformers.js `AutoTokenizer`), for pipelines Serotine does not know. */
+  tokenizer?: ExternalTokenizer
+}
+
+export interface RerankOptions extends Pick<EncodeOptions, 'prompt' | 'promptName' | 'signal' | 'onProgress' | 'onWarning'> {
+  /** How many of the best to return. Default: all. */
+  topN?: number
+}
+
+export interface RankedDocument<D> {
+  /** Position in the list that was given. */
+  readonly index: number
+  readonly document: D
+  /** MaxSim: the sum over query tokens of the best dot product. Higher is better. */
+  readonly score: number
+  /** `score` ÷ query tokens: −1 … 1 for normalised embeddings. */
+  readonly meanSimilarity: number
+  /** 1 for the best. */
+  readonly rank: number
+}
+
+/** Where one query token found its best document token. Offsets count UTF-16 units; −1 for tokens that are not text. */
+export interface TokenMatch {
+  readonly queryToken: string
+  readonly queryStart: number
+  readonly queryEnd: number
+  readonly token: string
+  /** Character span in the document text. */
+  readonly start: number
+  readonly end: number
+  /** Dot product of the two token vectors. */
+  readonly similarity: number
+}
+
+const OVERRIDES = [
+  'queryPrefix', 'documentPrefix', 'queryLength', 'documentLength', 'doQueryExpansion', 'attendToExpansionTokens',
+  'skiplistWords', 'prompts', 'defaultPromptName', 'doLowerCase', 'denseOverrides', 'projection',
+] as const satisfies readonly (keyof ConfigOverrides)[]
+const RESOLVE = [
+  'revision', 'token', 'cacheDir', 'offline', 'endpoint', 'fetch', 'signal', 'onProgress', 'onWarning',
+] as const satisfies readonly (keyof ResolveOptions)[]
+const RUNTIME = [
+  'dtype', 'workers', 'threads', 'batchSize', 'maskedAttention', 'workerUrl', 'ort',
+] as const satisfies readonly (keyof RuntimeOptions)[]
+/** Names of all options `ColBERT.load` takes. */
+export const LOAD_OPTIONS: readonly string[] = [...OVERRIDES, ...RESOLVE, ...RUNTIME, 'tokenizer']
+/** Names of all options `encodeQueries` and `encodeDocuments` take. */
+export const ENCODE_OPTIONS: readonly (keyof EncodeOptions)[] = [
+  'prompt', 'promptName', 'normalize', 'poolFactor', 'protectedTokens', 'batchSize', 'signal', 'onProgress', 'onWarning',
+]
+const ENCODE_ALIASES = {
+  prompt_name: 'promptName', normalize_embeddings: 'normalize', pool_factor: 'poolFactor',
+  protected_tokens: 'protectedTokens', batch_size: 'batchSize', abortSignal: 'signal',
+}
+
+/**
+ * A late-interaction checkpoint, ready to encode.
+ *
+ * @example
+ * const model = await ColBERT.load()
+ * const [best] = await model.rerank('flightless birds', ['Penguins swim.', 'Kiwis cannot fly.'])
+ */
+export class ColBERT implements Encoder {
+  /** Components per token. */
+  readonly dim: number
+  readonly name: string
+  /** The folder the checkpoint was read from. */
+  readonly folder: string
+  /** Changes whenever the same text could give other vectors: weights, tokenizer, lengths, prefixes, dtype. */
+  readonly fingerprint: string
+  readonly config: Readonly<ColBERTConfig>
+  readonly #template: Template
+  readonly #tokenizer: Tokenizer
+  readonly #runtime: Runtime
+  readonly #onWarning: OnWarning | undefined
+  #closed = false
+
+  private constructor(parts: {
+    name: string
+    folder: string
+    fingerprint: string
+    config: ColBERTConfig
+    tokenizer: Tokenizer
+    runtime: Runtime
+    onWarning: OnWarning | undefined
+  }) {
+    this.name = parts.name
+    this.folder = parts.folder
+    this.fingerprint = parts.fingerprint
+    this.config = parts.config
+    this.dim = parts.runtime.dim
+    this.#tokenizer = parts.tokenizer
+    this.#template = new Template(parts.tokenizer, parts.config)
+    this.#runtime = parts.runtime
+    this.#onWarning = parts.onWarning
+  }
+
+  /**
+   * Loads a PyLate, Sentence Transformers or stanford-ColBERT checkpoint as it is.
+   *
+   * @param idOrFolder a folder (never touches the network), a Hugging Face Hub id (`org/name`), or nothing for the
+   *   embedded default model
+   * @throws MODEL_FILES_MISSING, MODEL_UNSUPPORTED, MODEL_CORRUPT, OFFLINE, DOWNLOAD_FAILED, RUNTIME_MISSING
+   */
+  static async load(idOrFolder?: string, options: LoadOptions = {}): Promise<ColBERT> {
+    if (idOrFolder !== undefined) checkString('The model', idOrFolder)
+    checkOptions('ColBERT.load', options, LOAD_OPTIONS, { device: 'threads', local_files_only: 'offline', cache_folder: 'cacheDir' })
+    const { name, folder } = await resolveCheckpoint(idOrFolder, pick(options, RESOLVE))
+    options.signal?.throwIfAborted()
+    const checkpoint = await readCheckpoint(folder, pick(options, OVERRIDES), options.onWarning)
+    const { queryPrefix, documentPrefix } = checkpoint.config
+    const tokenizer = options.tokenizer
+      ? wrapTokenizer(options.tokenizer)
+      : await createTokenizer(checkpoint.tokenizerJson, checkpoint.tokenizerConfig, {
+          addedTokens: [queryPrefix, documentPrefix].filter((prefix) => prefix !== ''),
+        })
+    const runtime = await createRuntime(checkpoint, pick(options, [...RUNTIME, 'onWarning']))
+    const variant = `${options.dtype ?? 'fp32'}:${options.maskedAttention ?? 'zeros'}${options.tokenizer ? ':tokenizer' : ''}`
+    try {
+      return new ColBERT({
+        name, folder, tokenizer, runtime,
+        config: checkpoint.config,
+        fingerprint: `${checkpoint.fingerprint}:${variant}`,
+        onWarning: options.onWarning,
+      })
+    } catch (error) {
+      await runtime.close()
+      throw error
+    }
+  }
+
+  /** One `[tokens × dim]` matrix per query, in the order given. With query expansion always `queryLength` tokens. */
+  encodeQueries(texts: readonly string[], options: EncodeOptions = {}): Promise<TokenEmbeddings[]> {
+    return this.#encode('query', texts, options)
+  }
+
+  /** One `[tokens × dim]` matrix per document, in the order given; skiplist words (punctuation) have no vector. */
+  encodeDocuments(texts: readonly string[], options: EncodeOptions = {}): Promise<TokenEmbeddings[]> {
+    return this.#encode('document', texts, options)
+  }
+
+  /** What the network sees for a query: ids, attended and kept positions, character offsets. */
+  queryInput(text: string, options: Pick<EncodeOptions, 'prompt' | 'promptName'> = {}): ModelInput {
+    return this.#template.query(checkString('The query', text), options)
+  }
+
+  /** What the network sees for a document: ids, attended and kept positions, character offsets. */
+  documentInput(text: string, options: Pick<EncodeOptions, 'prompt' | 'promptName'> = {}): ModelInput {
+    return this.#template.document(checkString('The document', text), options)
+  }
+
+  /** MaxSim of one query against texts. `scores[i]` belongs to `documents[i]`; divide by `queryTokens` for −1 … 1. */
+  async score(
+    query: string,
+    documents: readonly string[],
+    options: Omit<RerankOptions, 'topN'> = {},
+  ): Promise<{ scores: number[]; queryTokens: number }> {
+    checkString('The query', query)
+    const { prompt, promptName, ...rest } = options
+    const [queryEmbeddings] = await this.encodeQueries([query], {
+      ...pick({ prompt, promptName }, ['prompt', 'promptName']),
+      ...pick(rest, ['signal', 'onWarning']),
+    })
+    const documentEmbeddings = await this.encodeDocuments(documents, rest)
+    return {
+      scores: Array.from(maxSimMany(queryEmbeddings!, documentEmbeddings)),
+      queryTokens: queryEmbeddings!.length,
+    }
+  }
+
+  /**
+   * Ranks a given list by exact MaxSim; no index needed. Nothing is mutated; equal scores keep the order given.
+   *
+   * `prompt` and `promptName` apply to the query.
+   */
+  async rerank<D extends string | { readonly text: string }>(
+    query: string,
+    documents: readonly D[],
+    options: RerankOptions = {},
+  ): Promise<RankedDocument<D>[]> {
+    checkOptions('rerank', options, ['topN', 'prompt', 'promptName', 'signal', 'onProgress', 'onWarning'], {
+      k: 'topN', topK: 'topN', top_n: 'topN', abortSignal: 'signal',
+    })
+    const { topN, ...rest } = options
+    if (topN !== undefined) checkInteger('topN', topN, 1)
+    if (!Array.isArray(documents)) {
+      throw new SerotineError('INVALID_ARGUMENT', `rerank takes an array of documents, got ${describe(documents)}.`)
+    }
+    const texts = documents.map((document, i) =>
+      checkString(`documents[${i}]`, typeof document === 'string' ? document : (document as { text?: unknown } | null)?.text),
+    )
+    if (texts.length === 0) {
+      checkString('The query', query)
+      return []
+    }
+    const { scores, queryTokens } = await this.score(query, texts, rest)
+    return scores
+      .map((score, index) => ({ index, score }))
+      .sort((a, b) => b.score - a.score || a.index - b.index)
+      .slice(0, topN)
+      .map(({ index, score }, i) => ({
+        index, score, document: documents[index]!, meanSimilarity: score / queryTokens, rank: i + 1,
+      }))
+  }
+
+  /**
+   * Shows which document token answered each query token: what MaxSim summed, in characters of the two texts.
+   * The similarities add up to the score.
+   */
+  async explain(
+    query: string,
+    text: string,
+    options: Pick<EncodeOptions, 'prompt' | 'promptName' | 'signal'> = {},
+  ): Promise<TokenMatch[]> {
+    checkOptions('explain', options, ['prompt', 'promptName', 'signal'])
+    const { signal, ...prompt } = options
+    const inputs = [this.queryInput(query, prompt), this.documentInput(text)] as const
+    const rows = await this.#run([...inputs], pick({ signal }, ['signal']))
+    const [queryRow, documentRow] = rows as [TokenEmbeddings, TokenEmbeddings]
+    return matchTokens(queryRow, documentRow).map((match) => {
+      const i = inputs[0].kept[match.queryToken]!
+      const j = inputs[1].kept[match.documentToken]!
+      return {
+        queryToken: this.#tokenizer.idToToken(inputs[0].ids[i]!) ?? '',
+        queryStart: inputs[0].starts[i]!,
+        queryEnd: inputs[0].ends[i]!,
+        token: this.#tokenizer.idToToken(inputs[1].ids[j]!) ?? '',
+        start: inputs[1].starts[j]!,
+        end: inputs[1].ends[j]!,
+        similarity: match.similarity,
+      }
+    })
+  }
+
+  /** Ends the workers and frees the network. Calling it twice is fine; encoding afterwards throws CLOSED. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#runtime.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #encode(kind: 'query' | 'document', texts: readonly string[], options: EncodeOptions): Promise<TokenEmbeddings[]> {
+    const method = kind === 'query' ? 'encodeQueries' : 'encodeDocuments'
+    checkOptions(method, options, ENCODE_OPTIONS, ENCODE_ALIASES)
+    if (!Array.isArray(texts)) {
+      throw new SerotineError('INVALID_ARGUMENT', `${method} takes an array of strings, got ${describe(texts)}. Wrap one text as [text].`)
+    }
+    const poolFactor = checkInteger('poolFactor', options.poolFactor ?? 1, 0)
+    const protectedTokens = checkInteger('protectedTokens', options.protectedTokens ?? 1, 0)
+    if (texts.length === 0) return []
+    options.signal?.throwIfAborted()
+    const prompt = pick(options, ['prompt', 'promptName'])
+    const inputs = texts.map((text, i) => this.#template[kind](checkString(`texts[${i}]`, text), prompt))
+    this.#reportCuts(kind, inputs, options.onWarning ?? this.#onWarning)
+    const embeddings = await this.#run(inputs, options)
+    if (kind === 'query' || poolFactor < 2) return embeddings
+    return embeddings.map((matrix) => poolEmbeddings(matrix, poolFactor, protectedTokens))
+  }
+
+  async #run(inputs: ModelInput[], options: EncodeOptions): Promise<TokenEmbeddings[]> {
+    if (this.#closed) throw new SerotineError('CLOSED', `The model "${this.name}" was closed. Load it again to encode.`)
+    const { onProgress } = options
+    const started = performance.now()
+    let tokens = 0
+    const rows = await this.#runtime.run(inputs, {
+      normalize: options.normalize ?? true,
+      ...pick(options, ['signal', 'batchSize']),
+      ...(onProgress && {
+        onBatch: (done: number, batchTokens: number) => {
+          tokens += batchTokens
+          const tokensPerSecond = (tokens / (performance.now() - started)) * 1000
+          onProgress({ stage: 'encode', done, total: inputs.length, tokensPerSecond })
+        },
+      }),
+    })
+    return rows.map((data, i) => ({ data, length: inputs[i]!.kept.length, dim: this.dim }))
+  }
+
+  #reportCuts(kind: 'query' | 'document', inputs: readonly ModelInput[], onWarning: OnWarning | undefined): void {
+    if (!onWarning) return
+    const cut = inputs.filter((input) => input.cut > 0)
+    if (cut.length === 0) return
+    const [length, option] = kind === 'query'
+      ? [this.config.queryLength, 'queryLength'] as const
+      : [this.config.documentLength, 'documentLength'] as const
+    const longest = Math.max(...cut.map((input) => input.cut))
+    onWarning({
+      code: 'TRUNCATED',
+      message:
+        `${cut.length} of ${inputs.length} ${kind === 'query' ? 'queries' : 'documents'} did not fit ${length} tokens; ` +
+        `up to ${longest} tokens were left out. Split the texts, or raise ${option}.`,
+    })
+  }
+}
+
+/** The given keys of an object, without those that are undefined. */
+function pick<T extends object, K extends keyof T>(object: T, keys: readonly K[]): { [P in K]?: Exclude<T[P], undefined> } {
+  const picked: { [P in K]?: Exclude<T[P], undefined> } = {}
+  for (const key of keys) {
+    if (object[key] !== undefined) picked[key] = object[key] as Exclude<T[K], undefined>
+  }
+  return picked
+}
