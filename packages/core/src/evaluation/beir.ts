@@ -1,0 +1,115 @@
+import { readdir, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { SerotineError, checkOptions, describe } from '../errors.js'
+import { readLines } from './lines.js'
+import { readQrels } from './trec.js'
+import type { Qrels } from './run.js'
+
+/** A document as an index takes it. */
+export interface BeirDocument {
+  readonly id: string
+  /** Title, a space and the text, trimmed: what BEIR's models and PyLate encode. */
+  readonly text: string
+  readonly metadata: { readonly title?: string }
+}
+
+export interface BeirQuery {
+  readonly id: string
+  readonly text: string
+}
+
+export interface BeirDataset {
+  /** The folder's name. */
+  readonly name: string
+  readonly split: string
+  readonly documents: readonly BeirDocument[]
+  /** Only the queries the split judges, in the order of the file. */
+  readonly queries: readonly BeirQuery[]
+  readonly qrels: Qrels
+}
+
+/**
+ * Reads a BEIR folder: `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`, each optionally with `.gz`.
+ *
+ * @throws INPUT_FORMAT naming file and line: broken JSON, a missing `_id` or `text`, a split that is not there, judgments of a
+ *   query that is not there; DUPLICATE_ID
+ */
+export async function readBeir(folder: string, options: { split?: string } = {}): Promise<BeirDataset> {
+  checkOptions('readBeir', options, ['split'])
+  const { split = 'test' } = options
+  const qrels = await readQrels(await qrelsFile(folder, split))
+  const queries: BeirQuery[] = []
+  for await (const { id, text } of readRecords(await presentFile(folder, 'queries.jsonl'))) {
+    if (qrels.has(id)) queries.push({ id, text })
+  }
+  if (queries.length < qrels.size) {
+    const present = new Set(queries.map(({ id }) => id))
+    const absent = [...qrels.keys()].find((id) => !present.has(id))
+    throw new SerotineError('INPUT_FORMAT', `The ${split} judgments of ${folder} name query ${describe(absent)}, which its queries file does not hold.`)
+  }
+  const documents: BeirDocument[] = []
+  for await (const document of readBeirCorpus(folder)) documents.push(document)
+  return { name: basename(resolve(folder)), split, documents, queries, qrels }
+}
+
+/** The documents of a BEIR folder one by one, for collections that should not be held in memory. Same errors as {@link readBeir}. */
+export async function* readBeirCorpus(folder: string): AsyncGenerator<BeirDocument> {
+  for await (const { id, text, title } of readRecords(await presentFile(folder, 'corpus.jsonl'))) {
+    yield { id, text: `${title ?? ''} ${text}`.trim(), metadata: title ? { title } : {} }
+  }
+}
+
+interface BeirRecord {
+  readonly id: string
+  readonly text: string
+  readonly title: string | undefined
+}
+
+async function* readRecords(file: string): AsyncGenerator<BeirRecord> {
+  const places = new Map<string, string>()
+  for await (const { text: line, place } of readLines(file)) {
+    const record = parseRecord(line, place)
+    const before = places.get(record.id)
+    if (before !== undefined) throw new SerotineError('DUPLICATE_ID', `${place}: id ${describe(record.id)} was used before, at ${before}.`)
+    places.set(record.id, place)
+    yield record
+  }
+}
+
+function parseRecord(line: string, place: string): BeirRecord {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch (cause) {
+    throw new SerotineError('INPUT_FORMAT', `${place}: not a JSON object: ${(cause as Error).message}`, { cause })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new SerotineError('INPUT_FORMAT', `${place}: expected a JSON object with "_id" and "text", got ${describe(value)}.`)
+  }
+  const { _id, id = _id, text, title } = value as Record<string, unknown>
+  if ((typeof id !== 'string' && typeof id !== 'number') || id === '') {
+    throw new SerotineError('INPUT_FORMAT', `${place}: "_id" must be a non-empty string, got ${describe(id)}.`)
+  }
+  if (typeof text !== 'string') throw new SerotineError('INPUT_FORMAT', `${place}: "text" must be a string, got ${describe(text)}.`)
+  if (title !== undefined && title !== null && typeof title !== 'string') {
+    throw new SerotineError('INPUT_FORMAT', `${place}: "title" must be a string, got ${describe(title)}.`)
+  }
+  return { id: String(id), text, title: title ?? undefined }
+}
+
+/** The file or its `.gz`, whichever is there. */
+async function presentFile(folder: string, name: string): Promise<string> {
+  for (const candidate of [name, `${name}.gz`]) {
+    const path = join(folder, candidate)
+    if (await stat(path).then((entry) => entry.isFile(), () => false)) return path
+  }
+  throw new SerotineError('INPUT_FORMAT', `${folder} is not a BEIR folder: it holds neither ${name} nor ${name}.gz.`)
+}
+
+async function qrelsFile(folder: string, split: string): Promise<string> {
+  const names = await readdir(join(folder, 'qrels')).catch(() => [])
+  const splits = names.filter((name) => /\.tsv(\.gz)?$/.test(name)).map((name) => name.replace(/\.tsv(\.gz)?$/, ''))
+  if (splits.includes(split)) return presentFile(join(folder, 'qrels'), `${split}.tsv`)
+  const found = splits.length > 0 ? `Splits there: ${[...new Set(splits)].join(', ')}.` : 'No qrels/*.tsv found.'
+  throw new SerotineError('INPUT_FORMAT', `${folder} has no judgments qrels/${split}.tsv. ${found}`)
+}

@@ -1,0 +1,8 @@
+export { readBeir, readBeirCorpus } from './beir.js'
+export type { BeirDataset, BeirDocument, BeirQuery } from './beir.js'
+export { evaluateRun } from './metrics.js'
+export type { MetricsOptions, MetricsResult } from './metrics.js'
+export { distillationDivergence, pylateRetrievalMetrics, tripletAccuracy } from './pylate.js'
+export type { PylateRetrievalOptions } from './pylate.js'
+export type { Qrels, Run, ScoredDocument, TieRule } from './run.js'
+export { formatTrecRun, readQrels, readTrecRun, writeTrecRun } from './trec.js'
