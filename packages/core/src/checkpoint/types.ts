@@ -1,0 +1,159 @@
+import type { TextConfig } from '../text/template.js'
+
+/** Functions between a Dense layer's weights and its output, by the names of this package. */
+export type Activation =
+  | 'identity'
+  | 'tanh'
+  | 'relu'
+  | 'relu6'
+  | 'gelu'
+  | 'silu'
+  | 'sigmoid'
+  | 'leaky_relu'
+  | 'elu'
+  | 'celu'
+  | 'selu'
+  | 'mish'
+  | 'softplus'
+  | 'softsign'
+  | 'hardtanh'
+  | 'hardsigmoid'
+  | 'hardswish'
+
+/** Activations inside the encoder: `gelu` is the exact (erf) one. */
+export type EncoderActivation = 'gelu' | 'gelu_tanh' | 'relu' | 'silu'
+
+/** One projection after the encoder: `y = act(x·Wᵀ + b)`, then `+ x` (or `+ x·W_resᵀ`) when `useResidual`. */
+export interface DenseConfig {
+  /** Sub-folder of the checkpoint, `linear` (stanford) or `projection` (given by the caller). */
+  readonly path: string
+  readonly inFeatures: number
+  readonly outFeatures: number
+  readonly bias: boolean
+  readonly activation: Activation
+  readonly useResidual: boolean
+}
+
+export interface BertConfig {
+  readonly modelType: 'bert'
+  readonly hiddenSize: number
+  readonly layers: number
+  readonly heads: number
+  readonly intermediateSize: number
+  readonly vocabSize: number
+  /** Longest input; BERT has a table of position embeddings. */
+  readonly maxPositions: number
+  readonly activation: EncoderActivation
+  readonly epsilon: number
+}
+
+export interface ModernBertConfig {
+  readonly modelType: 'modernbert'
+  readonly hiddenSize: number
+  readonly layers: number
+  readonly heads: number
+  readonly intermediateSize: number
+  readonly vocabSize: number
+  /** What the config states. Rotary positions have no table, so longer inputs work. */
+  readonly maxPositions: number
+  readonly activation: EncoderActivation
+  readonly epsilon: number
+  /** Per layer: attends to every token, or only to tokens at most `window` away. */
+  readonly layerTypes: readonly ('global' | 'local')[]
+  readonly window: number
+  readonly globalTheta: number
+  readonly localTheta: number
+  readonly attentionBias: boolean
+  readonly mlpBias: boolean
+  readonly normBias: boolean
+}
+
+/** A ready-made ONNX graph: text in, token vectors out; nothing is known of its inside. */
+export interface OnnxEncoderConfig {
+  readonly modelType: 'onnx'
+  /** Absolute paths of the graphs that are there. */
+  readonly files: { readonly fp32?: string; readonly int8?: string }
+}
+
+export type EncoderConfig = BertConfig | ModernBertConfig | OnnxEncoderConfig
+
+export type Layout = 'pylate' | 'sentence-transformers' | 'stanford' | 'plain' | 'onnx'
+
+/** Everything a checkpoint says about itself, overrides applied. */
+export interface ColBERTConfig extends TextConfig {
+  readonly layout: Layout
+  readonly encoder: EncoderConfig
+  readonly dense: readonly DenseConfig[]
+  /** Components per token vector. */
+  readonly dim: number
+  /**
+   * Prompts that `encodeQueries` / `encodeDocuments` prepend when the caller names none. Only Sentence Transformers v6
+   * `MultiVectorEncoder` folders have them; PyLate never applies a prompt by role.
+   */
+  readonly rolePrompts?: { readonly query: string; readonly document: string }
+}
+
+/** A projection for checkpoints that have none. */
+export interface Projection {
+  /** Row-major `[outFeatures × hidden]`. */
+  weight: Float32Array
+  outFeatures: number
+  bias?: Float32Array
+}
+
+/** What a caller may say instead of the checkpoint. Names are PyLate's, in camelCase. */
+export interface ConfigOverrides {
+  queryPrefix?: string
+  documentPrefix?: string
+  queryLength?: number
+  documentLength?: number
+  doQueryExpansion?: boolean
+  attendToExpansionTokens?: boolean
+  skiplistWords?: readonly string[]
+  prompts?: Readonly<Record<string, string>>
+  defaultPromptName?: string | null
+  /** Lower-cases the text before the tokenizer sees it. */
+  doLowerCase?: boolean
+  /** By Dense folder name, e.g. `{ '2_Dense': { useResidual: true } }`. */
+  denseOverrides?: Readonly<Record<string, { useResidual?: boolean; activation?: string }>>
+  projection?: Projection
+}
+
+/** Where one tensor lies. */
+export interface TensorInfo {
+  readonly dtype: string
+  readonly shape: readonly number[]
+  /** Absolute path; undefined for a tensor that exists only in memory. */
+  readonly file: string | undefined
+  /** Byte range in the file. */
+  readonly begin: number
+  readonly end: number
+}
+
+/** Named tensors: of a safetensors file, of a shard index, or in memory. */
+export interface Tensors {
+  /** For messages. */
+  readonly name: string
+  names(): string[]
+  has(name: string): boolean
+  /** @throws MODEL_CORRUPT when there is no such tensor */
+  info(name: string): TensorInfo
+  /** The numbers as fp32 (F16 and BF16 are widened exactly). */
+  f32(name: string): Float32Array
+}
+
+/** A checkpoint that was read and checked; the weights stay on disk until a graph needs them. */
+export interface Checkpoint {
+  readonly folder: string
+  readonly config: ColBERTConfig
+  readonly tokenizerJson: unknown
+  readonly tokenizerConfig: unknown
+  readonly weights: {
+    /** Encoder tensors, names without a `bert.` or `model.` prefix. Empty for ONNX folders. */
+    readonly encoder: Tensors
+    /** One per `config.dense`. */
+    readonly dense: readonly Tensors[]
+  }
+  /** sha256 over weights, tokenizer and every setting that changes vectors, as 64 hex digits. */
+  readonly fingerprint: string
+}
