@@ -1,0 +1,54 @@
+/**
+ * The indices of the k largest scores, best first; equal scores keep their order (lower index first).
+ * A heap of k: O(n log k), no copy of the scores.
+ *
+ * @param k more than `scores.length` gives all of them
+ * @param keep leaves out the indices for which it returns false
+ */
+export function topK(scores: Float32Array | Float64Array, k: number, keep?: (index: number) => boolean): Int32Array {
+  const limit = Math.min(Math.max(0, Math.floor(k)), scores.length)
+  const heap = new Int32Array(limit)
+  let size = 0
+  if (limit === 0) return heap
+
+  // The heap's root is the worst kept entry: lowest score, and among equals the highest index.
+  const worse = (a: number, b: number): boolean => scores[a]! < scores[b]! || (scores[a]! === scores[b]! && a > b)
+  const sink = (end: number): void => {
+    let parent = 0
+    const moved = heap[0]!
+    for (;;) {
+      let child = 2 * parent + 1
+      if (child >= end) break
+      if (child + 1 < end && worse(heap[child + 1]!, heap[child]!)) child++
+      if (!worse(heap[child]!, moved)) break
+      heap[parent] = heap[child]!
+      parent = child
+    }
+    heap[parent] = moved
+  }
+
+  for (let i = 0; i < scores.length; i++) {
+    if (size === limit && !worse(heap[0]!, i)) continue
+    if (keep && !keep(i)) continue
+    if (size < limit) {
+      let child = size++
+      while (child > 0) {
+        const parent = (child - 1) >> 1
+        if (!worse(i, heap[parent]!)) break
+        heap[child] = heap[parent]!
+        child = parent
+      }
+      heap[child] = i
+    } else {
+      heap[0] = i
+      sink(size)
+    }
+  }
+  for (let end = size - 1; end > 0; end--) {
+    const worst = heap[0]!
+    heap[0] = heap[end]!
+    sink(end)
+    heap[end] = worst
+  }
+  return size === limit ? heap : heap.slice(0, size)
+}
