@@ -16,7 +16,7 @@ export type Metadata = { readonly [key: string]: Json }
 
 export interface Progress {
   /** What is being counted, e.g. `encode`, `download`, `index`. */
-  readonly stage: 'download' | 'encode' | 'index' | 'build'
+  readonly stage: 'download' | 'encode' | 'index' | 'build' | 'evaluate'
   readonly done: number
   /** Undefined while the total is not known (streams). */
   readonly total?: number

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { SerotineError, describe } from '../errors.js'
 import { readLines } from './lines.js'
-import type { Qrels, Run, ScoredDocument } from './run.js'
+import type { Run, ScoredDocument } from './run.js'
 
 /**
  * Reads judgments: BEIR's TSV (`query-id  corpus-id  score`, with or without that header) or TREC qrels (`query 0 document grade`).

@@ -1,0 +1,156 @@
+import { SerotineError, checkInteger, checkOptions } from '../errors.js'
+import type { Encoder, OnProgress, TokenEmbeddings } from '../types.js'
+import type { BeirDataset } from './beir.js'
+import { evaluateRun } from './metrics.js'
+import type { MetricsOptions } from './metrics.js'
+import type { ScoredDocument } from './run.js'
+
+/** A query as a stage gets it. */
+export interface EvaluationQuery {
+  readonly id: string
+  readonly text: string
+  readonly embeddings: TokenEmbeddings
+}
+
+/** Documents, best first, and optionally where the time went (milliseconds by name). */
+export interface RetrievedDocuments {
+  readonly documents: readonly ScoredDocument[]
+  readonly ms?: Readonly<Record<string, number>>
+}
+
+/** One way of answering queries: an index with certain settings, BM25, an engine. */
+export interface RetrievalStage {
+  readonly name: string
+  /** Exact MaxSim over the whole collection: what the other stages are compared with. At most one stage. */
+  readonly exact?: boolean
+  /** The best `k` documents. Results longer than `k` are cut. */
+  search(query: EvaluationQuery, k: number): RetrievedDocuments | Promise<RetrievedDocuments>
+}
+
+export interface EvaluateRetrievalOptions {
+  readonly dataset: Pick<BeirDataset, 'queries' | 'qrels'>
+  readonly model: Encoder
+  readonly stages: readonly RetrievalStage[]
+  /** Documents asked of every stage. Default 100. */
+  readonly depth?: number
+  /** Default nDCG@10, MRR@10, MAP@100, recall@100. */
+  readonly metrics?: readonly string[]
+  /** Leave out documents whose id is the query's, as BEIR's own evaluation always does. Default true. */
+  readonly excludeSameId?: boolean
+  /** Documents to leave out, by query (BRIGHT). */
+  readonly exclude?: ReadonlyMap<string, ReadonlySet<string>>
+  readonly signal?: AbortSignal
+  /** `stage: 'evaluate'`; `done` and `total` count the queries of all stages. */
+  readonly onProgress?: OnProgress
+}
+
+export interface StageEvaluation {
+  readonly name: string
+  readonly metrics: Record<string, number>
+  readonly perQuery: Map<string, Record<string, number>>
+  readonly run: Map<string, readonly ScoredDocument[]>
+  /** Mean share of the exact stage's top 10 among this stage's `depth` documents. Undefined without an exact stage. */
+  readonly exactTop10?: number
+  /** Wall time of each query, milliseconds, encoding not included. */
+  readonly searchMs: readonly number[]
+  /** The parts a stage reported, one number per query that reported it. */
+  readonly partsMs: Readonly<Record<string, readonly number[]>>
+}
+
+export interface RetrievalEvaluation {
+  /** Queries with a relevant document: the ones that were run. */
+  readonly queries: number
+  /** Encoding all queries in one call, milliseconds. */
+  readonly encodeQueriesMs: number
+  readonly stages: readonly StageEvaluation[]
+}
+
+const OPTIONS = ['dataset', 'model', 'stages', 'depth', 'metrics', 'excludeSameId', 'exclude', 'signal', 'onProgress'] as const
+
+/**
+ * Answers every judged query by every stage, and says how good and how fast each was. Queries without any relevant document
+ * are not run. Queries go one at a time, so times are latencies.
+ *
+ * @throws INVALID_ARGUMENT; whatever a stage throws
+ */
+export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Promise<RetrievalEvaluation> {
+  checkOptions('evaluateRetrieval', options, OPTIONS)
+  const { dataset, model, stages, excludeSameId = true, exclude, signal, onProgress } = options
+  const depth = checkInteger('depth', options.depth ?? 100, 1)
+  const exactStages = stages.filter(({ exact }) => exact)
+  if (exactStages.length > 1) {
+    throw new SerotineError('INVALID_ARGUMENT', `At most one stage can be the exact one, got ${exactStages.map(({ name }) => name).join(', ')}.`)
+  }
+  const judged = dataset.queries.filter(({ id }) => [...(dataset.qrels.get(id)?.values() ?? [])].some((grade) => grade > 0))
+  const started = performance.now()
+  const embeddings = await model.encodeQueries(judged.map(({ text }) => text), signal ? { signal } : {})
+  const encodeQueriesMs = performance.now() - started
+  const queries = judged.map((query, i) => ({ ...query, embeddings: embeddings[i]! }))
+  const metricsOptions: MetricsOptions = {
+    withoutRelevant: 'skip',
+    excludeSameId,
+    ...(options.metrics && { metrics: options.metrics }),
+    ...(exclude && { exclude }),
+  }
+  const total = queries.length * stages.length
+  const results: StageEvaluation[] = []
+  for (const [position, stage] of stages.entries()) {
+    const answers = await answer(stage, queries, { depth, excludeSameId, exclude, signal }, (done) =>
+      onProgress?.({ stage: 'evaluate', done: position * queries.length + done, total }),
+    )
+    const { metrics, perQuery } = evaluateRun(dataset.qrels, answers.run, metricsOptions)
+    results.push({ name: stage.name, metrics, perQuery, ...answers })
+  }
+  const exactRun = results[stages.findIndex(({ exact }) => exact)]?.run
+  return {
+    queries: queries.length,
+    encodeQueriesMs,
+    stages: exactRun ? results.map((result) => ({ ...result, exactTop10: shareOfTop(exactRun, result.run, 10) })) : results,
+  }
+}
+
+async function answer(
+  stage: RetrievalStage,
+  queries: readonly EvaluationQuery[],
+  limits: { depth: number; excludeSameId: boolean; exclude: EvaluateRetrievalOptions['exclude']; signal: AbortSignal | undefined },
+  onQuery: (done: number) => void,
+): Promise<Pick<StageEvaluation, 'run' | 'searchMs' | 'partsMs'>> {
+  const run = new Map<string, readonly ScoredDocument[]>()
+  const searchMs: number[] = []
+  const partsMs: Record<string, number[]> = {}
+  for (const query of queries) {
+    limits.signal?.throwIfAborted()
+    const excluded = limits.exclude?.get(query.id)
+    // Ask for as many more as may have to be left out, so that excluding does not shorten the list.
+    const k = limits.depth + (limits.excludeSameId ? 1 : 0) + (excluded?.size ?? 0)
+    const started = performance.now()
+    const { documents, ms } = await stage.search(query, k)
+    searchMs.push(performance.now() - started)
+    for (const [part, time] of Object.entries(ms ?? {})) (partsMs[part] ??= []).push(time)
+    const kept = documents.filter(({ id }) => !(limits.excludeSameId && id === query.id) && !excluded?.has(id))
+    run.set(query.id, kept.slice(0, limits.depth).map(({ id, score }) => ({ id, score })))
+    onQuery(run.size)
+  }
+  return { run, searchMs, partsMs }
+}
+
+/**
+ * Mean over queries of the share of the `k` best documents of one run that another run holds anywhere: for candidates of a first
+ * stage, how much of the exact answer a rerank can still find.
+ */
+export function shareOfTop(
+  exact: ReadonlyMap<string, readonly ScoredDocument[]>,
+  run: ReadonlyMap<string, readonly ScoredDocument[]>,
+  k: number,
+): number {
+  let sum = 0
+  let counted = 0
+  for (const [query, documents] of exact) {
+    const top = documents.slice(0, k)
+    if (top.length === 0) continue
+    const found = new Set(run.get(query)?.map(({ id }) => id))
+    sum += top.filter(({ id }) => found.has(id)).length / top.length
+    counted++
+  }
+  return counted > 0 ? sum / counted : 0
+}
