@@ -1,0 +1,87 @@
+// Writes the tables of README and docs from committed result files.
+//
+//   node bench/table.mjs            fills every <!-- bench:NAME --> … <!-- /bench:NAME --> from bench/results/NAME.json
+//   node bench/table.mjs --check    only says whether something would change (exit code 1)
+import { readFile, readdir, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const BLOCK = /<!-- bench:([\w-]+) -->\n[\s\S]*?<!-- \/bench:\1 -->/g
+
+/** The text with every block filled in. `results` maps a block's name to its result. */
+export function fillTables(text, results, where = 'the text') {
+  return text.replace(BLOCK, (_, name) => {
+    const result = results[name]
+    if (result === undefined) throw new Error(`${where} asks for bench:${name}, but there is no bench/results/${name}.json.`)
+    const render = RENDERERS[result.kind]
+    if (render === undefined) throw new Error(`bench/results/${name}.json is of kind ${JSON.stringify(result.kind)}, which no table shows.`)
+    return `<!-- bench:${name} -->\n${render(result, name)}\n<!-- /bench:${name} -->`
+  })
+}
+
+const RENDERERS = { retrieval: retrievalTable, encode: encodeTable }
+
+function retrievalTable(result, name) {
+  const { dataset, model, index, stages, machine, versions, date } = result
+  const rows = stages.map((stage) => [
+    stage.name,
+    stage.metrics['ndcg@10'].toFixed(4),
+    stage.metrics['recall@100'].toFixed(3),
+    stage.exactTop10 === undefined ? '–' : stage.exactTop10.toFixed(3),
+    milliseconds(stage.searchMs.mean),
+  ])
+  return [
+    ...markdownTable(['', 'nDCG@10', 'recall@100', 'exact top 10 found', 'ms a query'], rows),
+    '',
+    `${model.name}, ${count(dataset.documents)} documents, ${count(dataset.queries)} queries; index of ` +
+      `${(index.bytes / 1e6).toFixed(0)} MB (${index.codec} tokens) built in ${index.buildSeconds.toFixed(0)} s. A query takes ` +
+      `${milliseconds(result.encodeQueryMs)} ms more to encode. ${machine.cpu}, ${machine.cores} cores, Node ${versions.node}, ${date} ` +
+      `([result](bench/results/${name}.json)).`,
+  ]
+    .join('\n')
+}
+
+function encodeTable(result, name) {
+  const { machine, versions, date, dataset } = result
+  const rows = result.runs.map((run) => [
+    run.name,
+    count(run.textsPerSecond.max),
+    count(run.tokensPerSecond.max),
+    run.maxDifference === undefined ? '–' : run.maxDifference === 0 ? '0' : run.maxDifference.toExponential(1),
+  ])
+  return [
+    ...markdownTable(['', 'texts/s', 'tokens/s', 'largest difference'], rows),
+    '',
+    `${count(result.texts)} documents of ${dataset}, best of ${result.rounds} rounds. ${machine.cpu}, ${machine.cores} cores, ` +
+      `Node ${versions.node}, ${date} ([result](bench/results/${name}.json)).`,
+  ].join('\n')
+}
+
+function markdownTable(head, rows) {
+  return [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`)
+}
+
+const count = (value) => Math.round(value).toLocaleString('en-US')
+const milliseconds = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0))
+
+async function main() {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const check = process.argv.includes('--check')
+  const results = {}
+  for (const file of await readdir(join(root, 'bench/results'))) {
+    if (file.endsWith('.json')) results[file.slice(0, -5)] = JSON.parse(await readFile(join(root, 'bench/results', file), 'utf8'))
+  }
+  const docs = (await readdir(join(root, 'docs'))).filter((file) => file.endsWith('.md')).map((file) => join(root, 'docs', file))
+  for (const file of [join(root, 'README.md'), join(root, 'bench/README.md'), ...docs]) {
+    const before = await readFile(file, 'utf8')
+    // Links in a result block are written as seen from the root.
+    const up = relative(join(file, '..'), root)
+    const after = fillTables(before, results, relative(root, file)).replaceAll('](bench/results/', `](${up ? `${up}/` : ''}bench/results/`)
+    if (after === before) continue
+    if (check) process.exitCode = 1
+    else await writeFile(file, after)
+    console.log(`${relative(root, file)} ${check ? 'differs from its result files' : 'written'}`)
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main()
