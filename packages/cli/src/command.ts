@@ -1,0 +1,76 @@
+import { Command, Option } from 'commander'
+import { createTerminal } from './output/terminal.js'
+import type { Terminal } from './output/terminal.js'
+
+/** What every command gets besides its own arguments. */
+export interface Context {
+  readonly terminal: Terminal
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal
+}
+
+/** Flags of every command. */
+export interface CommonValues {
+  quiet?: boolean
+  debug?: boolean
+  color?: boolean
+}
+
+export interface CommandText {
+  readonly summary: string
+  readonly description?: string
+  readonly examples: readonly (readonly [command: string, what: string])[]
+}
+
+export const GROUPS = {
+  output: 'Output:',
+  model: 'Model:',
+  overrides: 'Instead of what the model says:',
+  encoding: 'Encoding:',
+  passages: 'Passages:',
+  index: 'Index:',
+} as const
+
+/** A command with the flags all of them share, and examples under its help. */
+export function createCommand(name: string, text: CommandText): Command {
+  const command = new Command(name).summary(text.summary).description(text.description ?? text.summary)
+  const width = Math.max(...text.examples.map(([example]) => example.length))
+  const examples = text.examples.map(([example, what]) => `  ${example.padEnd(width)}  ${what}`.trimEnd())
+  return command.addHelpText('after', `\nExamples:\n${examples.join('\n')}\n`).helpOption('-h, --help', 'show this help')
+}
+
+/** Adds the flags all commands share; called last, so that they end the help. */
+export function addCommonOptions(command: Command): Command {
+  return command
+    .addOption(new Option('-q, --quiet', 'no progress, no summary').helpGroup(GROUPS.output))
+    .addOption(new Option('--color', 'colours even in a pipe (NO_COLOR and FORCE_COLOR are honoured)').helpGroup(GROUPS.output))
+    .addOption(new Option('--no-color').hideHelp())
+    .addOption(new Option('--debug', 'show where an error comes from').helpGroup(GROUPS.output))
+}
+
+/** Runs a command's work with its terminal and a signal that Ctrl-C aborts. */
+export async function runWith<T>(values: CommonValues, work: (context: Context) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  const interrupt = (): void => {
+    // The second Ctrl-C does not wait for the running batch.
+    if (controller.signal.aborted) process.exit(130)
+    controller.abort(new Interrupted())
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
+  try {
+    return await work({ terminal: createTerminal(values), signal: controller.signal })
+  } catch (error) {
+    throw controller.signal.aborted ? new Interrupted() : error
+  } finally {
+    process.off('SIGINT', interrupt)
+    process.off('SIGTERM', interrupt)
+  }
+}
+
+export class Interrupted extends Error {
+  override readonly name = 'AbortError'
+  constructor() {
+    super('Interrupted.')
+  }
+}

@@ -1,0 +1,205 @@
+import { readFile } from 'node:fs/promises'
+import { isAbsolute, relative, sep } from 'node:path'
+import { SerotineError } from '@serotine/core'
+import type { Json } from '@serotine/core'
+import { decodeText } from './decode.js'
+import { readHtml } from './html.js'
+import { readRecords } from './jsonl.js'
+import type { TextRecord } from './jsonl.js'
+import { readLines } from './lines.js'
+import { lineCounter, splitPassages } from './passages.js'
+import type { Passage, PassageOptions } from './passages.js'
+import { frontMatter, markdownBlocks } from './sections.js'
+import { findFiles } from './walk.js'
+import type { FoundFile, WalkOptions } from './walk.js'
+
+/** A passage ready for `MultiVectorIndex.upsert`. */
+export interface TextDocument {
+  /** `path#n`, counting from 1; for JSONL records their own id (`id#n` when the record is longer than one passage). */
+  readonly id: string
+  readonly text: string
+  readonly metadata: PassageMetadata
+}
+
+/** Where a passage stands. JSONL records add their own fields. */
+export interface PassageMetadata {
+  readonly [field: string]: Json
+  /** Path of the file relative to `root`, with forward slashes. */
+  readonly source: string
+  /** 1-based lines in the file, both inclusive. */
+  readonly line: number
+  readonly lineEnd: number
+  /** UTF-16 offsets in the file, end exclusive; for JSONL in the record's title and text joined by a blank. */
+  readonly charStart: number
+  readonly charEnd: number
+}
+
+/** Something that was passed over. */
+export interface Skipped {
+  readonly reason: 'binary' | 'empty' | 'bad-line' | 'replaced-bytes'
+  /** As the user would write it: relative to `root`, with `:line` where there is one. */
+  readonly place: string
+  readonly message: string
+}
+
+export interface ReadOptions extends PassageOptions, WalkOptions {
+  /** Folder that `source` is relative to. Default: the current one. */
+  root?: string
+  /** Split long texts into passages. Default true; false makes each file and record one document. */
+  split?: boolean
+  /** Go on after a bad JSONL line, telling `onSkip`. Default false: throw. */
+  skipBadLines?: boolean
+  onSkip?: (skipped: Skipped) => void
+  /** Bytes of the current file read so far; `done` when the file is finished. */
+  onBytes?: (file: FoundFile, bytes: number, done: boolean) => void
+}
+
+/**
+ * Reads files and folders of text, Markdown, HTML and JSON Lines as passages with their place in the file.
+ *
+ * @example
+ * await index.upsert(readTexts(['./docs']))
+ * @throws INPUT_FORMAT for a path that does not exist, a bad JSONL line or an id used twice
+ */
+export async function* readTexts(paths: readonly string[], options: ReadOptions = {}): AsyncGenerator<TextDocument> {
+  const { files } = await findFiles(paths, options)
+  yield* readFiles(files, options)
+}
+
+/** The same for files that were found already. */
+export async function* readFiles(files: readonly FoundFile[], options: ReadOptions = {}): AsyncGenerator<TextDocument> {
+  const firstSeen = new Map<string, string>()
+  for (const file of files) {
+    options.signal?.throwIfAborted()
+    const source = sourceName(file.path, options.root)
+    const documents = file.kind === 'jsonl' ? readJsonlFile(file, source, firstSeen, options) : readWholeFile(file, source, options)
+    for await (const document of documents) yield document
+    options.onBytes?.(file, file.bytes, true)
+  }
+}
+
+/** A file's name in ids and metadata. */
+export function sourceName(path: string, root = process.cwd()): string {
+  const name = relative(root, path)
+  // On Windows another drive has no relative path.
+  return (isAbsolute(name) ? path : name).split(sep).join('/')
+}
+
+async function* readWholeFile(file: FoundFile, source: string, options: ReadOptions): AsyncGenerator<TextDocument> {
+  const decoded = decodeText(await readFile(file.path))
+  if (!decoded) {
+    options.onSkip?.({ reason: 'binary', place: source, message: `${source} is binary` })
+    return
+  }
+  if (decoded.replaced) reportReplaced(source, options)
+  const { text, title, place, markdown } = understand(file, decoded.text)
+  const passages = split(text, { ...options, markdown })
+  if (passages.length === 0) options.onSkip?.({ reason: 'empty', place: source, message: `${source} has no text` })
+  const lines = place && lineCounter(decoded.text)
+  let n = 0
+  for (const passage of passages) {
+    const range = place?.(passage.charStart, passage.charEnd)
+    yield {
+      id: `${source}#${++n}`,
+      text: passage.text,
+      metadata: {
+        source,
+        line: range && lines ? lines(range.start) : passage.lineStart,
+        lineEnd: range && lines ? lines(range.end - 1) : passage.lineEnd,
+        charStart: range?.start ?? passage.charStart,
+        charEnd: range?.end ?? passage.charEnd,
+        ...(title && { title }),
+        ...(passage.heading && { heading: passage.heading }),
+      },
+    }
+  }
+}
+
+interface Understood {
+  text: string
+  title?: string
+  markdown: boolean
+  place?: (start: number, end: number) => { start: number; end: number }
+}
+
+function understand(file: FoundFile, raw: string): Understood {
+  if (file.kind === 'html') return { ...readHtml(raw), markdown: true }
+  if (file.kind === 'text') return { text: raw, markdown: false }
+  const title = frontMatter(raw).title ?? firstTopHeading(raw)
+  return { text: raw, markdown: true, ...(title && { title }) }
+}
+
+function firstTopHeading(markdown: string): string | undefined {
+  const block = markdownBlocks(markdown).find((candidate) => candidate.isHeading)
+  return block?.heading?.includes(' › ') ? undefined : block?.heading
+}
+
+async function* readJsonlFile(
+  file: FoundFile,
+  source: string,
+  firstSeen: Map<string, string>,
+  options: ReadOptions,
+): AsyncGenerator<TextDocument> {
+  const lines = readLines(file.path, {
+    ...(options.signal && { signal: options.signal }),
+    onReplaced: () => reportReplaced(source, options),
+  })
+  const records = readRecords(lines, source, {
+    ...(options.skipBadLines && {
+      onBadLine: (error: SerotineError) => options.onSkip?.({ reason: 'bad-line', place: source, message: error.message }),
+    }),
+  })
+  for await (const record of records) {
+    options.onBytes?.(file, record.bytes, false)
+    const place = `${source}:${record.line}`
+    if (record.id !== undefined) {
+      const id = String(record.id)
+      const before = firstSeen.get(id)
+      if (before) {
+        throw new SerotineError('DUPLICATE_ID', `The id ${JSON.stringify(id)} is used twice: ${before} and ${place}. Ids must be unique.`)
+      }
+      firstSeen.set(id, place)
+    }
+    yield* recordDocuments(record, source, place, options)
+  }
+}
+
+function* recordDocuments(record: TextRecord, source: string, place: string, options: ReadOptions): Generator<TextDocument> {
+  const text = record.title ? `${record.title} ${record.text}` : record.text
+  const passages = split(text, options)
+  if (passages.length === 0) options.onSkip?.({ reason: 'empty', place, message: `${place} has no text` })
+  const id = record.id === undefined ? place : String(record.id)
+  const fields: Record<string, Json> = {}
+  // The record's own "source", "line" … must not be lost, nor hide where the passage stands.
+  for (const [name, value] of Object.entries(record.fields)) fields[RESERVED.has(name) ? `_${name}` : name] = value
+  for (const [i, passage] of passages.entries()) {
+    yield {
+      id: passages.length === 1 ? id : `${id}#${i + 1}`,
+      text: passage.text,
+      metadata: {
+        ...fields,
+        source,
+        line: record.line,
+        lineEnd: record.line,
+        charStart: passage.charStart,
+        charEnd: passage.charEnd,
+        ...(record.title && { title: record.title }),
+      },
+    }
+  }
+}
+
+const RESERVED = new Set(['source', 'line', 'lineEnd', 'charStart', 'charEnd'])
+
+function split(text: string, options: ReadOptions): Passage[] {
+  if (options.split !== false) return splitPassages(text, options)
+  const charStart = text.length - text.trimStart().length
+  const charEnd = text.trimEnd().length
+  if (charEnd <= charStart) return []
+  const lines = lineCounter(text)
+  return [{ text: text.slice(charStart, charEnd), charStart, charEnd, lineStart: lines(charStart), lineEnd: lines(charEnd - 1) }]
+}
+
+function reportReplaced(source: string, options: ReadOptions): void {
+  options.onSkip?.({ reason: 'replaced-bytes', place: source, message: `${source} is not valid UTF-8; undecodable bytes became "\ufffd"` })
+}

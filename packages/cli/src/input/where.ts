@@ -1,0 +1,52 @@
+import { InvalidArgumentError } from 'commander'
+import type { Where } from '@serotine/core'
+
+type Fields = Exclude<Where, (...args: never[]) => unknown>
+
+const CONDITION = /^([^=!<>~\s]+)\s*(>=|<=|!=|=|>|<|~)\s*(.*)$/s
+const OPERATORS: Readonly<Record<string, string>> = { '=': 'eq', '!=': 'ne', '>': 'gt', '>=': 'gte', '<': 'lt', '<=': 'lte', '~': 'contains' }
+
+/**
+ * A filter as one writes it in a shell: `lang=en`, `year>=2020`, `kind!=draft`, `tags~urgent`, `lang=en,de`, repeated for
+ * all to hold, or the library's JSON.
+ */
+export function parseWhere(text: string, previous: unknown): Fields {
+  const condition = text.trimStart().startsWith('{') ? parseJson(text) : parseCondition(text)
+  if (!previous) return condition
+  // Two conditions may name the same field.
+  const before = previous as Fields
+  return { and: [...('and' in before && Array.isArray(before.and) && Object.keys(before).length === 1 ? before.and : [before]), condition] } as Fields
+}
+
+function parseJson(text: string): Fields {
+  try {
+    return JSON.parse(text) as Fields
+  } catch (error) {
+    throw new InvalidArgumentError(`It is not JSON (${(error as Error).message}).`)
+  }
+}
+
+function parseCondition(text: string): Fields {
+  const match = CONDITION.exec(text)
+  if (!match) throw new InvalidArgumentError('It looks like lang=en, year>=2020, tags~urgent, or a JSON object.')
+  const [, field, sign, rest] = match as unknown as [string, string, string, string]
+  const values = rest.split(',').map((value) => literal(value.trim()))
+  const several = values.length > 1 && (sign === '=' || sign === '!=')
+  if (several) return { [field]: sign === '=' ? { in: values } : { nin: values } } as Fields
+  return { [field]: { [OPERATORS[sign]!]: values.length > 1 ? rest : values[0]! } } as Fields
+}
+
+/** `2020` → number, `true` → boolean, `null` → null, `"2020"` → the string. */
+function literal(text: string): string | number | boolean | null {
+  if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return Number(text)
+  if (text === 'true' || text === 'false') return text === 'true'
+  if (text === 'null') return null
+  if (/^".*"$/s.test(text)) {
+    try {
+      return JSON.parse(text) as string
+    } catch {
+      return text
+    }
+  }
+  return text
+}

@@ -1,0 +1,67 @@
+import { ColBERT } from '@serotine/core'
+import type { EncodeOptions, Encoder, LoadOptions, OnWarning, Progress } from '@serotine/core'
+import type { Context } from './command.js'
+import { ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, pickOptions } from './options.js'
+import { fileSize } from './output/numbers.js'
+import { startProgress } from './output/progress.js'
+import { readProjection } from './input/projection.js'
+
+/** Loads the model that a command's flags describe, with a bar while it downloads. */
+export async function loadModel(context: Context, model: string | undefined, values: Readonly<Record<string, unknown>>): Promise<ColBERT> {
+  const { projection, ...options } = pickOptions(values, [...MODEL_OPTIONS, ...OVERRIDE_OPTIONS])
+  const bar = downloadBar(context, model)
+  try {
+    return await ColBERT.load(model, {
+      ...(options as LoadOptions),
+      ...(projection !== undefined && { projection: await readProjection(projection as string) }),
+      signal: context.signal,
+      onWarning: warnOnce(context),
+      onProgress: bar.onProgress,
+    })
+  } finally {
+    bar.stop()
+  }
+}
+
+/** Draws `download` progress; nothing is shown until there is some. */
+export function downloadBar(context: Context, model: string | undefined): { onProgress: (progress: Progress) => void; stop: () => void } {
+  let bar: ReturnType<typeof startProgress> | undefined
+  return {
+    onProgress: ({ stage, done, total, file }) => {
+      if (stage !== 'download') return
+      bar ??= startProgress(context.terminal, `Downloading ${model ?? ''}`.trim())
+      bar.update(total ? done / total : undefined, [file, `${fileSize(done)}${total ? ` of ${fileSize(total)}` : ''}`].filter(Boolean).join(' · '))
+    },
+    stop: () => bar?.stop(),
+  }
+}
+
+/** Prints each kind of warning once: a thousand batches with a long text in each are one piece of news. */
+export function warnOnce(context: Context): OnWarning {
+  const seen = new Set<string>()
+  return ({ code, message }) => {
+    if (seen.has(code)) return
+    seen.add(code)
+    context.terminal.warn(message)
+  }
+}
+
+/** The encoding options among a command's flags. */
+export function encodeOptions(values: Readonly<Record<string, unknown>>): EncodeOptions {
+  return pickOptions(values, ENCODING_OPTIONS) as EncodeOptions
+}
+
+/**
+ * A model that encodes with options of its own. Those for documents become part of its fingerprint, since an index must
+ * not mix vectors made with different ones.
+ */
+export function withEncodeOptions(model: ColBERT, own: { query: EncodeOptions; document: EncodeOptions }): Encoder {
+  const fixed = Object.entries(own.document).sort(([a], [b]) => (a < b ? -1 : 1))
+  return {
+    dim: model.dim,
+    name: model.name,
+    fingerprint: fixed.length === 0 ? model.fingerprint : `${model.fingerprint}:${JSON.stringify(fixed)}`,
+    encodeQueries: (texts, options) => model.encodeQueries(texts, { ...own.query, ...options }),
+    encodeDocuments: (texts, options) => model.encodeDocuments(texts, { ...own.document, ...options }),
+  }
+}

@@ -1,0 +1,99 @@
+import { InvalidArgumentError, Option } from 'commander'
+import type { Command } from 'commander'
+import { parseDenseOverride, parseFde, parseInteger, parseKeyValue, parseWords } from './option-values.js'
+
+/**
+ * One option of the library as a flag: `name` is the library's, the flag is the same in kebab-case, and commander gives
+ * it back in camelCase. Help, parsing and what is handed to the library all come from these tables.
+ */
+export interface OptionSpec {
+  readonly name: string
+  /** Shown for the value, e.g. `n`. Absent for switches, which also get a `--no-` form. */
+  readonly value?: string
+  readonly help: string
+  readonly choices?: readonly string[]
+  /** Turns the text of a flag, given again and again, into the option's value. Default: the text itself. */
+  readonly parse?: (text: string, previous: unknown) => unknown
+}
+
+const integer = (min: number) => (text: string) => parseInteger(text, min)
+
+/** `ColBERT.load`, and `MultiVectorIndex.open` where it loads the model. */
+export const MODEL_OPTIONS: readonly OptionSpec[] = [
+  { name: 'revision', value: 'name', help: 'branch, tag or commit of a Hub model' },
+  { name: 'token', value: 'token', help: 'Hugging Face token (default: HF_TOKEN)' },
+  { name: 'cacheDir', value: 'folder', help: 'Hub cache (default: the one Python uses)' },
+  { name: 'offline', help: 'never use the network' },
+  { name: 'endpoint', value: 'url', help: 'another Hub, e.g. a mirror' },
+  { name: 'dtype', value: 'type', choices: ['fp32', 'int8'], help: 'precision of the network' },
+  { name: 'workers', value: 'n', parse: integer(0), help: 'worker threads to encode in (0: none)' },
+  { name: 'threads', value: 'n', parse: integer(1), help: 'threads of each ONNX Runtime session' },
+  { name: 'batchSize', value: 'n', parse: integer(1), help: 'texts encoded at once, at most (default: 32)' },
+  { name: 'maskedAttention', value: 'rule', choices: ['zeros', 'uniform'], help: 'far expansion tokens as transformers 5 or 4 has them' },
+]
+
+/** `ColBERT.load`: what may be said instead of the checkpoint. */
+export const OVERRIDE_OPTIONS: readonly OptionSpec[] = [
+  { name: 'queryLength', value: 'n', parse: integer(1), help: 'tokens of a query, special ones included' },
+  { name: 'documentLength', value: 'n', parse: integer(1), help: 'tokens of a document, special ones included' },
+  { name: 'queryPrefix', value: 'token', help: 'token put before queries; "" for none' },
+  { name: 'documentPrefix', value: 'token', help: 'token put before documents; "" for none' },
+  { name: 'doQueryExpansion', help: 'pad queries with [MASK] tokens that are scored' },
+  { name: 'attendToExpansionTokens', help: 'let the network look at them' },
+  { name: 'skiplistWords', value: 'words', parse: parseWords, help: 'words of documents without a vector: a b c or ["a","b"]; "" for none' },
+  { name: 'prompts', value: 'name=text', parse: parseKeyValue, help: 'named prompts, repeatable, or a JSON object' },
+  { name: 'defaultPromptName', value: 'name', help: 'prompt used when none is named; "" for none' },
+  { name: 'doLowerCase', help: 'lower-case texts before the tokenizer' },
+  { name: 'denseOverrides', value: 'layer.key=value', parse: parseDenseOverride, help: 'e.g. 2_Dense.useResidual=true, repeatable, or a JSON object' },
+  { name: 'projection', value: 'file', help: 'safetensors with linear.weight, for models without a projection' },
+]
+
+/** `encodeQueries`, `encodeDocuments`. `batchSize` is the model's. */
+export const ENCODING_OPTIONS: readonly OptionSpec[] = [
+  { name: 'prompt', value: 'text', help: 'put before each text; "" switches the default prompt off' },
+  { name: 'promptName', value: 'name', help: 'the same by name in the model’s prompts' },
+  { name: 'normalize', help: 'vectors of length one (default: yes)' },
+  { name: 'poolFactor', value: 'n', parse: integer(0), help: 'documents: keep about one vector in n (default: 1, all)' },
+  { name: 'protectedTokens', value: 'n', parse: integer(0), help: 'documents: leading vectors never pooled (default: 1)' },
+]
+
+/** `MultiVectorIndex.open`. */
+export const INDEX_OPTIONS: readonly OptionSpec[] = [
+  { name: 'codec', value: 'type', choices: ['f32', 'f16', 'int8'], help: 'how token vectors are stored' },
+  { name: 'fde', value: 'preset', parse: parseFde, help: 'MUVERA encoding: compact, small, quality, paper, or its options as JSON' },
+  { name: 'firstStage', value: 'stage', choices: ['auto', 'exact', 'fde', 'hnsw'], help: 'how candidates are found (default: auto)' },
+]
+
+/** The flag of a library option: `queryLength` → `--query-length`. */
+export function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+/** Adds a table to a command, under a heading of its help. */
+export function addOptions(command: Command, specs: readonly OptionSpec[], group: string): Command {
+  for (const spec of specs) {
+    const flag = flagOf(spec.name)
+    const option = new Option(spec.value ? `${flag} <${spec.value}>` : flag, spec.help).helpGroup(group)
+    if (spec.choices) {
+      option.argParser((text) => {
+        if (spec.choices!.includes(text)) return text
+        throw new InvalidArgumentError(`It is one of ${spec.choices!.join(', ')}.`)
+      })
+      option.description += ` (${spec.choices.join(', ')})`
+    } else if (spec.parse) {
+      option.argParser(spec.parse)
+    }
+    command.addOption(option)
+    if (!spec.value) command.addOption(new Option(flag.replace('--', '--no-')).hideHelp().helpGroup(group))
+  }
+  return command
+}
+
+/** The library's options among a command's: those that were given, no others, so that the library's defaults hold. */
+export function pickOptions(values: Readonly<Record<string, unknown>>, specs: readonly OptionSpec[]): Record<string, unknown> {
+  const picked: Record<string, unknown> = {}
+  for (const { name } of specs) if (values[name] !== undefined) picked[name] = values[name]
+  // An empty name means none, which the library spells null.
+  if (picked.defaultPromptName === '') picked.defaultPromptName = null
+  return picked
+}

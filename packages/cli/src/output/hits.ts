@@ -1,0 +1,72 @@
+import type { Colors, Terminal } from './terminal.js'
+import { matchedWords, snippet } from './highlight.js'
+import type { SnippetPart } from './highlight.js'
+import type { TokenMatch } from '@serotine/core'
+
+/** What a result looks like on a terminal. */
+export interface ShownHit {
+  readonly rank: number
+  /** `path:line`, or an id. */
+  readonly place: string
+  readonly heading?: string
+  readonly text: string
+  readonly score: number
+  readonly meanSimilarity: number
+  readonly matches: readonly TokenMatch[]
+}
+
+const INDENT = '    '
+const SNIPPET_LINES = 3
+
+/** A hit as a head line (rank, place, heading, score) and some lines of its text with the matched words standing out. */
+export function formatHit(hit: ShownHit, terminal: Pick<Terminal, 'colors' | 'width'>): string {
+  const { colors } = terminal
+  const width = Math.min(terminal.width, 110)
+  const score = `${hit.meanSimilarity.toFixed(3)}`
+  const raw = `(${hit.score.toFixed(2)})`
+  const rank = `${hit.rank}`.padStart(2)
+  const room = width - rank.length - 2 - hit.place.length - score.length - raw.length - 3
+  const heading = hit.heading && room > 12 ? `  ${cut(hit.heading, room - 2)}` : ''
+  const gap = ' '.repeat(Math.max(1, room - heading.length + 2))
+  const head = `${colors.dim(rank)}  ${colors.bold(hit.place)}${colors.dim(heading)}${gap}${score} ${colors.dim(raw)}`
+  const parts = snippet(hit.text, matchedWords(hit.text, hit.matches), (width - INDENT.length) * SNIPPET_LINES - 8)
+  return `${head}\n${wrap(parts, width - INDENT.length, colors).map((line) => INDENT + line).join('\n')}\n`
+}
+
+/** Breaks marked text into lines of at most `width` columns, colouring after measuring. */
+function wrap(parts: readonly SnippetPart[], width: number, colors: Colors): string[] {
+  const lines: string[] = []
+  let line = ''
+  let used = 0
+  for (const { text, matched } of parts) {
+    for (const word of text.split(/(?<=\s)/)) {
+      const columns = columnsOf(word.trimEnd())
+      if (used > 0 && used + columns > width) {
+        lines.push(line.trimEnd())
+        ;[line, used] = ['', 0]
+      }
+      if (used === 0 && word.trim() === '') continue
+      line += matched ? mark(word, colors) : word
+      used += columnsOf(word)
+    }
+  }
+  if (line.trim() !== '') lines.push(line.trimEnd())
+  return lines
+}
+
+function mark(word: string, colors: Colors): string {
+  return colors.bold(colors.yellow(word))
+}
+
+const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u
+
+/** Terminal columns of a text: two for East Asian characters and pictographs, none for combining marks. */
+function columnsOf(text: string): number {
+  let columns = 0
+  for (const character of text) columns += /\p{M}|\u200d/u.test(character) ? 0 : WIDE.test(character) ? 2 : 1
+  return columns
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, Math.max(0, length - 1)).trimEnd()}…`
+}

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { SerotineError } from '@serotine/core'
+import { normalizeArguments } from './arguments.js'
+import { Interrupted, addCommonOptions } from './command.js'
+import { downloadCommand } from './commands/download.js'
+import { encodeCommand } from './commands/encode.js'
+import { evalCommand } from './commands/eval.js'
+import { indexCommand } from './commands/index-texts.js'
+import { inspectCommand } from './commands/inspect.js'
+import { rerankCommand } from './commands/rerank.js'
+import { searchCommand } from './commands/search.js'
+import { createTerminal } from './output/terminal.js'
+
+const EXIT_OK = 0
+const EXIT_ERROR = 1
+const EXIT_USAGE = 2
+const EXIT_INTERRUPTED = 130
+
+/** Runs the command line and says with which code the process should end. */
+export async function run(args: readonly string[]): Promise<number> {
+  const program = createProgram()
+  const normalized = normalizeArguments(args, knownFlags(program))
+  try {
+    await program.parseAsync(normalized, { from: 'user' })
+    return EXIT_OK
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
+    if (error instanceof Interrupted) {
+      process.stderr.write('serotine: interrupted\n')
+      return EXIT_INTERRUPTED
+    }
+    reportError(error, args.includes('--debug'))
+    return SerotineError.isInstance(error) && error.code === 'UNKNOWN_OPTION' ? EXIT_USAGE : EXIT_ERROR
+  }
+}
+
+export function createProgram(): Command {
+  const program = new Command('serotine')
+    .description('Late-interaction (ColBERT) search over your texts. Offline, no Python.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+    .addHelpText('after', '\nStart here:\n  serotine index ./docs\n  serotine search "how do I configure a proxy"\n')
+  const commands = [
+    indexCommand(), searchCommand(), rerankCommand(), encodeCommand(), evalCommand(), inspectCommand(), downloadCommand(),
+  ]
+  for (const command of commands) program.addCommand(addCommonOptions(command))
+  for (const command of [program, ...commands]) {
+    command
+      .exitOverride()
+      .showSuggestionAfterError()
+      .configureHelp({
+        // A switch and its opposite are one line.
+        optionTerm: (option) => (negates(command, option.long) ? option.flags.replace('--', '--[no-]') : option.flags),
+        subcommandTerm: (subcommand) => `${subcommand.name()} ${subcommand.usage().replace('[options] ', '')}`,
+        sortSubcommands: false,
+        styleTitle: (title) => createTerminal({}).colors.bold(title),
+        styleOptionText: (text) => text,
+      })
+      .configureOutput({
+        outputError: (message, write) => {
+          const hint = `Run "serotine${command === program ? '' : ` ${command.name()}`} --help" to see how it is used.`
+          write(`${message.replace(/^error: /, 'serotine: ')}${hint}\n`)
+        },
+      })
+  }
+  return program
+}
+
+function negates(command: Command, long: string | undefined): boolean {
+  return long !== undefined && command.options.some((option) => option.long === long.replace('--', '--no-'))
+}
+
+function knownFlags(program: Command): Set<string> {
+  const options = [program, ...program.commands].flatMap((command) => command.options)
+  return new Set(options.flatMap((option) => (option.long ? [option.long] : [])))
+}
+
+function reportError(error: unknown, debug: boolean): void {
+  const { errColors } = createTerminal({})
+  const message = error instanceof Error || SerotineError.isInstance(error) ? error.message : String(error)
+  process.stderr.write(`${errColors.red('serotine:')} ${message}\n`)
+  if (debug && error instanceof Error) {
+    process.stderr.write(`${errColors.dim(error.stack ?? '')}\n`)
+    if (error.cause instanceof Error) process.stderr.write(errColors.dim(`caused by ${error.cause.stack}\n`))
+  } else if (!SerotineError.isInstance(error)) {
+    // Not one of ours: the message alone may say little.
+    process.stderr.write(`${errColors.dim('This was not expected. Run again with --debug to see where it comes from.')}\n`)
+  }
+}
+
+function packageVersion(): string {
+  // dist/ and src/ both lie one level below the manifest.
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+  return manifest.version
+}
