@@ -30,7 +30,7 @@ export function bestPassage(text, spans, length) {
   const passage = text.slice(best.start)
   return {
     text: passage,
-    leadingCut: best.start > 0,
+    cut: best.start > 0,
     spans: spans
       .filter((span) => span.start >= best.start)
       .map((span) => ({ ...span, start: span.start - best.start, end: span.end - best.start })),

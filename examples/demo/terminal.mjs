@@ -86,7 +86,7 @@ export function progressBar(unit) {
   const bar = new cliProgress.SingleBar({
     format: `  ${cyan('{bar}')} {done} of {all} ${unit}  ${dim('{speed}{left}')}`,
     barCompleteChar: '━',
-    barIncompleteChar: colors.isColorSupported ? dim('─') : ' ',
+    barIncompleteChar: '─',
     barsize: Math.max(16, width - 56),
     hideCursor: true,
     clearOnComplete: true,

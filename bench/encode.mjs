@@ -1,0 +1,56 @@
+// How fast texts become token embeddings: one session on this thread, and worker threads. Every run is checked against the first.
+//
+//   node bench/encode.mjs [--data bench/data/scifact] [--model <folder or id>] [--texts 512] [--rounds 3] [--workers 1,2]
+import { parseArgs } from 'node:util'
+import { ColBERT } from '@serotine/core'
+import { readBeir } from '@serotine/core/evaluation'
+import { environment, round, saveResult } from './environment.mjs'
+
+const { values: options } = parseArgs({
+  options: {
+    data: { type: 'string', default: 'bench/data/scifact' },
+    model: { type: 'string' },
+    texts: { type: 'string', default: '512' },
+    rounds: { type: 'string', default: '3' },
+    workers: { type: 'string', default: '1,2' },
+    dtypes: { type: 'string', default: 'fp32,int8' },
+    name: { type: 'string', default: 'encode' },
+  },
+})
+const { documents, name: dataset } = await readBeir(options.data)
+// Every n-th document, so that lengths are as in the collection.
+const step = Math.max(1, Math.floor(documents.length / Number(options.texts)))
+const texts = documents.filter((_, i) => i % step === 0).slice(0, Number(options.texts)).map(({ text }) => text)
+
+const setups = options.dtypes.split(',').flatMap((dtype) => [
+  { name: `${dtype}, this thread, 1 thread`, dtype, workers: 0, threads: 1 },
+  { name: `${dtype}, this thread, ONNX Runtime's threads`, dtype, workers: 0 },
+  ...options.workers.split(',').map((workers) => ({ name: `${dtype}, ${workers} worker${workers === '1' ? '' : 's'}`, dtype, workers: Number(workers) })),
+])
+let reference
+const runs = []
+for (const { name, ...load } of setups) {
+  const model = await ColBERT.load(options.model, load)
+  let embeddings = await model.encodeDocuments(texts)
+  const tokens = embeddings.reduce((sum, { length }) => sum + length, 0)
+  const seconds = []
+  for (let i = 0; i < Number(options.rounds); i++) {
+    const started = performance.now()
+    embeddings = await model.encodeDocuments(texts)
+    seconds.push((performance.now() - started) / 1000)
+  }
+  await model.close()
+  reference ??= embeddings
+  const rate = (amount) => ({ max: round(amount / Math.min(...seconds)), mean: round((amount / seconds.reduce((a, b) => a + b)) * seconds.length) })
+  runs.push({ name, ...load, tokens, textsPerSecond: rate(texts.length), tokensPerSecond: rate(tokens), maxDifference: largestDifference(reference, embeddings) })
+  console.log(`${name.padEnd(40)} ${String(runs.at(-1).tokensPerSecond.max).padStart(8)} tokens/s   largest difference ${runs.at(-1).maxDifference.toExponential(1)}`)
+}
+const result = { kind: 'encode', ...(await environment()), dataset, texts: texts.length, rounds: Number(options.rounds), runs }
+console.log(`written to ${await saveResult(options.name, result)}`)
+
+/** Between components of the same text's vectors. */
+function largestDifference(a, b) {
+  let largest = 0
+  a.forEach(({ data }, i) => data.forEach((value, j) => (largest = Math.max(largest, Math.abs(value - b[i].data[j])))))
+  return largest
+}

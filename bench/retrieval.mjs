@@ -1,0 +1,161 @@
+// Quality beside speed, for every way of searching one collection.
+//
+//   node bench/retrieval.mjs                                     SciFact, the embedded model
+//   node bench/retrieval.mjs --data <BEIR folder> --model <folder or Hub id> --presets compact,quality,paper --candidates 50,100,200
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ColBERT, MultiVectorIndex } from '@serotine/core'
+import { evaluateRetrieval, readBeir, writeTrecRun } from '@serotine/core/evaluation'
+import { BM25 } from '../examples/demo/bm25.mjs'
+import { environment, round, saveResult, spread } from './environment.mjs'
+
+const { values: options } = parseArgs({
+  options: {
+    data: { type: 'string', default: 'bench/data/scifact' },
+    split: { type: 'string', default: 'test' },
+    model: { type: 'string' },
+    dtype: { type: 'string', default: 'fp32' },
+    presets: { type: 'string', default: 'compact,quality' },
+    codec: { type: 'string' },
+    candidates: { type: 'string', default: '100' },
+    hnsw: { type: 'boolean', default: false },
+    workers: { type: 'string', default: String(Math.min(availableParallelism(), 8)) },
+    name: { type: 'string' },
+    runs: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+if (options.help) {
+  console.log(`node bench/retrieval.mjs [options]
+  --data <folder>        BEIR folder (default bench/data/scifact)   --split <name>      default test
+  --model <id|folder>    default: the embedded model                --dtype fp32|int8   default fp32
+  --presets a,b          FDE presets (default compact,quality)      --candidates a,b    reranked exactly (default 100)
+  --codec f32|f16|int8   how token vectors are stored               --hnsw              also search with hnswlib-node
+  --workers <n>          encoding threads                           --runs <folder>     write TREC run files there
+  --name <name>          result goes to bench/results/<name>.json (default: the collection's name)`)
+  process.exit(0)
+}
+
+const dataset = await readBeir(options.data, { split: options.split })
+const model = await ColBERT.load(options.model, { workers: Number(options.workers), dtype: options.dtype })
+const presets = options.presets.split(',')
+const candidateCounts = options.candidates.split(',').map(Number)
+const scratch = await mkdtemp(join(tmpdir(), 'serotine-bench-'))
+try {
+  await main()
+} finally {
+  await model.close()
+  await rm(scratch, { recursive: true })
+}
+
+async function main() {
+  const indexes = new Map()
+  for (const preset of presets) {
+    indexes.set(preset, await open(preset, options.hnsw && preset === presets[0] ? 'hnsw' : 'fde'))
+  }
+  const times = await fill([...indexes.values()])
+  const first = indexes.get(presets[0])
+  const bm25 = new BM25(dataset.documents)
+  const from = (index, name, settings, exact = false) => ({
+    name,
+    exact,
+    search: async ({ embeddings }, k) => retrieved(await index.search(embeddings, { k, ...settings })),
+  })
+  const stages = [
+    { name: 'BM25 (k1 0.9, b 0.4, stemmed)', search: ({ text }, k) => ({ documents: bm25.search(text, k) }) },
+    from(first, 'exact MaxSim over all', { stage: 'exact' }, true),
+  ]
+  for (const [preset, index] of indexes) {
+    for (const candidates of candidateCounts) {
+      stages.push(from(index, `MUVERA ${preset}, exact MaxSim of ${candidates}`, { stage: 'fde', candidates }))
+    }
+    if (options.hnsw && index === first) {
+      for (const candidates of candidateCounts) {
+        stages.push(from(index, `MUVERA ${preset} in HNSW, exact MaxSim of ${candidates}`, { stage: 'hnsw', candidates }))
+      }
+    }
+    stages.push(from(index, `MUVERA ${preset} alone`, { stage: 'fde', rerank: false }))
+  }
+  // Once unmeasured: the first calls run code that is not compiled yet.
+  await evaluateRetrieval({ dataset: { ...dataset, queries: dataset.queries.slice(0, 5) }, model, stages })
+  const result = await evaluateRetrieval({ dataset, model, stages })
+  const saved = await report(result, first, times)
+  for (const { name, run } of options.runs ? result.stages : []) {
+    await writeTrecRun(join(options.runs, `${name.replaceAll(/[^\w.]+/g, '-')}.trec`), run)
+  }
+  print(result, saved)
+  for (const index of indexes.values()) await index.close()
+}
+
+function open(preset, firstStage) {
+  return MultiVectorIndex.open(join(scratch, preset), { model, fde: { preset }, firstStage, ...(options.codec && { codec: options.codec }) })
+}
+
+/** Encodes every document once and hands it to all indexes. */
+async function fill(indexes) {
+  let [encodeSeconds, indexSeconds, tokens] = [0, 0, 0]
+  for (let i = 0; i < dataset.documents.length; i += 512) {
+    const batch = dataset.documents.slice(i, i + 512)
+    let started = performance.now()
+    const embeddings = await model.encodeDocuments(batch.map(({ text }) => text))
+    encodeSeconds += (performance.now() - started) / 1000
+    tokens += embeddings.reduce((sum, { length }) => sum + length, 0)
+    for (const [position, index] of indexes.entries()) {
+      started = performance.now()
+      await index.upsert(batch.map(({ id }, j) => ({ id, embeddings: embeddings[j] })))
+      if (position === 0) indexSeconds += (performance.now() - started) / 1000
+    }
+    process.stderr.write(`\rencoded ${Math.min(i + 512, dataset.documents.length)} of ${dataset.documents.length} documents`)
+  }
+  process.stderr.write('\n')
+  return { encodeSeconds, indexSeconds, tokens }
+}
+
+async function report(result, index, { encodeSeconds, indexSeconds, tokens }) {
+  const folder = join(scratch, presets[0])
+  const entries = await Promise.all((await readdir(folder, { recursive: true })).map((name) => stat(join(folder, name))))
+  const stats = await index.stats()
+  return {
+    kind: 'retrieval',
+    ...(await environment()),
+    dataset: { name: dataset.name, split: options.split, documents: dataset.documents.length, queries: result.queries },
+    model: { name: model.name, dim: model.dim, dtype: options.dtype, documentLength: model.config.documentLength, workers: Number(options.workers) },
+    index: {
+      codec: stats.codec,
+      fde: stats.fde,
+      tokens,
+      bytes: entries.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0),
+      buildSeconds: round(encodeSeconds + indexSeconds),
+      encodeSeconds: round(encodeSeconds),
+      tokensPerSecond: Math.round(tokens / encodeSeconds),
+    },
+    encodeQueryMs: round(result.encodeQueriesMs / result.queries),
+    stages: result.stages.map(({ name, metrics, exactTop10, searchMs, partsMs }) => ({
+      name,
+      metrics: Object.fromEntries(Object.entries(metrics).map(([key, value]) => [key, Number(value.toFixed(5))])),
+      exactTop10: Number(exactTop10.toFixed(4)),
+      searchMs: spread(searchMs),
+      partsMs: Object.fromEntries(Object.entries(partsMs).map(([part, ms]) => [part, spread(ms)])),
+    })),
+  }
+}
+
+function print(result, saved) {
+  console.log(`\n${saved.dataset.name}, ${saved.model.name}: ${saved.index.tokens.toLocaleString('en-US')} token vectors`)
+  const rows = saved.stages.map(({ name, metrics, exactTop10, searchMs }) => ({
+    stage: name,
+    'nDCG@10': metrics['ndcg@10'].toFixed(4),
+    'recall@100': metrics['recall@100'].toFixed(3),
+    'exact top 10': exactTop10.toFixed(3),
+    'ms min': searchMs.min,
+    'mean ± sd': `${searchMs.mean} ± ${searchMs.sd}`,
+  }))
+  console.table(rows)
+  return saveResult(options.name ?? dataset.name, saved).then((file) => console.log(`written to ${file}`))
+}
+
+function retrieved(hits) {
+  return { documents: hits, ...(hits.ms && { ms: hits.ms }) }
+}

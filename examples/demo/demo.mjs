@@ -1,0 +1,129 @@
+// The main job on real input: index SciFact, answer claims, measure the answers. Downloads nothing.
+import { rm, readdir, stat } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
+import { evaluateRetrieval, readBeir } from '@serotine/core/evaluation'
+import { BM25 } from './bm25.mjs'
+import { bestPassage, matchedSpans } from './snippet.mjs'
+import { count, duration, heading, markWords, megabytes, paint, paragraph, print, progressBar, table } from './terminal.mjs'
+
+const DATA = fileURLToPath(new URL('../../bench/data/scifact', import.meta.url))
+const INDEX = fileURLToPath(new URL('.index', import.meta.url))
+const CANDIDATES = 100
+const SAMPLE_CLAIMS = ['1179', '513', '1363']
+
+const started = performance.now()
+const dataset = await readBeir(DATA)
+
+heading('Serotine', 'late-interaction retrieval, offline')
+print(`SciFact: ${count(dataset.documents.length)} abstracts, and ${dataset.queries.length} claims that some of them support or refute.`)
+const workers = Math.min(availableParallelism(), 8)
+const model = await ColBERT.load(undefined, { workers })
+print(`${model.name}: one ${model.dim}-dimensional vector a token, encoded in ${workers} worker thread${workers > 1 ? 's' : ''}.`)
+
+const index = await openIndex()
+await fill(index)
+for (const id of SAMPLE_CLAIMS) await answer(dataset.queries.find((query) => query.id === id))
+await evaluate()
+await index.close()
+await model.close()
+print(`\n${paint.dim(`All of it took ${duration(performance.now() - started)}. The index stays in examples/demo/.index; the next run starts from it.`)}\n`)
+
+/** Opens the index of an earlier run, or starts a new one when the model or the format is another. */
+async function openIndex() {
+  try {
+    return await MultiVectorIndex.open(INDEX, { model })
+  } catch (error) {
+    if (!SerotineError.isInstance(error) || !['INDEX_MISMATCH', 'INDEX_FORMAT', 'INDEX_VERSION', 'INDEX_CORRUPT'].includes(error.code)) throw error
+    print(paint.dim(`The index of an earlier run does not fit (${error.code}) and is built again.`))
+    await rm(INDEX, { recursive: true })
+    return MultiVectorIndex.open(INDEX, { model })
+  }
+}
+
+async function fill(target) {
+  heading('1  Index')
+  const missing = dataset.documents.filter(({ id }) => !target.has(id))
+  if (missing.length === 0) {
+    print(`${paint.green('✓')} ${count(target.count)} abstracts are in the index of an earlier run (${megabytes(await folderSize(INDEX))}). Delete examples/demo/.index to build it again.`)
+    return
+  }
+  if (missing.length < dataset.documents.length) print(`${count(target.count)} abstracts are there already; going on.`)
+  const bar = progressBar('abstracts')
+  const begun = performance.now()
+  await target.upsert(missing, {
+    onProgress: ({ stage, done, total = missing.length }) => {
+      if (stage !== 'index') return
+      bar.update(done, total, `${count((done / (performance.now() - begun)) * 1000)}/s`)
+    },
+  })
+  bar.stop()
+  print(`${paint.green('✓')} ${count(missing.length)} abstracts in ${duration(performance.now() - begun)}, ${megabytes(await folderSize(INDEX))} on disk.`)
+}
+
+async function answer(claim) {
+  const begun = performance.now()
+  const hits = await index.search(claim.text, { k: 2, candidates: CANDIDATES })
+  const took = performance.now() - begun
+  if (claim.id === SAMPLE_CLAIMS[0]) heading('2  Search', 'the words that answered the claim are marked')
+  else print()
+  paragraph(markWords(`“${claim.text}”`, []), { style: paint.bold })
+  const judged = dataset.qrels.get(claim.id)
+  for (const hit of hits) {
+    const relevant = judged.has(hit.id) ? paint.green('  ✓ the abstract the experts cite') : ''
+    const score = `MaxSim ${hit.score.toFixed(2)}, ${hit.meanSimilarity.toFixed(2)} a token`
+    print(`\n  ${hit.rank}  ${paint.dim(score)}${relevant}`)
+    const title = hit.metadata.title
+    const spans = matchedSpans(await model.explain(claim.text, hit.text), claim.text)
+    paragraph(markWords(title, spans.filter(({ end }) => end <= title.length)), { indent: 5, style: paint.bold })
+    const offset = title.length + 1
+    const inText = spans.filter(({ start }) => start >= offset).map((span) => ({ ...span, start: span.start - offset, end: span.end - offset }))
+    const passage = bestPassage(hit.text.slice(offset), inText, 240)
+    const words = markWords(passage.text, passage.spans)
+    if (passage.cut) words.unshift({ word: '…', marked: false })
+    paragraph(words, { indent: 5, lines: 3 })
+  }
+  print(paint.dim(`\n  ${duration(took)} with encoding the claim`))
+}
+
+async function evaluate() {
+  heading('3  Evaluate', `${dataset.queries.length} claims, expert judgments, trec_eval's nDCG`)
+  const bar = progressBar('answers')
+  const bm25 = new BM25(dataset.documents)
+  const fromIndex = (name, options, exact = false) => ({
+    name,
+    exact,
+    search: async ({ embeddings }, k) => ({ documents: await index.search(embeddings, { k, ...options }) }),
+  })
+  const { stages, encodeQueriesMs, queries } = await evaluateRetrieval({
+    dataset,
+    model,
+    stages: [
+      { name: 'BM25, stemmed words', search: ({ text }, k) => ({ documents: bm25.search(text, k) }) },
+      fromIndex('Exact MaxSim over all', { stage: 'exact' }, true),
+      fromIndex(`MUVERA, exact MaxSim of ${CANDIDATES}`, { stage: 'fde', candidates: CANDIDATES }),
+    ],
+    depth: CANDIDATES,
+    onProgress: ({ done, total }) => bar.update(done, total),
+  })
+  bar.stop()
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
+  table(
+    ['', 'nDCG@10', 'recall@100', 'of exact top 10', 'per query'],
+    stages.map(({ name, metrics, exactTop10, searchMs }) => [
+      name,
+      metrics['ndcg@10'].toFixed(4),
+      metrics['recall@100'].toFixed(3),
+      exactTop10.toFixed(3),
+      duration(mean(searchMs)),
+    ]),
+  )
+  print(`\n  Encoding a claim takes ${duration(encodeQueriesMs / queries)} more.`)
+}
+
+async function folderSize(folder) {
+  const sizes = await Promise.all((await readdir(folder, { recursive: true })).map((name) => stat(join(folder, name))))
+  return sizes.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0)
+}

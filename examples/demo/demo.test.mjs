@@ -1,0 +1,45 @@
+import { expect, it } from 'vitest'
+import { BM25, words } from './bm25.mjs'
+import { bestPassage, matchedSpans } from './snippet.mjs'
+import { markWords } from './terminal.mjs'
+
+it('BM25 stems, drops stop words and ranks by rarity', () => {
+  expect(words('The Owls are hunting in the nights')).toEqual(['owl', 'hunt', 'night'])
+  const bm25 = new BM25([
+    { id: 'a', text: 'owls hunt at night' },
+    { id: 'b', text: 'night trains' },
+    { id: 'c', text: 'coffee' },
+  ])
+  expect(bm25.search('hunting by night', 10).map(({ id }) => id)).toEqual(['a', 'b'])
+  expect(bm25.search('the', 10)).toEqual([])
+})
+
+it('BM25 gives the score of the formula', () => {
+  const bm25 = new BM25([{ id: 'a', text: 'x x y' }, { id: 'b', text: 'z' }], { k1: 0.9, b: 0.4 })
+  const idf = Math.log(1 + (2 - 1 + 0.5) / (1 + 0.5))
+  expect(bm25.search('x', 1)[0].score).toBeCloseTo((idf * 2) / (2 + 0.9 * (0.6 + (0.4 * 3) / 2)), 12)
+})
+
+it('marks the whole word a token lies in, not its neighbours', () => {
+  const marked = markWords('Kiwis cannot fly.', [{ start: 0, end: 4 }, { start: 13, end: 16 }])
+  expect(marked).toEqual([
+    { word: 'Kiwis', marked: true },
+    { word: 'cannot', marked: false },
+    { word: 'fly.', marked: true },
+  ])
+})
+
+it('keeps the matches of words that carry meaning', () => {
+  const match = (queryStart, queryEnd, start, similarity = 0.9) => ({ queryStart, queryEnd, start, end: start + 1, similarity })
+  const query = 'birds of a feather.'
+  const kept = matchedSpans([match(-1, -1, 3), match(0, 5, 4), match(6, 8, 5), match(11, 18, -1), match(11, 18, 9, 0.1), match(18, 19, 2)], query)
+  expect(kept.map(({ start }) => start)).toEqual([4])
+})
+
+it('shows the passage whose matches weigh most, from the start of a sentence', () => {
+  const text = 'Nothing here. Still nothing in this one. Owls hunt at night.'
+  const start = text.indexOf('Owls')
+  const passage = bestPassage(text, [{ start, end: start + 4, similarity: 0.9 }], 30)
+  expect(passage).toEqual({ text: 'Owls hunt at night.', cut: true, spans: [{ start: 0, end: 4, similarity: 0.9 }] })
+  expect(bestPassage(text, [], 30)).toEqual({ text, cut: false, spans: [] })
+})

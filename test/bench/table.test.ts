@@ -1,0 +1,45 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+// @ts-expect-error a script without types
+import { fillTables } from '../../bench/table.mjs'
+
+const result = {
+  kind: 'retrieval',
+  date: '2026-11-21',
+  dataset: { name: 'mini', documents: 5183, queries: 300 },
+  model: { name: 'tiny' },
+  machine: { cpu: 'CPU', cores: 2 },
+  versions: { node: '20.20.2' },
+  index: { bytes: 123_400_000, codec: 'int8', buildSeconds: 61.2 },
+  encodeQueryMs: 1.26,
+  stages: [
+    { name: 'BM25', metrics: { 'ndcg@10': 0.67592, 'recall@100': 0.9287 }, searchMs: { mean: 3.04 } },
+    { name: 'exact', metrics: { 'ndcg@10': 0.66561, 'recall@100': 0.9 }, exactTop10: 1, searchMs: { mean: 62.3 } },
+  ],
+}
+
+describe('fillTables', () => {
+  it('fills the named block and touches nothing else', () => {
+    const text = 'before\n<!-- bench:mini -->\nold\n<!-- /bench:mini -->\nafter\n'
+    const filled = fillTables(text, { mini: result })
+    expect(filled).toMatch(/^before\n<!-- bench:mini -->\n\| +\| nDCG@10/)
+    expect(filled).toContain('| BM25 | 0.6759 | 0.929 | – | 3.0 |')
+    expect(filled).toContain('| exact | 0.6656 | 0.900 | 1.000 | 62 |')
+    expect(filled).toContain('5,183 documents')
+    expect(filled).toMatch(/<!-- \/bench:mini -->\nafter\n$/)
+    expect(fillTables(filled, { mini: result })).toBe(filled)
+  })
+
+  it('refuses a block without a result and a result no table shows', () => {
+    const text = '<!-- bench:mini -->\n<!-- /bench:mini -->'
+    expect(() => fillTables(text, {}, 'README.md')).toThrow(/README\.md asks for bench:mini/)
+    expect(() => fillTables(text, { mini: { kind: 'x' } })).toThrow(/kind "x"/)
+  })
+})
+
+it('the tables in README and docs are the committed results', () => {
+  const script = fileURLToPath(new URL('../../bench/table.mjs', import.meta.url))
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' })
+  expect({ status, output: stdout + stderr }).toEqual({ status: 0, output: '' })
+})
