@@ -70,12 +70,24 @@ function alignWords(text: string, html: string): HtmlText['place'] {
     if (match < limit) at = match + 1
   }
   return (start, end) => {
-    const first = target.findIndex((word, i) => word.end > start && found[i])
-    let last = -1
-    for (let i = first; i !== -1 && i < target.length && target[i]!.start < end; i++) if (found[i]) last = i
-    if (first === -1 || last === -1) return { start: 0, end: html.length }
-    return { start: found[first]!.start, end: found[last]!.end }
+    let first = firstEndingAfter(target, start)
+    while (first < target.length && !found[first]) first++
+    let last = first
+    for (let i = first; i < target.length && target[i]!.start < end; i++) if (found[i]) last = i
+    const [from, to] = [found[first], found[last]]
+    return from && to ? { start: from.start, end: to.end } : { start: 0, end: html.length }
   }
+}
+
+/** Binary search: passages of a long page ask thousands of times. */
+function firstEndingAfter(words: readonly Word[], offset: number): number {
+  let [low, high] = [0, words.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (words[middle]!.end > offset) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 function* words(text: string): Generator<Word> {

@@ -166,22 +166,23 @@ function splitWords(text: string, sentence: Unit, maxTokens: number, measure: (s
   return pieces.flatMap((piece) => (piece.end - piece.start < length ? splitWords(text, piece, maxTokens, measure) : [piece]))
 }
 
-/** A place near an offset to cut at: a blank within reach, else between two characters. */
+/** A place near an offset to cut at: a blank within reach, else between two characters. Blanks at the cut belong to neither side. */
 function breakNear(text: string, target: number, reach: number, min: number, max: number): { end: number; next: number } {
+  const isBlank = (i: number): boolean => /\s/.test(text[i]!)
+  let at = target
   for (let step = 0; step <= reach; step++) {
-    for (const at of [target - step, target + step]) {
-      if (at <= min || at >= max - 1 || !/\s/.test(text[at]!)) continue
-      let end = at
-      let next = at + 1
-      while (end > min && /\s/.test(text[end - 1]!)) end--
-      while (next < max && /\s/.test(text[next]!)) next++
-      return { end, next }
-    }
+    const near = [target - step, target + step].find((i) => i > min && i < max && isBlank(i))
+    if (near === undefined) continue
+    at = near
+    break
   }
-  const unit = text.charCodeAt(target)
-  const insidePair = unit >= 0xdc00 && unit <= 0xdfff
-  const cut = insidePair ? target + 1 : target
-  return { end: cut, next: cut }
+  const unit = text.charCodeAt(at)
+  // Never between the halves of a surrogate pair.
+  if (unit >= 0xdc00 && unit <= 0xdfff) at++
+  let [end, next] = [at, at]
+  while (end > min && isBlank(end - 1)) end--
+  while (next < max && isBlank(next)) next++
+  return { end, next }
 }
 
 /** Line number of an offset, 1-based; offsets may come in any order. */
