@@ -1,0 +1,69 @@
+import type { JSONObject, RerankingModelV3 } from '@ai-sdk/provider'
+import { checkInteger, checkOptions, describe, SerotineError } from '@serotine/core'
+import { defaultModel } from './default-model.js'
+
+/** What the reranking model needs. `ColBERT` is one. */
+export interface Scorer {
+  /** For messages and telemetry: a name a person recognises. */
+  readonly name?: string
+  /** MaxSim of the query against each text, and the number of query tokens it sums over. */
+  score(
+    query: string,
+    documents: readonly string[],
+    options?: { signal?: AbortSignal },
+  ): Promise<{ scores: ArrayLike<number>; queryTokens: number }>
+}
+
+export interface ColBERTRerankerOptions {
+  /** Default: the embedded model, shared by the process and loaded at the first use. */
+  model?: Scorer
+  /** `modelId` in telemetry and responses. Default: the model's name. */
+  modelId?: string
+  /** The text of a document that is a JSON object. Default: its JSON. */
+  toText?: (document: JSONObject) => string
+}
+
+/**
+ * A reranking model for `rerank()` of the AI SDK. Scores are MaxSim ÷ query tokens (−1 … 1); equal scores keep the order
+ * given. `abortSignal` stops the encoding. `headers` and `providerOptions` have no meaning here and are ignored.
+ *
+ * Its interface version is v3, which AI SDK 6 and 7 both accept.
+ *
+ * @example
+ * const { ranking } = await rerank({ model: colbertReranker(), query: 'flightless birds', documents, topN: 3 })
+ */
+export function colbertReranker(options: ColBERTRerankerOptions = {}): RerankingModelV3 {
+  checkOptions('colbertReranker', options, ['model', 'modelId', 'toText'], { id: 'modelId', getText: 'toText' })
+  const { model, toText = JSON.stringify } = options
+  if (model !== undefined && typeof model.score !== 'function') {
+    throw new SerotineError('INVALID_ARGUMENT', `model must be a ColBERT, got ${describe(model)}. Load one with await ColBERT.load().`)
+  }
+  return {
+    specificationVersion: 'v3',
+    provider: 'serotine',
+    modelId: options.modelId ?? model?.name ?? 'serotine-micro',
+    async doRerank({ documents, query, topN, abortSignal }) {
+      if (topN !== undefined) checkInteger('topN', topN, 1)
+      const texts = documents.type === 'text' ? documents.values : documents.values.map((value) => toText(value))
+      checkTexts(texts)
+      if (texts.length === 0) return { ranking: [] }
+      if (typeof query !== 'string' || query.trim() === '') {
+        throw new SerotineError('INVALID_ARGUMENT', `The query must be a text with at least one word, got ${describe(query)}.`)
+      }
+      abortSignal?.throwIfAborted()
+      const scorer = model ?? (await defaultModel())
+      const { scores, queryTokens } = await scorer.score(query, texts, { ...(abortSignal && { signal: abortSignal }) })
+      const ranking = Array.from(scores, (score, index) => ({ index, relevanceScore: score / queryTokens }))
+        .sort((a, b) => b.relevanceScore - a.relevanceScore || a.index - b.index)
+        .slice(0, topN)
+      return { ranking }
+    },
+  }
+}
+
+function checkTexts(texts: readonly unknown[]): asserts texts is readonly string[] {
+  texts.forEach((text, i) => {
+    if (typeof text === 'string') return
+    throw new SerotineError('INVALID_ARGUMENT', `documents[${i}] must be a string, got ${describe(text)}. Give all strings, or all objects and a toText.`)
+  })
+}

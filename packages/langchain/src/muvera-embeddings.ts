@@ -1,0 +1,98 @@
+import { Embeddings } from '@langchain/core/embeddings'
+import { checkOptions, estimateMeans, FdeEncoder, resolveFdeConfig, SerotineError } from '@serotine/core'
+import type { Encoder, FdeMeans, FdeOptions, TokenEmbeddings } from '@serotine/core'
+import { currentSignal } from './abort.js'
+import { defaultModel } from './default-model.js'
+
+export interface MuveraEmbeddingsInput {
+  /** Default: the embedded model, shared by the process and loaded at the first use. */
+  model?: Encoder
+  /** Preset and settings of the encoding. Default: the preset `compact`, 2560 numbers a text. */
+  fde?: FdeOptions
+  /** Mean tokens of the collection, for `fde.prepare`. Get both with `MuveraEmbeddings.fromSample`. */
+  means?: FdeMeans
+}
+
+/** Texts encoded to token embeddings at a time; their FDEs are all that is kept. */
+const CHUNK = 64
+
+/**
+ * Multi-vector texts as single vectors: MUVERA's fixed-dimensional encodings (FDEs), whose inner product approximates MaxSim.
+ * With them any LangChain vector store becomes a first stage for late interaction; rerank its results with `ColBERTReranker`.
+ *
+ * Compare FDEs by inner product. They are not normalised, so a store that only knows cosine distorts their order.
+ *
+ * @example
+ * const store = await PGVectorStore.initialize(new MuveraEmbeddings(), { distanceStrategy: 'innerProduct', ... })
+ * const retriever = new RerankingRetriever({ baseRetriever: store.asRetriever(100), reranker: new ColBERTReranker() })
+ */
+export class MuveraEmbeddings extends Embeddings {
+  readonly #input: MuveraEmbeddingsInput
+  #encoder: FdeEncoder | undefined
+
+  /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
+  constructor(fields: MuveraEmbeddingsInput = {}) {
+    checkOptions('MuveraEmbeddings', fields, ['model', 'fde', 'means'], { preset: 'fde', modelName: 'model' })
+    // Nothing for the base class: what it is given ends up in traces.
+    super({})
+    this.#input = fields
+    const { prepare = 'auto' } = fields.fde ?? {}
+    if (prepare !== 'auto' && prepare !== 'none' && !fields.means) {
+      throw new SerotineError('INVALID_ARGUMENT', `fde.prepare: '${prepare}' needs means. Use MuveraEmbeddings.fromSample(texts, …).`)
+    }
+  }
+
+  /**
+   * Embeddings that remove the mean token of a collection, without which some models' FDEs are all alike. The sample: some
+   * hundred texts of the collection, and queries if there are any.
+   */
+  static async fromSample(
+    sample: { documents: readonly string[]; queries?: readonly string[] },
+    fields: Omit<MuveraEmbeddingsInput, 'means'> = {},
+  ): Promise<MuveraEmbeddings> {
+    const model = fields.model ?? (await defaultModel())
+    const documents = await model.encodeDocuments(sample.documents)
+    const queries = sample.queries?.length ? await model.encodeQueries(sample.queries) : undefined
+    const means = { document: estimateMeans(documents), ...(queries && { query: estimateMeans(queries) }) }
+    const prepare = fields.fde?.prepare ?? (queries ? 'center' : 'deflate')
+    return new MuveraEmbeddings({ ...fields, model, means, fde: { ...fields.fde, prepare } })
+  }
+
+  override async embedDocuments(texts: string[]): Promise<number[][]> {
+    const model = await this.model()
+    const encoder = this.encoder(model.dim)
+    const rows: number[][] = []
+    for (let i = 0; i < texts.length; i += CHUNK) {
+      const embeddings = await model.encodeDocuments(texts.slice(i, i + CHUNK), signalOption())
+      for (const matrix of embeddings) rows.push(Array.from(encoder.encodeDocument(matrix)))
+    }
+    return rows
+  }
+
+  override async embedQuery(text: string): Promise<number[]> {
+    const model = await this.model()
+    const [matrix] = await model.encodeQueries([text], signalOption())
+    return Array.from(this.encoder(model.dim).encodeQuery(matrix!))
+  }
+
+  /** The FDE of a text that is already encoded. */
+  fdeOf(embeddings: TokenEmbeddings, kind: 'query' | 'document'): Float32Array {
+    const encoder = this.encoder(embeddings.dim)
+    return kind === 'query' ? encoder.encodeQuery(embeddings) : encoder.encodeDocument(embeddings)
+  }
+
+  /** The model whose token embeddings are encoded. */
+  async model(): Promise<Encoder> {
+    return this.#input.model ?? defaultModel()
+  }
+
+  encoder(dim: number): FdeEncoder {
+    const { fde, means } = this.#input
+    return (this.#encoder ??= new FdeEncoder(resolveFdeConfig({ ...fde, dim }), {}, means))
+  }
+}
+
+function signalOption(): { signal?: AbortSignal } {
+  const signal = currentSignal()
+  return signal ? { signal } : {}
+}

@@ -1,0 +1,216 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { parseCallbackConfigArg } from '@langchain/core/callbacks/manager'
+import type { Callbacks, CallbackManagerForRetrieverRun } from '@langchain/core/callbacks/manager'
+import type { DocumentInterface } from '@langchain/core/documents'
+import { BaseRetriever } from '@langchain/core/retrievers'
+import type { BaseRetrieverInput } from '@langchain/core/retrievers'
+import { ensureConfig } from '@langchain/core/runnables'
+import type { RunnableConfig } from '@langchain/core/runnables'
+import { checkInteger, checkOptions, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
+import type { Encoder, OnProgress, OnWarning, SearchHit, Where } from '@serotine/core'
+import { currentSignal, withSignal } from './abort.js'
+import { defaultModel } from './default-model.js'
+import { checkQuery, documentFromHit, documentsOf, toIndexed } from './document.js'
+import type { ScoreKind } from './document.js'
+
+/** What the retriever needs of an index. `MultiVectorIndex` is one; so is any store with the same `search`. */
+export interface SearchableIndex {
+  search(
+    query: string,
+    options: { k: number; candidates: number; where?: Where; signal?: AbortSignal },
+  ): Promise<readonly SearchHit[]>
+}
+
+/** What one search can change. */
+export interface ColBERTSearchOptions {
+  /** How many documents to return. Default 4, LangChain's. */
+  k?: number
+  /** How many documents the first stage hands to exact MaxSim. Default 100, and never fewer than `k`. */
+  candidates?: number
+  /** Only documents for which this holds: `{ lang: 'en' }`, conditions, or a function. See `Where` of the core. */
+  filter?: Where
+  /** Documents scoring less are left out; on the scale of `score`. Default: none are. */
+  scoreThreshold?: number
+}
+
+export interface ColBERTRetrieverInput<I extends SearchableIndex = SearchableIndex> extends ColBERTSearchOptions, BaseRetrieverInput {
+  index: I
+  /** What `metadata.relevanceScore` holds. Default `meanSimilarity` (−1 … 1, comparable between queries). */
+  score?: ScoreKind
+}
+
+/** `invoke()` takes the search options too: `retriever.invoke(query, { k: 10, signal })`. */
+export type ColBERTRetrieverCallOptions = RunnableConfig & ColBERTSearchOptions
+
+/** Where and how the documents given to `fromDocuments` and `fromTexts` are indexed. */
+export interface BuildOptions {
+  /** Default: the embedded model, shared by the process. */
+  model?: Encoder
+  /** Folder to keep the index in. Default: memory. */
+  folder?: string
+  onProgress?: OnProgress
+  onWarning?: OnWarning
+  signal?: AbortSignal
+}
+
+type RetrieverOptions = Omit<ColBERTRetrieverInput, 'index'>
+
+const SEARCH_OPTIONS = ['k', 'candidates', 'filter', 'scoreThreshold'] as const
+const RETRIEVER_OPTIONS = [...SEARCH_OPTIONS, 'score', 'index', 'callbacks', 'tags', 'metadata', 'verbose']
+const BUILD_OPTIONS = ['model', 'folder', 'onProgress', 'onWarning', 'signal']
+const ALIASES = { topK: 'k', topN: 'k', where: 'filter', threshold: 'scoreThreshold', fetchK: 'candidates', path: 'folder', directory: 'folder' }
+
+/**
+ * Retrieves with late interaction: a first stage over fixed-dimensional encodings, then exact MaxSim.
+ *
+ * Returned documents are copies with `metadata.relevanceScore` and `metadata.rank`. An aborted or timed-out `invoke()`
+ * stops the encoding and the search, not only the waiting.
+ *
+ * @example
+ * const retriever = await ColBERTRetriever.fromTexts(['Kiwis cannot fly.', 'Penguins swim.'])
+ * const [best] = await retriever.invoke('flightless birds', { k: 1 })
+ */
+export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> extends BaseRetriever {
+  static override lc_name(): string {
+    return 'ColBERTRetriever'
+  }
+
+  lc_namespace = ['serotine', 'langchain', 'retrievers']
+  readonly index: I
+  k: number
+  candidates: number
+  filter: Where | undefined
+  scoreThreshold: number | undefined
+  score: ScoreKind
+  readonly #callOptions = new AsyncLocalStorage<ColBERTSearchOptions>()
+
+  constructor(fields: ColBERTRetrieverInput<I>) {
+    checkOptions('ColBERTRetriever', fields, RETRIEVER_OPTIONS, ALIASES)
+    super(baseInput(fields))
+    if (typeof fields.index?.search !== 'function') {
+      throw new SerotineError('INVALID_ARGUMENT', `index must be a MultiVectorIndex or have its search method, got ${describe(fields.index)}.`)
+    }
+    const { k, candidates, filter, scoreThreshold } = checkSearch(fields)
+    this.index = fields.index
+    this.k = k ?? 4
+    this.candidates = candidates ?? 100
+    this.filter = filter
+    this.scoreThreshold = scoreThreshold
+    this.score = checkScoreKind(fields.score)
+  }
+
+  /** Indexes documents and returns a retriever over them. Ids: the document's, else a new UUID. */
+  static async fromDocuments(
+    documents: readonly DocumentInterface[],
+    options: BuildOptions & RetrieverOptions = {},
+  ): Promise<ColBERTRetriever<MultiVectorIndex>> {
+    const [build, fields] = splitOptions('ColBERTRetriever.fromDocuments', options)
+    const items = toIndexed(documents)
+    const { folder, model = await defaultModel(), onWarning, signal, onProgress } = build
+    signal?.throwIfAborted()
+    const index = await MultiVectorIndex.open(folder, { model, ...(onWarning && { onWarning }) })
+    try {
+      const retriever = new ColBERTRetriever({ ...fields, index })
+      await index.upsert(items, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
+      return retriever
+    } catch (error) {
+      await index.close()
+      throw error
+    }
+  }
+
+  /** `metadatas`: one per text, or one for all. */
+  static async fromTexts(
+    texts: readonly string[],
+    metadatas: readonly Record<string, unknown>[] | Record<string, unknown> = {},
+    options: BuildOptions & RetrieverOptions = {},
+  ): Promise<ColBERTRetriever<MultiVectorIndex>> {
+    return ColBERTRetriever.fromDocuments(documentsOf(texts, metadatas), options)
+  }
+
+  /** A retriever over an open index, or over a folder, which is opened for reading. */
+  static async fromExistingIndex(
+    indexOrFolder: MultiVectorIndex | string,
+    options: Pick<BuildOptions, 'model' | 'onWarning'> & RetrieverOptions = {},
+  ): Promise<ColBERTRetriever<MultiVectorIndex>> {
+    const [{ model, onWarning }, fields] = splitOptions('ColBERTRetriever.fromExistingIndex', options)
+    if (typeof indexOrFolder !== 'string') return new ColBERTRetriever({ ...fields, index: indexOrFolder })
+    const index = await MultiVectorIndex.open(indexOrFolder, {
+      model: model ?? (await defaultModel()),
+      create: false,
+      readonly: true,
+      ...(onWarning && { onWarning }),
+    })
+    return new ColBERTRetriever({ ...fields, index })
+  }
+
+  /** As every runnable's `invoke`, with the search options beside the config's own keys. */
+  override async invoke(input: string, options?: Partial<ColBERTRetrieverCallOptions>): Promise<DocumentInterface[]> {
+    // Callers such as ContextualCompressionRetriever pass a CallbackManager where a config is expected.
+    const config = ensureConfig(parseCallbackConfigArg(options as Callbacks | undefined) as Partial<ColBERTRetrieverCallOptions>)
+    config.signal?.throwIfAborted()
+    const search = checkSearch(config)
+    return withSignal(config.signal, () => this.#callOptions.run(search, () => super.invoke(input, config)))
+  }
+
+  override async _getRelevantDocuments(query: string, _runManager?: CallbackManagerForRetrieverRun): Promise<DocumentInterface[]> {
+    const call = this.#callOptions.getStore()
+    const k = call?.k ?? this.k
+    const where = call?.filter ?? this.filter
+    const threshold = call?.scoreThreshold ?? this.scoreThreshold ?? -Infinity
+    const signal = currentSignal()
+    signal?.throwIfAborted()
+    const hits = await this.index.search(checkQuery(query), {
+      k,
+      candidates: Math.max(k, call?.candidates ?? this.candidates),
+      ...(where !== undefined && { where }),
+      ...(signal && { signal }),
+    })
+    return hits
+      .map((hit) => documentFromHit(hit, this.score))
+      .filter((document) => (document.metadata['relevanceScore'] as number) >= threshold)
+  }
+}
+
+/** What LangChain's base class is told. Not the index: constructor fields end up in traces. */
+export function baseInput({ callbacks, tags, metadata, verbose }: BaseRetrieverInput): BaseRetrieverInput {
+  return {
+    ...(callbacks !== undefined && { callbacks }),
+    ...(tags !== undefined && { tags }),
+    ...(metadata !== undefined && { metadata }),
+    ...(verbose !== undefined && { verbose }),
+  }
+}
+
+/** The given search options, without those that are undefined. @throws INVALID_ARGUMENT */
+function checkSearch({ k, candidates, filter, scoreThreshold }: ColBERTSearchOptions): ColBERTSearchOptions {
+  if (k !== undefined) checkInteger('k', k, 1)
+  if (candidates !== undefined) checkInteger('candidates', candidates, 1)
+  if (scoreThreshold !== undefined) checkThreshold(scoreThreshold)
+  return {
+    ...(k !== undefined && { k }),
+    ...(candidates !== undefined && { candidates }),
+    ...(filter !== undefined && { filter }),
+    ...(scoreThreshold !== undefined && { scoreThreshold }),
+  }
+}
+
+/** @throws INVALID_ARGUMENT */
+export function checkThreshold(value: unknown): number {
+  if (typeof value === 'number' && !Number.isNaN(value)) return value
+  throw new SerotineError('INVALID_ARGUMENT', `scoreThreshold must be a number, got ${describe(value)}.`)
+}
+
+/** @throws INVALID_ARGUMENT */
+export function checkScoreKind(value: unknown): ScoreKind {
+  if (value === undefined) return 'meanSimilarity'
+  if (value === 'meanSimilarity' || value === 'maxSim') return value
+  throw new SerotineError('INVALID_ARGUMENT', `score must be 'meanSimilarity' or 'maxSim', got ${describe(value)}.`)
+}
+
+function splitOptions(where: string, options: BuildOptions & RetrieverOptions): [BuildOptions, RetrieverOptions] {
+  checkOptions(where, options, [...BUILD_OPTIONS, ...RETRIEVER_OPTIONS], ALIASES)
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined)
+  const part = (own: boolean): object => Object.fromEntries(entries.filter(([key]) => BUILD_OPTIONS.includes(key) === own))
+  return [part(true), part(false)]
+}

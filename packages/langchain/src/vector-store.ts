@@ -1,0 +1,158 @@
+import type { Callbacks } from '@langchain/core/callbacks/manager'
+import type { DocumentInterface } from '@langchain/core/documents'
+import type { EmbeddingsInterface } from '@langchain/core/embeddings'
+import { SaveableVectorStore } from '@langchain/core/vectorstores'
+import type { MaxMarginalRelevanceSearchOptions } from '@langchain/core/vectorstores'
+import { checkInteger, checkOptions, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
+import type { SearchHit, Where } from '@serotine/core'
+import { currentSignal } from './abort.js'
+import { checkQuery, documentFromStored, documentsOf, toIndexed } from './document.js'
+import { MuveraEmbeddings } from './muvera-embeddings.js'
+
+export interface ColBERTVectorStoreInput {
+  /** The collection. Give this or `folder`; with neither a new index is made in memory. */
+  index?: MultiVectorIndex
+  /** Folder of the index; made when it is not there. */
+  folder?: string
+}
+
+/** Documents read from the index at a time when all of them are looked at. */
+const CHUNK = 256
+
+/**
+ * A `MultiVectorIndex` as a LangChain vector store: ids that upsert, `delete`, `getByIds`, MMR, the indexing API, save and load.
+ *
+ * Searches by text are late interaction (first stage, then exact MaxSim) and score MaxSim ÷ query tokens, −1 … 1. A search by
+ * vector cannot be: `similaritySearchVectorWithScore` compares FDEs made by `embeddings`.
+ *
+ * @example
+ * const store = await ColBERTVectorStore.fromDocuments(documents, new MuveraEmbeddings(), { folder: './birds' })
+ * const documents = await store.similaritySearch('flightless birds', 3, { lang: 'en' })
+ */
+export class ColBERTVectorStore extends SaveableVectorStore {
+  static lc_name(): string {
+    return 'ColBERTVectorStore'
+  }
+
+  // `declare`: a field would overwrite what the base class knows with undefined.
+  declare FilterType: Where
+  declare embeddings: MuveraEmbeddings
+  readonly index: MultiVectorIndex
+  #added: Promise<unknown> = Promise.resolve()
+
+  /** Over an open index. To open one by folder, use `ColBERTVectorStore.open`. */
+  constructor(embeddings: EmbeddingsInterface, { index }: { index: MultiVectorIndex }) {
+    // Nothing for the base class: what it is given ends up in traces.
+    super(checkMuvera(embeddings), {})
+    if (typeof index?.search !== 'function') {
+      throw new SerotineError('INVALID_ARGUMENT', `index must be a MultiVectorIndex, got ${describe(index)}. ColBERTVectorStore.open() makes one.`)
+    }
+    this.index = index
+  }
+
+  // Read by the base class's constructor, so it may not touch fields.
+  override _vectorstoreType(): string {
+    return 'serotine'
+  }
+
+  /** A store over an index, a folder, or (with neither) memory. */
+  static async open(
+    embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
+    config: ColBERTVectorStoreInput = {},
+  ): Promise<ColBERTVectorStore> {
+    checkOptions('ColBERTVectorStore', config, ['index', 'folder'], { directory: 'folder', path: 'folder' })
+    const index = config.index ?? (await MultiVectorIndex.open(config.folder, { model: await checkMuvera(embeddings).model() }))
+    return new ColBERTVectorStore(embeddings, { index })
+  }
+
+  static override async fromDocuments(
+    documents: DocumentInterface[],
+    embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
+    config: ColBERTVectorStoreInput & { ids?: string[] } = {},
+  ): Promise<ColBERTVectorStore> {
+    const { ids, ...rest } = config
+    const store = await ColBERTVectorStore.open(embeddings, rest)
+    await store.addDocuments(documents, { ...(ids && { ids }) })
+    return store
+  }
+
+  /** `metadatas`: one per text, or one for all. */
+  static override async fromTexts(
+    texts: string[],
+    metadatas: object[] | object = {},
+    embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
+    config: ColBERTVectorStoreInput & { ids?: string[] } = {},
+  ): Promise<ColBERTVectorStore> {
+    return ColBERTVectorStore.fromDocuments(documentsOf(texts, metadatas), embeddings, config)
+  }
+
+  static async fromExistingIndex(
+    embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
+    config: ColBERTVectorStoreInput = {},
+  ): Promise<ColBERTVectorStore> {
+    return ColBERTVectorStore.open(embeddings, config)
+  }
+
+  /** Adds documents, or replaces those whose id exists. Ids: `options.ids`, else the document's, else a new UUID. */
+  override async addDocuments(documents: DocumentInterface[], options: { ids?: string[] } = {}): Promise<string[]> {
+    checkOptions('addDocuments', options, ['ids'])
+    const items = toIndexed(documents, options.ids)
+    const signal = currentSignal()
+    if (items.length > 0) await this.index.upsert(items, { ...(signal && { signal }) })
+    return items.map(({ id }) => id)
+  }
+
+  /** As `addDocuments`: token vectors cannot be recovered from the FDEs given, so the texts are encoded. */
+  override async addVectors(vectors: number[][], documents: DocumentInterface[], options: { ids?: string[] } = {}): Promise<string[]> {
+    if (vectors.length !== documents.length) {
+      throw new SerotineError('INVALID_ARGUMENT', `${documents.length} documents came with ${vectors.length} vectors. Give one per document, or use addDocuments.`)
+    }
+    return this.addDocuments(documents, options)
+  }
+
+  /** By ids (those that do not exist are passed over) or by filter. */
+  override async delete(params: { ids?: string[]; filter?: Where } = {}): Promise<void> {
+    checkOptions('delete', params, ['ids', 'filter'], { where: 'filter', id: 'ids' })
+    const { ids, filter } = params
+    if ((ids === undefined) === (filter === undefined)) {
+      throw new SerotineError('INVALID_ARGUMENT', 'delete takes { ids } or { filter }, one of them.')
+    }
+    await this.index.delete(ids ?? { where: filter! })
+  }
+
+  /** In the order of `ids`; ids that do not exist are passed over. */
+  async getByIds(ids: readonly string[]): Promise<DocumentInterface[]> {
+    const found = await this.index.get(ids)
+    return found.map(documentFromStored)
+  }
+
+  override async similaritySearch(query: string, k = 4, filter?: Where, _callbacks?: Callbacks): Promise<DocumentInterface[]> {
+    return (await this.#search(query, k, filter)).map(documentFromStored)
+  }
+
+  override async similaritySearchWithScore(
+    query: string, k = 4, filter?: Where, _callbacks?: Callbacks,
+  ): Promise<[DocumentInterface, number][]> {
+    return (await this.#search(query, k, filter)).map((hit) => [documentFromStored(hit), hit.meanSimilarity])
+  }
+
+  async #search(query: string, k: number, filter: Where | undefined): Promise<readonly SearchHit[]> {
+    checkInteger('k', k, 1)
+    const signal = currentSignal()
+    signal?.throwIfAborted()
+    return this.index.search(checkQuery(query), {
+      k,
+      candidates: Math.max(100, k),
+      ...(filter !== undefined && { where: filter }),
+      ...(signal && { signal }),
+    })
+  }
+}
+
+function checkMuvera(embeddings: EmbeddingsInterface): MuveraEmbeddings {
+  if (embeddings instanceof MuveraEmbeddings) return embeddings
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    `ColBERTVectorStore keeps token vectors, so its embeddings must be MuveraEmbeddings, got ${describe(embeddings)}.`,
+  )
+}

@@ -1,0 +1,31 @@
+import { describe, SerotineError } from '@serotine/core'
+import type { BaseNode, MessageContent, MetadataMode } from 'llamaindex'
+
+/** Which metadata goes in front of a node's text, by the node's own excluded keys. LlamaIndex's `MetadataMode`. */
+export type NodeMetadataMode = `${MetadataMode}`
+
+const MODES: readonly string[] = ['ALL', 'EMBED', 'LLM', 'NONE']
+
+/** @throws INVALID_ARGUMENT */
+export function checkMetadataMode(mode: unknown): NodeMetadataMode {
+  if (typeof mode === 'string' && MODES.includes(mode)) return mode as NodeMetadataMode
+  throw new SerotineError('INVALID_ARGUMENT', `metadataMode must be one of ${MODES.join(', ')}, got ${describe(mode)}.`)
+}
+
+/** The text of a node that is encoded. */
+export function textOf(node: BaseNode, mode: NodeMetadataMode): string {
+  return node.getContent(mode as MetadataMode)
+}
+
+/**
+ * The text of a query: a string, or the text parts of a multi-modal message; images and files are passed over.
+ *
+ * @throws INVALID_ARGUMENT when there is no text
+ */
+export function queryText(query: MessageContent | undefined, who: string): string {
+  const parts = typeof query === 'string' ? [query] : (query ?? []).map((part) => (part.type === 'text' ? part.text : ''))
+  const text = parts.filter((part) => part !== '').join('\n\n')
+  if (text.trim() !== '') return text
+  const what = query === undefined ? 'none was given' : `${describe(query)} has no text in it`
+  throw new SerotineError('INVALID_ARGUMENT', `${who} requires a query with text; ${what}.`)
+}

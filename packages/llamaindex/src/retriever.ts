@@ -1,0 +1,106 @@
+import { checkInteger, checkOptions, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
+import type { Encoder, Metadata, OnProgress, SearchHit, Where } from '@serotine/core'
+import { BaseRetriever, jsonToNode, TextNode } from 'llamaindex'
+import type { BaseNode, NodeWithScore, QueryBundle } from 'llamaindex'
+import { defaultModel } from './default-model.js'
+import { checkMetadataMode, queryText, textOf } from './node.js'
+import type { NodeMetadataMode } from './node.js'
+
+/** What the retriever needs of an index. `MultiVectorIndex` is one; so is any store with the same `search`. */
+export interface SearchableIndex {
+  search(query: string, options: { k: number; candidates: number; where?: Where }): Promise<readonly SearchHit[]>
+}
+
+export interface ColBERTRetrieverOptions {
+  /** How many nodes to return. Default 2, LlamaIndex's. */
+  similarityTopK?: number
+  /** How many nodes the first stage hands to exact MaxSim. Default 100, and never fewer than `similarityTopK`. */
+  candidates?: number
+  /** Only nodes whose metadata fits: `{ lang: 'en' }`, conditions, or a function. See `Where` of the core. */
+  where?: Where
+}
+
+export interface FromNodesOptions extends ColBERTRetrieverOptions {
+  /** Default: the embedded model, shared by the process. */
+  model?: Encoder
+  /** Folder to keep the index in. Default: memory. */
+  folder?: string
+  /** Which metadata is indexed with a node's text. Default `EMBED`: honours `excludedEmbedMetadataKeys`. */
+  metadataMode?: NodeMetadataMode
+  onProgress?: OnProgress
+  signal?: AbortSignal
+}
+
+const SEARCH_OPTIONS = ['similarityTopK', 'candidates', 'where']
+const ALIASES = { topK: 'similarityTopK', k: 'similarityTopK', topN: 'similarityTopK', filter: 'where', filters: 'where', preFilters: 'where' }
+/** Where a stored document keeps its node; LlamaIndex's own stores use the same name. */
+const NODE = '_node_content'
+
+/**
+ * Retrieves nodes with late interaction: a first stage over fixed-dimensional encodings, then exact MaxSim.
+ * `score` is MaxSim ÷ query tokens (−1 … 1).
+ *
+ * @example
+ * const retriever = await ColBERTRetriever.fromNodes(nodes, { similarityTopK: 5 })
+ * const engine = new RetrieverQueryEngine(retriever)
+ */
+export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> extends BaseRetriever {
+  readonly index: I
+  readonly similarityTopK: number
+  readonly candidates: number
+  readonly where: Where | undefined
+
+  constructor(index: I, options: ColBERTRetrieverOptions = {}) {
+    checkOptions('ColBERTRetriever', options, SEARCH_OPTIONS, ALIASES)
+    super()
+    if (typeof index?.search !== 'function') {
+      throw new SerotineError('INVALID_ARGUMENT', `index must be a MultiVectorIndex or have its search method, got ${describe(index)}.`)
+    }
+    this.index = index
+    this.similarityTopK = checkInteger('similarityTopK', options.similarityTopK ?? 2, 1)
+    this.candidates = checkInteger('candidates', options.candidates ?? 100, 1)
+    this.where = options.where
+  }
+
+  /** Indexes nodes and returns a retriever over them. Ids are the nodes' own; relationships come back with them. */
+  static async fromNodes(nodes: readonly BaseNode[], options: FromNodesOptions = {}): Promise<ColBERTRetriever<MultiVectorIndex>> {
+    const own = ['model', 'folder', 'metadataMode', 'onProgress', 'signal']
+    checkOptions('ColBERTRetriever.fromNodes', options, [...own, ...SEARCH_OPTIONS], ALIASES)
+    const { model = await defaultModel(), folder, metadataMode = 'EMBED', onProgress, signal, ...search } = options
+    const mode = checkMetadataMode(metadataMode)
+    signal?.throwIfAborted()
+    const index = await MultiVectorIndex.open(folder, { model })
+    try {
+      const retriever = new ColBERTRetriever(index, search)
+      const documents = nodes.map((node) => ({
+        id: node.id_,
+        text: textOf(node, mode),
+        metadata: { ...plainMetadata(node), [NODE]: JSON.stringify({ ...node.toJSON(), embedding: undefined }) },
+      }))
+      await index.upsert(documents, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
+      return retriever
+    } catch (error) {
+      await index.close()
+      throw error
+    }
+  }
+
+  override async _retrieve({ query }: QueryBundle): Promise<NodeWithScore[]> {
+    const hits = await this.index.search(queryText(query, 'ColBERTRetriever'), {
+      k: this.similarityTopK,
+      candidates: Math.max(this.similarityTopK, this.candidates),
+      ...(this.where !== undefined && { where: this.where }),
+    })
+    return hits.map((hit) => ({ node: nodeOf(hit), score: hit.meanSimilarity }))
+  }
+}
+
+/** What JSON makes of a node's metadata, so that `where` can look at it. */
+function plainMetadata(node: BaseNode): Metadata {
+  return JSON.parse(JSON.stringify(node.metadata)) as Metadata
+}
+
+function nodeOf({ id, text = '', metadata }: SearchHit): BaseNode {
+  const { [NODE]: content, ...rest } = metadata
+  return typeof content === 'string' ? jsonToNode(JSON.parse(content)) : new TextNode({ id_: id, text, metadata: rest })
+}
