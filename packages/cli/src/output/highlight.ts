@@ -55,7 +55,7 @@ export function snippet(text: string, spans: readonly Span[], length: number): S
   const push = (piece: string, matched: boolean): void => {
     if (piece !== '') parts.push({ text: piece.replace(/\s+/g, ' '), matched })
   }
-  if (begin > 0) push('… ', false)
+  if (text.slice(0, begin).trim() !== '') push('… ', false)
   let position = begin
   for (const span of spans) {
     if (span.start < position || span.end > end) continue

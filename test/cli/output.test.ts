@@ -1,0 +1,112 @@
+import { PassThrough } from 'node:stream'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { matchedWords, snippet } from '../../packages/cli/src/output/highlight.js'
+import { formatHit } from '../../packages/cli/src/output/hits.js'
+import { matrixRows, shortFloat } from '../../packages/cli/src/output/json.js'
+import { clock, count, counted, duration, fileSize } from '../../packages/cli/src/output/numbers.js'
+import { createTerminal, wantsColor } from '../../packages/cli/src/output/terminal.js'
+
+const match = (start: number, end: number, similarity: number, queryStart = 0) =>
+  ({ start, end, similarity, queryStart, queryEnd: queryStart + 1, token: '', queryToken: '' })
+
+describe('matched words', () => {
+  const text = 'Penguins are flightless seabirds.'
+
+  it('widens tokens to words and keeps each once', () => {
+    const spans = matchedWords(text, [match(13, 19, 0.9), match(19, 23, 0.8, 3), match(27, 31, 0.85, 5)])
+    expect(spans.map(({ start, end }) => text.slice(start, end))).toEqual(['flightless', 'seabirds'])
+  })
+
+  it('leaves out special tokens and what is far less similar than the best', () => {
+    expect(matchedWords(text, [match(-1, -1, 1), match(0, 8, 0.9, -1)])).toEqual([])
+    const spans = matchedWords(text, [match(0, 8, 0.9), match(9, 12, 0.3)])
+    expect(spans.map(({ start }) => start)).toEqual([0])
+  })
+
+  it('does not widen in scripts without blanks', () => {
+    expect(matchedWords('東京は日本の首都', [match(0, 2, 0.9)])).toEqual([{ start: 0, end: 2, weight: 0.9 }])
+  })
+})
+
+describe('snippet', () => {
+  const join = (parts: readonly { text: string }[]): string => parts.map(({ text }) => text).join('')
+
+  it('shows a short text whole, blanks run together', () => {
+    expect(snippet('  one\n\ttwo  ', [{ start: 3, end: 5, weight: 1 }], 50)).toEqual([
+      { text: 'o', matched: false }, { text: 'ne', matched: true }, { text: ' two', matched: false },
+    ])
+  })
+
+  it('shows the stretch with the most matches', () => {
+    const text = `${'filler '.repeat(50)}the needle here ${'filler '.repeat(50)}`
+    const at = text.indexOf('needle')
+    const parts = snippet(text, [{ start: 0, end: 6, weight: 0.2 }, { start: at, end: at + 6, weight: 0.9 }], 60)
+    expect(join(parts)).toMatch(/^… .*needle here.* …$/)
+    expect(parts.filter(({ matched }) => matched)).toEqual([{ text: 'needle', matched: true }])
+  })
+
+  it('never breaks a character, whatever the text', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 300 }), fc.nat(300), fc.integer({ min: 20, max: 100 }), (text, at, length) => {
+      const span = { start: Math.min(at, text.length), end: Math.min(at + 3, text.length), weight: 1 }
+      const shown = join(snippet(text.toWellFormed?.() ?? text, [], length)) + join(snippet(text, [span], length))
+      expect(shown.length).toBeLessThanOrEqual(2 * (length + 10))
+    }))
+    expect(join(snippet('😀'.repeat(100), [], 41)).isWellFormed?.() ?? true).toBe(true)
+  })
+})
+
+describe('formatHit', () => {
+  it('fits the width and shows place, heading and scores', () => {
+    const hit = {
+      rank: 1, place: 'docs/proxy.md:12', heading: 'Guide › Proxy', text: 'To set up a proxy, use HTTPS_PROXY. '.repeat(20),
+      score: 12.345, meanSimilarity: 0.7716, matches: [match(12, 17, 0.9)],
+    }
+    const lines = formatHit(hit, createTerminal({ color: false })).trimEnd().split('\n')
+    expect(lines[0]).toMatch(/^ 1 {2}docs\/proxy\.md:12 {2}Guide › Proxy {3,}0\.772 \(12\.35\)$/)
+    expect(lines.length).toBeGreaterThanOrEqual(3)
+    expect(lines.length).toBeLessThanOrEqual(5)
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(100)
+    expect(formatHit(hit, createTerminal({ color: true }))).toContain('\u001b[1m\u001b[33mproxy')
+  })
+})
+
+describe('numbers', () => {
+  it('are short and readable', () => {
+    expect([count(5183), counted(1, 'passage'), counted(1200, 'passage'), counted(2, 'query', 'queries')]).toEqual(['5,183', '1 passage', '1,200 passages', '2 queries'])
+    expect([fileSize(0), fileSize(999), fileSize(4_200_000), fileSize(12_000_000)]).toEqual(['0 bytes', '999 bytes', '4.2 MB', '12 MB'])
+    expect([duration(2.34), duration(234), duration(4200), duration(83_000), clock(3723)]).toEqual(['2.3 ms', '234 ms', '4.2 s', '1:23 min', '1:02:03'])
+  })
+
+  it('keep every bit of a 32-bit float', () => {
+    fc.assert(fc.property(fc.float({ noNaN: true, noDefaultInfinity: true }), (value) => {
+      expect(Object.is(Math.fround(shortFloat(value)), value)).toBe(true)
+      expect(Math.fround(JSON.parse(JSON.stringify(shortFloat(value))) as number)).toBe(value === 0 ? 0 : value)
+    }))
+    expect(shortFloat(Math.fround(0.1))).toBe(0.1)
+    expect(matrixRows(new Float32Array([1, 2, 3, 4]), 2)).toEqual([[1, 2], [3, 4]])
+  })
+})
+
+describe('terminal', () => {
+  it('colours only terminals, unless told otherwise', () => {
+    expect(wantsColor({}, true)).toBe(true)
+    expect(wantsColor({}, false)).toBe(false)
+    expect(wantsColor({ NO_COLOR: '1' }, true)).toBe(false)
+    expect(wantsColor({ FORCE_COLOR: '1' }, false)).toBe(true)
+    expect(wantsColor({ FORCE_COLOR: '0' }, true)).toBe(false)
+    expect(wantsColor({ NO_COLOR: '1', FORCE_COLOR: '1' }, true)).toBe(false)
+    expect(wantsColor({ TERM: 'dumb' }, true)).toBe(false)
+  })
+
+  it('keeps results and remarks apart', async () => {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+    const terminal = createTerminal({ quiet: true }, { stdout, stderr, env: {} })
+    await terminal.out('result\n')
+    terminal.note('remark')
+    terminal.warn('watch out')
+    expect(String(stdout.read())).toBe('result\n')
+    expect(String(stderr.read())).toBe('warning watch out\n')
+    expect(terminal.showsProgress).toBe(false)
+  })
+})
