@@ -1,0 +1,110 @@
+import { Worker } from 'node:worker_threads'
+import { SerotineError } from '../errors.js'
+import type { Batch } from './batch.js'
+import type { Network, NetworkPlan } from './network.js'
+import type { Reply, Request } from './worker.js'
+
+/** Batches waiting in a worker besides the one it computes, so that it never idles. */
+const QUEUED = 1
+
+interface Pending {
+  readonly resolve: (rows: Float32Array<ArrayBuffer>) => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * Starts workers that each hold the whole network, and waits until all are ready.
+ *
+ * @param url the worker entry; undefined = `worker.js` beside the built module
+ * @throws WORKER_FAILED, and what opening the network throws
+ */
+export async function openPool(plan: NetworkPlan, workers: number, url: URL = new URL('./worker.js', import.meta.url)): Promise<Network> {
+  const started = Array.from({ length: workers }, () => new PoolWorker(plan, url))
+  try {
+    await Promise.all(started.map((worker) => worker.ready))
+  } catch (error) {
+    await Promise.all(started.map((worker) => worker.close()))
+    throw error
+  }
+  return new Pool(started)
+}
+
+class Pool implements Network {
+  readonly lanes: number
+
+  constructor(readonly workers: readonly PoolWorker[]) {
+    this.lanes = workers.length * (1 + QUEUED)
+  }
+
+  run(batch: Batch, normalize: boolean): Promise<Float32Array<ArrayBuffer>> {
+    const alive = this.workers.filter((worker) => worker.failure === undefined)
+    const [first, ...others] = alive
+    if (!first) return Promise.reject(this.workers[0]!.failure)
+    return others.reduce((least, worker) => (worker.load < least.load ? worker : least), first).run(batch, normalize)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.close()))
+  }
+}
+
+/** One worker thread. It keeps the process alive only while it has work. */
+class PoolWorker {
+  readonly ready: Promise<unknown>
+  /** Set once the thread has ended. */
+  failure: SerotineError | undefined
+  readonly #worker: Worker
+  readonly #pending = new Map<number, Pending>()
+  readonly #ended: Promise<void>
+  #next = 0
+
+  constructor(plan: NetworkPlan, url: URL) {
+    this.#worker = new Worker(url, { workerData: plan })
+    this.ready = new Promise((resolve, reject) => this.#pending.set(-1, { resolve, reject }))
+    this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
+    this.#worker.on('message', (reply: Reply) => this.#settle(reply))
+    this.#worker.on('error', (cause: unknown) => this.#fail(`An encoding worker (${url.href}) failed: ${(cause as Error)?.message ?? String(cause)}`, cause))
+    this.#worker.on('exit', (code) => this.#fail(`An encoding worker ended with exit code ${code}. Load the model again.`))
+  }
+
+  get load(): number {
+    return this.#pending.size
+  }
+
+  run(batch: Batch, normalize: boolean): Promise<Float32Array<ArrayBuffer>> {
+    return new Promise((resolve, reject) => {
+      if (this.failure) {
+        reject(this.failure)
+        return
+      }
+      const id = this.#next++
+      this.#pending.set(id, { resolve, reject })
+      this.#worker.ref()
+      const { ids, attended, sizes, keep } = batch
+      this.#worker.postMessage({ id, batch, normalize } satisfies Request, [ids.buffer, attended.buffer, sizes.buffer, keep.buffer])
+    })
+  }
+
+  /** Lets the batches in hand finish, then ends the thread. */
+  async close(): Promise<void> {
+    if (!this.failure) {
+      this.#worker.ref()
+      this.#worker.postMessage('close' satisfies Request)
+    }
+    await this.#ended
+  }
+
+  #settle(reply: Reply): void {
+    const pending = this.#pending.get(reply.id)
+    this.#pending.delete(reply.id)
+    if (this.#pending.size === 0) this.#worker.unref()
+    if ('error' in reply) pending?.reject(new SerotineError(reply.error.code, reply.error.message))
+    else pending?.resolve(reply.rows ?? new Float32Array())
+  }
+
+  #fail(message: string, cause?: unknown): void {
+    this.failure ??= new SerotineError('WORKER_FAILED', message, cause === undefined ? {} : { cause })
+    for (const { reject } of this.#pending.values()) reject(this.failure)
+    this.#pending.clear()
+  }
+}
