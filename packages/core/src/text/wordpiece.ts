@@ -1,0 +1,191 @@
+import { AddedTokenMatcher } from './added-tokens.js'
+import { EncodingBuilder, WordCache } from './encoding.js'
+import type { Encoding, Tokenizer } from './encoding.js'
+import { alignedEnd, alignedStart, pushSpan } from './normalization.js'
+import type { Aligned } from './normalization.js'
+import type { Pipeline } from './tokenizer-json.js'
+import { IS_DROPPED, IS_MARK, IS_PUNCTUATION, IS_SPACE, unicodeClasses, wellFormed } from './unicode.js'
+import { Vocabulary } from './vocabulary.js'
+
+/** BertNormalizer's switches. */
+export interface BertNormalizer {
+  readonly cleanText: boolean
+  readonly handleChineseChars: boolean
+  readonly stripAccents: boolean
+  readonly lowercase: boolean
+}
+
+export interface WordPieceModel {
+  readonly vocab: ReadonlyMap<string, number>
+  readonly unkId: number
+  readonly continuingPrefix: string
+  /** Longer words (in code points) become one unknown token. */
+  readonly maxCharsPerWord: number
+}
+
+const CLEAN_ASCII = /^[\t\n\r -~]*$/
+const ASCII_BLANKS = /[\t\n\r]/g
+
+// Decomposed since Unicode 14, which is newer than the crate's table: there they have no accent to strip.
+const UNDECOMPOSED = new Set([
+  0x105c9, 0x105e4, 0x11383, 0x11385, 0x1138e, 0x11391, 0x113c5, 0x113c7, 0x113c8, 0x11938, 0x16121, 0x16122, 0x16123,
+  0x16124, 0x16125, 0x16126, 0x16127, 0x16128, 0x16d68, 0x16d69, 0x16d6a,
+])
+
+/**
+ * BertNormalizer, BertPreTokenizer and WordPiece: BERT, MiniLM and their kin. Ids and spans equal Python's `tokenizers`.
+ *
+ * One difference is known: two neighbouring combining marks that are newer than Unicode 8, given in non-canonical order,
+ * are not swapped.
+ */
+export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
+  readonly #normalizer: BertNormalizer
+  readonly #model: WordPieceModel
+  readonly #raw: AddedTokenMatcher
+  readonly #normalized: AddedTokenMatcher
+  readonly #words = new WordCache()
+  readonly #classes = unicodeClasses()
+  readonly #characters = new Map<number, string>()
+
+  constructor(pipeline: Pipeline, normalizer: BertNormalizer, model: WordPieceModel) {
+    super(pipeline, model.vocab)
+    this.#normalizer = normalizer
+    this.#model = model
+    this.#raw = new AddedTokenMatcher(pipeline.addedTokens.filter((token) => !token.normalized))
+    this.#normalized = new AddedTokenMatcher(
+      pipeline.addedTokens
+        .filter((token) => token.normalized)
+        .map((token) => ({ ...token, content: this.#normalize(token.content, 0).text })),
+    )
+  }
+
+  encode(input: string): Encoding {
+    const text = wellFormed(input)
+    const out = new EncodingBuilder()
+    out.pushSpecial(this.leadingIds)
+    for (const { start, end, id } of this.#raw.split(text) ?? [{ start: 0, end: text.length, id: -1 }]) {
+      if (id >= 0) out.push(id, start, end)
+      else this.#encodePart(this.#normalize(text.slice(start, end), start), out)
+    }
+    out.pushSpecial(this.trailingIds)
+    return out.build()
+  }
+
+  #encodePart(part: Aligned, out: EncodingBuilder): void {
+    const segments = this.#normalized.split(part.text)
+    if (!segments) return this.#splitWords(part, 0, part.text.length, out)
+    for (const { start, end, id } of segments) {
+      if (id >= 0) out.push(id, alignedStart(part, start), alignedEnd(part, end))
+      else this.#splitWords(part, start, end, out)
+    }
+  }
+
+  /** Cuts at white space and around each punctuation character. */
+  #splitWords(part: Aligned, from: number, to: number, out: EncodingBuilder): void {
+    const { text } = part
+    let wordStart = -1
+    for (let i = from; i < to; ) {
+      const c = text.codePointAt(i)!
+      const next = i + (c > 0xffff ? 2 : 1)
+      const kind = this.#classes[c]!
+      // `$+<=>^`|~` are symbols to Unicode and punctuation to BERT; the table says so.
+      if (kind & (IS_SPACE | IS_PUNCTUATION)) {
+        if (wordStart >= 0) this.#pushWord(part, wordStart, i, out)
+        wordStart = -1
+        if (kind & IS_PUNCTUATION) this.#pushWord(part, i, next, out)
+      } else if (wordStart < 0) {
+        wordStart = i
+      }
+      i = next
+    }
+    if (wordStart >= 0) this.#pushWord(part, wordStart, to, out)
+  }
+
+  #pushWord(part: Aligned, from: number, to: number, out: EncodingBuilder): void {
+    const word = part.text.slice(from, to)
+    let pieces = this.#words.get(word)
+    if (!pieces) {
+      pieces = this.#cut(word)
+      this.#words.set(word, pieces)
+    }
+    let start = from
+    for (let i = 0; i < pieces.length; i += 2) {
+      const end = from + pieces[i + 1]!
+      out.push(pieces[i]!, alignedStart(part, start), alignedEnd(part, end))
+      start = end
+    }
+  }
+
+  /** The longest vocabulary item at each place; `[id, end, id, end, …]` with ends in UTF-16 units of the word. */
+  #cut(word: string): Int32Array {
+    const { vocab, unkId, continuingPrefix, maxCharsPerWord } = this.#model
+    const unknown = Int32Array.of(unkId, word.length)
+    if (word.length > maxCharsPerWord && [...word].length > maxCharsPerWord) return unknown
+    const pieces: number[] = []
+    for (let start = 0; start < word.length; ) {
+      let end = word.length
+      let id: number | undefined
+      for (; end > start; end--) {
+        id = vocab.get(start === 0 ? word.slice(0, end) : continuingPrefix + word.slice(start, end))
+        if (id !== undefined) break
+      }
+      if (id === undefined) return unknown
+      pieces.push(id, end)
+      start = end
+    }
+    return Int32Array.from(pieces)
+  }
+
+  #normalize(text: string, base: number): Aligned {
+    const { cleanText, lowercase } = this.#normalizer
+    if (cleanText && CLEAN_ASCII.test(text)) {
+      const clean = text.replace(ASCII_BLANKS, ' ')
+      return { text: lowercase ? clean.toLowerCase() : clean, starts: undefined, ends: undefined, base }
+    }
+    const starts: number[] = []
+    const ends: number[] = []
+    let normal = ''
+    for (let i = 0; i < text.length; ) {
+      const c = text.codePointAt(i)!
+      const next = i + (c > 0xffff ? 2 : 1)
+      let mapped = this.#characters.get(c)
+      if (mapped === undefined) {
+        mapped = this.#normalizeCharacter(c)
+        if (this.#characters.size > 20_000) this.#characters.clear()
+        this.#characters.set(c, mapped)
+      }
+      pushSpan(starts, ends, mapped.length, base + i, base + next)
+      normal += mapped
+      i = next
+    }
+    return { text: normal, starts, ends, base }
+  }
+
+  /** BertNormalizer for one code point: nothing it does looks at neighbours. */
+  #normalizeCharacter(c: number): string {
+    const { cleanText, handleChineseChars, stripAccents, lowercase } = this.#normalizer
+    const kind = this.#classes[c]!
+    let text = String.fromCodePoint(c)
+    if (cleanText) {
+      if (kind & IS_DROPPED && c !== 9 && c !== 10 && c !== 13) return ''
+      if (kind & IS_SPACE) return ' '
+    }
+    if (handleChineseChars && isChinese(c)) text = ` ${text} `
+    if (stripAccents && c > 0x7f && !UNDECOMPOSED.has(c)) {
+      text = [...text.normalize('NFD')].filter((ch) => !(this.#classes[ch.codePointAt(0)!]! & IS_MARK)).join('')
+    } else if (stripAccents && kind & IS_MARK) {
+      text = ''
+    }
+    // One character at a time, as Rust does: a final Σ becomes σ, where `String.toLowerCase` of a word writes ς.
+    return lowercase ? [...text].map((ch) => ch.toLowerCase()).join('') : text
+  }
+}
+
+/** Ideographs in the blocks that BERT surrounds with blanks. Rust's list has a gap at U+2B820–2B91F; so has this. */
+function isChinese(c: number): boolean {
+  return (
+    (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df) ||
+    (c >= 0x2a700 && c <= 0x2b73f) || (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
+    (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f)
+  )
+}
