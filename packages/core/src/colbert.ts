@@ -39,7 +39,7 @@ export interface RankedDocument<D> {
 }
 
 /** Where one query token found its best document token. Offsets count UTF-16 units; −1 for tokens that are not text. */
-export interface TokenMatch {
+export interface TextMatch {
   readonly queryToken: string
   readonly queryStart: number
   readonly queryEnd: number
@@ -134,12 +134,12 @@ export class ColBERT implements Encoder {
           addedTokens: [queryPrefix, documentPrefix].filter((prefix) => prefix !== ''),
         })
     const runtime = await createRuntime(checkpoint, pick(options, [...RUNTIME, 'onWarning']))
-    const variant = `${options.dtype ?? 'fp32'}:${options.maskedAttention ?? 'zeros'}${options.tokenizer ? ':tokenizer' : ''}`
+    const variant = [runtime.variant, options.maskedAttention ?? 'zeros', ...(options.tokenizer ? ['own tokenizer'] : [])].join(', ')
     try {
       return new ColBERT({
         name, folder, tokenizer, runtime,
         config: checkpoint.config,
-        fingerprint: `${checkpoint.fingerprint}:${variant}`,
+        fingerprint: `${checkpoint.fingerprint} (${variant})`,
         onWarning: options.onWarning,
       })
     } catch (error) {
@@ -160,12 +160,12 @@ export class ColBERT implements Encoder {
 
   /** What the network sees for a query: ids, attended and kept positions, character offsets. */
   queryInput(text: string, options: Pick<EncodeOptions, 'prompt' | 'promptName'> = {}): ModelInput {
-    return this.#template.query(checkString('The query', text), options)
+    return this.#input('query', checkString('The query', text), options)
   }
 
   /** What the network sees for a document: ids, attended and kept positions, character offsets. */
   documentInput(text: string, options: Pick<EncodeOptions, 'prompt' | 'promptName'> = {}): ModelInput {
-    return this.#template.document(checkString('The document', text), options)
+    return this.#input('document', checkString('The document', text), options)
   }
 
   /** MaxSim of one query against texts. `scores[i]` belongs to `documents[i]`; divide by `queryTokens` for −1 … 1. */
@@ -230,7 +230,7 @@ export class ColBERT implements Encoder {
     query: string,
     text: string,
     options: Pick<EncodeOptions, 'prompt' | 'promptName' | 'signal'> = {},
-  ): Promise<TokenMatch[]> {
+  ): Promise<TextMatch[]> {
     checkOptions('explain', options, ['prompt', 'promptName', 'signal'])
     const { signal, ...prompt } = options
     const inputs = [this.queryInput(query, prompt), this.documentInput(text)] as const
@@ -273,11 +273,20 @@ export class ColBERT implements Encoder {
     if (texts.length === 0) return []
     options.signal?.throwIfAborted()
     const prompt = pick(options, ['prompt', 'promptName'])
-    const inputs = texts.map((text, i) => this.#template[kind](checkString(`texts[${i}]`, text), prompt))
+    const inputs = texts.map((text, i) => this.#input(kind, checkString(`texts[${i}]`, text), prompt))
     this.#reportCuts(kind, inputs, options.onWarning ?? this.#onWarning)
     const embeddings = await this.#run(inputs, options)
     if (kind === 'query' || poolFactor < 2) return embeddings
     return embeddings.map((matrix) => poolEmbeddings(matrix, poolFactor, protectedTokens))
+  }
+
+  #input(kind: 'query' | 'document', text: string, choice: Pick<EncodeOptions, 'prompt' | 'promptName'>): ModelInput {
+    const { prompt, promptName } = choice
+    const rolePrompt = this.config.rolePrompts?.[kind]
+    if (prompt === undefined && promptName === undefined && rolePrompt !== undefined) {
+      return this.#template[kind](text, { prompt: rolePrompt })
+    }
+    return this.#template[kind](text, choice)
   }
 
   async #run(inputs: ModelInput[], options: EncodeOptions): Promise<TokenEmbeddings[]> {

@@ -1,0 +1,35 @@
+export { ColBERT, ENCODE_OPTIONS, LOAD_OPTIONS } from './colbert.js'
+export type { LoadOptions, RankedDocument, RerankOptions, TextMatch } from './colbert.js'
+
+export { MultiVectorIndex } from './index/multi-vector-index.js'
+
+export { maxSim, maxSimMany, maxSimPairwise, MaxSimScorer } from './scoring/maxsim.js'
+export type { MaxSimOptions } from './scoring/maxsim.js'
+export { matchTokens } from './scoring/explain.js'
+export type { TokenMatch } from './scoring/explain.js'
+export { reciprocalRankFusion, relativeScoreFusion, standardScoreFusion } from './scoring/fuse.js'
+export type { FusionOptions, Scored } from './scoring/fuse.js'
+export { poolEmbeddings } from './pooling.js'
+
+export { FDE_PRESETS, fdeLength, resolveFdeConfig } from './fde/config.js'
+export type { FdeConfig, FdeOptions, FdePreset } from './fde/config.js'
+export { FdeEncoder } from './fde/encode.js'
+export type { FdeMeans, FdePartitions } from './fde/encode.js'
+export type { FdeMatrices } from './fde/matrices.js'
+
+export { readCheckpoint } from './checkpoint/config.js'
+export type {
+  Activation, BertConfig, Checkpoint, ColBERTConfig, ConfigOverrides, DenseConfig, EncoderConfig, Layout, ModernBertConfig,
+  OnnxEncoderConfig, Projection,
+} from './checkpoint/config.js'
+export { resolveCheckpoint } from './checkpoint/files.js'
+export type { ResolveOptions } from './checkpoint/files.js'
+export { encodeSafetensors, readSafetensors } from './checkpoint/safetensors.js'
+export type { RuntimeOptions } from './runtime/runtime.js'
+export type { ExternalTokenizer } from './text/tokenizer.js'
+export type { ModelInput, TextConfig } from './text/template.js'
+
+export { SerotineError } from './errors.js'
+export type { ErrorCode, OnWarning, Warning } from './errors.js'
+export { tokenEmbeddings } from './types.js'
+export type { EncodeOptions, Encoder, Json, Metadata, OnProgress, Progress, TokenEmbeddings } from './types.js'
