@@ -3,7 +3,7 @@ import { mergePairs } from './bpe-merge.js'
 import type { Merges } from './bpe-merge.js'
 import { EncodingBuilder, WordCache } from './encoding.js'
 import type { Encoding, Tokenizer } from './encoding.js'
-import { alignedEnd, alignedStart, nfc } from './normalization.js'
+import { alignedEnd, alignedStart, canonical } from './normalization.js'
 import type { Aligned } from './normalization.js'
 import type { Pipeline } from './tokenizer-json.js'
 import { IS_LETTER, IS_NUMBER, IS_SPACE, unicodeClasses, wellFormed } from './unicode.js'
@@ -62,7 +62,7 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
   }
 
   #normalize(text: string, base: number): Aligned {
-    return this.#model.nfc ? nfc(text, base) : { text, starts: undefined, ends: undefined, base }
+    return this.#model.nfc ? canonical('NFC', text, base) : { text, starts: undefined, ends: undefined, base }
   }
 
   #encodePart(part: Aligned, out: EncodingBuilder): void {

@@ -21,24 +21,51 @@ export function alignedEnd(aligned: Aligned, i: number): number {
 const SEGMENT = /[\0-\u02ff]?[^\0-\u02ff]+|[\0-\u02ff]+?(?=[\0-\u02ff][^\0-\u02ff]|$)/g
 
 /**
- * Unicode NFC with the alignment that Rust's `tokenizers` records: a composed character points at the first of its source
- * characters, so `e` + U+0301 gives one `é` with the span of the `e`.
+ * Unicode NFC or NFD with the alignment that Rust's `tokenizers` records: a composed character points at the first of its
+ * source characters, so `e` + U+0301 gives one `é` with the span of the `e`; parts of a decomposed one share its span.
  *
  * Compositions newer than the crate's Unicode tables (a few archaic scripts) are made here if this Node knows them.
  *
  * @param base where `text` starts in the original
  */
-export function nfc(text: string, base: number): Aligned {
-  const composed = text.normalize('NFC')
-  if (composed === text) return { text, starts: undefined, ends: undefined, base }
+export function canonical(form: 'NFC' | 'NFD', text: string, base: number): Aligned {
+  const whole = text.normalize(form)
+  if (whole === text) return { text, starts: undefined, ends: undefined, base }
   const starts: number[] = []
   const ends: number[] = []
   for (const { 0: segment, index } of text.matchAll(SEGMENT)) {
-    const normal = segment.normalize('NFC')
+    const normal = segment.normalize(form)
     if (normal === segment) alignUnchanged(segment, base + index, starts, ends)
-    else alignComposed(segment, normal, base + index, starts, ends)
+    else alignSegment(segment, normal, base + index, starts, ends)
   }
-  return { text: composed, starts, ends, base }
+  return { text: whole, starts, ends, base }
+}
+
+/** Replaces each code point; what comes of it keeps the span. */
+export function mapCharacters({ text, starts, ends, base }: Aligned, replace: (codePoint: number) => string): Aligned {
+  const newStarts: number[] = []
+  const newEnds: number[] = []
+  let mapped = ''
+  for (let i = 0; i < text.length; ) {
+    const c = text.codePointAt(i)!
+    const next = i + (c > 0xffff ? 2 : 1)
+    const replacement = replace(c)
+    pushSpan(newStarts, newEnds, replacement.length, starts ? starts[i]! : base + i, ends ? ends[next - 1]! : base + next)
+    mapped += replacement
+    i = next
+  }
+  return { text: mapped, starts: newStarts, ends: newEnds, base }
+}
+
+/** `inner` was made from `outer.text` with base 0: its spans, seen through those of `outer`. */
+export function seenThrough(inner: Aligned, outer: Aligned): Aligned {
+  if (!inner.starts) return outer
+  return {
+    text: inner.text,
+    starts: Array.from(inner.starts, (start) => alignedStart(outer, start)),
+    ends: Array.from(inner.ends!, (end) => alignedEnd(outer, end)),
+    base: outer.base,
+  }
 }
 
 function alignUnchanged(segment: string, at: number, starts: number[], ends: number[]): void {
@@ -53,7 +80,7 @@ function alignUnchanged(segment: string, at: number, starts: number[], ends: num
  * of them yields their sum less n − 1. A character with count 0 or less stands at the next source character and consumes
  * 1 − count of them; a positive one shares the span before it.
  */
-function alignComposed(segment: string, normal: string, at: number, starts: number[], ends: number[]): void {
+function alignSegment(segment: string, normal: string, at: number, starts: number[], ends: number[]): void {
   const bounds = [at]
   const counts = new Map<string, number[]>()
   for (const ch of segment) {

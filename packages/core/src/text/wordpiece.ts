@@ -1,7 +1,7 @@
 import { AddedTokenMatcher } from './added-tokens.js'
 import { EncodingBuilder, WordCache } from './encoding.js'
 import type { Encoding, Tokenizer } from './encoding.js'
-import { alignedEnd, alignedStart, pushSpan } from './normalization.js'
+import { alignedEnd, alignedStart, canonical, mapCharacters, seenThrough } from './normalization.js'
 import type { Aligned } from './normalization.js'
 import type { Pipeline } from './tokenizer-json.js'
 import { IS_DROPPED, IS_MARK, IS_PUNCTUATION, IS_SPACE, unicodeClasses, wellFormed } from './unicode.js'
@@ -31,6 +31,9 @@ const UNDECOMPOSED = new Set([
   0x105c9, 0x105e4, 0x11383, 0x11385, 0x1138e, 0x11391, 0x113c5, 0x113c7, 0x113c8, 0x11938, 0x16121, 0x16122, 0x16123,
   0x16124, 0x16125, 0x16126, 0x16127, 0x16128, 0x16d68, 0x16d69, 0x16d6a,
 ])
+
+// Combining characters that are put in canonical order and then not stripped, so that spans move with them.
+const KEPT_COMBINING = /[\u302e\u302f\u{16ff0}\u{16ff1}\u{1d15e}-\u{1d166}\u{1d16d}-\u{1d172}\u{1d1bb}-\u{1d1c0}]/u
 
 /**
  * BertNormalizer, BertPreTokenizer and WordPiece: BERT, MiniLM and their kin. Ids and spans equal Python's `tokenizers`.
@@ -88,7 +91,6 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
       const c = text.codePointAt(i)!
       const next = i + (c > 0xffff ? 2 : 1)
       const kind = this.#classes[c]!
-      // `$+<=>^`|~` are symbols to Unicode and punctuation to BERT; the table says so.
       if (kind & (IS_SPACE | IS_PUNCTUATION)) {
         if (wordStart >= 0) this.#pushWord(part, wordStart, i, out)
         wordStart = -1
@@ -142,42 +144,50 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
       const clean = text.replace(ASCII_BLANKS, ' ')
       return { text: lowercase ? clean.toLowerCase() : clean, starts: undefined, ends: undefined, base }
     }
-    const starts: number[] = []
-    const ends: number[] = []
-    let normal = ''
-    for (let i = 0; i < text.length; ) {
-      const c = text.codePointAt(i)!
-      const next = i + (c > 0xffff ? 2 : 1)
-      let mapped = this.#characters.get(c)
-      if (mapped === undefined) {
-        mapped = this.#normalizeCharacter(c)
-        if (this.#characters.size > 20_000) this.#characters.clear()
-        this.#characters.set(c, mapped)
-      }
-      pushSpan(starts, ends, mapped.length, base + i, base + next)
-      normal += mapped
-      i = next
+    const original = { text, starts: undefined, ends: undefined, base }
+    if (!this.#normalizer.stripAccents || !KEPT_COMBINING.test(text)) {
+      return mapCharacters(original, (c) => this.#normalizeCharacter(c))
     }
-    return { text: normal, starts, ends, base }
+    const spaced = mapCharacters(original, (c) => this.#clean(c))
+    return mapCharacters(seenThrough(canonical('NFD', spaced.text, 0), spaced), (c) => this.#foldCharacter(c))
   }
 
-  /** BertNormalizer for one code point: nothing it does looks at neighbours. */
+  /** BertNormalizer for one code point; neighbours matter only to `KEPT_COMBINING`. */
   #normalizeCharacter(c: number): string {
-    const { cleanText, handleChineseChars, stripAccents, lowercase } = this.#normalizer
-    const kind = this.#classes[c]!
-    let text = String.fromCodePoint(c)
+    let text = this.#characters.get(c)
+    if (text === undefined) {
+      text = ''
+      for (const ch of this.#clean(c)) text += this.#foldCharacter(ch.codePointAt(0)!)
+      if (this.#characters.size >= 20_000) this.#characters.clear()
+      this.#characters.set(c, text)
+    }
+    return text
+  }
+
+  #clean(c: number): string {
+    const { cleanText, handleChineseChars } = this.#normalizer
+    const text = String.fromCodePoint(c)
     if (cleanText) {
-      if (kind & IS_DROPPED && c !== 9 && c !== 10 && c !== 13) return ''
+      const kind = this.#classes[c]!
+      if (kind & IS_DROPPED) return ''
       if (kind & IS_SPACE) return ' '
     }
-    if (handleChineseChars && isChinese(c)) text = ` ${text} `
-    if (stripAccents && c > 0x7f && !UNDECOMPOSED.has(c)) {
-      text = [...text.normalize('NFD')].filter((ch) => !(this.#classes[ch.codePointAt(0)!]! & IS_MARK)).join('')
-    } else if (stripAccents && kind & IS_MARK) {
+    return handleChineseChars && isChinese(c) ? ` ${text} ` : text
+  }
+
+  #foldCharacter(c: number): string {
+    const { stripAccents, lowercase } = this.#normalizer
+    let text = String.fromCodePoint(c)
+    if (stripAccents) {
+      const parts = UNDECOMPOSED.has(c) ? text : text.normalize('NFD')
       text = ''
+      for (const ch of parts) if (!(this.#classes[ch.codePointAt(0)!]! & IS_MARK)) text += ch
     }
+    if (!lowercase) return text
     // One character at a time, as Rust does: a final Σ becomes σ, where `String.toLowerCase` of a word writes ς.
-    return lowercase ? [...text].map((ch) => ch.toLowerCase()).join('') : text
+    let lower = ''
+    for (const ch of text) lower += ch.toLowerCase()
+    return lower
   }
 }
 
