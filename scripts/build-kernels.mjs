@@ -2,7 +2,7 @@
 // a bundler has nothing to copy and a user nothing to load. `pnpm kernels` after every change of kernels.as.ts.
 import { readFile, writeFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
-import asc from 'assemblyscript/asc'
+import { main as compile } from 'assemblyscript/asc'
 
 export const SOURCE = new URL('../packages/core/src/math/kernels.as.ts', import.meta.url)
 export const TARGET = new URL('../packages/core/src/math/simd-bytes.ts', import.meta.url)
@@ -11,7 +11,7 @@ export const TARGET = new URL('../packages/core/src/math/simd-bytes.ts', import.
 export async function buildKernels() {
   const source = await readFile(SOURCE, 'utf8')
   let binary
-  const { error, stderr } = await asc.main(
+  const { error, stderr } = await compile(
     [
       'kernels.as.ts', '--outFile', 'kernels.wasm', '--optimizeLevel', '3', '--shrinkLevel', '0', '--converge', '--noAssert',
       '--runtime', 'stub', '--enable', 'simd', '--enable', 'bulk-memory', '--initialMemory', '1', '--maximumMemory', '65536',

@@ -12,7 +12,10 @@ export function topK(scores: Float32Array | Float64Array, k: number, keep?: (ind
   if (limit === 0) return heap
 
   // The heap's root is the worst kept entry: lowest score, and among equals the highest index.
-  const worse = (a: number, b: number): boolean => scores[a]! < scores[b]! || (scores[a]! === scores[b]! && a > b)
+  const worse = (a: number, b: number): boolean => {
+    const difference = scores[a]! - scores[b]!
+    return difference < 0 || (difference === 0 && a > b)
+  }
   const sink = (end: number): void => {
     let parent = 0
     const moved = heap[0]!
