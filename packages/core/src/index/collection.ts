@@ -1,0 +1,164 @@
+import type { Metadata } from '../types.js'
+import { Bitset } from './bitset.js'
+import type { DocumentRow } from './document-table.js'
+import { metadataOf } from './document-table.js'
+import type { Segment } from './token-store.js'
+
+/** A run of records that lie one after the other in one segment. */
+export interface Run {
+  readonly segment: Segment
+  /** Rows of the segment. */
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * What is in the index, as of the last commit: which documents there are, which live, and where each is. Ordinals count
+ * the documents in the order of insertion, deleted ones included, until `compact()`.
+ */
+export class Collection {
+  readonly segments: Segment[]
+  /** First ordinal of each segment. */
+  readonly #starts: number[] = []
+  readonly #rows: DocumentRow[] = []
+  readonly #ordinals = new Map<string, number>()
+  readonly #metadata: (Metadata | undefined)[] = []
+  /** Documents that live and have tokens: what a search can return. */
+  readonly #searchable = new Bitset()
+  #searchableCount = 0
+  #tokens = 0
+
+  constructor(segments: Segment[], deleted: Iterable<number>) {
+    this.segments = segments
+    const dead = new Set(deleted)
+    for (const segment of segments) {
+      this.#starts.push(this.#rows.length)
+      for (const row of segment.rows) this.#add(row, dead.has(this.#rows.length))
+    }
+  }
+
+  /** Documents that live. */
+  get size(): number {
+    return this.#ordinals.size
+  }
+
+  /** Documents that take up room: living and deleted. */
+  get total(): number {
+    return this.#rows.length
+  }
+
+  /** Living documents that have tokens. */
+  get searchableCount(): number {
+    return this.#searchableCount
+  }
+
+  /** Tokens of living documents. */
+  get tokens(): number {
+    return this.#tokens
+  }
+
+  /** A copy: deletions that come while a search runs do not disturb it. */
+  searchable(): Bitset {
+    return this.#searchable.clone()
+  }
+
+  ordinalOf(id: string): number | undefined {
+    return this.#ordinals.get(id)
+  }
+
+  /** Ids of living documents, in the order of insertion. */
+  ids(): string[] {
+    return [...this.#ordinals.keys()]
+  }
+
+  /** Ordinals of living documents, in the order of insertion. */
+  ordinals(): Iterable<number> {
+    return this.#ordinals.values()
+  }
+
+  row(ordinal: number): DocumentRow {
+    return this.#rows[ordinal]!
+  }
+
+  /** Parsed once and kept, frozen: for filters. Give callers `metadataOf(row)` instead. */
+  metadata(ordinal: number): Metadata {
+    return (this.#metadata[ordinal] ??= freeze(metadataOf(this.row(ordinal))))
+  }
+
+  readText(ordinal: number): string | undefined {
+    const { segment, from } = this.#locate(ordinal)
+    return segment.readText(from)
+  }
+
+  readRecord(ordinal: number): Uint8Array {
+    const record = new Uint8Array(this.row(ordinal).tokenBytes)
+    const { segment, from, to } = this.#locate(ordinal)
+    segment.readRecords(from, to, record)
+    return record
+  }
+
+  /** Cuts ascending ordinals into runs that can be read with one call each. */
+  runs(ordinals: Iterable<number>): Run[] {
+    const runs: { segment: Segment; from: number; to: number }[] = []
+    let last: (typeof runs)[number] | undefined
+    for (const ordinal of ordinals) {
+      const next = this.#locate(ordinal)
+      if (last && last.segment === next.segment && last.to === next.from) last.to = next.to
+      else runs.push((last = next))
+    }
+    return runs
+  }
+
+  /** Takes in what was just committed: documents appended to the last segments, and the ordinals they replace. */
+  apply(added: readonly { segment: Segment; row: DocumentRow }[], deleted: Iterable<number>): void {
+    for (const ordinal of deleted) this.#delete(ordinal)
+    for (const { segment, row } of added) {
+      if (this.segments.at(-1) !== segment) throw new Error('documents are appended to the last segment')
+      this.#add(row, false)
+    }
+  }
+
+  addSegment(segment: Segment): void {
+    this.segments.push(segment)
+    this.#starts.push(this.#rows.length)
+  }
+
+  #add(row: DocumentRow, isDeleted: boolean): void {
+    const ordinal = this.#rows.length
+    this.#rows.push(row)
+    if (isDeleted) return
+    this.#ordinals.set(row.id, ordinal)
+    if (row.tokens === 0) return
+    this.#searchable.add(ordinal)
+    this.#searchableCount++
+    this.#tokens += row.tokens
+  }
+
+  #delete(ordinal: number): void {
+    const row = this.row(ordinal)
+    if (this.#ordinals.get(row.id) !== ordinal) return
+    this.#ordinals.delete(row.id)
+    this.#metadata[ordinal] = undefined
+    if (row.tokens === 0) return
+    this.#searchable.delete(ordinal)
+    this.#searchableCount--
+    this.#tokens -= row.tokens
+  }
+
+  #locate(ordinal: number): { segment: Segment; from: number; to: number } {
+    let low = 0
+    for (let high = this.#starts.length - 1; low < high;) {
+      const middle = (low + high + 1) >> 1
+      if (this.#starts[middle]! <= ordinal) low = middle
+      else high = middle - 1
+    }
+    const from = ordinal - this.#starts[low]!
+    return { segment: this.segments[low]!, from, to: from + 1 }
+  }
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  Object.values(value).forEach(freeze)
+  return Object.freeze(value)
+}

@@ -1,0 +1,152 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { SerotineError } from '../errors.js'
+import { fdeLength, resolveFdeConfig } from '../fde/config.js'
+import type { FdeOptions } from '../fde/config.js'
+import { FdeEncoder } from '../fde/encode.js'
+import { choosePreparation, estimateMeans } from './means.js'
+import type { TokenEmbeddings } from '../types.js'
+import { decodeRecord } from './codec.js'
+import type { TokenCodec } from './codec.js'
+import type { Collection } from './collection.js'
+import { encodeFdeRow, fdeRowBytes, FdeRows } from './fde-rows.js'
+import { decodeVector, encodeVector } from './manifest.js'
+import type { FdeManifest, LearnedFde, Manifest } from './manifest.js'
+import type { Segment, StoredDocument } from './token-store.js'
+
+/** The mean token is taken once this many tokens are there … */
+const TOKENS_TO_LEARN = 2000
+/** … from at most about this many. */
+const TOKENS_AT_MOST = 50_000
+/** Documents decoded, then encoded at a time: the two share kernel memory and each sets it up anew. */
+const GROUP = 64
+
+interface Learned {
+  readonly manifest: LearnedFde
+  readonly encoder: FdeEncoder
+}
+
+/**
+ * The FDEs of an index. Each is made from the vectors as they are stored, so it does not matter when it is made; none is
+ * made before the mean token is known.
+ */
+export class Encodings {
+  readonly options: FdeOptions
+  readonly #suitability: FdeManifest['suitability']
+  #learned: Learned | undefined
+  #rows: FdeRows | undefined
+
+  private constructor({ options, learned, suitability }: FdeManifest, folder: string) {
+    this.options = options
+    this.#suitability = suitability
+    if (!learned) return
+    const { document, query } = learned.means
+    const means = { document: decodeVector(document), query: query === null ? undefined : decodeVector(query) }
+    const encoder = new FdeEncoder(learned.config, {}, means)
+    if (encoder.fingerprint !== learned.fingerprint) {
+      throw new SerotineError(
+        'INDEX_MISMATCH',
+        `The FDEs of the index ${folder} were made by other arithmetic (${learned.fingerprint}) than this build's (${encoder.fingerprint}). Build the index again.`,
+      )
+    }
+    this.#learned = { manifest: learned, encoder }
+  }
+
+  /** @throws INDEX_MISMATCH when this build would make other FDEs */
+  static open({ fde }: Manifest, folder = 'in memory'): Encodings | undefined {
+    return fde === null ? undefined : new Encodings(fde, folder)
+  }
+
+  /** Undefined until the mean token is known. */
+  get encoder(): FdeEncoder | undefined {
+    return this.#learned?.encoder
+  }
+
+  /** Numbers per FDE; 0 until the mean token is known. */
+  get dim(): number {
+    return this.#learned?.encoder.outputDim ?? 0
+  }
+
+  manifest(learned: Learned | undefined = this.#learned): FdeManifest {
+    return { options: this.options, learned: learned?.manifest ?? null, suitability: this.#suitability }
+  }
+
+  /** The mean token and what follows from it, once the documents there and those to come have enough tokens; else undefined. */
+  learnFrom(codec: TokenCodec, dim: number, collection: Collection, documents: readonly StoredDocument[]): Learned | undefined {
+    if (this.#learned) return undefined
+    const tokens = documents.reduce((sum, document) => sum + document.tokens, collection.tokens)
+    if (tokens < TOKENS_TO_LEARN) return undefined
+    const sample: TokenEmbeddings[] = []
+    let seen = 0
+    for (const ordinal of collection.ordinals()) {
+      if (seen > TOKENS_AT_MOST) break
+      const document = decodeRecord(codec, collection.readRecord(ordinal), collection.row(ordinal).tokens, dim)
+      seen += sample.push(document) && document.length
+    }
+    for (const { record, tokens: length } of documents) {
+      if (seen > TOKENS_AT_MOST) break
+      seen += sample.push(decodeRecord(codec, record, length, dim)) && length
+    }
+    const means = estimateMeans(sample)
+    const config = resolveFdeConfig({ ...this.options, dim }, choosePreparation(means))
+    const encoder = new FdeEncoder(config, {}, { document: means.document, query: means.query })
+    const manifest: LearnedFde = {
+      config,
+      fingerprint: encoder.fingerprint,
+      means: { document: encodeVector(means.document), query: means.query ? encodeVector(means.query) : null },
+      meanNorm: means.norm,
+      tokens: seen,
+    }
+    return { manifest, encoder }
+  }
+
+  /** Gives every document its FDE row, those that came before the mean token was known too. */
+  async encodePending(codec: TokenCodec, dim: number, segments: readonly Segment[], learned = this.#learned): Promise<void> {
+    if (!learned) return
+    for (const segment of segments) {
+      while (segment.fdeRows < segment.rows.length) {
+        const from = segment.fdeRows
+        const rows = segment.rows.slice(from, from + GROUP)
+        const documents = rows.map(({ tokens, tokenBytes }, i) => {
+          const record = new Uint8Array(tokenBytes)
+          segment.readRecords(from + i, from + i + 1, record)
+          return decodeRecord(codec, record, tokens, dim)
+        })
+        const fdes = documents.map((document) => learned.encoder.encodeDocument(document))
+        for (const fde of fdes) segment.appendFde(encodeFdeRow(fde))
+        await nextTurn()
+      }
+    }
+  }
+
+  /** What `learnFrom` gave is committed. */
+  accept(learned: Learned): void {
+    this.#learned = learned
+  }
+
+  /** All rows in memory; reads those that are not there yet. Only when `encoder` is defined. */
+  rows(collection: Collection): FdeRows {
+    const rows = (this.#rows ??= new FdeRows(this.dim))
+    const rowBytes = fdeRowBytes(this.dim)
+    let first = 0
+    for (const segment of collection.segments) {
+      const end = first + segment.committedDocuments
+      while (rows.length < end) {
+        const from = rows.length - first
+        const to = Math.min(end - first, from + 4096)
+        rows.append(segment.readFde(from, to, rowBytes))
+      }
+      first = end
+    }
+    return rows
+  }
+
+  /** Ordinals have changed. */
+  forgetRows(): void {
+    this.#rows = undefined
+  }
+}
+
+/** Numbers per FDE that these options would give. @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
+export function plannedFdeLength(options: FdeOptions, dim: number): number {
+  return fdeLength(resolveFdeConfig({ ...options, dim }))
+}

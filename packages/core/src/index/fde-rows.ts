@@ -1,0 +1,113 @@
+import { int16Limit } from '../math/pack.js'
+import { createKernels } from '../math/simd.js'
+import type { Kernels } from '../math/kernels.js'
+import { align16, workspace } from '../math/workspace.js'
+
+/** Rows scored per kernel call. */
+const BLOCK_ROWS = 1024
+/** Bytes of blocks per memory: far from the 4 GiB WebAssembly allows. */
+const MEMORY_BYTES = 2 ** 30
+
+const owner = {}
+
+/** Bytes of one stored FDE: int8 codes, padded so that kernels can read them in whole vectors, and the float32 scale. */
+export function fdeRowBytes(length: number): number {
+  return align16(length) + 4
+}
+
+/** Rounds an FDE to int8: 4× smaller, at no loss of recall (.858 before and after, at 2,560 numbers). */
+export function encodeFdeRow(fde: Float32Array): Uint8Array {
+  const stride = align16(fde.length)
+  const source = align16(fdeRowBytes(fde.length))
+  workspace.claim(owner, source + fde.byteLength + 64)
+  const { kernels } = workspace
+  new Uint8Array(kernels.buffer, 0, source).fill(0)
+  new Float32Array(kernels.buffer, source, fde.length).set(fde)
+  kernels.quantizeInt8(source, 1, fde.length, 0, stride, stride)
+  return new Uint8Array(kernels.buffer, 0, stride + 4).slice()
+}
+
+/**
+ * All FDE rows of an index, in the order of their documents, for inner products with a query. They live in kernel memory
+ * for good, so that a search copies nothing.
+ *
+ * A memory holds `[query i16]`, then blocks of `[1024 rows][1024 scales][1024 results]`.
+ */
+export class FdeRows {
+  /** Numbers per FDE. */
+  readonly dim: number
+  readonly #stride: number
+  readonly #blockBytes: number
+  readonly #blocksPerMemory: number
+  readonly #memories: Kernels[] = []
+  #length = 0
+
+  constructor(dim: number) {
+    this.dim = dim
+    this.#stride = align16(dim)
+    this.#blockBytes = BLOCK_ROWS * (this.#stride + 8)
+    this.#blocksPerMemory = Math.max(1, Math.floor(MEMORY_BYTES / this.#blockBytes))
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** Adds rows made by `encodeFdeRow`, one after the other. */
+  append(rows: Uint8Array): void {
+    const rowBytes = this.#stride + 4
+    for (let at = 0; at < rows.length;) {
+      const row = this.#length % BLOCK_ROWS
+      const { kernels, block } = this.#place(this.#length)
+      const memory = new Uint8Array(kernels.buffer)
+      const count = Math.min(BLOCK_ROWS - row, (rows.length - at) / rowBytes)
+      for (let i = row; i < row + count; i++, at += rowBytes) {
+        memory.set(rows.subarray(at, at + this.#stride), block + i * this.#stride)
+        memory.set(rows.subarray(at + this.#stride, at + rowBytes), block + BLOCK_ROWS * this.#stride + i * 4)
+      }
+      this.#length += count
+    }
+  }
+
+  /** One row, as far as int8 kept it. */
+  row(index: number): Float32Array {
+    const { kernels, block } = this.#place(index)
+    const row = index % BLOCK_ROWS
+    const codes = new Int8Array(kernels.buffer, block + row * this.#stride, this.dim)
+    const scale = new Float32Array(kernels.buffer, block + BLOCK_ROWS * this.#stride + row * 4, 1)[0]!
+    return Float32Array.from(codes, (code) => code * scale)
+  }
+
+  /** Inner product of a query's FDE with every row, `[length]`; the query is rounded to 14 bits. */
+  innerProducts(query: Float32Array): Float32Array {
+    const out = new Float32Array(this.#length)
+    const codes = new Int16Array(this.#stride)
+    const largest = query.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
+    if (largest === 0) return out
+    // The kernel adds at most 2,048 products in one 32-bit lane.
+    const limit = int16Limit(2048)
+    for (let i = 0; i < query.length; i++) codes[i] = Math.round((query[i]! * limit) / largest)
+    for (const { buffer } of this.#memories) new Int16Array(buffer, 64, this.#stride).set(codes)
+    for (let start = 0; start < this.#length; start += BLOCK_ROWS) {
+      const { kernels, block } = this.#place(start)
+      const count = Math.min(BLOCK_ROWS, this.#length - start)
+      const scales = block + BLOCK_ROWS * this.#stride
+      const results = scales + BLOCK_ROWS * 4
+      kernels.dotsInt8(64, this.#stride, block, scales, count, results)
+      out.set(new Float32Array(kernels.buffer, results, count), start)
+    }
+    for (let i = 0; i < out.length; i++) out[i]! *= largest / limit
+    return out
+  }
+
+  /** The block a row is in, made when it is the first of one. */
+  #place(index: number): { kernels: Kernels; block: number } {
+    const number = Math.floor(index / BLOCK_ROWS)
+    const memory = Math.floor(number / this.#blocksPerMemory)
+    const kernels = (this.#memories[memory] ??= createKernels())
+    const block = align16(64 + this.#stride * 2) + (number % this.#blocksPerMemory) * this.#blockBytes
+    // 64 bytes more: kernels may read (never use) a little beyond the last row.
+    kernels.reserve(block + this.#blockBytes + 64)
+    return { kernels, block }
+  }
+}

@@ -1,0 +1,121 @@
+import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { SerotineError } from '../errors.js'
+
+interface Owner {
+  readonly pid: number
+  readonly host: string
+  /** When that process started, in seconds: a pid is used again sooner or later (in a container, at once). */
+  readonly started: number
+}
+
+const HELD = Symbol.for('serotine.index.locks')
+// Shared by every copy of this package in the process; the file alone cannot tell two indexes of one process apart.
+const held = ((globalThis as { [HELD]?: Set<string> })[HELD] ??= new Set<string>())
+
+/**
+ * Makes this process the only writer of a folder until the returned function is called. A lock left behind by a dead
+ * process is taken over.
+ *
+ * @throws INDEX_LOCKED naming the process that writes
+ */
+export function lockFolder(folder: string): () => void {
+  const path = join(folder, 'lock')
+  const me: Owner = { pid: process.pid, host: hostname(), started: Math.round(Date.now() / 1000 - process.uptime()) }
+  if (held.has(path)) throw locked(folder, path, me, true)
+  const content = JSON.stringify(me)
+  for (let attempt = 0; ; attempt++) {
+    try {
+      // Written whole under another name first: a lock that can be seen can be read.
+      const whole = `${path}.${process.pid}`
+      writeFileSync(whole, content)
+      try {
+        linkSync(whole, path)
+      } finally {
+        unlinkSync(whole)
+      }
+      break
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code
+      if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') writeExclusive(path, content)
+      else if (code !== 'EEXIST') throw cause
+      else if (attempt > 5 || !removeStale(path, me)) throw locked(folder, path, readOwner(path), false)
+      else continue
+      break
+    }
+  }
+  held.add(path)
+  return () => {
+    if (!held.delete(path)) return
+    try {
+      if (readFileSync(path, 'utf8') === content) unlinkSync(path)
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+    }
+  }
+}
+
+/** For file systems without hard links (FAT, some network shares). */
+function writeExclusive(path: string, content: string): void {
+  try {
+    writeFileSync(path, content, { flag: 'wx' })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    throw locked(path, path, readOwner(path), false)
+  }
+}
+
+function readOwner(path: string): Owner | undefined {
+  try {
+    const owner = JSON.parse(readFileSync(path, 'utf8')) as Owner
+    return Number.isInteger(owner.pid) ? owner : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Moves a dead process's lock out of the way; false when it is alive. */
+function removeStale(path: string, me: Owner): boolean {
+  const owner = readOwner(path)
+  if (owner !== undefined && isAlive(owner, me)) return false
+  const aside = `${path}.stale-${me.pid}`
+  try {
+    renameSync(path, aside)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return true
+    throw cause
+  }
+  // Between reading and renaming another process may have taken over and this is its lock now: give it back.
+  const moved = readOwner(aside)
+  try {
+    if (moved !== undefined && isAlive(moved, me)) linkSync(aside, path)
+  } finally {
+    unlinkSync(aside)
+  }
+  return true
+}
+
+function isAlive(owner: Owner, me: Owner): boolean {
+  // Another machine on a shared folder cannot be asked: believe it.
+  if (owner.host !== me.host) return true
+  if (owner.pid === me.pid) return Math.abs(owner.started - me.started) <= 2
+  try {
+    process.kill(owner.pid, 0)
+    return true
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function locked(folder: string, path: string, owner: Owner | undefined, here: boolean): SerotineError {
+  const who = here
+    ? `this process (${process.pid}); close the other MultiVectorIndex first`
+    : owner
+      ? `process ${owner.pid}${owner.host === hostname() ? '' : ` on ${owner.host}`}`
+      : 'another process'
+  return new SerotineError(
+    'INDEX_LOCKED',
+    `${folder} is being written by ${who}. Wait, or open it with { readonly: true }. If nothing writes to it, delete ${path}.`,
+  )
+}

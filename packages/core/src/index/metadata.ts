@@ -1,0 +1,55 @@
+import { describe, SerotineError } from '../errors.js'
+import type { Json, Metadata } from '../types.js'
+
+/**
+ * Metadata as the JSON text that is stored. Properties that are undefined are left out, as JSON.stringify does;
+ * anything else JSON cannot hold is an error, because it would come back changed.
+ *
+ * @throws INVALID_ARGUMENT naming the path of the offending value
+ */
+export function metadataJson(metadata: unknown, what: string): string {
+  if (metadata === undefined) return '{}'
+  if (typeof metadata !== 'object' || metadata === null || !isPlain(metadata)) {
+    throw new SerotineError('INVALID_ARGUMENT', `The metadata of ${what} must be a plain object, got ${describe(metadata)}.`)
+  }
+  check(metadata, 'metadata', what, 0)
+  return JSON.stringify(metadata)
+}
+
+const DEEPEST = 100
+
+function check(value: unknown, path: string, what: string, depth: number): void {
+  if (depth > DEEPEST) {
+    throw new SerotineError('INVALID_ARGUMENT', `The metadata of ${what} is nested more than ${DEEPEST} levels deep or refers to itself.`)
+  }
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return
+  if (typeof value === 'number' && Number.isFinite(value)) return
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) check(value[i], `${path}[${i}]`, what, depth + 1)
+    return
+  }
+  if (typeof value === 'object' && isPlain(value)) {
+    for (const [key, item] of Object.entries(value)) {
+      if (item !== undefined) check(item, `${path}.${key}`, what, depth + 1)
+    }
+    return
+  }
+  const kind = value instanceof Date ? 'a Date (store date.toISOString() or date.getTime())' : describe(value)
+  throw new SerotineError('INVALID_ARGUMENT', `${path} of ${what} is ${kind}; metadata holds what JSON can hold.`)
+}
+
+function isPlain(value: object): boolean {
+  if (Array.isArray(value)) return false
+  const prototype = Object.getPrototypeOf(value) as unknown
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** Whether two JSON values are the same value; the order of an object's properties does not matter. */
+export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const left = Object.entries(a as Metadata)
+  const right = b as Metadata
+  return left.length === Object.keys(right).length && left.every(([key, value]) => Object.hasOwn(right, key) && sameJson(value, right[key]))
+}

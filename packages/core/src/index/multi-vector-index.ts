@@ -1,0 +1,300 @@
+import { checkInteger, checkOptions, describe, SerotineError } from '../errors.js'
+import type { OnWarning } from '../errors.js'
+import type { FdeOptions, FdePreset } from '../fde/config.js'
+import { checkEmbeddings } from '../types.js'
+import type { Encoder, Metadata, TokenEmbeddings } from '../types.js'
+import type { TokenCodec } from './codec.js'
+import { decodeRecord } from './codec.js'
+import { metadataOf } from './document-table.js'
+import { checkId, checkSource } from './documents.js'
+import type { DocumentSource } from './documents.js'
+import type { Hnswlib } from './hnsw.js'
+import { IndexStore } from './index-store.js'
+import { checkOpen, checkStored, initialManifest } from './open.js'
+import { checkSearch, searchCollection } from './search.js'
+import type { SearchHit, SearchOptions, SearchResult, StageName } from './search.js'
+import { FirstStages } from './stages.js'
+import { statsOf } from './stats.js'
+import type { IndexStats } from './stats.js'
+import { putDocuments } from './upsert.js'
+import type { UpsertOptions, UpsertResult } from './upsert.js'
+import { compileWhere } from './where.js'
+import type { Where } from './where.js'
+
+export interface OpenOptions {
+  /** Encodes queries, and texts that are put in. Without one the index takes and is searched with embeddings. */
+  model?: Encoder
+  /** Components per token of a new index. Default: the model's, else those of the first embeddings. */
+  dim?: number
+  /** Snapshot of the last commit; works while another process writes. Default false. */
+  readonly?: boolean
+  /** Make the index if it is not there. Default true. */
+  create?: boolean
+  /** How token vectors are stored in a new index. Default `int8`. */
+  codec?: TokenCodec
+  /** The fixed-dimensional encodings of a new index: a preset or its fields. Default preset `compact`; false: none, always exact. */
+  fde?: FdePreset | FdeOptions | false
+  /**
+   * How candidates are found. Default `auto`: everything is scored exactly in small collections and behind selective filters, else
+   * the FDEs are scanned, and in large collections walked by hnswlib-node where it is installed.
+   */
+  firstStage?: StageName | 'auto'
+  /** The `hnswlib-node` module, where a bundler hides it. */
+  hnswlib?: Hnswlib
+  onWarning?: OnWarning
+}
+
+export interface StoredDocument {
+  readonly id: string
+  readonly text?: string
+  readonly metadata: Metadata
+  /** Token vectors it is stored as. */
+  readonly tokens: number
+}
+
+/**
+ * Documents as token embeddings, on disk or in memory, searched by late interaction: a first stage over fixed-dimensional
+ * encodings, then exact MaxSim on the stored vectors.
+ *
+ * One process writes, any number read. Each batch is committed as a whole; a process that is killed leaves the last commit.
+ *
+ * @example
+ * const index = await MultiVectorIndex.open('./birds', { model })
+ * await index.upsert([{ id: 'kiwi', text: 'A kiwi is a bird that cannot fly.', metadata: { lang: 'en' } }])
+ * const [hit] = await index.search('flightless birds', { k: 3, where: { lang: 'en' } })
+ * await index.close()
+ */
+export class MultiVectorIndex {
+  readonly #store: IndexStore
+  readonly #stages: FirstStages
+  readonly #model: Encoder | undefined
+  readonly #onWarning: OnWarning | undefined
+  /** Ends when the change before has ended: changes come one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | undefined
+
+  private constructor(store: IndexStore, stages: FirstStages, options: OpenOptions) {
+    this.#store = store
+    this.#stages = stages
+    this.#model = options.model
+    this.#onWarning = options.onWarning
+  }
+
+  /**
+   * Opens the index in a folder, or makes an empty one there. Undefined or `':memory:'`: in memory, gone with `close()`.
+   *
+   * @throws INDEX_LOCKED when another process writes, INDEX_MISMATCH when it was made with another model or other settings,
+   * INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, HNSWLIB_MISSING
+   */
+  static async open(folder?: string, options: OpenOptions = {}): Promise<MultiVectorIndex> {
+    const checked = checkOpen(folder, options)
+    const store = await IndexStore.open(checked.folder, initialManifest(options), { readonly: checked.readonly, create: checked.create })
+    try {
+      checkStored(store, options)
+      const stages = new FirstStages(store, checked.firstStage, options.hnswlib, options.onWarning)
+      await stages.check()
+      return new MultiVectorIndex(store, stages, options)
+    } catch (error) {
+      store.close()
+      throw error
+    }
+  }
+
+  /** Where it is; undefined in memory. */
+  get folder(): string | undefined {
+    return this.#store.folder
+  }
+
+  /** Number of documents. */
+  get count(): number {
+    return this.#open.collection.size
+  }
+
+  has(id: string): boolean {
+    return this.#open.collection.ordinalOf(id) !== undefined
+  }
+
+  /** All ids, those put in or changed last at the end. */
+  ids(): string[] {
+    return this.#open.collection.ids()
+  }
+
+  /** Documents by id, as they were put in; undefined for ids that are not there. @throws INDEX_CORRUPT */
+  get(id: string): Promise<StoredDocument | undefined>
+  get(ids: readonly string[]): Promise<(StoredDocument | undefined)[]>
+  async get(ids: string | readonly string[]): Promise<StoredDocument | undefined | (StoredDocument | undefined)[]> {
+    return typeof ids === 'string' ? this.#get(ids) : ids.map((id) => this.#get(id))
+  }
+
+  /** The stored token vectors of a document, as far as the codec kept them; undefined when it is not there. @throws INDEX_CORRUPT */
+  async embeddings(id: string): Promise<TokenEmbeddings | undefined> {
+    const { collection, manifest } = this.#open
+    const ordinal = collection.ordinalOf(checkId(id, 'The id'))
+    if (ordinal === undefined) return undefined
+    return decodeRecord(manifest.codec, collection.readRecord(ordinal), collection.row(ordinal).tokens, manifest.dim!)
+  }
+
+  /**
+   * Puts documents in, replacing those of the same id. What is there already in exactly this form is skipped, so a run that was
+   * stopped is simply repeated.
+   *
+   * @throws DUPLICATE_ID when an id comes twice in one call, CLOSED, INDEX_READONLY; the batch concerned is not written
+   */
+  upsert(documents: DocumentSource, options: UpsertOptions = {}): Promise<UpsertResult> {
+    return this.#put('upsert()', documents, options, false)
+  }
+
+  /** As `upsert`, but a known id is an error. @throws DUPLICATE_ID naming it */
+  async insert(documents: DocumentSource, options: UpsertOptions = {}): Promise<UpsertResult> {
+    return this.#put('insert()', documents, options, true)
+  }
+
+  /**
+   * Deletes documents. Their bytes stay until `compact()`.
+   *
+   * @returns how many there were; ids that are not there do not count
+   */
+  async delete(which: string | readonly string[] | { where: Where }): Promise<number> {
+    const select = selector(which)
+    return this.#change(async (store) => {
+      const deleted = select(store)
+      const { dim, model } = store.manifest
+      // No dimension: no document was ever put in.
+      if (deleted.length > 0 && dim !== null) await store.commit({ documents: [], deleted, dim, model })
+      return deleted.length
+    })
+  }
+
+  /**
+   * The documents that match best. An empty index, or a query or filter that nothing fits, gives [].
+   *
+   * @param query a text, or token embeddings of the index's dimension
+   * @throws DIM_MISMATCH, INVALID_ARGUMENT (a text without a model), CLOSED, INDEX_CORRUPT
+   */
+  async search(query: string | TokenEmbeddings, options: SearchOptions = {}): Promise<SearchHit[]> {
+    return (await this.searchDetailed(query, options)).hits
+  }
+
+  /** As `search`, with what served it and how long each part took. */
+  async searchDetailed(query: string | TokenEmbeddings, options: SearchOptions = {}): Promise<SearchResult> {
+    const checked = checkSearch(options)
+    checked.signal?.throwIfAborted()
+    const store = this.#open
+    const started = performance.now()
+    const embeddings = await this.#encodeQuery(query, checked.signal)
+    checked.signal?.throwIfAborted()
+    const encode = performance.now() - started
+    if (this.#closing) throw closed()
+    return store.whileReading((collection) => searchCollection(store, this.#stages, collection, embeddings, checked, encode))
+  }
+
+  /** Frees the room of deleted and replaced documents. The index can be searched meanwhile. */
+  async compact(options: { signal?: AbortSignal } = {}): Promise<void> {
+    checkOptions('compact()', options, ['signal'])
+    await this.#change(async (store) => {
+      await store.compact(options.signal)
+      await this.#stages.update(store.collection, options.signal)
+    })
+  }
+
+  /** What the index holds and how it is served. */
+  async stats(): Promise<IndexStats> {
+    return statsOf(this.#open, this.#stages)
+  }
+
+  /** Waits for changes under way, saves the graph, gives the folder free. May be called again. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#turn.catch(() => {}).then(async () => {
+      try {
+        await this.#stages.flush()
+      } finally {
+        this.#store.close()
+      }
+    }))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** @throws CLOSED */
+  get #open(): IndexStore {
+    if (this.#closing) throw closed()
+    return this.#store
+  }
+
+  #get(id: string): StoredDocument | undefined {
+    const { collection } = this.#open
+    const ordinal = collection.ordinalOf(checkId(id, 'The id'))
+    if (ordinal === undefined) return undefined
+    const row = collection.row(ordinal)
+    const text = collection.readText(ordinal)
+    return { id, ...(text !== undefined && { text }), metadata: metadataOf(row), tokens: row.tokens }
+  }
+
+  async #put(call: string, source: DocumentSource, options: UpsertOptions, insertOnly: boolean): Promise<UpsertResult> {
+    checkOptions(call, options, ['batchSize', 'signal', 'onProgress', 'onWarning'], { abortSignal: 'signal' })
+    const documents = checkSource(source, call)
+    const { signal, onProgress, onWarning = this.#onWarning } = options
+    const batchSize = checkInteger('batchSize', options.batchSize ?? 256, 1)
+    const step = { batchSize, insertOnly, ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) }
+    return this.#change(async (store) => {
+      const result = await putDocuments(store, this.#model, documents, step)
+      await this.#stages.update(store.collection, signal, (done, total) => onProgress?.({ stage: 'build', done, total }))
+      return result
+    })
+  }
+
+  /** Runs a change after those before it. @throws CLOSED, INDEX_READONLY */
+  async #change<T>(change: (store: IndexStore) => Promise<T>): Promise<T> {
+    const store = this.#open
+    if (store.readonly) {
+      throw new SerotineError('INDEX_READONLY', `The index ${store.folder} was opened with { readonly: true }. Open it without to change it.`)
+    }
+    const done = this.#turn.then(() => change(store))
+    this.#turn = done.catch(() => {})
+    return done
+  }
+
+  async #encodeQuery(query: string | TokenEmbeddings, signal: AbortSignal | undefined): Promise<TokenEmbeddings> {
+    const { dim, model } = this.#store.manifest
+    if (typeof query === 'string') {
+      if (!this.#model) {
+        throw new SerotineError('INVALID_ARGUMENT', 'The index was opened without a model, so it cannot encode a text. Search with token embeddings, or open it with { model }.')
+      }
+      const [embeddings] = await this.#model.encodeQueries([query], {
+        ...(signal && { signal }),
+        ...(this.#onWarning && { onWarning: this.#onWarning }),
+      })
+      return embeddings!
+    }
+    if (typeof query !== 'object' || query === null || !(query.data instanceof Float32Array)) {
+      throw new SerotineError('INVALID_ARGUMENT', `The query must be a text or token embeddings, got ${describe(query)}.`)
+    }
+    if (dim !== null && query.dim !== dim) {
+      const by = model ? ` (index: ${model.name}@${model.fingerprint.slice(0, 8)})` : ''
+      throw new SerotineError('DIM_MISMATCH', `The query has dimension ${query.dim}, the index ${dim}. Was it built with another model?${by}`)
+    }
+    checkEmbeddings(query, query.dim, 'the query')
+    return query
+  }
+}
+
+function closed(): SerotineError {
+  return new SerotineError('CLOSED', 'The index was closed. Open it again with MultiVectorIndex.open().')
+}
+
+/** What `delete` was told, checked at once, as a function that finds the ordinals when its turn has come. */
+function selector(which: string | readonly string[] | { where: Where }): (store: IndexStore) => number[] {
+  if (typeof which === 'string' || Array.isArray(which)) {
+    const ids = new Set((typeof which === 'string' ? [which] : (which as readonly string[])).map((id, i) => checkId(id, `Id ${i}`)))
+    return ({ collection }) => [...ids].map((id) => collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
+  }
+  checkOptions('delete()', which, ['where'], { filter: 'where' })
+  const { where } = (which ?? {}) as { where?: Where }
+  if (where === undefined) {
+    throw new SerotineError('INVALID_ARGUMENT', `delete() takes an id, an array of ids or { where }, got ${describe(which)}.`)
+  }
+  const test = compileWhere(where)
+  return ({ collection }) => [...collection.ordinals()].filter((ordinal) => test({ id: collection.row(ordinal).id, metadata: collection.metadata(ordinal) }))
+}

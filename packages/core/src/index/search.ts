@@ -1,0 +1,177 @@
+import { checkInteger, checkOptions, describe, SerotineError } from '../errors.js'
+import { topK } from '../math/top-k.js'
+import type { Metadata, TokenEmbeddings } from '../types.js'
+import { Bitset } from './bitset.js'
+import type { Collection } from './collection.js'
+import { metadataOf } from './document-table.js'
+import type { IndexStore } from './index-store.js'
+import { exactScores } from './rerank.js'
+import type { FirstStages } from './stages.js'
+import { compileWhere } from './where.js'
+import type { Where } from './where.js'
+
+/** How candidates are found. `exact` scores every document and needs no candidates. */
+export type StageName = 'exact' | 'fde' | 'hnsw'
+
+export interface SearchOptions {
+  /** How many hits. More than there are documents gives them all. Default 10. */
+  k?: number
+  /** How many documents the first stage hands to exact MaxSim; never fewer than `k`. Default 100. */
+  candidates?: number
+  /** Which documents to consider. */
+  where?: Where
+  /** How candidates are found in this search. Default: as the index was opened with, `auto` if nothing was said. */
+  stage?: StageName | 'auto'
+  /**
+   * Default true. False returns what the first stage alone finds, with the inner product of the FDEs ÷ repetitions as score: for
+   * measurements.
+   */
+  rerank?: boolean
+  signal?: AbortSignal
+}
+
+export interface SearchHit {
+  readonly id: string
+  /** MaxSim: the sum over query tokens of the best dot product. Higher is better. */
+  readonly score: number
+  /** `score` ÷ query tokens: −1 … 1 for normalised embeddings. */
+  readonly meanSimilarity: number
+  /** As it was put in; absent when the document came as embeddings only. */
+  readonly text?: string
+  /** A copy of its own. */
+  readonly metadata: Metadata
+  /** 1 for the best. */
+  readonly rank: number
+}
+
+/** Milliseconds of each part of one search. */
+export interface SearchTimings {
+  readonly encode: number
+  /** Filter and first stage. */
+  readonly firstStage: number
+  /** Reading token vectors. */
+  readonly fetch: number
+  /** Exact MaxSim and ordering. */
+  readonly rerank: number
+}
+
+export interface SearchResult {
+  readonly hits: SearchHit[]
+  /** What found the candidates; `none` when there was nothing to search. */
+  readonly stage: StageName | 'none'
+  /** Documents scored exactly. */
+  readonly candidates: number
+  readonly timings: SearchTimings
+}
+
+export interface CheckedSearch {
+  readonly k: number
+  readonly candidates: number
+  readonly where: ReturnType<typeof compileWhere> | undefined
+  readonly stage: StageName | 'auto' | undefined
+  readonly rerank: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+/**
+ * Fewer tokens than this among the documents to consider are all scored exactly. Measured with int8 vectors of 128 numbers and
+ * 32 query tokens on one core: reading and scoring costs about as much as a scan of the FDEs and 100 candidates up to here.
+ */
+export const EXACT_TOKENS = 100_000
+
+/** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
+export function checkSearch(options: SearchOptions): CheckedSearch {
+  checkOptions('search()', options, ['k', 'candidates', 'where', 'stage', 'rerank', 'signal'], {
+    topK: 'k', top_k: 'k', limit: 'k', topN: 'k', n: 'k', filter: 'where', numCandidates: 'candidates', firstStage: 'stage', abortSignal: 'signal',
+  })
+  const { where, stage, rerank = true, signal } = options
+  const k = checkInteger('k', options.k ?? 10, 1)
+  if (stage !== undefined) checkStage('stage', stage)
+  if (typeof rerank !== 'boolean') throw new SerotineError('INVALID_ARGUMENT', `rerank must be true or false, got ${describe(rerank)}.`)
+  return {
+    k,
+    candidates: Math.max(k, checkInteger('candidates', options.candidates ?? 100, 1)),
+    where: where === undefined ? undefined : compileWhere(where),
+    stage,
+    rerank,
+    signal,
+  }
+}
+
+/** @throws INVALID_ARGUMENT */
+export function checkStage(name: string, stage: unknown): StageName | 'auto' {
+  if (stage === 'auto' || stage === 'exact' || stage === 'fde' || stage === 'hnsw') return stage
+  throw new SerotineError('INVALID_ARGUMENT', `${name} must be one of auto, exact, fde, hnsw; got ${describe(stage)}.`)
+}
+
+/** First stage, exact MaxSim of its candidates, hits. */
+export async function searchCollection(
+  store: IndexStore, stages: FirstStages, collection: Collection, query: TokenEmbeddings, search: CheckedSearch, encode: number,
+): Promise<SearchResult> {
+  const started = performance.now()
+  const allowed = allowedDocuments(collection, search)
+  if (allowed.count === 0 || query.length === 0) {
+    return { hits: [], stage: 'none', candidates: 0, timings: { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 } }
+  }
+  const stage = await stages.choose(collection, search, allowed)
+  search.signal?.throwIfAborted()
+  const found = stage?.search(query, search.rerank ? search.candidates : search.k, allowed.documents)
+  const firstStage = performance.now() - started
+  if (stage && found && !search.rerank) {
+    const repetitions = store.encodings!.encoder!.config.repetitions
+    const hits = Array.from(found.ordinals, (ordinal, i) => hitOf(collection, ordinal, found.scores[i]! / repetitions, query, i))
+    return { hits, stage: stage.name, candidates: 0, timings: { encode, firstStage, fetch: 0, rerank: 0 } }
+  }
+  const ordinals = found ? found.ordinals.sort() : Int32Array.from(allowed.documents)
+  const { scores, fetchMs, scoreMs } = await exactScores(collection, store.manifest.codec, query, ordinals, search.signal)
+  const ordering = performance.now()
+  const hits = best(collection, ordinals, scores, search.k).map((i, rank) => hitOf(collection, ordinals[i]!, scores[i]!, query, rank))
+  const timings = { encode, firstStage, fetch: fetchMs, rerank: scoreMs + performance.now() - ordering }
+  return { hits, stage: stage?.name ?? 'exact', candidates: ordinals.length, timings }
+}
+
+/** The documents a search may return. */
+export interface Allowed {
+  readonly documents: Bitset
+  readonly count: number
+  readonly tokens: number
+}
+
+function allowedDocuments(collection: Collection, { where, signal }: CheckedSearch): Allowed {
+  const documents = collection.searchable()
+  if (!where) return { documents, count: collection.searchableCount, tokens: collection.tokens }
+  const passing = new Bitset(collection.total)
+  let [count, tokens] = [0, 0]
+  for (const ordinal of documents) {
+    const row = collection.row(ordinal)
+    if (!where({ id: row.id, metadata: collection.metadata(ordinal) })) continue
+    passing.add(ordinal)
+    count++
+    tokens += row.tokens
+  }
+  signal?.throwIfAborted()
+  return { documents: passing, count, tokens }
+}
+
+/** Positions of the k best, ties by id: the order does not depend on the order of insertion. */
+function best(collection: Collection, ordinals: Int32Array, scores: Float64Array, k: number): number[] {
+  const last = topK(scores, k).at(-1)!
+  const good: number[] = []
+  for (let i = 0; i < scores.length; i++) if (scores[i]! >= scores[last]!) good.push(i)
+  const id = (i: number) => collection.row(ordinals[i]!).id
+  return good.sort((a, b) => scores[b]! - scores[a]! || (id(a) < id(b) ? -1 : 1)).slice(0, k)
+}
+
+function hitOf(collection: Collection, ordinal: number, score: number, query: TokenEmbeddings, position: number): SearchHit {
+  const row = collection.row(ordinal)
+  const text = collection.readText(ordinal)
+  return {
+    id: row.id,
+    score,
+    meanSimilarity: score / query.length,
+    ...(text !== undefined && { text }),
+    metadata: metadataOf(row),
+    rank: position + 1,
+  }
+}
+

@@ -1,0 +1,144 @@
+import { SerotineError } from '../errors.js'
+import type { OnWarning } from '../errors.js'
+import type { Collection } from './collection.js'
+import type { FirstStage } from './first-stage.js'
+import { HnswGraph, loadHnswlib } from './hnsw.js'
+import type { Hnswlib } from './hnsw.js'
+import type { IndexStore } from './index-store.js'
+import { FdeScan } from './scan.js'
+import { EXACT_TOKENS } from './search.js'
+import type { Allowed, CheckedSearch, StageName } from './search.js'
+
+/** From so many FDE numbers (documents × numbers each) on, a graph answers sooner than a scan. */
+export const GRAPH_NUMBERS = 250_000_000
+/** When fewer of the documents pass the filter, the graph would walk past most of its nodes: a scan is sooner. */
+const GRAPH_SHARE = 0.2
+/** A graph is saved again when it has grown by this share. */
+const SAVE_SHARE = 0.1
+/** A search of its own accord adds at most so many rows to a graph; beyond it scans. */
+const CATCH_UP_ROWS = 500
+
+/** The first stages of one index: chooses one for a search, keeps the graph up to date and saved. */
+export class FirstStages {
+  readonly #store: IndexStore
+  readonly #preferred: StageName | 'auto'
+  readonly #hnswlib: Hnswlib | undefined
+  readonly #onWarning: OnWarning | undefined
+  #graph: Promise<HnswGraph> | undefined
+  /** Collection the graph is of: compaction makes another. */
+  #graphOf: Collection | undefined
+  /** hnswlib cannot be loaded: not tried again. */
+  #missing = false
+
+  constructor(store: IndexStore, preferred: StageName | 'auto', hnswlib: Hnswlib | undefined, onWarning: OnWarning | undefined) {
+    this.#store = store
+    this.#preferred = preferred
+    this.#hnswlib = hnswlib
+    this.#onWarning = onWarning
+  }
+
+  /** With `firstStage: 'hnsw'` a missing library is an error when the index is opened. @throws HNSWLIB_MISSING */
+  async check(): Promise<void> {
+    if (this.#preferred === 'hnsw') await loadHnswlib(this.#hnswlib)
+  }
+
+  /**
+   * Undefined: score everything that is allowed exactly.
+   *
+   * @throws HNSWLIB_MISSING when `hnsw` was asked for
+   */
+  async choose(collection: Collection, { stage = this.#preferred, candidates, rerank, signal }: CheckedSearch, allowed: Allowed): Promise<FirstStage | undefined> {
+    const encoder = this.#store.encodings?.encoder
+    if (stage === 'exact' || !encoder) return undefined
+    if (stage === 'auto' && rerank && (allowed.count <= candidates || allowed.tokens <= EXACT_TOKENS)) return undefined
+    const scan = new FdeScan(encoder, this.#store.encodings!.rows(collection))
+    if (stage === 'fde') return scan
+    if (allowed.count < collection.total * GRAPH_SHARE) return scan
+    if (stage === 'hnsw') {
+      const graph = await this.#graphFor(collection)
+      await graph.update(signal)
+      return graph
+    }
+    if (!this.#isLarge(collection)) return scan
+    const graph = await this.#graphIfThere(collection)
+    if (!graph || collection.total - graph.built > CATCH_UP_ROWS) return scan
+    await graph.update(signal)
+    return graph
+  }
+
+  /** What `auto` would use for a search over everything. */
+  planned(collection: Collection): StageName {
+    if (!this.#store.encodings?.encoder || this.#preferred === 'exact') return 'exact'
+    if (this.#preferred !== 'auto') return this.#preferred
+    if (collection.tokens <= EXACT_TOKENS) return 'exact'
+    return this.#isLarge(collection) && !this.#missing ? 'hnsw' : 'fde'
+  }
+
+  /** After documents were added: puts them into the graph where there is to be one, and saves it when it has grown. */
+  async update(collection: Collection, signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
+    if (!this.#store.encodings?.encoder) return
+    if (this.#preferred !== 'hnsw' && !(this.#preferred === 'auto' && this.#isLarge(collection))) return
+    const graph = this.#preferred === 'hnsw' ? await this.#graphFor(collection) : await this.#graphIfThere(collection)
+    if (!graph) return
+    this.#store.encodings.rows(collection)
+    await graph.update(signal, onRow)
+    await this.#save(graph, SAVE_SHARE)
+  }
+
+  /** Saves what the graph has grown by. */
+  async flush(): Promise<void> {
+    if (this.#graph && this.#graphOf === this.#store.collection) await this.#save(await this.#graph, 0)
+  }
+
+  #isLarge(collection: Collection): boolean {
+    return collection.total * this.#store.encodings!.dim >= GRAPH_NUMBERS
+  }
+
+  /** As `#graphFor`, but hnswlib may be missing: said once. */
+  async #graphIfThere(collection: Collection): Promise<HnswGraph | undefined> {
+    if (this.#missing) return undefined
+    try {
+      return await this.#graphFor(collection)
+    } catch (error) {
+      if (!SerotineError.isInstance(error) || error.code !== 'HNSWLIB_MISSING') throw error
+      this.#missing = true
+      this.#onWarning?.({ code: 'HNSWLIB_MISSING', message: `${error.message} Until then ${collection.size} documents are scanned in every search.` })
+      return undefined
+    }
+  }
+
+  #graphFor(collection: Collection): Promise<HnswGraph> {
+    if (!this.#graph || this.#graphOf !== collection) {
+      const opening = this.#openGraph(collection)
+      opening.catch(() => {
+        if (this.#graph === opening) this.#graph = undefined
+      })
+      this.#graph = opening
+      this.#graphOf = collection
+    }
+    return this.#graph
+  }
+
+  async #openGraph(collection: Collection): Promise<HnswGraph> {
+    const encodings = this.#store.encodings!
+    const rows = encodings.rows(collection)
+    const { hnsw } = this.#store.manifest
+    const { folder } = this.#store
+    if (hnsw && folder !== undefined && collection === this.#store.collection) {
+      const graph = await HnswGraph.load(`${folder}/${hnsw.file}`, hnsw, encodings.encoder!, rows, this.#hnswlib)
+      if (graph) return graph
+      this.#onWarning?.({ code: 'INDEX_REPAIRED', message: `${folder}/${hnsw.file} is damaged; the graph is built again from the FDE rows.` })
+    }
+    return HnswGraph.create(encodings.encoder!, rows, this.#hnswlib)
+  }
+
+  async #save(graph: HnswGraph, growth: number): Promise<void> {
+    const saved = this.#store.manifest.hnsw
+    if (this.#store.readonly || this.#store.folder === undefined) return
+    if (graph.built === 0 || (saved && graph.built - saved.rows <= saved.rows * growth)) return
+    const { name, path } = this.#store.newFile('hnsw')
+    const written = await graph.save(path!)
+    await this.#store.commitManifest({ hnsw: { file: name, ...written } })
+    if (saved) this.#store.removeFile(saved.file)
+  }
+}

@@ -1,0 +1,225 @@
+import { crc32 } from 'node:zlib'
+import { SerotineError } from '../errors.js'
+import type { ByteLog, Storage } from './bytes.js'
+import { decodeRows, decodeText, encodeRow, encodeText } from './document-table.js'
+import type { DocumentRow } from './document-table.js'
+import { fileName } from './manifest.js'
+import type { Extent, SegmentManifest } from './manifest.js'
+
+/** A document ready to be stored. */
+export interface StoredDocument {
+  readonly id: string
+  readonly metadata: string
+  readonly hash: string
+  readonly text: string | undefined
+  readonly tokens: number
+  /** Its vectors in the index's codec. */
+  readonly record: Uint8Array
+}
+
+/**
+ * One group of append-only files: records of token vectors, texts, a table that says where each document's are, and FDE
+ * rows. Appending changes nothing a reader of an earlier commit sees.
+ */
+export class Segment {
+  readonly id: number
+  readonly rows: DocumentRow[] = []
+  readonly #tokens: ByteLog
+  readonly #texts: ByteLog
+  readonly #table: ByteLog
+  readonly #fde: ByteLog
+  #committed: SegmentManifest
+  #tableCrc: number
+  #fdeCrc: number
+  #fdeRows: number
+  /** Rows whose vectors passed their checksum in this process. */
+  readonly #checked: boolean[] = []
+  #fdeChecked = false
+
+  private constructor(manifest: SegmentManifest, files: [ByteLog, ByteLog, ByteLog, ByteLog]) {
+    this.id = manifest.id
+    this.#committed = manifest
+    this.#tableCrc = manifest.table.crc
+    this.#fdeCrc = manifest.fde.crc
+    this.#fdeRows = manifest.fde.rows
+    ;[this.#tokens, this.#texts, this.#table, this.#fde] = files
+  }
+
+  static create(storage: Storage, id: number): Segment {
+    const none = { bytes: 0, crc: 0 }
+    const manifest = { id, documents: 0, tokenBytes: 0, textBytes: 0, table: none, fde: { ...none, rows: 0 } }
+    const create = (kind: 'tokens' | 'texts' | 'table' | 'fde') => storage.create(fileName(id, kind))
+    return new Segment(manifest, [create('tokens'), create('texts'), create('table'), create('fde')])
+  }
+
+  /** @throws INDEX_CORRUPT when a file is missing or short, or the table fails its checksum */
+  static open(storage: Storage, manifest: SegmentManifest): Segment {
+    const files: ByteLog[] = []
+    try {
+      for (const [kind, length] of [
+        ['tokens', manifest.tokenBytes], ['texts', manifest.textBytes], ['table', manifest.table.bytes], ['fde', manifest.fde.bytes],
+      ] as const) files.push(storage.open(fileName(manifest.id, kind), length))
+      const segment = new Segment(manifest, files as [ByteLog, ByteLog, ByteLog, ByteLog])
+      const table = readChecked(segment.#table, manifest.table, 'document table')
+      for (const row of decodeRows(table, segment.#table.name)) segment.rows.push(row)
+      if (segment.rows.length !== manifest.documents) {
+        throw new SerotineError('INDEX_CORRUPT', `${segment.#table.name} has ${segment.rows.length} rows, the manifest ${manifest.documents}. Restore the index or build it again.`)
+      }
+      return segment
+    } catch (error) {
+      for (const file of files) file.close()
+      throw error
+    }
+  }
+
+  /** State to put into the manifest. Includes everything appended. */
+  get manifest(): SegmentManifest {
+    return {
+      id: this.id,
+      documents: this.rows.length,
+      tokenBytes: this.#tokens.length,
+      textBytes: this.#texts.length,
+      table: { bytes: this.#table.length, crc: this.#tableCrc },
+      fde: { bytes: this.#fde.length, crc: this.#fdeCrc, rows: this.#fdeRows },
+    }
+  }
+
+  get committedDocuments(): number {
+    return this.#committed.documents
+  }
+
+  get tokenBytes(): number {
+    return this.#tokens.length
+  }
+
+  get fdeRows(): number {
+    return this.#fdeRows
+  }
+
+  append(document: StoredDocument): DocumentRow {
+    const text = document.text === undefined ? undefined : encodeText(document.text)
+    const row: DocumentRow = {
+      id: document.id,
+      metadata: document.metadata,
+      hash: document.hash,
+      tokens: document.tokens,
+      tokenOffset: this.#tokens.length,
+      tokenBytes: document.record.length,
+      tokenCrc: crc32(document.record),
+      textOffset: text ? this.#texts.length : -1,
+      textBytes: text?.bytes.length ?? 0,
+      textCrc: text ? crc32(text.bytes) : 0,
+      textIsUtf16: text?.isUtf16 ?? false,
+    }
+    this.#tokens.append(document.record)
+    if (text) this.#texts.append(text.bytes)
+    const bytes = encodeRow(row)
+    this.#table.append(bytes)
+    this.#tableCrc = crc32(bytes, this.#tableCrc)
+    this.rows.push(row)
+    return row
+  }
+
+  /** Adds the FDE row of the first document that has none. */
+  appendFde(row: Uint8Array): void {
+    this.#fde.append(row)
+    this.#fdeCrc = crc32(row, this.#fdeCrc)
+    this.#fdeRows++
+  }
+
+  /** Resolves when everything appended survives a power cut. */
+  async sync(): Promise<void> {
+    await Promise.all([this.#tokens.sync(), this.#texts.sync(), this.#table.sync(), this.#fde.sync()])
+  }
+
+  /** What was appended is part of the index now. */
+  commit(): void {
+    this.#committed = this.manifest
+  }
+
+  /** Forgets what was appended since the last commit. */
+  rollback(): void {
+    const { documents, tokenBytes, textBytes, table, fde } = this.#committed
+    this.rows.length = documents
+    this.#checked.length = Math.min(this.#checked.length, documents)
+    this.#tokens.truncate(tokenBytes)
+    this.#texts.truncate(textBytes)
+    this.#table.truncate(table.bytes)
+    this.#fde.truncate(fde.bytes)
+    this.#tableCrc = table.crc
+    this.#fdeCrc = fde.crc
+    this.#fdeRows = fde.rows
+  }
+
+  /** Reads the records of rows `from` to `to` (they lie one after the other) into `target`, checking each once. */
+  readRecords(from: number, to: number, target: Uint8Array): void {
+    const start = this.rows[from]!.tokenOffset
+    this.#tokens.read(target, start)
+    for (let i = from; i < to; i++) {
+      if (this.#checked[i]) continue
+      const { id, tokenOffset, tokenBytes, tokenCrc } = this.rows[i]!
+      const at = tokenOffset - start
+      if (crc32(target.subarray(at, at + tokenBytes)) !== tokenCrc) throw this.#corrupt(this.#tokens, `the token vectors of ${JSON.stringify(id)}`)
+      this.#checked[i] = true
+    }
+  }
+
+  /** Bytes of the records of rows `from` to `to`. */
+  recordsLength(from: number, to: number): number {
+    const last = this.rows[to - 1]!
+    return last.tokenOffset + last.tokenBytes - this.rows[from]!.tokenOffset
+  }
+
+  readText(index: number): string | undefined {
+    const row = this.rows[index]!
+    if (row.textOffset < 0) return undefined
+    const bytes = new Uint8Array(row.textBytes)
+    this.#texts.read(bytes, row.textOffset)
+    if (crc32(bytes) !== row.textCrc) throw this.#corrupt(this.#texts, `the text of ${JSON.stringify(row.id)}`)
+    return decodeText(bytes, row.textIsUtf16)
+  }
+
+  /** Reads FDE rows `from` to `to` of `stride` bytes each. The whole file is checked the first time. */
+  readFde(from: number, to: number, stride: number): Uint8Array {
+    if (!this.#fdeChecked) {
+      this.#checkFde()
+      this.#fdeChecked = true
+    }
+    const bytes = new Uint8Array((to - from) * stride)
+    this.#fde.read(bytes, from * stride)
+    return bytes
+  }
+
+  #checkFde(): void {
+    const { bytes, crc } = this.#committed.fde
+    const piece = new Uint8Array(Math.min(bytes, 4 << 20))
+    let sum = 0
+    for (let at = 0; at < bytes;) {
+      const part = piece.subarray(0, Math.min(piece.length, bytes - at))
+      this.#fde.read(part, at)
+      sum = crc32(part, sum)
+      at += part.length
+    }
+    if (sum !== crc) throw this.#corrupt(this.#fde, 'the FDE rows')
+  }
+
+  #corrupt(file: ByteLog, section: string): SerotineError {
+    return corrupt(file.name, section)
+  }
+
+  close(): void {
+    for (const file of [this.#tokens, this.#texts, this.#table, this.#fde]) file.close()
+  }
+}
+
+/** Reads the committed part of a file. @throws INDEX_CORRUPT when its checksum is wrong */
+export function readChecked(file: ByteLog, { bytes: length, crc }: Extent, section: string): Uint8Array {
+  const bytes = new Uint8Array(length)
+  file.read(bytes, 0)
+  if (crc32(bytes) !== crc) throw corrupt(file.name, `the ${section}`)
+  return bytes
+}
+
+function corrupt(path: string, section: string): SerotineError {
+  return new SerotineError('INDEX_CORRUPT', `${path}: ${section} fail${section.endsWith('s') ? '' : 's'} the checksum. The file is damaged; restore it or build the index again.`)
+}

@@ -1,0 +1,126 @@
+import { describe, SerotineError } from '../errors.js'
+import type { OnWarning } from '../errors.js'
+import { checkEmbeddings } from '../types.js'
+import type { Encoder, Json, OnProgress, TokenEmbeddings } from '../types.js'
+import { encodeRecord } from './codec.js'
+import { batches, contentHash } from './documents.js'
+import type { CheckedDocument, DocumentSource } from './documents.js'
+import type { IndexStore } from './index-store.js'
+import { sameJson } from './metadata.js'
+import type { StoredDocument } from './token-store.js'
+
+export interface UpsertOptions {
+  /** Documents encoded and committed together. What is committed survives whatever happens next. Default 256. */
+  batchSize?: number
+  signal?: AbortSignal
+  /** `{ stage: 'index', done, total, tokensPerSecond }`; `total` is absent for streams. */
+  onProgress?: OnProgress
+  /** Warnings of this call (cut texts, unsuitable FDEs) instead of the index's own `onWarning`. */
+  onWarning?: OnWarning
+}
+
+export interface UpsertResult {
+  readonly added: number
+  /** Replaced, because text, embeddings, model or metadata had changed. */
+  readonly updated: number
+  /** There already, exactly so: nothing was encoded or written. */
+  readonly unchanged: number
+}
+
+interface Step extends Required<Pick<UpsertOptions, 'batchSize'>>, Omit<UpsertOptions, 'batchSize'> {
+  /** A known id is an error. */
+  readonly insertOnly: boolean
+}
+
+/**
+ * Encodes and commits documents batch by batch.
+ *
+ * @throws DUPLICATE_ID, DIM_MISMATCH, NOT_FINITE and what the model throws: the batch they are in is not written, those before
+ * it are
+ */
+export async function putDocuments(store: IndexStore, model: Encoder | undefined, source: DocumentSource, options: Step): Promise<UpsertResult> {
+  const { signal, onProgress } = options
+  const total = Array.isArray(source) ? { total: source.length } : {}
+  const result = { added: 0, updated: 0, unchanged: 0 }
+  let [done, tokens] = [0, 0]
+  const started = performance.now()
+  const report = (more: number) => {
+    const seconds = (performance.now() - started) / 1000
+    onProgress?.({ stage: 'index', done: done + more, ...total, ...(tokens > 0 && seconds > 0 && { tokensPerSecond: tokens / seconds }) })
+  }
+  signal?.throwIfAborted()
+  for await (const batch of batches(source, options.batchSize, model !== undefined)) {
+    signal?.throwIfAborted()
+    const plan = planBatch(store, model, batch, options.insertOnly)
+    const embeddings = await embed(store, model, plan.toEncode, options, report)
+    const records = new Map(plan.toEncode.map((document, i) => [document, embeddings[i]!]))
+    const dim = store.manifest.dim ?? embeddings[0]?.dim ?? null
+    if (plan.changed.length > 0 && dim !== null) {
+      signal?.throwIfAborted()
+      const documents = plan.changed.map(({ document, hash }) => stored(store, document, hash, records.get(document)))
+      const deleted = plan.changed.flatMap(({ ordinal }) => (ordinal === undefined ? [] : [ordinal]))
+      const used = model && plan.toEncode.some((document) => !document.embeddings)
+      await store.commit({ documents, deleted, dim, model: store.manifest.model ?? (used ? { name: model.name, fingerprint: model.fingerprint } : null) })
+    }
+    for (const { length } of embeddings) tokens += length
+    result.updated += plan.changed.filter(({ ordinal }) => ordinal !== undefined).length
+    result.added += plan.changed.filter(({ ordinal }) => ordinal === undefined).length
+    result.unchanged += batch.length - plan.changed.length
+    done += batch.length
+    report(0)
+  }
+  return result
+}
+
+interface Plan {
+  readonly changed: { document: CheckedDocument; hash: string; ordinal: number | undefined }[]
+  /** Those of the changed whose vectors are not there yet. */
+  readonly toEncode: CheckedDocument[]
+}
+
+function planBatch(store: IndexStore, model: Encoder | undefined, batch: readonly CheckedDocument[], insertOnly: boolean): Plan {
+  const { collection } = store
+  const plan: Plan = { changed: [], toEncode: [] }
+  for (const document of batch) {
+    const ordinal = collection.ordinalOf(document.id)
+    if (ordinal !== undefined && insertOnly) {
+      throw new SerotineError('DUPLICATE_ID', `Id ${describe(document.id)} already exists. Use upsert() to replace it.`)
+    }
+    const hash = contentHash(document, model?.fingerprint)
+    const sameContent = ordinal !== undefined && collection.row(ordinal).hash === hash
+    if (sameContent && sameJson(JSON.parse(document.metadata) as Json, collection.metadata(ordinal))) continue
+    plan.changed.push({ document, hash, ordinal })
+    if (!sameContent) plan.toEncode.push(document)
+  }
+  return plan
+}
+
+/** The vectors of the documents, in their order, checked: all have the index's dimension and hold numbers. */
+async function embed(
+  store: IndexStore, model: Encoder | undefined, documents: readonly CheckedDocument[], options: Step, report: (done: number) => void,
+): Promise<TokenEmbeddings[]> {
+  const { signal, onWarning } = options
+  const texts = documents.filter(({ embeddings }) => !embeddings).map(({ text }) => text!)
+  const encoded = texts.length === 0 ? [] : await model!.encodeDocuments(texts, {
+    ...(signal && { signal }),
+    ...(onWarning && { onWarning }),
+    onProgress: ({ stage, done }) => stage === 'encode' && report(done),
+  })
+  let next = 0
+  let { dim } = store.manifest
+  return documents.map((document) => {
+    const embeddings = document.embeddings ?? encoded[next++]!
+    dim ??= embeddings.dim
+    checkEmbeddings(embeddings, dim, `document ${describe(document.id)}`)
+    return embeddings
+  })
+}
+
+/** Without embeddings, the vectors of the document's earlier state: only its metadata changed. */
+function stored(store: IndexStore, { id, text, metadata }: CheckedDocument, hash: string, embeddings: TokenEmbeddings | undefined): StoredDocument {
+  const { codec } = store.manifest
+  if (embeddings) return { id, text, metadata, hash, tokens: embeddings.length, record: encodeRecord(codec, embeddings) }
+  const { collection } = store
+  const ordinal = collection.ordinalOf(id)!
+  return { id, text, metadata, hash, tokens: collection.row(ordinal).tokens, record: collection.readRecord(ordinal) }
+}
