@@ -2,6 +2,13 @@ export { ColBERT, ENCODE_OPTIONS, LOAD_OPTIONS } from './colbert.js'
 export type { LoadOptions, RankedDocument, RerankOptions, TextMatch } from './colbert.js'
 
 export { MultiVectorIndex } from './index/multi-vector-index.js'
+export type { OpenOptions, StoredDocument } from './index/multi-vector-index.js'
+export type { DocumentSource, IndexedDocument } from './index/documents.js'
+export type { SearchHit, SearchOptions, SearchResult, SearchTimings, StageName } from './index/search.js'
+export type { IndexStats } from './index/stats.js'
+export type { UpsertOptions, UpsertResult } from './index/upsert.js'
+export { compileWhere } from './index/where.js'
+export type { FieldConditions, Where, WhereFields } from './index/where.js'
 
 export { maxSim, maxSimMany, maxSimPairwise, MaxSimScorer } from './scoring/maxsim.js'
 export type { MaxSimOptions } from './scoring/maxsim.js'
@@ -30,6 +37,8 @@ export type { ExternalTokenizer } from './text/tokenizer.js'
 export type { ModelInput, TextConfig } from './text/template.js'
 
 export { SerotineError } from './errors.js'
+/** Checks of options and values, with the messages of the core: for packages built on it. */
+export { checkInteger, checkOptions, checkString, describe } from './errors.js'
 export type { ErrorCode, OnWarning, Warning } from './errors.js'
 export { tokenEmbeddings } from './types.js'
 export type { EncodeOptions, Encoder, Json, Metadata, OnProgress, Progress, TokenEmbeddings } from './types.js'
