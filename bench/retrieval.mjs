@@ -7,7 +7,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
-import { evaluateRetrieval, readBeir, writeTrecRun } from '@serotine/core/evaluation'
+import { evaluateRetrieval, indexStage, readBeir, writeTrecRun } from '@serotine/core/evaluation'
 import { BM25 } from '../examples/demo/bm25.mjs'
 import { environment, round, saveResult, spread } from './environment.mjs'
 
@@ -58,25 +58,20 @@ async function main() {
   const times = await fill([...indexes.values()])
   const first = indexes.get(presets[0])
   const bm25 = new BM25(dataset.documents)
-  const from = (index, name, settings, exact = false) => ({
-    name,
-    exact,
-    search: async ({ embeddings }, k) => retrieved(await index.search(embeddings, { k, ...settings })),
-  })
   const stages = [
     { name: 'BM25 (k1 0.9, b 0.4, stemmed)', search: ({ text }, k) => ({ documents: bm25.search(text, k) }) },
-    from(first, 'exact MaxSim over all', { stage: 'exact' }, true),
+    indexStage('exact MaxSim over all', first, { stage: 'exact' }),
   ]
   for (const [preset, index] of indexes) {
     for (const candidates of candidateCounts) {
-      stages.push(from(index, `MUVERA ${preset}, exact MaxSim of ${candidates}`, { stage: 'fde', candidates }))
+      stages.push(indexStage(`MUVERA ${preset}, exact MaxSim of ${candidates}`, index, { stage: 'fde', candidates }))
     }
     if (options.hnsw && index === first) {
       for (const candidates of candidateCounts) {
-        stages.push(from(index, `MUVERA ${preset} in HNSW, exact MaxSim of ${candidates}`, { stage: 'hnsw', candidates }))
+        stages.push(indexStage(`MUVERA ${preset} in HNSW, exact MaxSim of ${candidates}`, index, { stage: 'hnsw', candidates }))
       }
     }
-    stages.push(from(index, `MUVERA ${preset} alone`, { stage: 'fde', rerank: false }))
+    stages.push(indexStage(`MUVERA ${preset} alone`, index, { stage: 'fde', rerank: false }))
   }
   // Once unmeasured: the first calls run code that is not compiled yet.
   await evaluateRetrieval({ dataset: { ...dataset, queries: dataset.queries.slice(0, 5) }, model, stages })
@@ -154,8 +149,4 @@ function print(result, saved) {
   }))
   console.table(rows)
   return saveResult(options.name ?? dataset.name, saved).then((file) => console.log(`written to ${file}`))
-}
-
-function retrieved(hits) {
-  return { documents: hits, ...(hits.ms && { ms: hits.ms }) }
 }

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
-import { evaluateRetrieval, readBeir } from '@serotine/core/evaluation'
+import { evaluateRetrieval, indexStage, readBeir } from '@serotine/core/evaluation'
 import { BM25 } from './bm25.mjs'
 import { bestPassage, matchedSpans } from './snippet.mjs'
 import { count, duration, heading, markWords, megabytes, paint, paragraph, print, progressBar, table } from './terminal.mjs'
@@ -92,18 +92,14 @@ async function evaluate() {
   heading('3  Evaluate', `${dataset.queries.length} claims, expert judgments, trec_eval's nDCG`)
   const bar = progressBar('answers')
   const bm25 = new BM25(dataset.documents)
-  const fromIndex = (name, options, exact = false) => ({
-    name,
-    exact,
-    search: async ({ embeddings }, k) => ({ documents: await index.search(embeddings, { k, ...options }) }),
-  })
   const { stages, encodeQueriesMs, queries } = await evaluateRetrieval({
     dataset,
     model,
     stages: [
       { name: 'BM25, stemmed words', search: ({ text }, k) => ({ documents: bm25.search(text, k) }) },
-      fromIndex('Exact MaxSim over all', { stage: 'exact' }, true),
-      fromIndex(`MUVERA, exact MaxSim of ${CANDIDATES}`, { stage: 'fde', candidates: CANDIDATES }),
+      indexStage('Exact MaxSim over all', index, { stage: 'exact' }),
+      indexStage(`MUVERA, exact MaxSim of ${CANDIDATES}`, index, { stage: 'fde', candidates: CANDIDATES }),
+      indexStage('MUVERA alone', index, { stage: 'fde', rerank: false }),
     ],
     depth: CANDIDATES,
     onProgress: ({ done, total }) => bar.update(done, total),

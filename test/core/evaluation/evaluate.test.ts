@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { evaluateRetrieval, readBeir, shareOfTop } from '../../../packages/core/src/evaluation/index.js'
+import { evaluateRetrieval, indexStage, readBeir, shareOfTop } from '../../../packages/core/src/evaluation/index.js'
 import type { RetrievalStage } from '../../../packages/core/src/evaluation/index.js'
+import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import { wordEncoder } from './word-encoder.js'
 
 const mini = fileURLToPath(new URL('../../fixtures/beir-mini', import.meta.url))
@@ -46,7 +47,7 @@ describe('evaluateRetrieval', () => {
     await expect(evaluateRetrieval({ dataset, model: wordEncoder(), stages: [stages[1]!, stages[1]!] })).rejects.toThrow(/exact, exact/)
   })
 
-  it('asks for one document more than it keeps, since the one with the query id is left out', async () => {
+  it('asks for one document more than it keeps when the one with the query id may have to be left out', async () => {
     const dataset = { queries: [{ id: 'a', text: 'x' }], qrels: new Map([['a', new Map([['b', 1]])]]) }
     const depths: number[] = []
     const stage: RetrievalStage = {
@@ -58,7 +59,8 @@ describe('evaluateRetrieval', () => {
     expect((await evaluate({})).stages[0]!.metrics.mrr).toBe(1 / 2)
     expect((await evaluate({ excludeSameId: false })).stages[0]!.metrics.mrr).toBe(0)
     expect((await evaluate({ exclude: new Map([['a', new Set(['c'])]]) })).stages[0]!.metrics.mrr).toBe(1)
-    expect(depths).toEqual([3, 2, 4])
+    await evaluate({ dataset: { ...dataset, documents: [{ id: 'b', text: '', metadata: {} }] } })
+    expect(depths).toEqual([3, 2, 4, 2])
   })
 
   it('collects the parts a stage reports and tells progress', async () => {
@@ -81,6 +83,40 @@ describe('evaluateRetrieval', () => {
     await expect(
       evaluateRetrieval({ dataset, model: wordEncoder(), stages: [stage], signal: controller.signal }),
     ).rejects.toMatchObject({ name: 'AbortError' })
+  })
+})
+
+describe('indexStage', () => {
+  it('searches an index exactly, by FDE with exact MaxSim, and by FDE alone', async () => {
+    const dataset = await readBeir(mini)
+    const model = wordEncoder()
+    const index = await MultiVectorIndex.open(undefined, { model })
+    // Enough other texts that the FDEs are made (they need some thousand tokens to learn the means).
+    const fillers = Array.from({ length: 600 }, (_, i) => ({ id: `filler-${i}`, text: `vessel ${i} carries grain number ${i} over sea` }))
+    await index.upsert([...dataset.documents, ...fillers])
+    const { stages } = await evaluateRetrieval({
+      dataset,
+      model,
+      stages: [
+        indexStage('exact', index, { stage: 'exact' }),
+        indexStage('reranked', index, { stage: 'fde', candidates: 50 }),
+        indexStage('alone', index, { stage: 'fde', rerank: false }),
+      ],
+      depth: 50,
+    })
+    const [exact, reranked, alone] = stages
+    expect(exact!.metrics['ndcg@10']).toBeGreaterThan(0.7)
+    expect(exact!.exactTop10).toBe(1)
+    expect(reranked!.exactTop10).toBeLessThanOrEqual(1)
+    expect(reranked!.exactTop10).toBe(alone!.exactTop10)
+    expect(alone!.run.get('q1')).not.toEqual(reranked!.run.get('q1'))
+    // Where both found a document, exact MaxSim gave it the same score.
+    const scores = new Map(exact!.run.get('q1')!.map(({ id, score }) => [id, score]))
+    const common = reranked!.run.get('q1')!.filter(({ id }) => scores.has(id))
+    expect(common.length).toBeGreaterThan(5)
+    for (const { id, score } of common) expect(score).toBe(scores.get(id))
+    expect(Object.keys(reranked!.partsMs)).toEqual(['firstStage', 'fetch', 'rerank'])
+    await index.close()
   })
 })
 

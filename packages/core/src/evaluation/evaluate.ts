@@ -1,4 +1,6 @@
 import { SerotineError, checkInteger, checkOptions } from '../errors.js'
+import type { MultiVectorIndex } from '../index/multi-vector-index.js'
+import type { SearchOptions } from '../index/search.js'
 import type { Encoder, OnProgress, TokenEmbeddings } from '../types.js'
 import type { BeirDataset } from './beir.js'
 import { evaluateRun } from './metrics.js'
@@ -28,7 +30,7 @@ export interface RetrievalStage {
 }
 
 export interface EvaluateRetrievalOptions {
-  readonly dataset: Pick<BeirDataset, 'queries' | 'qrels'>
+  readonly dataset: Pick<BeirDataset, 'queries' | 'qrels'> & Partial<Pick<BeirDataset, 'documents'>>
   readonly model: Encoder
   readonly stages: readonly RetrievalStage[]
   /** Documents asked of every stage. Default 100. */
@@ -86,6 +88,11 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
   const embeddings = await model.encodeQueries(judged.map(({ text }) => text), signal ? { signal } : {})
   const encodeQueriesMs = performance.now() - started
   const queries = judged.map((query, i) => ({ ...query, embeddings: embeddings[i]! }))
+  const documentIds = dataset.documents && new Set(dataset.documents.map(({ id }) => id))
+  const excluded = (id: string): ReadonlySet<string> => {
+    const ids = new Set(exclude?.get(id))
+    return excludeSameId && (documentIds?.has(id) ?? true) ? ids.add(id) : ids
+  }
   const metricsOptions: MetricsOptions = {
     withoutRelevant: 'skip',
     excludeSameId,
@@ -95,7 +102,7 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
   const total = queries.length * stages.length
   const results: StageEvaluation[] = []
   for (const [position, stage] of stages.entries()) {
-    const answers = await answer(stage, queries, { depth, excludeSameId, exclude, signal }, (done) =>
+    const answers = await answer(stage, queries, { depth, excluded, signal }, (done) =>
       onProgress?.({ stage: 'evaluate', done: position * queries.length + done, total }),
     )
     const { metrics, perQuery } = evaluateRun(dataset.qrels, answers.run, metricsOptions)
@@ -112,7 +119,7 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
 async function answer(
   stage: RetrievalStage,
   queries: readonly EvaluationQuery[],
-  limits: { depth: number; excludeSameId: boolean; exclude: EvaluateRetrievalOptions['exclude']; signal: AbortSignal | undefined },
+  limits: { depth: number; excluded: (queryId: string) => ReadonlySet<string>; signal: AbortSignal | undefined },
   onQuery: (done: number) => void,
 ): Promise<Pick<StageEvaluation, 'run' | 'searchMs' | 'partsMs'>> {
   const run = new Map<string, readonly ScoredDocument[]>()
@@ -120,18 +127,35 @@ async function answer(
   const partsMs: Record<string, number[]> = {}
   for (const query of queries) {
     limits.signal?.throwIfAborted()
-    const excluded = limits.exclude?.get(query.id)
-    // Ask for as many more as may have to be left out, so that excluding does not shorten the list.
-    const k = limits.depth + (limits.excludeSameId ? 1 : 0) + (excluded?.size ?? 0)
+    const excluded = limits.excluded(query.id)
     const started = performance.now()
-    const { documents, ms } = await stage.search(query, k)
+    // As many more as may have to be left out, so that leaving them out does not shorten the list.
+    const { documents, ms } = await stage.search(query, limits.depth + excluded.size)
     searchMs.push(performance.now() - started)
     for (const [part, time] of Object.entries(ms ?? {})) (partsMs[part] ??= []).push(time)
-    const kept = documents.filter(({ id }) => !(limits.excludeSameId && id === query.id) && !excluded?.has(id))
+    const kept = documents.filter(({ id }) => !excluded.has(id))
     run.set(query.id, kept.slice(0, limits.depth).map(({ id, score }) => ({ id, score })))
     onQuery(run.size)
   }
   return { run, searchMs, partsMs }
+}
+
+/**
+ * A stage that searches an index, reporting the parts of its time: `firstStage`, `fetch` (reading token vectors) and `rerank`.
+ *
+ * @param options of `search`: `{ stage: 'exact' }` makes it the exact stage, `{ stage: 'fde', candidates: 100 }` MUVERA and exact
+ *   MaxSim of 100, `{ stage: 'fde', rerank: false }` MUVERA alone
+ */
+export function indexStage(name: string, index: MultiVectorIndex, options: Omit<SearchOptions, 'k' | 'signal'> = {}): RetrievalStage {
+  return {
+    name,
+    exact: options.stage === 'exact',
+    async search({ embeddings }, k) {
+      const { hits, timings } = await index.searchDetailed(embeddings, { ...options, k })
+      const { firstStage, fetch, rerank } = timings
+      return { documents: hits, ms: { firstStage, fetch, rerank } }
+    },
+  }
 }
 
 /**

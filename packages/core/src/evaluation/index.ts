@@ -1,6 +1,6 @@
 export { readBeir, readBeirCorpus } from './beir.js'
 export type { BeirDataset, BeirDocument, BeirQuery } from './beir.js'
-export { evaluateRetrieval, shareOfTop } from './evaluate.js'
+export { evaluateRetrieval, indexStage, shareOfTop } from './evaluate.js'
 export type {
   EvaluateRetrievalOptions, EvaluationQuery, RetrievalEvaluation, RetrievalStage, RetrievedDocuments, StageEvaluation,
 } from './evaluate.js'
