@@ -34,6 +34,7 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
   readonly #byteIds: Int32Array
   readonly #pieces = new WordCache()
   readonly #classes = unicodeClasses()
+  readonly #out = new EncodingBuilder()
   readonly #utf8 = new TextEncoder()
 
   constructor(pipeline: Pipeline, model: ByteLevelModel) {
@@ -51,14 +52,14 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
 
   encode(input: string): Encoding {
     const text = wellFormed(input)
-    const out = new EncodingBuilder()
+    const out = this.#out
     out.pushSpecial(this.leadingIds)
     for (const { start, end, id } of this.#raw.split(text) ?? [{ start: 0, end: text.length, id: -1 }]) {
       if (id >= 0) out.push(id, start, end)
       else this.#encodePart(this.#normalize(text.slice(start, end), start), out)
     }
     out.pushSpecial(this.trailingIds)
-    return out.build()
+    return out.take()
   }
 
   #normalize(text: string, base: number): Aligned {
@@ -117,21 +118,18 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
   #pushPiece(part: Aligned, from: number, to: number, out: EncodingBuilder): void {
     const piece = part.text.slice(from, to)
     let tokens = this.#pieces.get(piece)
-    if (!tokens) {
-      tokens = this.#cut(piece)
-      this.#pieces.set(piece, tokens)
-    }
+    if (!tokens) this.#pieces.set(piece, (tokens = this.#cut(piece)))
     for (let i = 0; i < tokens.length; i += 3) {
       out.push(tokens[i]!, alignedStart(part, from + tokens[i + 1]!), alignedEnd(part, from + tokens[i + 2]!))
     }
   }
 
   /** `[id, start, end, …]`, in UTF-16 units of the piece; a token that holds part of a character spans all of it. */
-  #cut(piece: string): Int32Array {
+  #cut(piece: string): number[] {
     const bytes = this.#utf8.encode(piece)
     if (this.#model.ignoreMerges) {
       const whole = this.#model.vocab.get(Array.from(bytes, (byte) => this.#characters[byte]!).join(''))
-      if (whole !== undefined) return Int32Array.of(whole, 0, piece.length)
+      if (whole !== undefined) return [whole, 0, piece.length]
     }
     const symbols = mergePairs(Int32Array.from(bytes, (byte) => this.#byteIds[byte]!), this.#merges)
     // Unit in which each byte's character starts, and ends.
@@ -146,11 +144,11 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
       ends.fill(unit, at, at + length)
       at += length
     }
-    const tokens = new Int32Array(symbols.ids.length * 3)
+    const tokens: number[] = []
     let byte = 0
     symbols.ids.forEach((id, i) => {
       const last = byte + symbols.lengths[i]!
-      tokens.set([id, starts[byte]!, ends[last - 1]!], i * 3)
+      tokens.push(id, starts[byte]!, ends[last - 1]!)
       byte = last
     })
     return tokens

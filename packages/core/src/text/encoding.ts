@@ -25,28 +25,41 @@ export interface Tokenizer {
   idToToken(id: number): string | undefined
 }
 
-/** Collects tokens while a text is walked. */
+/** Collects tokens while a text is walked. One builder serves text after text: its buffers stay. */
 export class EncodingBuilder {
-  readonly #ids: number[] = []
-  readonly #starts: number[] = []
-  readonly #ends: number[] = []
+  #ids = new Int32Array(1024)
+  #starts = new Int32Array(1024)
+  #ends = new Int32Array(1024)
+  #length = 0
 
   push(id: number, start: number, end: number): void {
-    this.#ids.push(id)
-    this.#starts.push(start)
-    this.#ends.push(end)
+    const i = this.#length++
+    if (i === this.#ids.length) this.#grow()
+    this.#ids[i] = id
+    this.#starts[i] = start
+    this.#ends[i] = end
   }
 
   pushSpecial(ids: readonly number[]): void {
     for (const id of ids) this.push(id, -1, -1)
   }
 
-  build(): Encoding {
-    return {
-      ids: Int32Array.from(this.#ids),
-      starts: Int32Array.from(this.#starts),
-      ends: Int32Array.from(this.#ends),
+  /** What was collected; the builder is empty afterwards. */
+  take(): Encoding {
+    const length = this.#length
+    this.#length = 0
+    return { ids: this.#ids.slice(0, length), starts: this.#starts.slice(0, length), ends: this.#ends.slice(0, length) }
+  }
+
+  #grow(): void {
+    const double = (old: Int32Array<ArrayBuffer>) => {
+      const larger = new Int32Array(old.length * 2)
+      larger.set(old)
+      return larger
     }
+    this.#ids = double(this.#ids)
+    this.#starts = double(this.#starts)
+    this.#ends = double(this.#ends)
   }
 }
 
@@ -55,15 +68,15 @@ export class EncodingBuilder {
  * forgetting everything at once.
  */
 export class WordCache {
-  #young = new Map<string, Int32Array>()
-  #old = new Map<string, Int32Array>()
+  #young = new Map<string, readonly number[]>()
+  #old = new Map<string, readonly number[]>()
   readonly #limit: number
 
-  constructor(limit = 20_000) {
+  constructor(limit = 50_000) {
     this.#limit = limit
   }
 
-  get(word: string): Int32Array | undefined {
+  get(word: string): readonly number[] | undefined {
     const pieces = this.#young.get(word)
     if (pieces) return pieces
     const found = this.#old.get(word)
@@ -71,13 +84,13 @@ export class WordCache {
     return found
   }
 
-  set(word: string, pieces: Int32Array): void {
+  set(word: string, pieces: readonly number[]): void {
     if (word.length > 48) return
     // A slice of 13 or more units keeps the whole document alive in V8; joining with something makes a copy.
     this.#add(word.length < 13 ? word : ` ${word}`.slice(1), pieces)
   }
 
-  #add(word: string, pieces: Int32Array): void {
+  #add(word: string, pieces: readonly number[]): void {
     if (this.#young.size >= this.#limit) {
       this.#old = this.#young
       this.#young = new Map()

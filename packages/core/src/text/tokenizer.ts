@@ -14,6 +14,8 @@ export { tokenizerJsonFromVocab } from './tokenizer-json.js'
 
 type Json = Record<string, unknown>
 
+const LIBRARY_MODELS: readonly unknown[] = ['WordPiece', 'BPE', 'Unigram']
+
 /**
  * A tokenizer made elsewhere: transformers.js `AutoTokenizer`, a `Tokenizer` of `@huggingface/tokenizers`, or anything
  * with these methods. It must know every token of its vocabulary by name.
@@ -51,6 +53,8 @@ export async function createTokenizer(
   if (exact) return exact
   const config = (tokenizerConfig ?? {}) as Json
   try {
+    // The library takes any model that has a vocabulary for a lookup table.
+    if (!LIBRARY_MODELS.includes((json.model as Json).type)) throw new Error('unknown model')
     const { Tokenizer } = await import('@huggingface/tokenizers')
     const external = new Tokenizer(json, config)
     return wrap(external as ExternalTokenizer, specialNames(json, config), styleOf(json))

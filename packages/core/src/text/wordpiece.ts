@@ -48,12 +48,16 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
   readonly #normalized: AddedTokenMatcher
   readonly #words = new WordCache()
   readonly #classes = unicodeClasses()
+  readonly #out = new EncodingBuilder()
   readonly #characters = new Map<number, string>()
+  /** UTF-16 units of the longest vocabulary item: no piece is longer. */
+  readonly #longest: number
 
   constructor(pipeline: Pipeline, normalizer: BertNormalizer, model: WordPieceModel) {
     super(pipeline, model.vocab)
     this.#normalizer = normalizer
     this.#model = model
+    this.#longest = [...model.vocab.keys()].reduce((longest, token) => Math.max(longest, token.length), 0)
     this.#raw = new AddedTokenMatcher(pipeline.addedTokens.filter((token) => !token.normalized))
     this.#normalized = new AddedTokenMatcher(
       pipeline.addedTokens
@@ -64,14 +68,14 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
 
   encode(input: string): Encoding {
     const text = wellFormed(input)
-    const out = new EncodingBuilder()
+    const out = this.#out
     out.pushSpecial(this.leadingIds)
     for (const { start, end, id } of this.#raw.split(text) ?? [{ start: 0, end: text.length, id: -1 }]) {
       if (id >= 0) out.push(id, start, end)
       else this.#encodePart(this.#normalize(text.slice(start, end), start), out)
     }
     out.pushSpecial(this.trailingIds)
-    return out.build()
+    return out.take()
   }
 
   #encodePart(part: Aligned, out: EncodingBuilder): void {
@@ -86,11 +90,13 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
   /** Cuts at white space and around each punctuation character. */
   #splitWords(part: Aligned, from: number, to: number, out: EncodingBuilder): void {
     const { text } = part
+    const classes = this.#classes
     let wordStart = -1
     for (let i = from; i < to; ) {
-      const c = text.codePointAt(i)!
+      let c = text.charCodeAt(i)
+      if (c >= 0xd800 && c < 0xdc00) c = text.codePointAt(i)!
       const next = i + (c > 0xffff ? 2 : 1)
-      const kind = this.#classes[c]!
+      const kind = classes[c]!
       if (kind & (IS_SPACE | IS_PUNCTUATION)) {
         if (wordStart >= 0) this.#pushWord(part, wordStart, i, out)
         wordStart = -1
@@ -106,10 +112,7 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
   #pushWord(part: Aligned, from: number, to: number, out: EncodingBuilder): void {
     const word = part.text.slice(from, to)
     let pieces = this.#words.get(word)
-    if (!pieces) {
-      pieces = this.#cut(word)
-      this.#words.set(word, pieces)
-    }
+    if (!pieces) this.#words.set(word, (pieces = this.#cut(word)))
     let start = from
     for (let i = 0; i < pieces.length; i += 2) {
       const end = from + pieces[i + 1]!
@@ -119,13 +122,13 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
   }
 
   /** The longest vocabulary item at each place; `[id, end, id, end, …]` with ends in UTF-16 units of the word. */
-  #cut(word: string): Int32Array {
+  #cut(word: string): number[] {
     const { vocab, unkId, continuingPrefix, maxCharsPerWord } = this.#model
-    const unknown = Int32Array.of(unkId, word.length)
+    const unknown = [unkId, word.length]
     if (word.length > maxCharsPerWord && [...word].length > maxCharsPerWord) return unknown
     const pieces: number[] = []
     for (let start = 0; start < word.length; ) {
-      let end = word.length
+      let end = Math.min(word.length, start + this.#longest)
       let id: number | undefined
       for (; end > start; end--) {
         id = vocab.get(start === 0 ? word.slice(0, end) : continuingPrefix + word.slice(start, end))
@@ -135,7 +138,7 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
       pieces.push(id, end)
       start = end
     }
-    return Int32Array.from(pieces)
+    return pieces
   }
 
   #normalize(text: string, base: number): Aligned {
