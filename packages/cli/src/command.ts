@@ -18,6 +18,7 @@ export interface CommonValues {
 
 export interface CommandText {
   readonly summary: string
+  /** One paragraph; commander breaks the lines. */
   readonly description?: string
   readonly examples: readonly (readonly [command: string, what: string])[]
 }
@@ -36,14 +37,14 @@ export function createCommand(name: string, text: CommandText): Command {
   const command = new Command(name).summary(text.summary).description(text.description ?? text.summary)
   const width = Math.max(...text.examples.map(([example]) => example.length))
   const examples = text.examples.map(([example, what]) => `  ${example.padEnd(width)}  ${what}`.trimEnd())
-  return command.addHelpText('after', `\nExamples:\n${examples.join('\n')}\n`).helpOption('-h, --help', 'show this help')
+  return command.addHelpText('after', `\nExamples:\n${examples.join('\n')}\n`).helpOption('-h, --help', 'show this help; --help-all shows every option')
 }
 
 /** Adds the flags all commands share; called last, so that they end the help. */
 export function addCommonOptions(command: Command): Command {
   return command
     .addOption(new Option('-q, --quiet', 'no progress, no summary').helpGroup(GROUPS.output))
-    .addOption(new Option('--color', 'colours even in a pipe (NO_COLOR and FORCE_COLOR are honoured)').helpGroup(GROUPS.output))
+    .addOption(new Option('--color', 'colours (default: on a terminal)').helpGroup(GROUPS.output))
     .addOption(new Option('--no-color').hideHelp())
     .addOption(new Option('--debug', 'show where an error comes from').helpGroup(GROUPS.output))
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { ColBERT } from '@serotine/core'
 import type { EncodeOptions, Encoder, LoadOptions, OnWarning, Progress } from '@serotine/core'
 import type { Context } from './command.js'
@@ -13,7 +14,7 @@ export async function loadModel(context: Context, model: string | undefined, val
   try {
     return await ColBERT.load(model, {
       ...(options as LoadOptions),
-      ...(projection !== undefined && { projection: await readProjection(projection as string) }),
+      ...(projection !== undefined && { projection: readProjection(projection as string) }),
       signal: context.signal,
       onWarning: warnOnce(context),
       onProgress: bar.onProgress,
@@ -21,6 +22,16 @@ export async function loadModel(context: Context, model: string | undefined, val
   } finally {
     bar.stop()
   }
+}
+
+/** Bytes of text from which it pays to start worker threads. */
+const MUCH = 1_000_000
+const MOST_WORKERS = 8
+
+/** Settings for encoding much at once: a worker thread a core, unless the flags say otherwise. */
+export function forMuch(settings: Readonly<Record<string, unknown>>, bytes: number): Record<string, unknown> {
+  if (settings.workers !== undefined || settings.threads !== undefined || bytes < MUCH) return { ...settings }
+  return { ...settings, workers: Math.min(availableParallelism(), MOST_WORKERS) }
 }
 
 /** Draws `download` progress; nothing is shown until there is some. */

@@ -49,8 +49,9 @@ export function parseDenseOverride(text: string, previous: unknown): DenseOverri
   return { ...before, [layer]: { ...before[layer], ...change } }
 }
 
-/** A preset's name or FDE options as JSON; the library knows which exist. */
+/** A preset's name, FDE options as JSON (the library knows which exist), or `none`. */
 export function parseFde(text: string): unknown {
+  if (text === 'none' || text === 'false') return false
   return parseJson(text, '{') ?? text
 }
 

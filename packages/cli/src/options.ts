@@ -25,43 +25,43 @@ export const MODEL_OPTIONS: readonly OptionSpec[] = [
   { name: 'cacheDir', value: 'folder', help: 'Hub cache (default: the one Python uses)' },
   { name: 'offline', help: 'never use the network' },
   { name: 'endpoint', value: 'url', help: 'another Hub, e.g. a mirror' },
-  { name: 'dtype', value: 'type', choices: ['fp32', 'int8'], help: 'precision of the network' },
-  { name: 'workers', value: 'n', parse: integer(0), help: 'worker threads to encode in (0: none)' },
+  { name: 'dtype', value: 'type', choices: ['fp32', 'int8'], help: 'precision of the network:' },
+  { name: 'workers', value: 'n', parse: integer(0), help: 'worker threads to encode in, 0 for none' },
   { name: 'threads', value: 'n', parse: integer(1), help: 'threads of each ONNX Runtime session' },
-  { name: 'batchSize', value: 'n', parse: integer(1), help: 'texts encoded at once, at most (default: 32)' },
-  { name: 'maskedAttention', value: 'rule', choices: ['zeros', 'uniform'], help: 'far expansion tokens as transformers 5 or 4 has them' },
+  { name: 'batchSize', value: 'n', parse: integer(1), help: 'most texts encoded at once (default: 32)' },
+  { name: 'maskedAttention', value: 'rule', choices: ['zeros', 'uniform'], help: 'far expansion tokens as transformers 5 or 4:' },
 ]
 
 /** `ColBERT.load`: what may be said instead of the checkpoint. */
 export const OVERRIDE_OPTIONS: readonly OptionSpec[] = [
-  { name: 'queryLength', value: 'n', parse: integer(1), help: 'tokens of a query, special ones included' },
-  { name: 'documentLength', value: 'n', parse: integer(1), help: 'tokens of a document, special ones included' },
+  { name: 'queryLength', value: 'n', parse: integer(1), help: 'tokens of a query at most' },
+  { name: 'documentLength', value: 'n', parse: integer(1), help: 'tokens of a document at most' },
   { name: 'queryPrefix', value: 'token', help: 'token put before queries; "" for none' },
   { name: 'documentPrefix', value: 'token', help: 'token put before documents; "" for none' },
   { name: 'doQueryExpansion', help: 'pad queries with [MASK] tokens that are scored' },
   { name: 'attendToExpansionTokens', help: 'let the network look at them' },
-  { name: 'skiplistWords', value: 'words', parse: parseWords, help: 'words of documents without a vector: a b c or ["a","b"]; "" for none' },
-  { name: 'prompts', value: 'name=text', parse: parseKeyValue, help: 'named prompts, repeatable, or a JSON object' },
-  { name: 'defaultPromptName', value: 'name', help: 'prompt used when none is named; "" for none' },
+  { name: 'skiplistWords', value: 'words', parse: parseWords, help: 'words of documents that get no vector; "" for none' },
+  { name: 'prompts', value: 'name=text', parse: parseKeyValue, help: 'named prompts, repeatable, or JSON' },
+  { name: 'defaultPromptName', value: 'name', help: 'prompt when none is named; "" for none' },
   { name: 'doLowerCase', help: 'lower-case texts before the tokenizer' },
-  { name: 'denseOverrides', value: 'layer.key=value', parse: parseDenseOverride, help: 'e.g. 2_Dense.useResidual=true, repeatable, or a JSON object' },
-  { name: 'projection', value: 'file', help: 'safetensors with linear.weight, for models without a projection' },
+  { name: 'denseOverrides', value: 'change', parse: parseDenseOverride, help: '2_Dense.useResidual=true, repeatable, or JSON' },
+  { name: 'projection', value: 'file', help: 'safetensors with the linear.weight a model lacks' },
 ]
 
 /** `encodeQueries`, `encodeDocuments`. `batchSize` is the model's. */
 export const ENCODING_OPTIONS: readonly OptionSpec[] = [
-  { name: 'prompt', value: 'text', help: 'put before each text; "" switches the default prompt off' },
+  { name: 'prompt', value: 'text', help: 'put before each text; "" for none' },
   { name: 'promptName', value: 'name', help: 'the same by name in the model’s prompts' },
   { name: 'normalize', help: 'vectors of length one (default: yes)' },
-  { name: 'poolFactor', value: 'n', parse: integer(0), help: 'documents: keep about one vector in n (default: 1, all)' },
-  { name: 'protectedTokens', value: 'n', parse: integer(0), help: 'documents: leading vectors never pooled (default: 1)' },
+  { name: 'poolFactor', value: 'n', parse: integer(0), help: 'documents: keep about one vector in n' },
+  { name: 'protectedTokens', value: 'n', parse: integer(0), help: 'documents: leading vectors never pooled (1)' },
 ]
 
 /** `MultiVectorIndex.open`. */
 export const INDEX_OPTIONS: readonly OptionSpec[] = [
-  { name: 'codec', value: 'type', choices: ['f32', 'f16', 'int8'], help: 'how token vectors are stored' },
-  { name: 'fde', value: 'preset', parse: parseFde, help: 'MUVERA encoding: compact, small, quality, paper, or its options as JSON' },
-  { name: 'firstStage', value: 'stage', choices: ['auto', 'exact', 'fde', 'hnsw'], help: 'how candidates are found (default: auto)' },
+  { name: 'codec', value: 'type', choices: ['f32', 'f16', 'int8'], help: 'how token vectors are stored:' },
+  { name: 'fde', value: 'preset', parse: parseFde, help: 'MUVERA: compact, small, quality, paper, none, or JSON' },
+  { name: 'firstStage', value: 'stage', choices: ['auto', 'exact', 'fde', 'hnsw'], help: 'how candidates are found:' },
 ]
 
 /** The flag of a library option: `queryLength` → `--query-length`. */
@@ -79,7 +79,7 @@ export function addOptions(command: Command, specs: readonly OptionSpec[], group
         if (spec.choices!.includes(text)) return text
         throw new InvalidArgumentError(`It is one of ${spec.choices!.join(', ')}.`)
       })
-      option.description += ` (${spec.choices.join(', ')})`
+      option.description += ` ${spec.choices.join(', ')}`
     } else if (spec.parse) {
       option.argParser(spec.parse)
     }

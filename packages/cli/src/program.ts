@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import { SerotineError } from '@serotine/core'
 import { normalizeArguments } from './arguments.js'
-import { Interrupted, addCommonOptions } from './command.js'
+import { GROUPS, Interrupted, addCommonOptions } from './command.js'
 import { downloadCommand } from './commands/download.js'
 import { encodeCommand } from './commands/encode.js'
 import { evalCommand } from './commands/eval.js'
@@ -12,6 +12,10 @@ import { rerankCommand } from './commands/rerank.js'
 import { searchCommand } from './commands/search.js'
 import { createTerminal } from './output/terminal.js'
 
+/** Also shows what only some need: the options of models. */
+const HELP_ALL = '--help-all'
+const RARELY_NEEDED: readonly string[] = [GROUPS.encoding, GROUPS.overrides, GROUPS.model]
+
 const EXIT_OK = 0
 const EXIT_ERROR = 1
 const EXIT_USAGE = 2
@@ -19,8 +23,8 @@ const EXIT_INTERRUPTED = 130
 
 /** Runs the command line and says with which code the process should end. */
 export async function run(args: readonly string[]): Promise<number> {
-  const program = createProgram()
-  const normalized = normalizeArguments(args, knownFlags(program))
+  const program = createProgram({ helpAll: args.includes(HELP_ALL) })
+  const normalized = normalizeArguments(args.map((arg) => (arg === HELP_ALL ? '--help' : arg)), knownFlags(program))
   try {
     await program.parseAsync(normalized, { from: 'user' })
     return EXIT_OK
@@ -35,7 +39,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-export function createProgram(): Command {
+export function createProgram({ helpAll = false } = {}): Command {
   const program = new Command('serotine')
     .description('Late-interaction (ColBERT) search over your texts. Offline, no Python.')
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -55,6 +59,10 @@ export function createProgram(): Command {
         optionTerm: (option) => (negates(command, option.long) ? option.flags.replace('--', '--[no-]') : option.flags),
         subcommandTerm: (subcommand) => `${subcommand.name()} ${subcommand.usage().replace('[options] ', '')}`,
         sortSubcommands: false,
+        visibleOptions: (shown) => {
+          const options = new Help().visibleOptions(shown)
+          return helpAll || shown.name() === 'encode' ? options : options.filter((option) => !RARELY_NEEDED.includes(option.helpGroupHeading ?? ''))
+        },
         styleTitle: (title) => createTerminal({}).colors.bold(title),
         styleOptionText: (text) => text,
       })

@@ -161,10 +161,10 @@ describe('readTexts', () => {
     await expect(read([one, two])).rejects.toMatchObject({ code: 'DUPLICATE_ID', message: expect.stringMatching(/"b".*1\.jsonl:2 and 2\.jsonl:1/) })
   })
 
-  it('replaces lone surrogates, keeping lengths', async () => {
+  it('keeps lone surrogates as JSON spells them', async () => {
     const path = await put('s.jsonl', '{"id": "s", "text": "a\\ud83d b\\udc00c \\ud83d\\ude00"}')
     const { documents } = await read([path])
-    expect(documents[0]!.text).toBe('a\ufffd b\ufffdc 😀')
+    expect(documents[0]!.text).toBe('a\ud83d b\udc00c 😀')
   })
 
   it('reads a damaged .gz as an error that names it', async () => {

@@ -1,5 +1,6 @@
+import { open, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { SerotineError } from '@serotine/core'
+import { SerotineError, encodeSafetensors } from '@serotine/core'
 import type { ColBERT, EncodeOptions, TokenEmbeddings } from '@serotine/core'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
@@ -11,8 +12,6 @@ import { ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions } from '.
 import { matrixRows } from '../output/json.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
-import { writeSafetensors } from '../output/safetensors.js'
-import type { NamedTensor } from '../output/safetensors.js'
 
 /** Texts encoded between two writes: enough for full batches, few enough to hold. */
 const CHUNK = 256
@@ -38,18 +37,17 @@ export function encodeCommand(): Command {
   const command = createCommand('encode', {
     summary: 'turn texts into token embeddings',
     description:
-      'Turns texts into token embeddings, one vector per token. Reads JSONL lines {"id", "text"} from a file or standard\n' +
-      'input and writes JSONL lines {"id", "inputIds", "attentionMask", "keptMask", "embeddings"} in the same order,\n' +
-      'or a safetensors file with, for each id, "<id>" [tokens × dim] F32 and "<id>.inputIds", "<id>.attentionMask",\n' +
-      '"<id>.keptMask" I32.',
+      'Turns texts into token embeddings, one vector a token. Reads JSONL, {"id", "text"} a line, and writes JSONL in the same order: ' +
+      '{"id", "inputIds", "attentionMask", "keptMask", "embeddings"}. Or writes a safetensors file, for each id: "<id>" [tokens × dim] in F32, ' +
+      '"<id>.inputIds", "<id>.attentionMask" and "<id>.keptMask" in I32.',
     examples: [
       ['echo \'{"id":1,"text":"late interaction"}\' | serotine encode --query', ''],
       ['serotine encode texts.jsonl --document -m ./my-colbert > vectors.jsonl', ''],
       ['serotine encode texts.jsonl --document --format safetensors --out vectors.safetensors', ''],
     ],
   })
-    .argument('[file]', 'JSONL file, .gz too; - or nothing: standard input')
-    .option('-m, --model <model>', 'folder or Hub id (default: the built-in model)')
+    .argument('[file]', 'JSONL or .gz of it; - or nothing: standard input')
+    .option('-m, --model <model>', 'folder or Hub id (default: built in)')
     .option('--query', 'encode as queries')
     .option('--document', 'encode as documents')
     .option('--format <format>', 'jsonl or safetensors (default: jsonl)')
@@ -103,7 +101,7 @@ async function encode(context: Context, file: string | undefined, values: Values
     await model.close()
   }
   const result = `Encoded ${counted(texts, 'text')} in ${duration(performance.now() - started)}`
-  terminal.note(`${result}${values.out ? ` → ${values.out}` : ''}${skipped ? `, ${counted(skipped, 'bad line')} passed over` : ''}`)
+  terminal.aside(`${result}${values.out ? ` → ${values.out}` : ''}${skipped ? `, ${counted(skipped, 'bad line')} passed over` : ''}`)
 }
 
 async function encodeChunk(model: ColBERT, chunk: readonly TextRecord[], values: Values, context: Context): Promise<Encoded[]> {
@@ -136,7 +134,6 @@ interface Sink {
 }
 
 async function jsonlSink({ terminal }: Context, out: string | undefined): Promise<Sink> {
-  const { open } = await import('node:fs/promises')
   const file = out === undefined ? undefined : await open(out, 'w')
   return {
     write: async (encoded) => {
@@ -155,23 +152,28 @@ async function jsonlSink({ terminal }: Context, out: string | undefined): Promis
 }
 
 function safetensorsSink(values: Values, model: ColBERT): Sink {
-  const tensors: NamedTensor[] = []
+  const tensors: Record<string, { dtype: string; shape: readonly number[]; data: ArrayBufferView }> = {}
+  const add = (name: string, data: Float32Array | Int32Array, shape: readonly number[]): void => {
+    if (Object.hasOwn(tensors, name) || name.startsWith('__')) {
+      throw new SerotineError(
+        'DUPLICATE_ID', `A safetensors file cannot hold another tensor ${JSON.stringify(name)}. Give every text an id of its own, or write JSONL.`,
+      )
+    }
+    tensors[name] = { dtype: data instanceof Float32Array ? 'F32' : 'I32', shape, data }
+  }
   return {
     write: async (encoded) => {
       for (const { id, inputIds, attentionMask, keptMask, embeddings } of encoded) {
-        const shape = [inputIds.length]
-        tensors.push(
-          { name: String(id), shape: [embeddings.length, embeddings.dim], data: embeddings.data },
-          { name: `${id}.inputIds`, shape, data: inputIds },
-          { name: `${id}.attentionMask`, shape, data: attentionMask },
-          { name: `${id}.keptMask`, shape, data: keptMask },
-        )
+        add(`${id}`, embeddings.data, [embeddings.length, embeddings.dim])
+        add(`${id}.inputIds`, inputIds, [inputIds.length])
+        add(`${id}.attentionMask`, attentionMask, [inputIds.length])
+        add(`${id}.keptMask`, keptMask, [inputIds.length])
       }
     },
     end: () =>
-      writeSafetensors(values.out!, tensors, {
+      writeFile(values.out!, encodeSafetensors(tensors, {
         format: 'pt', model: model.name, fingerprint: model.fingerprint, kind: values.query ? 'query' : 'document',
-      }),
+      })),
     close: async () => {},
   }
 }

@@ -10,6 +10,7 @@ import type { Line } from '../input/lines.js'
 import { encodeOptions, loadModel } from '../model.js'
 import { ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions } from '../options.js'
 import { parseInteger } from '../option-values.js'
+import { commonWords } from '../output/common-words.js'
 import { formatHit } from '../output/hits.js'
 import { shortFloat } from '../output/json.js'
 import { counted, duration } from '../output/numbers.js'
@@ -41,7 +42,7 @@ export function rerankCommand(): Command {
   })
     .argument('<query>', 'what is asked')
     .argument('[files...]', 'texts one a line, or JSONL; - or nothing: standard input')
-    .option('-m, --model <model>', 'folder or Hub id (default: the built-in model)')
+    .option('-m, --model <model>', 'folder or Hub id (default: built in)')
     .option('-n, --top-n <n>', 'how many of the best to show (default: all)', (text) => parseInteger(text, 1))
     .option('--format <format>', 'lines or jsonl (default: by name, or by the first character)')
     .option('--json', 'one JSON object on standard output')
@@ -85,11 +86,12 @@ async function rerank(context: Context, query: string, files: readonly string[],
       await terminal.out(`${JSON.stringify({ query, model: model.name, hits })}\n`)
       return
     }
+    const isCommon = commonWords(candidates.map(({ text }) => text))
     for (const { rank, score, meanSimilarity, document } of ranked) {
       const matches = await model.explain(query, document.text, { ...prompts, signal })
-      await terminal.out(formatHit({ rank, score, meanSimilarity, matches, text: document.text, place: String(document.id ?? document.place) }, terminal))
+      await terminal.out(formatHit({ rank, score, meanSimilarity, query, matches, text: document.text, place: String(document.id ?? document.place) }, terminal, isCommon))
     }
-    terminal.note(terminal.errColors.dim(`\n${counted(candidates.length, 'text')} ranked in ${duration(milliseconds)}`))
+    terminal.aside(`\n${counted(candidates.length, 'text')} ranked in ${duration(milliseconds)}`)
   } finally {
     bar.stop()
     await model.close()

@@ -38,10 +38,3 @@ function utf16Encoding(bytes: Uint8Array): string | undefined {
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be'
   return undefined
 }
-
-/**
- * Replaces lone surrogates by U+FFFD. JSON can spell them ("\ud83d"), UTF-8 cannot store them. Lengths and offsets stay the same.
- */
-export function wellFormed(text: string): string {
-  return text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd')
-}

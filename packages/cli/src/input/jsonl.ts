@@ -1,6 +1,5 @@
 import { SerotineError } from '@serotine/core'
 import type { Json } from '@serotine/core'
-import { wellFormed } from './decode.js'
 import type { Line } from './lines.js'
 
 /** One line of a JSONL file of texts. */
@@ -23,7 +22,7 @@ export interface RecordOptions {
 }
 
 /**
- * Reads lines as `{"id" | "_id", "text", "title"?, "metadata"?, …}`. Blank lines are passed over, lone surrogates become U+FFFD.
+ * Reads lines as `{"id" | "_id", "text", "title"?, "metadata"?, …}`. Blank lines are passed over.
  *
  * @param name names the file in errors
  * @throws INPUT_FORMAT naming file and line
@@ -65,8 +64,8 @@ function parseRecord(line: Line, name: string): TextRecord {
     line: line.number,
     bytes: line.bytes,
     ...(id !== undefined && { id }),
-    text: wellFormed(text),
-    ...(typeof title === 'string' && title.trim() !== '' && { title: wellFormed(title) }),
+    text,
+    ...(typeof title === 'string' && title.trim() !== '' && { title }),
     fields,
   }
 }

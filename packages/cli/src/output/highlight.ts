@@ -1,4 +1,4 @@
-import type { TokenMatch } from '@serotine/core'
+import type { TextMatch } from '@serotine/core'
 
 export interface Span {
   readonly start: number
@@ -17,11 +17,22 @@ const CLEAR_MATCH = 0.7
 
 /**
  * The words of a text that answered the query: each real query token's best token, widened to the whole word, unless it
- * is far less similar than the best pair is.
+ * is far less similar than the best pair is, or one of the two words is background.
+ *
+ * @param isCommon says which words are background
  */
-export function matchedWords(text: string, matches: readonly TokenMatch[]): Span[] {
+export function matchedWords(text: string, matches: readonly TextMatch[], query = '', isCommon: (word: string) => boolean = () => false): Span[] {
   // Prefixes, [MASK] and [SEP] have no place in either text.
-  const real = matches.filter((match) => match.start >= 0 && match.queryStart >= 0 && match.end > match.start)
+  const placed = matches.filter((match) => match.start >= 0 && match.queryStart >= 0 && match.end > match.start)
+  const wordOf = (whole: string, start: number, end: number): string => {
+    const word = wholeWord(whole, start, end)
+    return whole.slice(word.start, word.end)
+  }
+  const telling = placed.filter(
+    ({ start, end, queryStart, queryEnd }) => !isCommon(wordOf(text, start, end)) && !isCommon(wordOf(query, queryStart, queryEnd)),
+  )
+  // Of a query of common words alone, these are what matched.
+  const real = telling.length > 0 ? telling : placed
   const best = Math.max(0, ...real.map((match) => match.similarity))
   const words = new Map<number, Span>()
   for (const { start, end, similarity } of real) {
@@ -39,7 +50,7 @@ const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script
 
 function wholeWord(text: string, start: number, end: number): { start: number; end: number } {
   if (UNSPACED.test(text.slice(start, end))) return { start, end }
-  const belongs = (i: number): boolean => WORD_CHARACTER.test(text[i]!) && !UNSPACED.test(text[i]!)
+  const belongs = (i: number): boolean => WORD_CHARACTER.test(text[i] ?? '') && !UNSPACED.test(text[i]!)
   if (!belongs(start) && end - start === 1) return { start, end }
   while (start > 0 && belongs(start - 1)) start--
   while (end < text.length && belongs(end)) end++

@@ -1,7 +1,7 @@
 import type { Colors, Terminal } from './terminal.js'
 import { matchedWords, snippet } from './highlight.js'
 import type { SnippetPart } from './highlight.js'
-import type { TokenMatch } from '@serotine/core'
+import type { TextMatch } from '@serotine/core'
 
 /** What a result looks like on a terminal. */
 export interface ShownHit {
@@ -12,14 +12,19 @@ export interface ShownHit {
   readonly text: string
   readonly score: number
   readonly meanSimilarity: number
-  readonly matches: readonly TokenMatch[]
+  readonly query: string
+  readonly matches: readonly TextMatch[]
 }
 
 const INDENT = '    '
 const SNIPPET_LINES = 3
 
-/** A hit as a head line (rank, place, heading, score) and some lines of its text with the matched words standing out. */
-export function formatHit(hit: ShownHit, terminal: Pick<Terminal, 'colors' | 'width'>): string {
+/**
+ * A hit as a head line (rank, place, heading, score) and some lines of its text with the matched words standing out.
+ *
+ * @param isCommon words that say little in this collection
+ */
+export function formatHit(hit: ShownHit, terminal: Pick<Terminal, 'colors' | 'width'>, isCommon?: (word: string) => boolean): string {
   const { colors } = terminal
   const width = Math.min(terminal.width, 110)
   const score = `${hit.meanSimilarity.toFixed(3)}`
@@ -29,7 +34,7 @@ export function formatHit(hit: ShownHit, terminal: Pick<Terminal, 'colors' | 'wi
   const heading = hit.heading && room > 12 ? `  ${cut(hit.heading, room - 2)}` : ''
   const gap = ' '.repeat(Math.max(1, room - heading.length + 2))
   const head = `${colors.dim(rank)}  ${colors.bold(hit.place)}${colors.dim(heading)}${gap}${score} ${colors.dim(raw)}`
-  const parts = snippet(hit.text, matchedWords(hit.text, hit.matches), (width - INDENT.length) * SNIPPET_LINES - 8)
+  const parts = snippet(hit.text, matchedWords(hit.text, hit.matches, hit.query, isCommon), (width - INDENT.length) * SNIPPET_LINES - 8)
   return `${head}\n${wrap(parts, width - INDENT.length, colors).map((line) => INDENT + line).join('\n')}\n`
 }
 

@@ -9,6 +9,8 @@ export interface Terminal {
   out(text: string): Promise<void>
   /** Tells how it went, on standard error; silent with `--quiet`. */
   note(text: string): void
+  /** A remark for someone who watches: only on a terminal, and not with `--quiet`. */
+  aside(text: string): void
   /** Says what the user should know even with `--quiet`. */
   warn(text: string): void
   /** Colours of standard output and standard error: off unless each is a terminal (or FORCE_COLOR). */
@@ -34,6 +36,9 @@ export function createTerminal(options: { quiet?: boolean; color?: boolean }, st
     out: (text) => write(stdout, text),
     note: (text) => {
       if (!options.quiet) stderr.write(`${text}\n`)
+    },
+    aside: (text) => {
+      if (stderr.isTTY && !options.quiet) stderr.write(`${errColors.dim(text)}\n`)
     },
     warn: (text) => {
       stderr.write(`${errColors.yellow('warning')} ${text}\n`)

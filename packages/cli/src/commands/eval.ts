@@ -1,0 +1,151 @@
+import { extname } from 'node:path'
+import type { Command } from 'commander'
+import { MultiVectorIndex } from '@serotine/core'
+import { evaluateRetrieval, indexStage, readBeir, writeTrecRun } from '@serotine/core/evaluation'
+import type { RetrievalStage, StageEvaluation } from '@serotine/core/evaluation'
+import { GROUPS, createCommand, runWith } from '../command.js'
+import type { CommonValues, Context } from '../command.js'
+import { encodeOptions, forMuch, loadModel, warnOnce, withEncodeOptions } from '../model.js'
+import { ENCODING_OPTIONS, INDEX_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
+import { parseInteger, parseWords } from '../option-values.js'
+import { count, counted, duration } from '../output/numbers.js'
+import { startProgress } from '../output/progress.js'
+import { formatTable } from '../output/table.js'
+
+interface Values extends CommonValues {
+  model?: string
+  split: string
+  index?: string
+  candidates: number
+  depth: number
+  metrics: string[]
+  stages: string[]
+  runFile?: string
+  json?: boolean
+}
+
+const STAGES = { exact: 'exact MaxSim', muvera: 'MUVERA + MaxSim', fde: 'MUVERA alone' } as const
+type StageName = keyof typeof STAGES
+
+export function evalCommand(): Command {
+  const command = createCommand('eval', {
+    summary: 'measure retrieval on a collection with judgments',
+    description:
+      'Measures retrieval on a BEIR folder (corpus.jsonl, queries.jsonl, qrels/<split>.tsv, .gz too): exact MaxSim over\n' +
+      'everything, MUVERA with its best candidates scored exactly, and MUVERA alone. Metrics as trec_eval has them.',
+    examples: [
+      ['serotine eval ./scifact', ''],
+      ['serotine eval ./scifact --fde quality --candidates 200', ''],
+      ['serotine eval ./scifact --stages exact --run-file scifact.trec', 'for trec_eval'],
+    ],
+  })
+    .argument('<folder>', 'BEIR folder')
+    .option('-m, --model <model>', 'folder or Hub id (default: built in)')
+    .option('--split <name>', 'judgments to use', 'test')
+    .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, parseWords, Object.keys(STAGES))
+    .option('--candidates <n>', 'candidates of MUVERA that are scored exactly', (text) => parseInteger(text, 1), 100)
+    .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
+    .option('--metrics <names>', 'e.g. ndcg@10 recall@100 mrr@10 map@100', parseWords, ['ndcg@10', 'recall@100', 'mrr@10', 'map@100'])
+    .option('--index <folder>', 'keep the index there, and go on from it next time (default: in memory)')
+    .option('--run-file <file>', 'write the rankings in TREC’s form; with several stages, one file each')
+    .option('--json', 'one JSON object on standard output')
+  addOptions(command, INDEX_OPTIONS.filter(({ name }) => name !== 'firstStage'), GROUPS.index)
+  addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
+  addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
+  addOptions(command, MODEL_OPTIONS, GROUPS.model)
+  return command.action((folder: string, values: Values) => {
+    const unknown = values.stages.find((name) => !(name in STAGES))
+    if (unknown !== undefined || values.stages.length === 0) {
+      command.error(`error: --stages takes ${Object.keys(STAGES).join(', ')}, not ${JSON.stringify(unknown ?? '')}. `, { exitCode: 2 })
+    }
+    return runWith(values, (context) => evaluate(context, folder, values))
+  })
+}
+
+async function evaluate(context: Context, folder: string, values: Values): Promise<void> {
+  const { terminal, signal } = context
+  const settings = values as unknown as Record<string, unknown>
+  const dataset = await readBeir(folder, { split: values.split })
+  const model = await loadModel(context, values.model, forMuch(settings, dataset.documents.reduce((sum, { text }) => sum + text.length, 0)))
+  const own = encodeOptions(settings)
+  const { poolFactor: _pool, protectedTokens: _protected, ...query } = own
+  const encoder = withEncodeOptions(model, { query, document: own })
+  let bar = startProgress(terminal, 'Encoding ')
+  let index: MultiVectorIndex | undefined
+  try {
+    index = await MultiVectorIndex.open(values.index, { ...pickOptions(settings, INDEX_OPTIONS), model: encoder, onWarning: warnOnce(context) })
+    const missing = dataset.documents.filter(({ id }) => !index!.has(id))
+    const started = performance.now()
+    await index.upsert(missing, {
+      signal,
+      onProgress: ({ done, total, tokensPerSecond }) =>
+        bar.update(done / (total ?? missing.length), `${counted(done, 'document')}${tokensPerSecond ? ` · ${count(tokensPerSecond)} tokens/s` : ''}`),
+    })
+    const encodeMs = performance.now() - started
+    bar.stop()
+    bar = startProgress(terminal, 'Answering')
+    const result = await evaluateRetrieval({
+      dataset,
+      model: encoder,
+      stages: values.stages.map((name) => stageOf(name as StageName, index!, values.candidates)),
+      depth: values.depth,
+      metrics: values.metrics,
+      signal,
+      onProgress: ({ done, total }) => bar.update(total ? done / total : undefined, counted(done, 'answer')),
+    })
+    bar.stop()
+    if (values.runFile !== undefined) {
+      for (const [i, stage] of result.stages.entries()) {
+        const name = values.stages[i]!
+        await writeTrecRun(result.stages.length === 1 ? values.runFile : withSuffix(values.runFile, name), stage.run, `serotine-${name}`)
+      }
+    }
+    const documents = dataset.documents.length
+    if (values.json) {
+      await terminal.out(`${JSON.stringify({
+        dataset: dataset.name, split: values.split, model: model.name, documents, queries: result.queries,
+        indexing: { documents: missing.length, seconds: Number((encodeMs / 1000).toFixed(3)) },
+        encodeQueriesMs: Number(result.encodeQueriesMs.toFixed(2)),
+        stages: result.stages.map((stage, i) => ({
+          name: values.stages[i], metrics: stage.metrics, ...(stage.exactTop10 !== undefined && { exactTop10: stage.exactTop10 }),
+          searchMs: { mean: mean(stage.searchMs), p50: percentile(stage.searchMs, 0.5), p95: percentile(stage.searchMs, 0.95) },
+          partsMs: Object.fromEntries(Object.entries(stage.partsMs).map(([part, times]) => [part, mean(times)])),
+        })),
+      })}\n`)
+      return
+    }
+    const { bold, dim } = terminal.colors
+    await terminal.out(`${bold(dataset.name)} ${dim(`${values.split}, ${counted(documents, 'document')}, ${counted(result.queries, 'query', 'queries')}, ${model.name}`)}\n\n`)
+    await terminal.out(formatTable(['', ...values.metrics, 'of exact top 10', 'a query'], result.stages.map((stage, i) => row(stage, values, i)), terminal.colors))
+    const encoded = missing.length > 0 ? `${counted(missing.length, 'document')} indexed in ${duration(encodeMs)}` : 'the index was there already'
+    terminal.aside(`\n${encoded}; encoding a query takes ${duration(result.encodeQueriesMs / Math.max(1, result.queries))} more`)
+  } finally {
+    bar.stop()
+    await index?.close()
+    await model.close()
+  }
+}
+
+function row(stage: StageEvaluation, values: Values, i: number): string[] {
+  const share = stage.exactTop10 === undefined ? '' : stage.exactTop10.toFixed(3)
+  return [STAGES[values.stages[i] as StageName], ...values.metrics.map((name) => stage.metrics[name]!.toFixed(4)), share, duration(mean(stage.searchMs))]
+}
+
+function withSuffix(path: string, suffix: string): string {
+  const ending = extname(path)
+  return `${path.slice(0, path.length - ending.length)}.${suffix}${ending}`
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : Number((values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(3))
+}
+
+function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return Number((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(3))
+}
+
+function stageOf(name: StageName, index: MultiVectorIndex, candidates: number): RetrievalStage {
+  if (name === 'exact') return { ...indexStage(name, index, { stage: 'exact' }), exact: true }
+  return indexStage(name, index, name === 'fde' ? { stage: 'fde', rerank: false } : { stage: 'fde', candidates })
+}

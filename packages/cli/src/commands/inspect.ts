@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { MultiVectorIndex, readCheckpoint, resolveCheckpoint } from '@serotine/core'
+import type { ColBERTConfig, ConfigOverrides, IndexStats, Warning } from '@serotine/core'
+import { GROUPS, createCommand, runWith } from '../command.js'
+import type { CommonValues, Context } from '../command.js'
+import { DEFAULT_INDEX, readRecord, requireIndex, rootOf } from '../index-record.js'
+import type { IndexRecord } from '../index-record.js'
+import { readProjection } from '../input/projection.js'
+import { downloadBar } from '../model.js'
+import { OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
+import { count, fileSize } from '../output/numbers.js'
+import { formatPairs } from '../output/table.js'
+import { DOWNLOAD_OPTIONS } from './download.js'
+
+interface Values extends CommonValues {
+  json?: boolean
+}
+
+export function inspectCommand(): Command {
+  const command = createCommand('inspect', {
+    summary: 'show what a model or an index is',
+    description: 'Shows how a model is put together and what it does to texts, or what an index holds.',
+    examples: [
+      ['serotine inspect', `the index in ./${DEFAULT_INDEX}`],
+      ['serotine inspect ./my-colbert', 'a model’s folder'],
+      ['serotine inspect mixedbread-ai/mxbai-edge-colbert-v0-17m --json', 'a model on the Hub'],
+      ['serotine inspect built-in', 'the embedded model'],
+    ],
+  })
+    .argument('[model-or-index]', 'folder, Hub id, or "built-in"', DEFAULT_INDEX)
+    .option('--json', 'one JSON object on standard output')
+  addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
+  addOptions(command, DOWNLOAD_OPTIONS, GROUPS.model)
+  return command.action((target: string, values: Values) =>
+    runWith(values, (context) =>
+      target === DEFAULT_INDEX || existsSync(join(target, 'manifest.json')) ? inspectIndex(context, target, values) : inspectModel(context, target, values),
+    ),
+  )
+}
+
+async function inspectModel(context: Context, target: string, values: Values): Promise<void> {
+  const { terminal } = context
+  const settings = values as Record<string, unknown>
+  const bar = downloadBar(context, target)
+  const warnings: Warning[] = []
+  const resolved = await resolveCheckpoint(target === 'built-in' ? undefined : target, {
+    ...pickOptions(settings, DOWNLOAD_OPTIONS),
+    signal: context.signal,
+    onProgress: bar.onProgress,
+    onWarning: (warning) => warnings.push(warning),
+  }).finally(() => bar.stop())
+  const { projection, ...overrides } = pickOptions(settings, OVERRIDE_OPTIONS)
+  const { config, folder, fingerprint } = await readCheckpoint(
+    resolved.folder,
+    { ...(overrides as ConfigOverrides), ...(projection !== undefined && { projection: readProjection(projection as string) }) },
+    (warning) => warnings.push(warning),
+  )
+  const bytes = await folderSize(folder)
+  if (values.json) {
+    const { name, revision } = resolved
+    await terminal.out(`${JSON.stringify({ kind: 'model', name, folder, ...(revision && { revision }), bytes, fingerprint, config, warnings })}\n`)
+    return
+  }
+  const { bold } = terminal.colors
+  await terminal.out(`${bold(resolved.name)}\n`)
+  await terminal.out(formatPairs([
+    ['folder', folder], ...(resolved.revision ? [['revision', resolved.revision] as const] : []), ['size', fileSize(bytes)], ...describeConfig(config),
+    ['fingerprint', fingerprint.slice(0, 16)],
+  ], terminal.colors))
+  for (const { message } of warnings) terminal.warn(message)
+}
+
+function describeConfig(config: ColBERTConfig): [string, string][] {
+  const { encoder, dense } = config
+  const shape = encoder.modelType === 'onnx'
+    ? `ready-made ONNX (${Object.keys(encoder.files).join(', ')})`
+    : `${encoder.modelType === 'bert' ? 'BERT' : 'ModernBERT'}, ${encoder.layers} layers × ${encoder.hiddenSize}, ${encoder.heads} heads, ${count(encoder.vocabSize)} tokens`
+  const expansion = !config.doQueryExpansion ? 'none' : `to ${config.queryLength} tokens, ${config.attendToExpansionTokens ? '' : 'not '}attended to`
+  const prompts = Object.entries(config.prompts).filter(([, text]) => text !== '')
+  const skiplist = config.skiplistWords.join(' ')
+  return [
+    ['layout', config.layout],
+    ['encoder', shape],
+    ...dense.map(({ path, inFeatures, outFeatures, bias, activation, useResidual }): [string, string] => [
+      path || 'dense', `${inFeatures} → ${outFeatures}${bias ? ' + bias' : ''}${activation === 'identity' ? '' : `, ${activation}`}${useResidual ? ', residual' : ''}`,
+    ]),
+    ['vectors', `${config.dim} components a token`],
+    ['queries', `${config.queryLength} tokens, prefix ${config.queryPrefix === '' ? 'none' : JSON.stringify(config.queryPrefix)}`],
+    ['documents', `${config.documentLength} tokens, prefix ${config.documentPrefix === '' ? 'none' : JSON.stringify(config.documentPrefix)}`],
+    ['expansion', expansion],
+    ['lower case', config.doLowerCase ? 'yes, before the tokenizer' : 'as the tokenizer has it'],
+    ['skiplist', config.skiplistWords.length === 0 ? 'none' : skiplist.length > 70 ? `${config.skiplistWords.length} words` : skiplist],
+    ...(prompts.length > 0 ? [['prompts', prompts.map(([name, text]) => `${name}: ${JSON.stringify(text)}`).join(', ')] as [string, string]] : []),
+    ...(config.defaultPromptName ? [['default', config.defaultPromptName] as [string, string]] : []),
+  ]
+}
+
+async function folderSize(folder: string): Promise<number> {
+  let bytes = 0
+  for (const name of await readdir(folder, { recursive: true })) {
+    const info = await stat(join(folder, name))
+    if (info.isFile()) bytes += info.size
+  }
+  return bytes
+}
+
+async function inspectIndex({ terminal }: Context, folder: string, values: Values): Promise<void> {
+  requireIndex(folder)
+  const record = await readRecord(folder)
+  const index = await MultiVectorIndex.open(folder, { readonly: true, create: false })
+  const stats = await index.stats().finally(() => index.close())
+  if (values.json) {
+    await terminal.out(`${JSON.stringify({ kind: 'index', folder, ...stats, ...(record && { record }) })}\n`)
+    return
+  }
+  const { documents, deleted, tokens, dim, codec, model, bytes, fde, firstStage } = stats
+  const perDocument = documents > 0 ? `${count(tokens / documents)} a passage, ` : ''
+  await terminal.out(`${terminal.colors.bold(folder)}\n`)
+  await terminal.out(formatPairs([
+    ['passages', `${count(documents)}${deleted > 0 ? ` (and ${count(deleted)} deleted, kept until compaction)` : ''}`],
+    ['token vectors', `${count(tokens)} (${perDocument}${dim ?? '?'} components, ${codec})`],
+    ['model', model ? `${model.name} (${model.fingerprint.slice(0, 16)})` : 'none yet'],
+    ['on disk', `${fileSize(bytes.total)}: vectors ${fileSize(bytes.tokens)}, texts ${fileSize(bytes.texts)}, FDEs ${fileSize(bytes.fde)}${bytes.hnsw ? `, HNSW ${fileSize(bytes.hnsw)}` : ''}`],
+    ['search', { exact: 'exact MaxSim of everything', fde: 'FDE scan, then exact MaxSim', hnsw: 'HNSW over FDEs, then exact MaxSim' }[firstStage]],
+    ...describeFde(fde),
+    ...(record ? describeRecord(folder, record) : []),
+  ], terminal.colors))
+}
+
+function describeFde(fde: IndexStats['fde']): [string, string][] {
+  if (!fde) return [['FDE', 'none']]
+  const { config, length, suitability } = fde
+  if (!config || length === null) return [['FDE', 'not needed yet: few passages are scored exactly']]
+  const shape = `${count(length)} numbers: ${config.repetitions} × 2^${config.simHashBits} partitions, ${config.aggregation}, preparation ${config.prepare}`
+  const kept = suitability ? [['FDE keeps', `${Math.round(suitability.recall * 100)} % of the exact top 10 (sample of ${count(suitability.sample)})`] as [string, string]] : []
+  return [['FDE', shape], ...kept]
+}
+
+function describeRecord(folder: string, record: IndexRecord): [string, string][] {
+  const { maxTokens, overlap, split } = record.passages
+  const how = split === false ? 'texts kept whole' : [maxTokens ? `${maxTokens} tokens` : 'as long as the model takes', overlap ? `overlap ${overlap}` : ''].filter(Boolean).join(', ')
+  const options = Object.entries(record.options).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  return [['sources', `relative to ${rootOf(folder, record)}`], ['split', how], ...(options.length > 0 ? [['options', options.join(' ')] as [string, string]] : [])]
+}

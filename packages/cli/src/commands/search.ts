@@ -1,0 +1,177 @@
+import { relative, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { MultiVectorIndex } from '@serotine/core'
+import type { ColBERT, Metadata, SearchOptions, SearchResult, SearchTimings } from '@serotine/core'
+import { GROUPS, createCommand, runWith } from '../command.js'
+import type { CommonValues, Context } from '../command.js'
+import { DEFAULT_INDEX, readRecord, recordFor, requireIndex, rootOf } from '../index-record.js'
+import { parseWhere } from '../input/where.js'
+import { readInput } from '../input/standard-input.js'
+import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
+import { ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
+import { parseInteger } from '../option-values.js'
+import { commonWords } from '../output/common-words.js'
+import { formatHit } from '../output/hits.js'
+import { shortFloat } from '../output/json.js'
+import { count, counted, duration } from '../output/numbers.js'
+
+export interface SearchValues extends CommonValues {
+  index: string
+  model?: string
+  k: number
+  candidates?: number
+  where?: SearchOptions['where']
+  firstStage?: string
+  prompt?: string
+  promptName?: string
+  explain?: boolean
+  json?: boolean
+}
+
+/** Passages looked at to tell common words. */
+const SAMPLE = 300
+
+const STAGES = ['auto', 'exact', 'fde', 'hnsw']
+
+export function searchCommand(): Command {
+  const command = createCommand('search', {
+    summary: 'ask an index',
+    description: 'Shows the passages that answer best, where they stand, and the words that matched.',
+    examples: [
+      ['serotine search "how do I configure a proxy"', ''],
+      ['serotine search "flightless birds" --where lang=en --where "year>=2020" -k 3', ''],
+      ['serotine search "flightless birds" --json | jq -r .hits[].source', ''],
+      ['serotine search - --json < queries.txt', 'one query a line'],
+    ],
+  })
+    .argument('<query>', 'what is asked; - reads one query a line from standard input')
+    .option('-i, --index <folder>', 'folder of the index', DEFAULT_INDEX)
+    .option('-k, --k <n>', 'how many hits', (text) => parseInteger(text, 1), 10)
+    .option('--candidates <n>', 'candidates that are scored exactly (default: 100)', (text) => parseInteger(text, 1))
+    .option('--where <condition>', 'lang=en, year>=2020, tags~new; repeatable; or JSON', parseWhere)
+    .option('--first-stage <stage>', `how candidates are found: ${STAGES.join(', ')}`)
+    .option('--json', 'one JSON object a query')
+    .option('--explain', 'in JSON: which words matched')
+  command.option('-m, --model <model>', 'folder or Hub id (default: the index’s)')
+  addOptions(command, ENCODING_OPTIONS.filter(({ name }) => name === 'prompt' || name === 'promptName'), GROUPS.encoding)
+  addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
+  addOptions(command, MODEL_OPTIONS, GROUPS.model)
+  return command.action((query: string, values: SearchValues) => {
+    if (values.firstStage !== undefined && !STAGES.includes(values.firstStage)) {
+      command.error(`error: --first-stage is one of ${STAGES.join(', ')}, not ${JSON.stringify(values.firstStage)}. `, { exitCode: 2 })
+    }
+    return runWith(values, (context) => search(context, query, values))
+  })
+}
+
+async function search(context: Context, query: string, values: SearchValues): Promise<void> {
+  const { signal } = context
+  const folder = values.index
+  requireIndex(folder)
+  const before = await readRecord(folder)
+  // The flags of a search say how to ask; how documents were encoded is in the record.
+  const { prompt, promptName, ...rest } = values
+  const { record, settings } = recordFor(folder, rest as unknown as Record<string, unknown>, before)
+  const model = await loadModel(context, record.model, settings)
+  const prompts = { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) }
+  const root = rootOf(folder, record)
+  let index: MultiVectorIndex | undefined
+  try {
+    index = await MultiVectorIndex.open(folder, {
+      readonly: true,
+      model: withEncodeOptions(model, { query: prompts, document: encodeOptions(before?.options ?? {}) }),
+      onWarning: warnOnce(context),
+    })
+    const options: SearchOptions = {
+      k: values.k, signal,
+      ...pickOptions(values as unknown as Record<string, unknown>, [{ name: 'candidates', help: '' }, { name: 'where', help: '' }]),
+      ...(values.firstStage !== undefined && { stage: values.firstStage as NonNullable<SearchOptions['stage']> }),
+    }
+    const isCommon = values.json ? () => false : await wordsOf(index)
+    for await (const text of queries(query, context)) {
+      const result = await index.searchDetailed(text, options)
+      await show(context, { query: text, result, passages: index.count, isCommon, model, values, prompts, many: query === '-', root })
+    }
+  } finally {
+    await index?.close()
+    await model.close()
+  }
+}
+
+/** Common words, from a sample spread over the index. */
+async function wordsOf(index: MultiVectorIndex): Promise<(word: string) => boolean> {
+  const ids = index.ids()
+  const step = Math.max(1, Math.floor(ids.length / SAMPLE))
+  const stored = await index.get(ids.filter((_, i) => i % step === 0).slice(0, SAMPLE))
+  return commonWords(stored.flatMap((document) => document?.text ?? []))
+}
+
+async function* queries(query: string, context: Context): AsyncGenerator<string> {
+  if (query !== '-') {
+    yield query
+    return
+  }
+  const { lines } = await readInput('-', context)
+  for await (const { text } of lines) if (text.trim() !== '') yield text
+}
+
+interface Answer {
+  readonly query: string
+  readonly result: SearchResult
+  /** Passages in the index. */
+  readonly passages: number
+  /** Words that say little in this index. */
+  readonly isCommon: (word: string) => boolean
+  readonly model: ColBERT
+  /** Folder that sources are relative to. */
+  readonly root: string
+  /** More queries than one may come. */
+  readonly many: boolean
+  readonly values: SearchValues
+  readonly prompts: { prompt?: string; promptName?: string }
+}
+
+async function show({ terminal, signal }: Context, answer: Answer): Promise<void> {
+  const { query, result: { hits, stage, candidates, timings }, values, model, prompts } = answer
+  const explain = (text: string | undefined) => (text === undefined ? Promise.resolve([]) : model.explain(query, text, { ...prompts, signal }))
+  if (values.json) {
+    const shown = []
+    for (const { rank, id, score, meanSimilarity, text, metadata } of hits) {
+      shown.push({
+        rank, id, score: shortFloat(score), meanSimilarity: shortFloat(meanSimilarity), ...place(metadata, answer.root), text, metadata,
+        ...(values.explain && { matches: await explain(text) }),
+      })
+    }
+    await terminal.out(`${JSON.stringify({ query, stage, candidates, milliseconds: rounded(timings), hits: shown })}\n`)
+    return
+  }
+  if (answer.many) await terminal.out(`${terminal.colors.bold(query)}\n\n`)
+  for (const { rank, id, score, meanSimilarity, text, metadata } of hits) {
+    const { source, line } = place(metadata, answer.root)
+    const heading = typeof metadata.heading === 'string' ? metadata.heading : typeof metadata.title === 'string' ? metadata.title : undefined
+    await terminal.out(`${formatHit({
+      rank, score, meanSimilarity, query, text: text ?? '', matches: await explain(text),
+      place: source === undefined ? id : line === undefined ? source : `${source}:${line}`,
+      ...(heading && { heading }),
+    }, terminal, answer.isCommon)}\n`)
+  }
+  const milliseconds = Object.values(timings).reduce((sum, part) => sum + part, 0)
+  const among = `${counted(answer.passages, 'passage')} in ${duration(milliseconds)} (${describeStage(stage, candidates)})`
+  terminal.aside(hits.length === 0 ? `nothing found among ${among}` : `${counted(hits.length, 'hit')} among ${among}`)
+}
+
+/** Where a passage stands, as a path from here; nothing for documents that were not read from files. */
+function place(metadata: Metadata, root: string): { source?: string; line?: number } {
+  const { source, line } = metadata
+  if (typeof source !== 'string') return {}
+  return { source: relative(process.cwd(), resolve(root, source)), ...(typeof line === 'number' && { line }) }
+}
+
+function describeStage(stage: string, candidates: number): string {
+  if (stage === 'exact') return 'exact MaxSim of all'
+  return stage === 'none' ? 'nothing to search' : `${stage === 'hnsw' ? 'HNSW' : 'FDE scan'}, then exact MaxSim of ${count(candidates)}`
+}
+
+function rounded(timings: SearchTimings): Record<string, number> {
+  return Object.fromEntries(Object.entries(timings).map(([part, time]) => [part, Number((time as number).toFixed(2))]))
+}
