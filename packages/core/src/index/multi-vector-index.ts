@@ -123,7 +123,9 @@ export class MultiVectorIndex {
   get(id: string): Promise<StoredDocument | undefined>
   get(ids: readonly string[]): Promise<(StoredDocument | undefined)[]>
   async get(ids: string | readonly string[]): Promise<StoredDocument | undefined | (StoredDocument | undefined)[]> {
-    return typeof ids === 'string' ? this.#get(ids) : ids.map((id) => this.#get(id))
+    if (typeof ids === 'string') return this.#get(ids)
+    if (!Array.isArray(ids)) throw new SerotineError('INVALID_ARGUMENT', `get() takes an id or an array of ids, got ${describe(ids)}.`)
+    return (ids as readonly string[]).map((id) => this.#get(id))
   }
 
   /** The stored token vectors of a document, as far as the codec kept them; undefined when it is not there. @throws INDEX_CORRUPT */

@@ -104,7 +104,8 @@ async function embed(
   const encoded = texts.length === 0 ? [] : await model!.encodeDocuments(texts, {
     ...(signal && { signal }),
     ...(onWarning && { onWarning }),
-    onProgress: ({ stage, done }) => stage === 'encode' && report(done),
+    // The whole batch is reported when it is committed.
+    onProgress: ({ stage, done }) => stage === 'encode' && done < documents.length && report(done),
   })
   let next = 0
   let { dim } = store.manifest

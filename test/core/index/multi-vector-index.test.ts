@@ -1,0 +1,397 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
+import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
+import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
+import type { Progress, TokenEmbeddings } from '../../../packages/core/src/types.js'
+import { FakeEncoder, random, randomText } from './fake-encoder.js'
+
+const BIRDS = [
+  { id: 'kiwi', text: 'a kiwi is a bird that cannot fly', metadata: { lang: 'en', year: 2020 } },
+  { id: 'penguin', text: 'a penguin swims in cold water', metadata: { lang: 'en', year: 2022 } },
+  { id: 'eagle', text: 'der adler jagt am fluss', metadata: { lang: 'de' } },
+]
+/** Enough tokens for FDEs. */
+const next = random(7)
+const MANY = Array.from({ length: 300 }, (_, i) => ({ id: `d${i}`, text: randomText(next, 12), metadata: { n: i, even: i % 2 === 0 } }))
+
+let root: string
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'serotine-index-'))
+})
+afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+const rejects = (work: Promise<unknown>, code: string, message: RegExp) =>
+  expect(work).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string })
+
+describe.each(['memory', 'disk'])('an index in %s', (place) => {
+  let folder: string | undefined
+  const model = new FakeEncoder()
+  beforeEach(() => {
+    folder = place === 'disk' ? join(root, 'birds') : undefined
+    model.encoded.length = 0
+  })
+  const open = (options: OpenOptions = {}) => MultiVectorIndex.open(folder, { model, ...options })
+
+  test('answers with the documents that share words, best first, with text and metadata', async () => {
+    await using index = await open()
+    expect(await index.upsert(BIRDS)).toEqual({ added: 3, updated: 0, unchanged: 0 })
+    const hits = await index.search('bird that cannot fly', { k: 2 })
+    expect(hits.map(({ id, rank }) => [id, rank])).toEqual([['kiwi', 1], expect.anything()])
+    expect(hits[0]).toEqual({
+      id: 'kiwi',
+      score: expect.closeTo(6, 1) as number,
+      meanSimilarity: hits[0]!.score / 6,
+      text: BIRDS[0]!.text,
+      metadata: BIRDS[0]!.metadata,
+      rank: 1,
+    })
+  })
+
+  test('scores are MaxSim of the stored vectors', async () => {
+    for (const [codec, error] of [['f32', 1e-6], ['f16', 5e-3], ['int8', 5e-2]] as const) {
+      await using index = await MultiVectorIndex.open(undefined, { model, codec })
+      await index.upsert(BIRDS)
+      const query = model.embed('penguin cold')
+      for (const { id, score } of await index.search(query)) {
+        const exact = maxSim(query, model.embed(BIRDS.find((bird) => bird.id === id)!.text))
+        expect(Math.abs(score - exact)).toBeLessThan(error)
+        expect(score).toBeCloseTo(maxSim(query, (await index.embeddings(id))!), codec === 'int8' ? 3 : 6)
+      }
+    }
+  })
+
+  test('k larger than the collection gives all of it; an empty index gives []', async () => {
+    await using index = await open()
+    expect(await index.search('kiwi')).toEqual([])
+    expect((await index.searchDetailed('kiwi')).stage).toBe('none')
+    expect(index.count).toBe(0)
+    await index.upsert(BIRDS)
+    expect(await index.search('kiwi', { k: 1000 })).toHaveLength(3)
+    expect(await index.search('kiwi', { where: { lang: 'fr' } })).toEqual([])
+    await index.delete(['kiwi', 'penguin', 'eagle'])
+    expect(await index.search('kiwi')).toEqual([])
+  })
+
+  test('get, has, ids and count see what was put in; ids that are not there are undefined', async () => {
+    await using index = await open()
+    await index.upsert(BIRDS)
+    expect(index.count).toBe(3)
+    expect(index.ids()).toEqual(['kiwi', 'penguin', 'eagle'])
+    expect(index.has('kiwi')).toBe(true)
+    expect(index.has('dodo')).toBe(false)
+    expect(await index.get('eagle')).toEqual({ id: 'eagle', text: BIRDS[2]!.text, metadata: { lang: 'de' }, tokens: 7 })
+    expect(await index.get(['dodo', 'kiwi'])).toEqual([undefined, expect.objectContaining({ id: 'kiwi' })])
+    expect(await index.embeddings('dodo')).toBeUndefined()
+  })
+
+  test('what is given out can be changed without changing the index', async () => {
+    await using index = await open()
+    await index.upsert([{ id: 'a', text: 'kiwi', metadata: { tags: ['x'] } }])
+    const [hit] = await index.search('kiwi', { where: { tags: { contains: 'x' } } })
+    ;(hit!.metadata.tags as string[]).push('y')
+    expect((await index.get('a'))!.metadata).toEqual({ tags: ['x'] })
+    expect(await index.search('kiwi', { where: { tags: { contains: 'y' } } })).toEqual([])
+  })
+
+  test('upsert encodes what changed and nothing else', async () => {
+    await using index = await open()
+    await index.upsert(BIRDS)
+    model.encoded.length = 0
+    expect(await index.upsert(BIRDS)).toEqual({ added: 0, updated: 0, unchanged: 3 })
+    const generation = (await index.stats()).generation
+    expect(model.encoded).toEqual([])
+    expect(
+      await index.upsert([
+        { ...BIRDS[0]!, metadata: { year: 2020, lang: 'en' } },
+        { ...BIRDS[1]!, metadata: { lang: 'en', year: 2023 } },
+        { ...BIRDS[2]!, text: 'the eagle hunts' },
+        { id: 'owl', text: 'owl at night' },
+      ]),
+    ).toEqual({ added: 1, updated: 2, unchanged: 1 })
+    expect(model.encoded).toEqual(['the eagle hunts', 'owl at night'])
+    expect((await index.stats()).generation).toBe(generation + 1)
+    expect(index.count).toBe(4)
+    expect((await index.search('eagle hunts'))[0]!.id).toBe('eagle')
+    expect((await index.search('penguin swims', { where: { year: 2023 } })).map(({ id }) => id)).toEqual(['penguin'])
+  })
+
+  test('insert refuses a known id and writes nothing of that batch', async () => {
+    await using index = await open()
+    await index.insert(BIRDS.slice(0, 1))
+    await rejects(index.insert(BIRDS), 'DUPLICATE_ID', /"kiwi" already exists\. Use upsert/)
+    expect(index.ids()).toEqual(['kiwi'])
+  })
+
+  test('an id that comes twice in one call is an error, and an array is checked before anything is written', async () => {
+    await using index = await open()
+    await rejects(index.upsert([...BIRDS, BIRDS[1]!], { batchSize: 1 }), 'DUPLICATE_ID', /"penguin" comes twice.*1 and 3/)
+    expect(index.count).toBe(0)
+    async function* stream() {
+      yield* BIRDS
+      yield BIRDS[0]!
+    }
+    await rejects(index.upsert(stream(), { batchSize: 2 }), 'DUPLICATE_ID', /"kiwi"/)
+    expect(index.ids()).toEqual(['kiwi', 'penguin'])
+  })
+
+  test('streams are taken in batches, with progress', async () => {
+    await using index = await open()
+    async function* stream() {
+      yield* MANY
+    }
+    const progress: Progress[] = []
+    await index.upsert(stream(), { batchSize: 100, onProgress: (step) => progress.push(step) })
+    expect(index.count).toBe(300)
+    expect((await index.stats()).generation).toBe(3)
+    expect(progress.at(-1)).toMatchObject({ stage: 'index', done: 300, tokensPerSecond: expect.any(Number) as number })
+    expect(progress.at(-1)).not.toHaveProperty('total')
+    expect(progress.map(({ done }) => done)).toEqual([...progress.map(({ done }) => done)].sort((a, b) => a - b))
+    await index.upsert(new Set(BIRDS), { onProgress: (step) => progress.push(step) })
+    await index.upsert(BIRDS, { onProgress: (step) => progress.push(step) })
+    expect(progress.at(-1)).toMatchObject({ done: 3, total: 3 })
+  })
+
+  test('an aborted upsert keeps the batches that were committed and can be repeated', async () => {
+    await using index = await open()
+    const stop = new AbortController()
+    const work = index.upsert(MANY, { batchSize: 100, signal: stop.signal, onProgress: ({ done }) => done === 100 && stop.abort() })
+    await expect(work).rejects.toMatchObject({ name: 'AbortError' })
+    expect(index.count).toBe(100)
+    expect(await index.upsert(MANY)).toEqual({ added: 200, updated: 0, unchanged: 100 })
+    await expect(index.search('kiwi', { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(index.upsert(BIRDS, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' })
+  })
+
+  test('a model that fails loses its batch and nothing else', async () => {
+    class Failing extends FakeEncoder {
+      override async encodeDocuments(texts: readonly string[]): Promise<TokenEmbeddings[]> {
+        const embeddings = texts.map((text) => this.embed(text))
+        if (texts.some((text) => text.includes('poison'))) embeddings[0]!.data[3] = NaN
+        return embeddings
+      }
+    }
+    await using index = await MultiVectorIndex.open(folder, { model: new Failing() })
+    const documents = [...BIRDS.slice(0, 2), { id: 'bad', text: 'poison' }]
+    await rejects(index.upsert(documents, { batchSize: 2 }), 'NOT_FINITE', /document "bad", token 0 holds NaN/)
+    expect(index.ids()).toEqual(['kiwi', 'penguin'])
+    await index.upsert(BIRDS)
+    expect(index.count).toBe(3)
+  })
+
+  test('delete by id, ids and filter says how many there were', async () => {
+    await using index = await open()
+    await index.upsert([...BIRDS, ...MANY])
+    expect(await index.delete('kiwi')).toBe(1)
+    expect(await index.delete(['kiwi', 'penguin', 'penguin', 'dodo'])).toBe(1)
+    expect(await index.delete({ where: { even: true } })).toBe(150)
+    expect(await index.delete({ where: ({ metadata }) => metadata.n === 1 })).toBe(1)
+    expect(index.count).toBe(150)
+    expect(index.has('d0')).toBe(false)
+    expect(await index.stats()).toMatchObject({ documents: 150, deleted: 153 })
+    expect((await index.search(MANY[2]!.text)).every(({ metadata }) => metadata.even === false || metadata.lang === 'de')).toBe(true)
+  })
+
+  test('compact frees the room of deleted documents and changes no answer', async () => {
+    await using index = await open()
+    await index.upsert(MANY)
+    await index.upsert(MANY.map((document) => ({ ...document, text: `${document.text} river` })))
+    await index.delete({ where: { n: { lt: 100 } } })
+    const query = MANY[200]!.text
+    const before = await Promise.all((['exact', 'fde'] as const).map((stage) => index.search(query, { stage })))
+    const { bytes } = await index.stats()
+    await index.compact()
+    expect(await Promise.all((['exact', 'fde'] as const).map((stage) => index.search(query, { stage })))).toEqual(before)
+    const after = await index.stats()
+    expect(after).toMatchObject({ documents: 200, deleted: 0 })
+    expect(after.bytes.total).toBeLessThan(bytes.total * 0.4)
+    const generation = after.generation
+    await index.compact()
+    expect((await index.stats()).generation).toBe(generation)
+    await index.upsert([{ id: 'new', text: query }])
+    expect((await index.search(query, { k: 2 })).map(({ id }) => id)).toEqual(['d200', 'new'])
+  })
+
+  test('texts of a megabyte, empty texts, lone surrogates and odd ids come back as they were', async () => {
+    await using index = await open()
+    const documents = [
+      { id: 'long', text: 'word '.repeat(200_000) },
+      { id: 'empty', text: '' },
+      { id: 'blank', text: '  \n ' },
+      { id: 'lone', text: 'a\ud800b\udc00 kiwi' },
+      { id: 'pair', text: '🦇 bat' },
+      { id: '\ud83d', text: 'id is half of an emoji', metadata: { 'k\ud800': '\udfff', zero: '\0' } },
+      { id: '__proto__', text: 'an id like any other', metadata: JSON.parse('{"__proto__": {"x": 1}}') as never },
+    ]
+    await index.upsert(documents)
+    for (const document of documents) {
+      const found = await index.get(document.id)
+      expect(found).toMatchObject({ id: document.id, text: document.text })
+      expect(JSON.stringify(found!.metadata)).toBe(JSON.stringify(document.metadata ?? {}))
+    }
+    expect((await index.search('kiwi', { k: 1 }))[0]!.id).toBe('lone')
+    expect((await index.search('kiwi', { k: 100 })).map(({ id }) => id)).toContain('empty')
+    expect(await index.upsert(documents)).toMatchObject({ unchanged: documents.length })
+    await index.upsert([{ id: 'lone', text: 'a\ud801b\udc00 kiwi' }])
+    expect((await index.get('lone'))!.text).toBe('a\ud801b\udc00 kiwi')
+  })
+
+  test('documents without tokens are kept and never found', async () => {
+    await using index = await open({ firstStage: 'fde' })
+    const none = { data: new Float32Array(0), length: 0, dim: 16 }
+    await index.upsert([{ id: 'none', embeddings: none, metadata: { x: 1 } }, ...MANY])
+    expect(index.has('none')).toBe(true)
+    const negative = model.embed('kiwi')
+    negative.data.forEach((x, i) => (negative.data[i] = -x))
+    for (const stage of ['exact', 'fde'] as const) {
+      const hits = await index.search(negative, { k: 500, stage })
+      expect(hits).toHaveLength(300)
+      expect(hits.map(({ id }) => id)).not.toContain('none')
+    }
+    expect(await index.search('kiwi', { where: { x: 1 } })).toEqual([])
+    expect(await index.embeddings('none')).toEqual(none)
+    expect(await index.search({ data: new Float32Array(0), length: 0, dim: 16 })).toEqual([])
+  })
+
+  test('works without a model on embeddings made elsewhere', async () => {
+    await using index = await MultiVectorIndex.open(folder)
+    await index.upsert(BIRDS.map(({ id, text }) => ({ id, embeddings: model.embed(text) })))
+    expect((await index.stats()).dim).toBe(16)
+    const [hit] = await index.search(model.embed('penguin swims'))
+    expect(hit!.id).toBe('penguin')
+    expect(hit).not.toHaveProperty('text')
+    await rejects(index.search('penguin'), 'INVALID_ARGUMENT', /without a model/)
+    await rejects(index.upsert([{ id: 'a', text: 'b' }]), 'INVALID_ARGUMENT', /"a" comes without embeddings/)
+    await rejects(index.search({ data: new Float32Array(8), length: 1, dim: 8 }), 'DIM_MISMATCH', /dimension 8, the index 16/)
+    await rejects(index.upsert([{ id: 'a', embeddings: { data: new Float32Array(8), length: 1, dim: 8 } }]), 'DIM_MISMATCH', /"a" has dimension 8/)
+    await rejects(index.upsert([{ id: 'a', embeddings: { data: new Float32Array(8), length: 1, dim: 16 } }]), 'EMBEDDINGS_SHAPE', /"a"/)
+    await rejects(index.search({ data: new Float32Array(16).fill(NaN), length: 1, dim: 16 }), 'NOT_FINITE', /query/)
+  })
+
+  test('the first stage is chosen by what there is to score, and said', async () => {
+    await using index = await open()
+    await index.upsert(BIRDS)
+    expect(await index.searchDetailed('kiwi', { stage: 'fde' })).toMatchObject({ stage: 'exact', candidates: 3 })
+    await index.upsert(MANY)
+    const all = await index.searchDetailed('kiwi')
+    expect(all).toMatchObject({ stage: 'exact', candidates: 303 })
+    const fde = await index.searchDetailed('kiwi', { stage: 'fde', k: 5, candidates: 50 })
+    expect(fde).toMatchObject({ stage: 'fde', candidates: 50 })
+    for (const ms of Object.values(fde.timings)) expect(ms).toBeGreaterThanOrEqual(0)
+    expect((await index.searchDetailed('kiwi', { stage: 'fde', k: 80, candidates: 1 })).candidates).toBe(80)
+    expect(await index.search('kiwi', { stage: 'fde', k: 10, candidates: 1000 })).toEqual(all.hits)
+    expect((await index.searchDetailed('kiwi', { stage: 'fde', where: { even: true }, candidates: 1000 })).candidates).toBe(150)
+  })
+
+  test('the first stage alone approximates MaxSim', async () => {
+    await using index = await open({ fde: 'quality' })
+    await index.upsert(MANY)
+    const alone = await index.searchDetailed(MANY[3]!.text, { stage: 'fde', rerank: false, k: 20 })
+    expect(alone).toMatchObject({ stage: 'fde', candidates: 0 })
+    expect(alone.hits[0]!.id).toBe('d3')
+    expect(alone.hits.map(({ score }) => score)).toEqual([...alone.hits.map(({ score }) => score)].sort((a, b) => b - a))
+  })
+
+  test('searches while documents are added and the index is compacted', async () => {
+    await using index = await open()
+    await index.upsert(MANY.slice(0, 150))
+    const query = MANY[10]!.text
+    const changes = Promise.all([
+      index.upsert(MANY.slice(150), { batchSize: 10 }),
+      index.delete({ where: { n: { gte: 100 } } }),
+      index.compact(),
+      index.upsert([{ id: 'last', text: 'owl' }]),
+    ])
+    let searches = 0
+    const done = changes.then(() => true)
+    while (!(await Promise.race([done, new Promise((resolve) => setImmediate(resolve, false))]))) {
+      const hits = await index.search(query, { stage: searches++ % 2 ? 'exact' : 'fde', k: 1 })
+      expect(hits[0]!.id).toBe('d10')
+    }
+    expect(searches).toBeGreaterThan(3)
+    expect(index.count).toBe(101)
+  })
+
+  test('after close everything says so; close can be repeated', async () => {
+    const index = await open()
+    await index.upsert(BIRDS)
+    const last = index.upsert(MANY)
+    await Promise.all([index.close(), last])
+    await index.close()
+    for (const use of [
+      () => index.search('kiwi'), () => index.upsert(BIRDS), () => index.delete('kiwi'), () => index.get('kiwi'), () => index.compact(), () => index.stats(),
+    ]) await rejects(use(), 'CLOSED', /was closed/)
+    expect(() => index.count).toThrow(expect.objectContaining({ code: 'CLOSED' }) as Error)
+    expect(() => index.has('kiwi')).toThrow(expect.objectContaining({ code: 'CLOSED' }) as Error)
+  })
+
+  test('wrong arguments are named', async () => {
+    await using index = await open()
+    const any = (value: unknown) => value as never
+    await rejects(index.search('x', any({ topK: 3 })), 'UNKNOWN_OPTION', /Did you mean "k"/)
+    await rejects(index.search('x', any({ filter: {} })), 'UNKNOWN_OPTION', /Did you mean "where"/)
+    await rejects(index.search('x', { k: 0 }), 'INVALID_ARGUMENT', /k must be an integer of at least 1, got 0/)
+    await rejects(index.search('x', { candidates: 1.5 }), 'INVALID_ARGUMENT', /candidates/)
+    await rejects(index.search('x', { stage: any('best') }), 'INVALID_ARGUMENT', /auto, exact, fde, hnsw; got "best"/)
+    await rejects(index.search('x', { rerank: any('no') }), 'INVALID_ARGUMENT', /rerank/)
+    await rejects(index.search(any(42)), 'INVALID_ARGUMENT', /text or token embeddings, got 42/)
+    await rejects(index.upsert(any({ id: 'a', text: 'b' })), 'INVALID_ARGUMENT', /One document: \[document\]/)
+    await rejects(index.upsert(any('a')), 'INVALID_ARGUMENT', /iterable/)
+    await rejects(index.upsert([any(null)]), 'INVALID_ARGUMENT', /Document 0 must be an object/)
+    await rejects(index.upsert([any({ text: 'x' })]), 'INVALID_ARGUMENT', /id of document 0.*got undefined/)
+    await rejects(index.upsert([{ id: '', text: 'x' }]), 'INVALID_ARGUMENT', /not empty/)
+    await rejects(index.upsert([any({ id: 7, text: 'x' })]), 'INVALID_ARGUMENT', /got 7/)
+    await rejects(index.upsert([any({ id: 'a', pageContent: 'x' })]), 'UNKNOWN_OPTION', /Did you mean "text"/)
+    await rejects(index.upsert([{ id: 'a' }]), 'INVALID_ARGUMENT', /"a" has neither text nor embeddings/)
+    await rejects(index.upsert([{ id: 'a', text: any(3) }]), 'INVALID_ARGUMENT', /text of document "a"/)
+    await rejects(index.upsert([{ id: 'a', text: 'x', metadata: any({ at: { when: new Date() } }) }]), 'INVALID_ARGUMENT', /metadata\.at\.when.*Date/)
+    await rejects(index.upsert([{ id: 'a', text: 'x', metadata: { n: NaN } }]), 'INVALID_ARGUMENT', /metadata\.n.*NaN/)
+    await rejects(index.upsert([{ id: 'a', text: 'x', metadata: any([]) }]), 'INVALID_ARGUMENT', /plain object/)
+    const loop: Record<string, unknown> = {}
+    loop.self = loop
+    await rejects(index.upsert([{ id: 'a', text: 'x', metadata: any(loop) }]), 'INVALID_ARGUMENT', /refers to itself/)
+    await rejects(index.upsert([], { batchSize: 0 }), 'INVALID_ARGUMENT', /batchSize/)
+    await rejects(index.upsert([{ id: 'a', text: 'x', embeddings: any([[1, 2]]) }]), 'EMBEDDINGS_SHAPE', /Float32Array/)
+    await rejects(index.delete(any({})), 'INVALID_ARGUMENT', /\{ where \}/)
+    await rejects(index.delete(any(undefined)), 'INVALID_ARGUMENT', /\{ where \}/)
+    await rejects(index.delete(['']), 'INVALID_ARGUMENT', /not empty/)
+    await rejects(index.get(any(7)), 'INVALID_ARGUMENT', /get\(\) takes an id or an array of ids, got 7/)
+    expect(index.count).toBe(0)
+  })
+})
+
+test('wrong options of open are named, and nothing is created', async () => {
+  const folder = join(root, 'never')
+  const any = (value: unknown) => value as never
+  await rejects(MultiVectorIndex.open(folder, any({ readOnly: true })), 'UNKNOWN_OPTION', /Did you mean "readonly"/)
+  await rejects(MultiVectorIndex.open(folder, { codec: any('int4') }), 'INVALID_ARGUMENT', /f32, f16, int8; got "int4"/)
+  await rejects(MultiVectorIndex.open(folder, { firstStage: any('ann') }), 'INVALID_ARGUMENT', /firstStage/)
+  await rejects(MultiVectorIndex.open(folder, { fde: any('tiny') }), 'INVALID_ARGUMENT', /Presets/)
+  await rejects(MultiVectorIndex.open(folder, { fde: { prepare: 'center' } }), 'INVALID_ARGUMENT', /no queries/)
+  await rejects(MultiVectorIndex.open(folder, { fde: any({ reps: 3 }) }), 'UNKNOWN_OPTION', /repetitions/)
+  await rejects(MultiVectorIndex.open(folder, { dim: 0 }), 'INVALID_ARGUMENT', /dim/)
+  await rejects(MultiVectorIndex.open(folder, { dim: 8, model: new FakeEncoder() }), 'DIM_MISMATCH', /dim is 8.*16/)
+  await rejects(MultiVectorIndex.open(folder, { model: any('mxbai') }), 'INVALID_ARGUMENT', /ColBERT\.load/)
+  await rejects(MultiVectorIndex.open(any(5)), 'INVALID_ARGUMENT', /folder/)
+  await rejects(MultiVectorIndex.open(undefined, { readonly: true }), 'INVALID_ARGUMENT', /memory/)
+  await rejects(MultiVectorIndex.open(folder, { readonly: true }), 'INDEX_FORMAT', /no index in/)
+  await rejects(MultiVectorIndex.open(folder, { create: false }), 'INDEX_FORMAT', /no index in/)
+  expect((await MultiVectorIndex.open(':memory:')).folder).toBeUndefined()
+})
+
+test('without FDEs everything is scored exactly', async () => {
+  await using index = await MultiVectorIndex.open(undefined, { model: new FakeEncoder(), fde: false })
+  await index.upsert(MANY)
+  expect(await index.searchDetailed('kiwi', { stage: 'fde' })).toMatchObject({ stage: 'exact', candidates: 300 })
+  expect(await index.stats()).toMatchObject({ fde: null, firstStage: 'exact' })
+})
+
+test('equal scores are ordered by id, whatever the order they came in', async () => {
+  for (const ids of [['b', 'a', 'c'], ['c', 'b', 'a']]) {
+    await using index = await MultiVectorIndex.open(undefined, { model: new FakeEncoder() })
+    for (const id of ids) await index.upsert([{ id, text: 'kiwi' }])
+    expect((await index.search('kiwi', { k: 2 })).map(({ id }) => id)).toEqual(['a', 'b'])
+  }
+})

@@ -1,0 +1,138 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { compileWhere } from '../../../packages/core/src/index/where.js'
+import type { Where, WhereFields } from '../../../packages/core/src/index/where.js'
+import type { Metadata } from '../../../packages/core/src/types.js'
+
+const passes = (where: Where, metadata: Metadata) => compileWhere(where)({ id: 'a', metadata })
+
+describe('where', () => {
+  const kiwi = { lang: 'en', year: 2020, tags: ['bird', 'flightless'], size: { cm: 40 }, 'a.b': 1, none: null, date: '2026-01-31' }
+  test.each<[WhereFields, boolean]>([
+    [{}, true],
+    [{ lang: 'en' }, true],
+    [{ lang: 'de' }, false],
+    [{ lang: undefined }, true],
+    [{ lang: 'en', year: 2021 }, false],
+    [{ none: null }, true],
+    [{ missing: null }, false],
+    [{ year: '2020' }, false],
+    [{ year: { eq: 2020 } }, true],
+    [{ year: { ne: 2020 } }, false],
+    [{ missing: { ne: 2020 } }, true],
+    [{ year: { gt: 2019, lt: 2021 } }, true],
+    [{ year: { gte: 2020, lte: 2020 } }, true],
+    [{ year: { gt: 2020 } }, false],
+    [{ year: { gt: '2019' } }, false],
+    [{ date: { gte: '2026-01-01', lt: '2026-02-01' } }, true],
+    [{ missing: { lt: 5 } }, false],
+    [{ lang: { in: ['de', 'en'] } }, true],
+    [{ lang: { in: [] } }, false],
+    [{ lang: { nin: ['de'] } }, true],
+    [{ missing: { in: [null] } }, false],
+    [{ missing: { nin: ['de'] } }, true],
+    [{ tags: { in: [['bird', 'flightless']] } }, true],
+    [{ lang: { exists: true } }, true],
+    [{ none: { exists: true } }, true],
+    [{ missing: { exists: false } }, true],
+    [{ tags: { contains: 'bird' } }, true],
+    [{ tags: { contains: 'bir' } }, false],
+    [{ lang: { contains: 'n' } }, true],
+    [{ year: { contains: 2 } }, false],
+    [{ tags: { eq: ['bird', 'flightless'] } }, true],
+    [{ size: { eq: { cm: 40 } } }, true],
+    [{ 'size.cm': 40 }, true],
+    [{ 'size.cm.x': 40 }, false],
+    [{ 'a.b': 1 }, true],
+    [{ toString: { exists: true } } as never, false],
+    [{ and: [{ lang: 'en' }, { year: 2020 }] }, true],
+    [{ and: [] }, true],
+    [{ or: [{ lang: 'de' }, { year: 2020 }] }, true],
+    [{ or: [] }, false],
+    [{ not: { lang: 'en' } }, false],
+    [{ lang: 'en', or: [{ year: 1 }, { not: { year: 2 } }] }, true],
+  ])('%j is %s', (where, expected) => expect(passes(where, kiwi)).toBe(expected))
+
+  test('a function sees id and metadata', () => {
+    expect(compileWhere(({ id, metadata }) => id === 'x' && metadata.n === 1)({ id: 'x', metadata: { n: 1 } })).toBe(true)
+    expect(() => compileWhere((() => 1) as never)({ id: 'x', metadata: {} })).toThrow(/must return true or false, got 1 for "x"/)
+    expect(() => compileWhere((async () => true) as never)({ id: 'x', metadata: {} })).toThrow(/true or false/)
+  })
+
+  test.each<[unknown, RegExp]>([
+    ['en', /where must be an object like \{ lang: 'en' \} or a function/],
+    [null, /got null/],
+    [[], /got an array/],
+    [{ year: { $gt: 3 } }, /where\.year has no option "\$gt". Did you mean "gt"/],
+    [{ year: { '>=': 3 } }, /Did you mean "gte"/],
+    [{ year: { greater: 3 } }, /where\.year has no option "greater"/],
+    [{ tags: { contain: 'x' } }, /Did you mean "contains"/],
+    [{ lang: { notIn: ['x'] } }, /Did you mean "nin"/],
+    [{ $or: [] }, /Write "or"/],
+    [{ $gt: 3 }, /after a field: \{ field: \{ gt: … \} \}/],
+    [{ lang: ['en', 'de'] }, /say \{ in: \[…\] \}/],
+    [{ lang: {} }, /where\.lang says nothing/],
+    [{ lang: { in: 'en' } }, /where\.lang\.in must be an array/],
+    [{ year: { gt: null } }, /where\.year\.gt must be a number or a string, got null/],
+    [{ year: { gt: new Date() } }, /toISOString/],
+    [{ year: { eq: new Date() } }, /a Date/],
+    [{ year: NaN }, /JSON value, got NaN/],
+    [{ a: { exists: 1 } }, /true or false, got 1/],
+    [{ and: { a: 1 } }, /where\.and must be an array/],
+    [{ or: [{ a: 1 }, 3] }, /where\.or\[1\] must be an object/],
+    [{ not: { a: { foo: 1 } } }, /where\.not\.a has no option/],
+  ])('%j is refused', (where, message) => {
+    expect(() => compileWhere(where as Where)).toThrow(message)
+  })
+
+  const value = fc.oneof(fc.integer({ min: 0, max: 4 }), fc.constantFrom('a', 'b', 'c'), fc.boolean(), fc.constant(null))
+  const field = fc.constantFrom('x', 'y', 'z')
+  const condition = fc.oneof(
+    value,
+    fc.record({ eq: value }), fc.record({ ne: value }), fc.record({ in: fc.array(value) }), fc.record({ nin: fc.array(value) }),
+    fc.record({ gt: fc.nat(4) }), fc.record({ gte: fc.constantFrom('a', 'b') }), fc.record({ lt: fc.nat(4), lte: fc.nat(4) }), fc.record({ exists: fc.boolean() }),
+  )
+  const { filter } = fc.letrec<{ filter: WhereFields }>((tie) => ({
+    filter: fc.oneof(
+      { depthSize: 'small', withCrossShrink: true },
+      fc.dictionary(field, condition) as fc.Arbitrary<WhereFields>,
+      fc.record({ and: fc.array(tie('filter'), { maxLength: 3 }) }),
+      fc.record({ or: fc.array(tie('filter'), { maxLength: 3 }) }),
+      fc.record({ not: tie('filter') }),
+    ),
+  }))
+
+  /** The same rules, written as a reader would. */
+  function oracle(where: WhereFields, metadata: Metadata): boolean {
+    return Object.entries(where).every(([key, wanted]) => {
+      if (key === 'and') return (wanted as WhereFields[]).every((part) => oracle(part, metadata))
+      if (key === 'or') return (wanted as WhereFields[]).some((part) => oracle(part, metadata))
+      if (key === 'not') return !oracle(wanted as WhereFields, metadata)
+      const found = metadata[key]
+      if (typeof wanted !== 'object' || wanted === null) return found === wanted
+      return Object.entries(wanted as Record<string, unknown>).every(([operator, operand]) => {
+        const comparable = typeof found === typeof operand && found !== undefined
+        switch (operator) {
+          case 'eq': return found === operand
+          case 'ne': return found !== operand
+          case 'in': return found !== undefined && (operand as unknown[]).includes(found)
+          case 'nin': return found === undefined || !(operand as unknown[]).includes(found)
+          case 'gt': return comparable && (found as number) > (operand as number)
+          case 'gte': return comparable && (found as number) >= (operand as number)
+          case 'lt': return comparable && (found as number) < (operand as number)
+          case 'lte': return comparable && (found as number) <= (operand as number)
+          default: return (found !== undefined) === operand
+        }
+      })
+    })
+  }
+
+  test('agrees with its rules on any filter and metadata', () => {
+    fc.assert(
+      fc.property(filter, fc.dictionary(field, value), (where, metadata) => {
+        expect(passes(where, metadata)).toBe(oracle(where, metadata))
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
