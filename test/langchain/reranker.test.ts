@@ -19,12 +19,12 @@ beforeAll(async () => {
 })
 afterAll(() => model?.close())
 
-const birds = () => BIRDS.map(({ id, text, ...metadata }) => new Document({ id, pageContent: text, metadata }))
+const birds = (): Document[] => BIRDS.map(({ id, text, ...metadata }) => new Document({ id, pageContent: text, metadata }))
 
 /** A retriever that knows no order: it returns everything it has. */
 class Everything extends BaseRetriever {
   lc_namespace = ['test']
-  constructor(readonly documents = birds()) {
+  constructor(readonly documents: Document[] = birds()) {
     super()
   }
   override async _getRelevantDocuments(): Promise<Document[]> {

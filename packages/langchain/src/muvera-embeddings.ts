@@ -1,5 +1,5 @@
 import { Embeddings } from '@langchain/core/embeddings'
-import { checkOptions, estimateMeans, FdeEncoder, resolveFdeConfig, SerotineError } from '@serotine/core'
+import { checkOptions, FdeEncoder, resolveFdeConfig, SerotineError } from '@serotine/core'
 import type { Encoder, FdeMeans, FdeOptions, TokenEmbeddings } from '@serotine/core'
 import { currentSignal } from './abort.js'
 import { defaultModel } from './default-model.js'
@@ -95,4 +95,11 @@ export class MuveraEmbeddings extends Embeddings {
 function signalOption(): { signal?: AbortSignal } {
   const signal = currentSignal()
   return signal ? { signal } : {}
+}
+
+const estimateMeans = (sample: readonly TokenEmbeddings[]): Float32Array => {
+  const mean = new Float32Array(sample[0]?.dim ?? 0)
+  const tokens = sample.reduce((sum, { length }) => sum + length, 0)
+  for (const { data, dim } of sample) data.forEach((x, i) => (mean[i % dim]! += x / tokens))
+  return mean
 }

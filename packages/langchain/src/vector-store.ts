@@ -1,12 +1,14 @@
+import { resolve } from 'node:path'
 import type { Callbacks } from '@langchain/core/callbacks/manager'
 import type { DocumentInterface } from '@langchain/core/documents'
 import type { EmbeddingsInterface } from '@langchain/core/embeddings'
 import { SaveableVectorStore } from '@langchain/core/vectorstores'
 import type { MaxMarginalRelevanceSearchOptions } from '@langchain/core/vectorstores'
-import { checkInteger, checkOptions, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
-import type { SearchHit, Where } from '@serotine/core'
+import { checkInteger, checkOptions, compileWhere, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
+import type { IndexedDocument, SearchHit, Where } from '@serotine/core'
 import { currentSignal } from './abort.js'
 import { checkQuery, documentFromStored, documentsOf, toIndexed } from './document.js'
+import { diverse } from './mmr.js'
 import { MuveraEmbeddings } from './muvera-embeddings.js'
 
 export interface ColBERTVectorStoreInput {
@@ -15,9 +17,6 @@ export interface ColBERTVectorStoreInput {
   /** Folder of the index; made when it is not there. */
   folder?: string
 }
-
-/** Documents read from the index at a time when all of them are looked at. */
-const CHUNK = 256
 
 /**
  * A `MultiVectorIndex` as a LangChain vector store: ids that upsert, `delete`, `getByIds`, MMR, the indexing API, save and load.
@@ -30,7 +29,7 @@ const CHUNK = 256
  * const documents = await store.similaritySearch('flightless birds', 3, { lang: 'en' })
  */
 export class ColBERTVectorStore extends SaveableVectorStore {
-  static lc_name(): string {
+  static override lc_name(): string {
     return 'ColBERTVectorStore'
   }
 
@@ -38,7 +37,6 @@ export class ColBERTVectorStore extends SaveableVectorStore {
   declare FilterType: Where
   declare embeddings: MuveraEmbeddings
   readonly index: MultiVectorIndex
-  #added: Promise<unknown> = Promise.resolve()
 
   /** Over an open index. To open one by folder, use `ColBERTVectorStore.open`. */
   constructor(embeddings: EmbeddingsInterface, { index }: { index: MultiVectorIndex }) {
@@ -123,7 +121,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
   /** In the order of `ids`; ids that do not exist are passed over. */
   async getByIds(ids: readonly string[]): Promise<DocumentInterface[]> {
     const found = await this.index.get(ids)
-    return found.map(documentFromStored)
+    return found.flatMap((stored) => (stored ? [documentFromStored(stored)] : []))
   }
 
   override async similaritySearch(query: string, k = 4, filter?: Where, _callbacks?: Callbacks): Promise<DocumentInterface[]> {
@@ -134,6 +132,86 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     query: string, k = 4, filter?: Where, _callbacks?: Callbacks,
   ): Promise<[DocumentInterface, number][]> {
     return (await this.#search(query, k, filter)).map((hit) => [documentFromStored(hit), hit.meanSimilarity])
+  }
+
+  /**
+   * The first stage alone: inner products of an FDE made by `embeddings.embedQuery` with those of all documents, which are made
+   * from the stored token vectors on every call. For vectors of texts use `similaritySearch`, which is exact and faster.
+   */
+  override async similaritySearchVectorWithScore(query: number[], k: number, filter?: Where): Promise<[DocumentInterface, number][]> {
+    checkInteger('k', k, 1)
+    const model = await this.embeddings.model()
+    const { outputDim } = this.embeddings.encoder(model.dim)
+    if (query.length !== outputDim) {
+      throw new SerotineError('DIM_MISMATCH', `The vector has ${query.length} numbers, FDEs of these MuveraEmbeddings ${outputDim}. Make it with embedQuery.`)
+    }
+    const fits = filter === undefined ? undefined : compileWhere(filter)
+    const scored: [DocumentInterface, number][] = []
+    for (const id of this.index.ids()) {
+      const stored = await this.index.get(id)
+      if (!stored || fits?.(stored) === false) continue
+      const fde = await this.#fde(id)
+      if (fde) scored.push([documentFromStored(stored), fde.reduce((sum, x, i) => sum + x * query[i]!, 0)])
+    }
+    return scored.sort((a, b) => b[1] - a[1]).slice(0, k)
+  }
+
+  /**
+   * Documents that match and differ from each other: relevance is exact MaxSim, likeness the cosine of FDEs.
+   *
+   * @param options.fetchK how many of the best to choose from, default 20
+   * @param options.lambda 1 = relevance alone, 0 = variety alone, default 0.5
+   */
+  override async maxMarginalRelevanceSearch(
+    query: string,
+    options: MaxMarginalRelevanceSearchOptions<Where>,
+    _callbacks?: Callbacks,
+  ): Promise<DocumentInterface[]> {
+    checkOptions('maxMarginalRelevanceSearch', options, ['k', 'fetchK', 'lambda', 'filter'], { where: 'filter', fetch_k: 'fetchK' })
+    const { k, fetchK = 20, lambda = 0.5, filter } = options
+    checkInteger('fetchK', fetchK, 1)
+    if (!(lambda >= 0 && lambda <= 1)) throw new SerotineError('INVALID_ARGUMENT', `lambda must be from 0 to 1, got ${describe(lambda)}.`)
+    checkInteger('k', k, 1)
+    const hits = await this.#search(query, Math.max(k, fetchK), filter)
+    const fdes = await Promise.all(hits.map(({ id }) => this.#fde(id)))
+    const pool = hits.flatMap((hit, i) => (fdes[i] ? [{ hit, relevance: hit.meanSimilarity, vector: fdes[i] }] : []))
+    return diverse(pool, k, lambda).map(({ hit }) => documentFromStored(hit))
+  }
+
+  /** Writes the collection to a folder that `load` and `MultiVectorIndex.open` read. What was there before goes. */
+  override async save(directory: string): Promise<void> {
+    if (this.index.folder !== undefined && resolve(directory) === resolve(this.index.folder)) return
+    const model = await this.embeddings.model()
+    const target = await MultiVectorIndex.open(directory, { model })
+    try {
+      await target.delete(target.ids().filter((id) => !this.index.has(id)))
+      await target.upsert(this.#stored())
+      await target.compact()
+    } finally {
+      await target.close()
+    }
+  }
+
+  /** Opens what `save` wrote. */
+  static override async load(directory: string, embeddings: EmbeddingsInterface = new MuveraEmbeddings()): Promise<ColBERTVectorStore> {
+    const model = await checkMuvera(embeddings).model()
+    return new ColBERTVectorStore(embeddings, { index: await MultiVectorIndex.open(directory, { model, create: false }) })
+  }
+
+  /** All documents with their vectors, so that nothing is encoded again. */
+  async *#stored(): AsyncGenerator<IndexedDocument> {
+    for (const id of this.index.ids()) {
+      const [stored, embeddings] = await Promise.all([this.index.get(id), this.index.embeddings(id)])
+      if (!stored || !embeddings) continue
+      const { text, metadata } = stored
+      yield { id, metadata, embeddings, ...(text !== undefined && { text }) }
+    }
+  }
+
+  /** Made from the stored token vectors; undefined when the document has just been deleted. */
+  async #fde(id: string): Promise<Float32Array | undefined> {
+    const embeddings = await this.index.embeddings(id)
+    return embeddings && this.embeddings.fdeOf(embeddings, 'document')
   }
 
   async #search(query: string, k: number, filter: Where | undefined): Promise<readonly SearchHit[]> {

@@ -102,5 +102,10 @@ function plainMetadata(node: BaseNode): Metadata {
 
 function nodeOf({ id, text = '', metadata }: SearchHit): BaseNode {
   const { [NODE]: content, ...rest } = metadata
-  return typeof content === 'string' ? jsonToNode(JSON.parse(content)) : new TextNode({ id_: id, text, metadata: rest })
+  if (typeof content !== 'string') return new TextNode({ id_: id, text, metadata: rest })
+  const json = JSON.parse(content) as { startCharIdx?: number }
+  const node = jsonToNode(json)
+  // LlamaIndex's own reading takes a start of 0 for none.
+  if (json.startCharIdx !== undefined) node.startCharIdx = json.startCharIdx
+  return node
 }
