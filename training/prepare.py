@@ -1,0 +1,132 @@
+"""Training texts -> `pool.jsonl`: passages with queries, checked against the evaluation collections, as word pieces.
+
+    python prepare.py --debian work/debian --pool train_pool.jsonl.gz --check ../bench/data/* --out work/pool.jsonl
+
+A passage or query goes when it shares 13 consecutive words with any document or query of a collection given to
+`--check`, or when a query equals one of the collection's. `contamination.json` beside the output counts what went.
+"""
+
+import argparse
+import json
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import sources
+from evaluate import lines
+from student import Text
+
+LIMITS = {"gene-ontology": 14000, "gcide": 8000, "wn": 5000, "foldoc": 6000}  # passages a source; others: all of them
+STOP = set("the a an of and or to in is are for on with as by it this that be from at not can which if you was were has have".split())
+WORD = re.compile(r"[a-z0-9]+")
+GRAM = 13
+
+
+def words(text):
+    return WORD.findall(text.lower())
+
+
+class Contamination:
+    def __init__(self, folders):
+        self.grams, self.queries, self.titles = {}, {}, {}
+        for folder in folders:
+            for file in ("corpus.jsonl", "queries.jsonl"):
+                for record in lines(folder / file):
+                    title = record.get("title") or ""
+                    w = words(f"{title} {record['text']}")
+                    for i in range(len(w) - GRAM + 1):
+                        self.grams[hash(tuple(w[i : i + GRAM]))] = folder.name
+                    if file.startswith("queries"):
+                        self.queries[" ".join(w)] = folder.name
+
+    def of(self, text):
+        """The collection this text touches, or None."""
+        w = words(text)
+        if " ".join(w) in self.queries:
+            return self.queries[" ".join(w)]
+        return next((self.grams[h] for i in range(len(w) - GRAM + 1) if (h := hash(tuple(w[i : i + GRAM]))) in self.grams), None)
+
+
+def made_queries(text, random_):
+    """One query made from the passage itself: a sentence, a fragment of one, or a few of its rarer words."""
+    sentences = [s for s in re.split(r"(?<=[.!?])\s+", text) if 6 <= len(s.split()) <= 32]
+    kind = random_.choices(["sentence", "fragment", "keywords"], [5, 2, 3])[0]
+    if kind != "keywords" and len(sentences) >= 2:
+        w = random_.choice(sentences).split()
+        if kind == "fragment":
+            size = random_.randint(4, 8)
+            at = random_.randint(0, max(0, len(w) - size))
+            w = w[at : at + size]
+        return " ".join(w)
+    choice = list(dict.fromkeys(w for w in re.findall(r"[A-Za-z][\w-]{3,}", text.lower()) if w not in STOP))
+    return " ".join(random_.sample(choice, min(len(choice), random_.randint(2, 5))))
+
+
+def all_documents(arguments):
+    if arguments.pool:
+        yield from sources.ready_pool(arguments.pool)
+    if arguments.debian:
+        for reader in (sources.gene_ontology, sources.html_pages, sources.pods, sources.manual_pages, sources.dictionaries):
+            yield from reader(arguments.debian)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--debian", type=Path, help="folder into which the Debian packages were unpacked")
+    parser.add_argument("--pool", type=Path, help="a ready pool (.jsonl.gz)")
+    parser.add_argument("--check", type=Path, nargs="*", default=[], help="BEIR folders no text may come from")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json of BERT uncased")
+    parser.add_argument("--out", type=Path, default=Path("work/pool.jsonl"))
+    parser.add_argument("--leave-out", nargs="*", default=[], help="sources not to use")
+    parser.add_argument("--seed", type=int, default=5)
+    arguments = parser.parse_args()
+
+    random_ = random.Random(arguments.seed)
+    contamination = Contamination(arguments.check)
+    found, dropped, seen = Counter(), {}, set()
+    by_source: dict[str, list] = {}
+    for source, title, text, queries in all_documents(arguments):
+        if source in arguments.leave_out:
+            continue
+        found[source] += 1
+        start = " ".join(words(text)[:14])
+        if start in seen:
+            continue  # MedQuAD and reference manuals repeat whole passages
+        seen.add(start)
+        made = made_queries(text, random_)
+        touched = contamination.of(f"{title} {text}")
+        kept = [q for q in [*queries, made] if q and not contamination.of(q)]
+        if touched or not kept:
+            dropped.setdefault(touched or "queries only", Counter())[source] += 1
+            continue
+        by_source.setdefault(source, []).append((source, f"{title} {text}".strip() if source == "wiki" else text, kept))
+    records = []
+    for source, part in by_source.items():
+        random_.shuffle(part)
+        records += part[: LIMITS.get(source, len(part))]
+    random_.shuffle(records)
+
+    text = Text(arguments.tokenizer)
+    counts: dict[str, Counter] = {}
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    with open(arguments.out, "w", encoding="utf-8") as file:
+        for source, passage, queries in records:
+            d = text.frame(text.pieces([passage])[0], False)
+            q = [text.frame(p, True, 64) for p in text.pieces(queries)]
+            counts.setdefault(source, Counter()).update(documents=1, queries=len(q), tokens=len(d) + sum(map(len, q)))
+            file.write(json.dumps({"src": source, "text": passage, "queries": queries, "d": d, "q": q}) + "\n")
+    report = {
+        "gram": GRAM,
+        "checked": sorted(f.name for f in arguments.check),
+        "found": dict(found),
+        "dropped": {k: dict(v) for k, v in dropped.items()},
+        "used": {k: dict(v) for k, v in sorted(counts.items())},
+        "total": dict(sum(counts.values(), Counter())),
+    }
+    arguments.out.with_name("contamination.json").write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
