@@ -108,7 +108,7 @@ export const MAX_FDE_LENGTH = 1 << 20
  *
  * A preset's final sketch is left out when the encoding is no longer than it anyway (few dimensions).
  *
- * @param means decides `prepare: 'auto'`; without it `auto` becomes `none`
+ * @param auto what `prepare: "auto"` (the default) stands for: `choosePreparation(estimateMeans(sample))`
  * @throws UNKNOWN_OPTION, INVALID_ARGUMENT
  */
 export function resolveFdeConfig(options: FdeOptions & { dim: number }, auto: FdeConfig['prepare'] = 'none'): FdeConfig {

@@ -13,8 +13,8 @@ export function topK(scores: Float32Array | Float64Array, k: number, keep?: (ind
 
   // The heap's root is the worst kept entry: lowest score, and among equals the highest index.
   const worse = (a: number, b: number): boolean => {
-    const difference = scores[a]! - scores[b]!
-    return difference < 0 || (difference === 0 && a > b)
+    const [ofA, ofB] = [scores[a]!, scores[b]!]
+    return ofA < ofB || (ofA === ofB && a > b)
   }
   const sink = (end: number): void => {
     let parent = 0
