@@ -1,23 +1,24 @@
-import { cpSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { readCheckpoint } from '../../../packages/core/src/checkpoint/config.js'
 import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/config.js'
-import { goldenFolder, readGolden } from '../runtime/golden.js'
-import { copyOf, editJson, editTensors, readModuleList, writeJson } from './folder.js'
+import { readGolden } from '../runtime/golden.js'
+import { copyOf, editJson, failure, model, readModuleList, writeJson } from './folder.js'
 
-const model = (name: string) => `${goldenFolder(name)}/model`
 const PUNCTUATION = [...'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~']
-
-async function failure(folder: string, overrides?: ConfigOverrides): Promise<{ code: string; message: string }> {
-  const error = (await readCheckpoint(folder, overrides).then(() => ({ code: 'none', message: '' }), (thrown: unknown) => thrown)) as { code: string; message: string }
-  return { code: error.code, message: error.message }
-}
 
 describe('what PyLate resolved, we resolve', () => {
   const loaded = (name: string) => (readGolden(name) as unknown as { load: Record<string, unknown> }).load
 
-  it.each(['bert-tiny', 'bert-st-modules', 'stanford-tiny', 'modernbert-tiny', 'modernbert-residual-linear', 'modernbert-tiny-wrong-residual'])('%s', async (name) => {
+  it.each([
+    'bert-tiny',
+    'bert-st-modules',
+    'stanford-tiny',
+    'modernbert-tiny',
+    'modernbert-residual-linear',
+    'modernbert-tiny-wrong-residual',
+  ])('%s', async (name) => {
     const { config } = await readCheckpoint(model(name))
     const load = loaded(name)
     expect({
@@ -35,22 +36,51 @@ describe('what PyLate resolved, we resolve', () => {
       dense: config.dense.map((dense) => [dense.inFeatures, dense.outFeatures, dense.bias, dense.useResidual]),
     }).toEqual({
       ...Object.fromEntries(
-        ['query_prefix', 'document_prefix', 'query_length', 'document_length', 'do_query_expansion', 'attend_to_expansion_tokens',
-          'skiplist_words', 'prompts', 'default_prompt_name', 'do_lower_case', 'dim'].map((key) => [key, load[key]]),
+        [
+          'query_prefix',
+          'document_prefix',
+          'query_length',
+          'document_length',
+          'do_query_expansion',
+          'attend_to_expansion_tokens',
+          'skiplist_words',
+          'prompts',
+          'default_prompt_name',
+          'do_lower_case',
+          'dim',
+        ].map((key) => [key, load[key]]),
       ),
-      dense: (load['dense'] as Record<string, unknown>[]).map((dense) => [dense['in_features'], dense['out_features'], dense['bias'], dense['use_residual']]),
+      dense: (load['dense'] as Record<string, unknown>[]).map((dense) => [
+        dense['in_features'],
+        dense['out_features'],
+        dense['bias'],
+        dense['use_residual'],
+      ]),
     })
   })
 
   it('layouts are told apart', async () => {
-    const layouts = await Promise.all(['bert-tiny', 'bert-st-modules', 'stanford-tiny'].map(async (name) => (await readCheckpoint(model(name))).config.layout))
+    const layouts = await Promise.all(
+      ['bert-tiny', 'bert-st-modules', 'stanford-tiny'].map(
+        async (name) => (await readCheckpoint(model(name))).config.layout,
+      ),
+    )
     expect(layouts).toEqual(['pylate', 'sentence-transformers', 'stanford'])
   })
 
   it('both spellings of a ModernBERT config give the same encoder', async () => {
-    const [old, fresh] = await Promise.all(['modernbert-tiny', 'modernbert-residual-linear'].map(async (name) => (await readCheckpoint(model(name))).config.encoder))
+    const [old, fresh] = await Promise.all(
+      ['modernbert-tiny', 'modernbert-residual-linear'].map(
+        async (name) => (await readCheckpoint(model(name))).config.encoder,
+      ),
+    )
     expect(fresh).toEqual(old)
-    expect(old).toMatchObject({ layerTypes: ['global', 'local', 'local', 'global'], window: 8, globalTheta: 160_000, localTheta: 10_000 })
+    expect(old).toMatchObject({
+      layerTypes: ['global', 'local', 'local', 'global'],
+      window: 8,
+      globalTheta: 160_000,
+      localTheta: 10_000,
+    })
   })
 })
 
@@ -62,34 +92,53 @@ describe('priority of settings', () => {
     expect([config.queryLength, config.documentLength, config.queryPrefix]).toEqual([20, 50, '[unused0]'])
     rmSync(join(folder, 'artifact.metadata'))
     const without = (await readCheckpoint(folder)).config
-    expect([without.documentLength, without.queryPrefix, without.documentPrefix]).toEqual([180, '[unused0]', '[unused1]'])
+    expect([without.documentLength, without.queryPrefix, without.documentPrefix]).toEqual([
+      180,
+      '[unused0]',
+      '[unused1]',
+    ])
     expect(without.skiplistWords).toEqual(PUNCTUATION)
   })
 
-  it('keys the file lacks, or holds as null, get PyLate\'s defaults', async () => {
+  it("keys the file lacks, or holds as null, get PyLate's defaults", async () => {
     const folder = copyOf('bert-tiny')
     writeJson(folder, 'config_sentence_transformers.json', { query_length: null, skiplist_words: null })
     const { config } = await readCheckpoint(folder)
     expect(config).toMatchObject({
-      queryPrefix: '[Q] ', documentPrefix: '[D] ', queryLength: 32, documentLength: 180, doQueryExpansion: true,
-      attendToExpansionTokens: false, skiplistWords: PUNCTUATION, defaultPromptName: null,
+      queryPrefix: '[Q] ',
+      documentPrefix: '[D] ',
+      queryLength: 32,
+      documentLength: 180,
+      doQueryExpansion: true,
+      attendToExpansionTokens: false,
+      skiplistWords: PUNCTUATION,
+      defaultPromptName: null,
     })
   })
 
   it('attending to expansion tokens is off when there is no expansion', async () => {
-    const { config } = await readCheckpoint(model('bert-tiny'), { doQueryExpansion: false, attendToExpansionTokens: true })
+    const { config } = await readCheckpoint(model('bert-tiny'), {
+      doQueryExpansion: false,
+      attendToExpansionTokens: true,
+    })
     expect(config.attendToExpansionTokens).toBe(false)
   })
 
   it('prompts: the caller wins key by key, the file fills what is absent or empty', async () => {
-    const { config } = await readCheckpoint(model('bert-st-modules'), { prompts: { query: 'mine: ', ask: '', extra: 'x' }, defaultPromptName: null })
+    const { config } = await readCheckpoint(model('bert-st-modules'), {
+      prompts: { query: 'mine: ', ask: '', extra: 'x' },
+      defaultPromptName: null,
+    })
     expect(config.prompts).toMatchObject({ query: 'mine: ', document: 'search_document: ', extra: 'x' })
     expect(config.prompts['ask']).toBe('Given a question, find passages.\nQuery: ')
     expect(config.defaultPromptName).toBeNull()
   })
 
   it('a default prompt that does not exist', async () => {
-    expect(await failure(model('bert-tiny'), { defaultPromptName: 'nope' })).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('nope') })
+    expect(await failure(model('bert-tiny'), { defaultPromptName: 'nope' })).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('nope'),
+    })
     const folder = copyOf('bert-tiny')
     editJson(folder, 'config_sentence_transformers.json', { default_prompt_name: 'gone' })
     expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining('gone') })
@@ -115,21 +164,35 @@ describe('projections', () => {
   const weight = new Float32Array(8 * 32).fill(0.1)
 
   it('a plain transformer needs one; the error says that PyLate would invent it', async () => {
-    expect(await failure(model('plain-tiny'))).toMatchObject({ code: 'MODEL_UNSUPPORTED', message: expect.stringMatching(/random.*projection/) })
-    const { config } = await readCheckpoint(model('plain-tiny'), { projection: { weight, outFeatures: 8, bias: new Float32Array(8) } })
+    expect(await failure(model('plain-tiny'))).toMatchObject({
+      code: 'MODEL_UNSUPPORTED',
+      message: expect.stringMatching(/random.*projection/),
+    })
+    const { config } = await readCheckpoint(model('plain-tiny'), {
+      projection: { weight, outFeatures: 8, bias: new Float32Array(8) },
+    })
     expect(config).toMatchObject({ layout: 'plain', dim: 8, dense: [{ path: 'projection', bias: true }] })
   })
 
   it('so does a Sentence Transformers folder without Dense', async () => {
     const folder = copyOf('bert-st-modules')
-    writeJson(folder, 'modules.json', [{ idx: 0, name: '0', path: '', type: 'sentence_transformers.models.Transformer' }])
+    writeJson(folder, 'modules.json', [
+      { idx: 0, name: '0', path: '', type: 'sentence_transformers.models.Transformer' },
+    ])
     expect(await failure(folder)).toMatchObject({ code: 'MODEL_UNSUPPORTED' })
   })
 
   it('of the wrong size, or for a model that has its own', async () => {
-    expect(await failure(model('plain-tiny'), { projection: { weight, outFeatures: 9 } })).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/9 × 32.*256/) })
-    expect(await failure(model('plain-tiny'), { projection: { weight, outFeatures: 8, bias: new Float32Array(3) } })).toMatchObject({ code: 'INVALID_ARGUMENT' })
-    expect(await failure(model('bert-tiny'), { projection: { weight, outFeatures: 8 } })).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(await failure(model('plain-tiny'), { projection: { weight, outFeatures: 9 } })).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/9 × 32.*256/),
+    })
+    expect(
+      await failure(model('plain-tiny'), { projection: { weight, outFeatures: 8, bias: new Float32Array(3) } }),
+    ).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(await failure(model('bert-tiny'), { projection: { weight, outFeatures: 8 } })).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
   })
 })
 
@@ -164,189 +227,26 @@ describe('unknown things are named, with what is supported', () => {
 
   it('a module', async () => {
     const folder = copyOf('bert-tiny')
-    writeJson(folder, 'modules.json', [...readModuleList(folder), { idx: 2, name: '2', path: '2_LSTM', type: 'sentence_transformers.models.LSTM' }])
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_UNSUPPORTED', message: expect.stringMatching(/models\.LSTM.*Transformer, Dense/) })
+    writeJson(folder, 'modules.json', [
+      ...readModuleList(folder),
+      { idx: 2, name: '2', path: '2_LSTM', type: 'sentence_transformers.models.LSTM' },
+    ])
+    expect(await failure(folder)).toMatchObject({
+      code: 'MODEL_UNSUPPORTED',
+      message: expect.stringMatching(/models\.LSTM.*Transformer, Dense/),
+    })
   })
 
   it('a module list that leaves the folder, or is no list', async () => {
     const folder = copyOf('bert-tiny')
     writeJson(folder, 'modules.json', [{ path: '../elsewhere', type: 'x.Transformer' }])
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining('elsewhere') })
+    expect(await failure(folder)).toMatchObject({
+      code: 'MODEL_CORRUPT',
+      message: expect.stringContaining('elsewhere'),
+    })
     writeJson(folder, 'modules.json', {})
     expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT' })
     writeJson(folder, 'modules.json', [])
     expect(await failure(folder)).toMatchObject({ code: 'MODEL_UNSUPPORTED' })
-  })
-})
-
-describe('Dense layers are loaded strictly', () => {
-  it('an extra residual.weight is an error that shows the override', async () => {
-    const folder = copyOf('modernbert-residual-linear')
-    editJson(folder, '1_Dense/config.json', { use_residual: false })
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringMatching(/residual\.weight.*denseOverrides/) })
-    const { config } = await readCheckpoint(folder, { denseOverrides: { '1_Dense': { useResidual: true } } })
-    expect(config.dense[0]!.useResidual).toBe(true)
-  })
-
-  it('a missing residual.weight or bias', async () => {
-    const folder = copyOf('modernbert-residual-linear')
-    editJson(folder, '2_Dense/config.json', { use_residual: true })
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining('residual.weight') })
-    editJson(folder, '2_Dense/config.json', { use_residual: false, bias: true })
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining('linear.bias') })
-  })
-
-  it('a shape that is not the configured one names both', async () => {
-    const folder = copyOf('bert-tiny')
-    editJson(folder, '1_Dense/config.json', { out_features: 24 })
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringMatching(/linear\.weight.*16 × 32.*24 × 32/) })
-  })
-
-  it('a layer that does not take what the one before gives', async () => {
-    const folder = copyOf('modernbert-residual-linear')
-    rmSync(join(folder, '1_Dense'), { recursive: true })
-    cpSync(join(folder, '2_Dense'), join(folder, '1_Dense'), { recursive: true })
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringMatching(/1_Dense takes 32.*48/) })
-  })
-
-  it('defaults differ: tanh for Sentence Transformers, identity for PyLate', async () => {
-    for (const [name, path, expected] of [['bert-st-modules', '2_Dense', 'tanh'], ['bert-tiny', '1_Dense', 'identity']] as const) {
-      const folder = copyOf(name)
-      editJson(folder, `${path}/config.json`, { activation_function: undefined })
-      expect((await readCheckpoint(folder)).config.dense[0]!.activation).toBe(expected)
-    }
-  })
-
-  it('an activation can be overridden, by our name or by torch\'s', async () => {
-    for (const activation of ['gelu', 'torch.nn.modules.activation.GELU', 'GELU']) {
-      const { config } = await readCheckpoint(model('bert-tiny'), { denseOverrides: { '1_Dense': { activation } } })
-      expect(config.dense[0]!.activation).toBe('gelu')
-    }
-  })
-})
-
-describe('the release with the wrong residual', () => {
-  const warnings = async (name: string, overrides?: ConfigOverrides) => {
-    const seen: { code: string; message: string }[] = []
-    await readCheckpoint(model(name), overrides, (warning) => seen.push(warning))
-    return seen
-  }
-
-  it('is recognised, obeyed, and the warning holds the remedy', async () => {
-    const [warning, ...more] = await warnings('modernbert-tiny-wrong-residual')
-    expect(more).toEqual([])
-    expect(warning).toMatchObject({ code: 'WRONG_RESIDUAL', message: expect.stringContaining("denseOverrides: { '2_Dense': { useResidual: true } }") })
-    expect((await readCheckpoint(model('modernbert-tiny-wrong-residual'))).config.dense[1]!.useResidual).toBe(false)
-  })
-
-  it('is silent once the caller decides, and for every other model', async () => {
-    expect(await warnings('modernbert-tiny-wrong-residual', { denseOverrides: { '2_Dense': { useResidual: true } } })).toEqual([])
-    expect(await warnings('modernbert-tiny-wrong-residual', { denseOverrides: { '2_Dense': { useResidual: false } } })).toEqual([])
-    for (const name of ['modernbert-tiny', 'modernbert-residual-linear', 'bert-tiny', 'bert-st-modules', 'stanford-tiny', 'modernbert-tiny-bf16']) {
-      expect(await warnings(name)).toEqual([])
-    }
-  })
-})
-
-describe('missing and damaged files', () => {
-  it.each(['tokenizer.json', 'config.json', 'model.safetensors', '1_Dense/config.json', '1_Dense/model.safetensors'])('without %s', async (file) => {
-    const folder = copyOf('bert-tiny')
-    rmSync(join(folder, file))
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_FILES_MISSING', message: expect.stringContaining(file.split('/').at(-1)!) })
-  })
-
-  it('no such folder', async () => {
-    expect(await failure(join(copyOf('bert-tiny'), 'nowhere'))).toMatchObject({ code: 'MODEL_FILES_MISSING', message: expect.stringContaining('nowhere') })
-  })
-
-  it.each(['config.json', 'modules.json', 'tokenizer.json', 'config_sentence_transformers.json', 'sentence_bert_config.json', '1_Dense/config.json'])('%s is not JSON', async (file) => {
-    const folder = copyOf('bert-tiny')
-    writeFileSync(join(folder, file), '{"half":')
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining(file.split('/').at(-1)!) })
-  })
-
-  it('a setting of the wrong type names file, key and value', async () => {
-    const folder = copyOf('bert-tiny')
-    editJson(folder, 'config_sentence_transformers.json', { query_length: '32' })
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringMatching(/config_sentence_transformers\.json.*"query_length".*"32"/) })
-  })
-
-  it('truncated weights', async () => {
-    const folder = copyOf('bert-tiny')
-    truncateSync(join(folder, 'model.safetensors'), 100_000)
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining('100000') })
-  })
-
-  it('an encoder tensor that is missing, or of another shape', async () => {
-    const folder = copyOf('bert-tiny')
-    const file = join(folder, 'model.safetensors')
-    editTensors(file, ({ 'encoder.layer.1.output.dense.bias': _, ...rest }) => rest)
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining('encoder.layer.1.output.dense.bias') })
-    const other = copyOf('bert-tiny')
-    editJson(other, 'config.json', { intermediate_size: 48 })
-    expect(await failure(other)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringMatching(/64 × 32.*48 × 32/) })
-  })
-
-  it('weights of another architecture', async () => {
-    const folder = copyOf('modernbert-tiny')
-    cpSync(`${model('bert-tiny')}/model.safetensors`, join(folder, 'model.safetensors'))
-    expect(await failure(folder)).toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining('tok_embeddings') })
-  })
-
-  it('an encoder in a sub-folder, as old Sentence Transformers saved it', async () => {
-    const folder = copyOf('bert-tiny')
-    mkdirSync(join(folder, '0_Transformer'))
-    for (const file of ['config.json', 'model.safetensors', 'sentence_bert_config.json', 'tokenizer.json', 'tokenizer_config.json']) {
-      renameSync(join(folder, file), join(folder, '0_Transformer', file))
-    }
-    writeJson(folder, 'modules.json', readModuleList(folder).map((entry, i) => (i === 0 ? { ...entry, path: '0_Transformer' } : entry)))
-    const [moved, plain] = await Promise.all([readCheckpoint(folder), readCheckpoint(model('bert-tiny'))])
-    expect(moved.config).toEqual(plain.config)
-    expect(moved.fingerprint).toBe(plain.fingerprint)
-  })
-})
-
-describe('fingerprint', () => {
-  const of = async (folder: string, overrides?: ConfigOverrides) => (await readCheckpoint(folder, overrides)).fingerprint
-
-  it('is the same for a copy, and 64 hex digits', async () => {
-    const first = await of(model('bert-tiny'))
-    expect(first).toMatch(/^[0-9a-f]{64}$/)
-    expect(await of(copyOf('bert-tiny'))).toBe(first)
-  })
-
-  it('changes with weights, tokenizer and every setting that changes vectors', async () => {
-    const seen = new Set([await of(model('bert-tiny'))])
-    const overrides: ConfigOverrides[] = [
-      { queryLength: 31 }, { documentLength: 100 }, { queryPrefix: '' }, { documentPrefix: '' }, { doQueryExpansion: false },
-      { attendToExpansionTokens: true }, { skiplistWords: [] }, { doLowerCase: true }, { denseOverrides: { '1_Dense': { activation: 'tanh' } } },
-      { prompts: { query: 'q: ' } }, { defaultPromptName: 'query' },
-    ]
-    for (const override of overrides) seen.add(await of(model('bert-tiny'), override))
-    const weights = copyOf('bert-tiny')
-    editTensors(join(weights, '1_Dense/model.safetensors'), ({ 'linear.weight': weight }) => {
-      new Float32Array(weight!.data.buffer)[0]! += 1e-3
-      return { 'linear.weight': weight! }
-    })
-    seen.add(await of(weights))
-    const tokenizer = copyOf('bert-tiny')
-    editJson(tokenizer, 'tokenizer.json', { normalizer: null })
-    seen.add(await of(tokenizer))
-    expect(seen.size).toBe(overrides.length + 3)
-  })
-
-  it('covers a projection given by the caller', async () => {
-    const projection = (value: number) => ({ projection: { weight: new Float32Array(8 * 32).fill(value), outFeatures: 8 } })
-    expect(await of(model('plain-tiny'), projection(1))).not.toBe(await of(model('plain-tiny'), projection(2)))
-  })
-
-  it('follows a file that is replaced after it was hashed', async () => {
-    const folder = copyOf('bert-tiny')
-    const before = await of(folder)
-    editTensors(join(folder, 'model.safetensors'), (tensors) => {
-      new Float32Array(tensors['embeddings.LayerNorm.bias']!.data.buffer)[0]! += 1
-      return tensors
-    })
-    expect(await of(folder)).not.toBe(before)
   })
 })

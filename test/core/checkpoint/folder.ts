@@ -1,6 +1,8 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { readCheckpoint } from '../../../packages/core/src/checkpoint/config.js'
+import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/config.js'
 import { encodeSafetensors, readSafetensors } from '../../../packages/core/src/checkpoint/safetensors.js'
 import { goldenFolder } from '../runtime/golden.js'
 
@@ -39,10 +41,32 @@ export interface PlainTensor {
 }
 
 /** Rewrites a safetensors file; `change` returns the tensors to keep. */
-export function editTensors(file: string, change: (tensors: Record<string, PlainTensor>) => Record<string, PlainTensor>): void {
+export function editTensors(
+  file: string,
+  change: (tensors: Record<string, PlainTensor>) => Record<string, PlainTensor>,
+): void {
   const source = readSafetensors(file)
   const tensors = Object.fromEntries(
     source.names().map((name) => [name, { dtype: 'F32', shape: source.info(name).shape, data: source.f32(name) }]),
   )
   writeFileSync(file, encodeSafetensors(change(tensors)))
+}
+
+/** An object less one key. */
+export function without<T>(record: Readonly<Record<string, T>>, key: string): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).filter(([name]) => name !== key))
+}
+
+/** The checkpoint of a golden model, for reading only. */
+export function model(name: string): string {
+  return `${goldenFolder(name)}/model`
+}
+
+/** What reading a folder fails with; code `none` when it does not. */
+export async function failure(folder: string, overrides?: ConfigOverrides): Promise<{ code: string; message: string }> {
+  const error = (await readCheckpoint(folder, overrides).then(
+    () => ({ code: 'none', message: '' }),
+    (thrown: unknown) => thrown,
+  )) as { code: string; message: string }
+  return { code: error.code, message: error.message }
 }

@@ -7,7 +7,11 @@ import type { Value } from '../../../packages/core/src/graph/onnx.js'
 import { GraphWeights } from '../../../packages/core/src/graph/weights.js'
 import { Session } from '../../../packages/core/src/runtime/session.js'
 
-async function evaluate(x: Float32Array, width: number, build: (graph: OnnxGraph, x: Value) => Value): Promise<Float32Array> {
+async function evaluate(
+  x: Float32Array,
+  width: number,
+  build: (graph: OnnxGraph, x: Value) => Value,
+): Promise<Float32Array> {
   const graph = new OnnxGraph()
   const input = graph.input('x', DataType.float, ['rows', width])
   graph.output('y', build(graph, input), DataType.float, ['rows', 'width'])
@@ -49,7 +53,7 @@ const TORCH: Record<Activation, (x: number) => number> = {
   hardswish: (x) => (x * relu6(x + 3)) / 6,
 }
 
-describe('activations are torch.nn\'s', () => {
+describe("activations are torch.nn's", () => {
   const x = Float32Array.of(-8, -3.5, -1.5, -1, -0.4, -1e-3, 0, 1e-3, 0.3, 1, 2.5, 7)
   it.each(Object.keys(TORCH) as Activation[])('%s', async (activation) => {
     const y = await evaluate(x, 1, (graph, value) => graph.op('Identity', [activate(graph, activation, value)]))
@@ -83,7 +87,10 @@ function layer(inFeatures: number, outFeatures: number, options: Partial<DenseCo
     tensors: memoryTensors(`layer ${random()}`, {
       'linear.weight': { shape: [outFeatures, inFeatures], data: Float32Array.from(weight.flat()) },
       ...(bias && { 'linear.bias': { shape: [outFeatures], data: Float32Array.from(bias) } }),
-      ...(useResidual && !square && { 'residual.weight': { shape: [outFeatures, inFeatures], data: Float32Array.from(learned.flat()) } }),
+      ...(useResidual &&
+        !square && {
+          'residual.weight': { shape: [outFeatures, inFeatures], data: Float32Array.from(learned.flat()) },
+        }),
     }),
     weight,
     bias,
@@ -93,7 +100,8 @@ function layer(inFeatures: number, outFeatures: number, options: Partial<DenseCo
 
 /** y = act(W·x + b) + R·x, in plain numbers. */
 function reference(layers: readonly Layer[], x: number[]): number[] {
-  const times = (matrix: number[][], vector: number[]) => matrix.map((row) => row.reduce((sum, value, i) => sum + value * vector[i]!, 0))
+  const times = (matrix: number[][], vector: number[]) =>
+    matrix.map((row) => row.reduce((sum, value, i) => sum + value * vector[i]!, 0))
   return layers.reduce((input, { config, weight, bias, residual }) => {
     const output = times(weight, input).map((value, i) => TORCH[config.activation](value + (bias?.[i] ?? 0)))
     return residual ? output.map((value, i) => value + times(residual, input)[i]!) : output
@@ -108,13 +116,26 @@ describe('chains of Dense layers', () => {
     ['learned residual', [layer(6, 4, { bias: true, activation: 'gelu', useResidual: true }), layer(4, 3)], 'layers'],
     ['three linear', [layer(6, 12), layer(12, 12), layer(12, 4)], 'folded'],
     ['three linear, square residual', [layer(6, 12), layer(12, 12, { useResidual: true }), layer(12, 4)], 'folded'],
-    ['linear with biases and both residuals', [layer(6, 8, { bias: true, useResidual: true }), layer(8, 8, { bias: true, useResidual: true }), layer(8, 5, { bias: true })], 'folded'],
+    [
+      'linear with biases and both residuals',
+      [
+        layer(6, 8, { bias: true, useResidual: true }),
+        layer(8, 8, { bias: true, useResidual: true }),
+        layer(8, 5, { bias: true }),
+      ],
+      'folded',
+    ],
   ]
   it.each(chains)('%s', async (_name, layers, kind) => {
-    const head = prepareHead(layers.map(({ config }) => config), layers.map(({ tensors }) => tensors))
+    const head = prepareHead(
+      layers.map(({ config }) => config),
+      layers.map(({ tensors }) => tensors),
+    )
     expect(head.kind).toBe(kind)
     const rows = Array.from({ length: 5 }, () => Array.from({ length: 6 }, random))
-    const y = await evaluate(Float32Array.from(rows.flat()), 6, (graph, x) => buildHead(graph, new GraphWeights(graph, undefined), head, x))
+    const y = await evaluate(Float32Array.from(rows.flat()), 6, (graph, x) =>
+      buildHead(graph, new GraphWeights(graph, undefined), head, x),
+    )
     const expected = rows.flatMap((row) => reference(layers, row.map(Math.fround)))
     expect(y).toHaveLength(expected.length)
     y.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 4))

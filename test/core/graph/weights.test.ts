@@ -68,7 +68,14 @@ describe('where the weights lie', () => {
       const names = source.names().filter((_, j) => j % 2 === part)
       const shard = `model-0000${i + 1}-of-00002.safetensors`
       names.forEach((name) => (map[name] = shard))
-      writeFileSync(join(folder, shard), encodeSafetensors(Object.fromEntries(names.map((name) => [name, { dtype: 'F32', shape: source.info(name).shape, data: source.f32(name) }]))))
+      writeFileSync(
+        join(folder, shard),
+        encodeSafetensors(
+          Object.fromEntries(
+            names.map((name) => [name, { dtype: 'F32', shape: source.info(name).shape, data: source.f32(name) }]),
+          ),
+        ),
+      )
     }
     rmSync(join(folder, 'model.safetensors'))
     writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }))
@@ -78,10 +85,20 @@ describe('where the weights lie', () => {
   it('fp16 weights give the vectors of the same numbers in fp32', async () => {
     const [half, full] = [copyOf('bert-tiny'), copyOf('bert-tiny')]
     editTensors(join(half, 'model.safetensors'), (tensors) =>
-      Object.fromEntries(Object.entries(tensors).map(([name, { shape, data }]) => [name, { dtype: 'F16', shape, data: toHalf(data as Float32Array) }])),
+      Object.fromEntries(
+        Object.entries(tensors).map(([name, { shape, data }]) => [
+          name,
+          { dtype: 'F16', shape, data: toHalf(data as Float32Array) },
+        ]),
+      ),
     )
     editTensors(join(full, 'model.safetensors'), (tensors) =>
-      Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, { ...tensor, data: widenF16(toHalf(tensor.data as Float32Array)) }])),
+      Object.fromEntries(
+        Object.entries(tensors).map(([name, tensor]) => [
+          name,
+          { ...tensor, data: widenF16(toHalf(tensor.data as Float32Array)) },
+        ]),
+      ),
     )
     const [a, b] = [await encode(half), await encode(full)]
     expect(maxDifference(a, b)).toBeLessThanOrEqual(1e-6)
@@ -90,10 +107,13 @@ describe('where the weights lie', () => {
 
   it('a tensor at an odd offset is copied', async () => {
     const file = join(scratch, 'odd.safetensors')
-    writeFileSync(file, encodeSafetensors({
-      byte: { dtype: 'U8', shape: [1], data: Uint8Array.of(7) },
-      weight: { dtype: 'F32', shape: [2], data: Float32Array.of(1.5, -2) },
-    }))
+    writeFileSync(
+      file,
+      encodeSafetensors({
+        byte: { dtype: 'U8', shape: [1], data: Uint8Array.of(7) },
+        weight: { dtype: 'F32', shape: [2], data: Float32Array.of(1.5, -2) },
+      }),
+    )
     const tensors = readSafetensors(file)
     expect(tensors.info('weight').begin % 4).toBe(1)
     const graph = new OnnxGraph()

@@ -4,15 +4,30 @@ import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/conf
 import { readSafetensors } from '../../../packages/core/src/checkpoint/safetensors.js'
 import { createRuntime } from '../../../packages/core/src/runtime/runtime.js'
 import type { RuntimeOptions } from '../../../packages/core/src/runtime/runtime.js'
-import { concat, goldenFolder, goldenInputs, goldenVectors, maxDifference, readGolden, toInput, toOverrides } from './golden.js'
+import {
+  concat,
+  goldenFolder,
+  goldenInputs,
+  goldenVectors,
+  maxDifference,
+  readGolden,
+  toInput,
+  toOverrides,
+} from './golden.js'
 import type { GoldenCase } from './golden.js'
 
 /** Per component; the smallest porting mistake the recorders measured (tanh-GELU) moves 1.4e-4. */
 const TOLERANCE = 5e-5
 
 const MODELS = [
-  'bert-tiny', 'bert-st-modules', 'stanford-tiny', 'plain-tiny', 'modernbert-tiny', 'modernbert-tiny-wrong-residual',
-  'modernbert-residual-linear', 'modernbert-tiny-bf16',
+  'bert-tiny',
+  'bert-st-modules',
+  'stanford-tiny',
+  'plain-tiny',
+  'modernbert-tiny',
+  'modernbert-tiny-wrong-residual',
+  'modernbert-residual-linear',
+  'modernbert-tiny-bf16',
 ]
 
 function overridesFor(name: string, ctor: Record<string, unknown>): ConfigOverrides {
@@ -21,8 +36,16 @@ function overridesFor(name: string, ctor: Record<string, unknown>): ConfigOverri
   return { ...toOverrides(ctor), projection: { weight, outFeatures: 16 } }
 }
 
-async function encode(name: string, record: GoldenCase, ctor: Record<string, unknown> = {}, options: RuntimeOptions = {}): Promise<Float32Array[]> {
-  const checkpoint = await readCheckpoint(`${goldenFolder(name)}/model`, overridesFor(name, { ...ctor, ...record.ctor }))
+async function encode(
+  name: string,
+  record: GoldenCase,
+  ctor: Record<string, unknown> = {},
+  options: RuntimeOptions = {},
+): Promise<Float32Array[]> {
+  const checkpoint = await readCheckpoint(
+    `${goldenFolder(name)}/model`,
+    overridesFor(name, { ...ctor, ...record.ctor }),
+  )
   const runtime = await createRuntime(checkpoint, options)
   try {
     return await runtime.run(goldenInputs(record), { normalize: record.encode.normalize_embeddings ?? true })
@@ -45,16 +68,25 @@ describe.each(MODELS)('%s gives the vectors PyLate recorded', (name) => {
 describe.each(['bert-tiny', 'modernbert-tiny'])('%s, padded batches', (name) => {
   const golden = readGolden(name)
 
-  it.each(golden.raw_batches!.map((batch, i) => [i, batch] as const))('raw batch %i: rows beside padding equal rows alone', async (i, batch) => {
-    const checkpoint = await readCheckpoint(`${goldenFolder(name)}/model`)
-    const runtime = await createRuntime(checkpoint)
-    // Every position is kept here, the unfiltered matrix of PyLate's output_value=None.
-    const inputs = batch.input_ids.map((ids, j) => toInput(ids, batch.attention_mask[j]!, ids.map(() => 1)))
-    const rows = await runtime.run(inputs, { normalize: true })
-    const alone = await Promise.all(inputs.map((input) => runtime.run([input], { normalize: true })))
-    await runtime.close()
-    expect(maxDifference(concat(rows), concat(alone.flat())), `batch ${i}`).toBeLessThanOrEqual(1e-5)
-  })
+  it.each(golden.raw_batches!.map((batch, i) => [i, batch] as const))(
+    'raw batch %i: rows beside padding equal rows alone',
+    async (i, batch) => {
+      const checkpoint = await readCheckpoint(`${goldenFolder(name)}/model`)
+      const runtime = await createRuntime(checkpoint)
+      // Every position is kept here, the unfiltered matrix of PyLate's output_value=None.
+      const inputs = batch.input_ids.map((ids, j) =>
+        toInput(
+          ids,
+          batch.attention_mask[j]!,
+          ids.map(() => 1),
+        ),
+      )
+      const rows = await runtime.run(inputs, { normalize: true })
+      const alone = await Promise.all(inputs.map((input) => runtime.run([input], { normalize: true })))
+      await runtime.close()
+      expect(maxDifference(concat(rows), concat(alone.flat())), `batch ${i}`).toBeLessThanOrEqual(1e-5)
+    },
+  )
 })
 
 describe('the other policy for masked rows', () => {
@@ -70,7 +102,11 @@ describe('the other policy for masked rows', () => {
     const checkpoint = await readCheckpoint(`${goldenFolder('modernbert-tiny')}/model`, { queryLength: 64 })
     const runtime = await createRuntime(checkpoint, { maskedAttention: 'uniform' })
     const inputs = goldenInputs(record)
-    const longer = { ...inputs[0]!, ids: Int32Array.from({ length: 100 }, (_, i) => inputs[0]!.ids[i] ?? 5), attended: 100 }
+    const longer = {
+      ...inputs[0]!,
+      ids: Int32Array.from({ length: 100 }, (_, i) => inputs[0]!.ids[i] ?? 5),
+      attended: 100,
+    }
     const [first] = await runtime.run([inputs[1]!, longer], { normalize: true })
     const [alone] = await runtime.run([inputs[1]!], { normalize: true })
     await runtime.close()
@@ -91,6 +127,9 @@ it('wrong and right residual give different vectors, so obeying the flag is visi
 
 it('denseOverrides turns the wrong-residual release into the right model', async () => {
   const [record] = readGolden('modernbert-tiny').cases
-  const rows = await encode('modernbert-tiny-wrong-residual', { ...record!, ctor: { denseOverrides: { '2_Dense': { useResidual: true } } } })
+  const rows = await encode('modernbert-tiny-wrong-residual', {
+    ...record!,
+    ctor: { denseOverrides: { '2_Dense': { useResidual: true } } },
+  })
   expect(maxDifference(concat(rows), goldenVectors('modernbert-tiny', record!.id))).toBeLessThanOrEqual(TOLERANCE)
 })

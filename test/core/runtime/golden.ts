@@ -8,7 +8,11 @@ import type { ModelInput } from '../../../packages/core/src/text/template.js'
 export interface GoldenCase {
   readonly id: string
   readonly ctor: Record<string, unknown>
-  readonly encode: { readonly is_query?: boolean; readonly normalize_embeddings?: boolean; readonly pool_factor?: number }
+  readonly encode: {
+    readonly is_query?: boolean
+    readonly normalize_embeddings?: boolean
+    readonly pool_factor?: number
+  }
   readonly n_vectors: number[]
   readonly input_ids: number[][]
   readonly attention_mask: number[][]
@@ -38,7 +42,11 @@ export function goldenVectors(name: string, tensor: string, file = 'golden'): Fl
 }
 
 /** Exactly what PyLate fed its network, whatever our tokenizer says. */
-export function goldenInputs({ input_ids: ids, attention_mask: attention, kept_mask: kept }: Pick<GoldenCase, 'input_ids' | 'attention_mask' | 'kept_mask'>): ModelInput[] {
+export function goldenInputs({
+  input_ids: ids,
+  attention_mask: attention,
+  kept_mask: kept,
+}: Pick<GoldenCase, 'input_ids' | 'attention_mask' | 'kept_mask'>): ModelInput[] {
   return ids.map((row, i) => toInput(row, attention[i]!, kept[i]!))
 }
 
@@ -68,7 +76,14 @@ export function syntheticInput(length: number, vocabSize: number, seed = 1): Mod
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return state % vocabSize
   })
-  return { ids, attended: length, kept: ids.map((_, i) => i), starts: ids.map(() => -1), ends: ids.map(() => -1), cut: 0 }
+  return {
+    ids,
+    attended: length,
+    kept: ids.map((_, i) => i),
+    starts: ids.map(() => -1),
+    ends: ids.map(() => -1),
+    cut: 0,
+  }
 }
 
 export function maxDifference(a: Float32Array, b: Float32Array): number {

@@ -34,7 +34,10 @@ describe('worker threads', () => {
     const here = await createRuntime(checkpoint)
     const there = await createRuntime(checkpoint, { workers: 2, workerUrl, batchSize: 3 })
     const many = [...inputs, ...inputs, ...inputs]
-    const [expected, rows] = await Promise.all([here.run(many, { normalize: true }), there.run(many, { normalize: true })])
+    const [expected, rows] = await Promise.all([
+      here.run(many, { normalize: true }),
+      there.run(many, { normalize: true }),
+    ])
     await Promise.all([here.close(), there.close()])
     expect(rows.map((row) => row.length)).toEqual(expected.map((row) => row.length))
     expect(maxDifference(concat(rows), concat(expected))).toBeLessThanOrEqual(1e-5)
@@ -42,7 +45,10 @@ describe('worker threads', () => {
 
   it('serve several calls at once, and leave the inputs usable', async () => {
     const runtime = await createRuntime(checkpoint, { workers: 1, workerUrl })
-    const [first, second] = await Promise.all([runtime.run(inputs, { normalize: true }), runtime.run(inputs, { normalize: true })])
+    const [first, second] = await Promise.all([
+      runtime.run(inputs, { normalize: true }),
+      runtime.run(inputs, { normalize: true }),
+    ])
     await runtime.close()
     expect(concat(second)).toEqual(concat(first))
     expect(inputs[0]!.ids.length).toBeGreaterThan(0)
@@ -52,7 +58,10 @@ describe('worker threads', () => {
     const runtime = await createRuntime(checkpoint, { workers: 1, workerUrl })
     let turns = 0
     const timer = setInterval(() => turns++, 1)
-    await runtime.run(Array.from({ length: 400 }, (_, i) => syntheticInput(300, 1700, i)), { normalize: true })
+    await runtime.run(
+      Array.from({ length: 400 }, (_, i) => syntheticInput(300, 1700, i)),
+      { normalize: true },
+    )
     clearInterval(timer)
     await runtime.close()
     expect(turns).toBeGreaterThan(3)
@@ -84,33 +93,48 @@ describe('a worker that fails', () => {
   })
 
   it('ends in the middle of a batch: the call is rejected, later ones too', async () => {
-    const url = brokenWorker('dies', `import { parentPort } from 'node:worker_threads'
+    const url = brokenWorker(
+      'dies',
+      `import { parentPort } from 'node:worker_threads'
       parentPort.postMessage({ id: -1 })
-      parentPort.on('message', () => process.exit(3))`)
+      parentPort.on('message', () => process.exit(3))`,
+    )
     const runtime = await createRuntime(checkpoint, { workers: 1, workerUrl: url })
-    await expect(runtime.run(inputs, { normalize: true })).rejects.toMatchObject({ code: 'WORKER_FAILED', message: expect.stringContaining('exit code 3') })
+    await expect(runtime.run(inputs, { normalize: true })).rejects.toMatchObject({
+      code: 'WORKER_FAILED',
+      message: expect.stringContaining('exit code 3'),
+    })
     await expect(runtime.run(inputs, { normalize: true })).rejects.toMatchObject({ code: 'WORKER_FAILED' })
     await runtime.close()
   })
 
   it('throws: the message is kept', async () => {
-    const url = brokenWorker('throws', `import { parentPort } from 'node:worker_threads'
+    const url = brokenWorker(
+      'throws',
+      `import { parentPort } from 'node:worker_threads'
       parentPort.postMessage({ id: -1 })
-      parentPort.on('message', () => { throw new Error('out of luck') })`)
+      parentPort.on('message', () => { throw new Error('out of luck') })`,
+    )
     const runtime = await createRuntime(checkpoint, { workers: 1, workerUrl: url })
-    await expect(runtime.run(inputs, { normalize: true })).rejects.toMatchObject({ code: 'WORKER_FAILED', message: expect.stringContaining('out of luck') })
+    await expect(runtime.run(inputs, { normalize: true })).rejects.toMatchObject({
+      code: 'WORKER_FAILED',
+      message: expect.stringContaining('out of luck'),
+    })
     await runtime.close()
   })
 
   it('leaves the others working', async () => {
-    const url = brokenWorker('half', `import { parentPort, workerData } from 'node:worker_threads'
+    const url = brokenWorker(
+      'half',
+      `import { parentPort, workerData } from 'node:worker_threads'
       parentPort.postMessage({ id: -1 })
       parentPort.on('message', (request) => {
         if (request === 'close') return parentPort.close()
         if (request.batch.texts === 1) process.exit(1)
         const rows = new Float32Array(request.batch.keep.length * workerData.dim).fill(1)
         parentPort.postMessage({ id: request.id, rows }, [rows.buffer])
-      })`)
+      })`,
+    )
     const runtime = await createRuntime(checkpoint, { workers: 2, workerUrl: url })
     await expect(runtime.run(inputs.slice(0, 1), { normalize: true })).rejects.toMatchObject({ code: 'WORKER_FAILED' })
     await expect(runtime.run(inputs.slice(0, 2), { normalize: true, batchSize: 2 })).resolves.toHaveLength(2)
@@ -121,7 +145,10 @@ describe('a worker that fails', () => {
 it('an error inside the network keeps its code across the thread', async () => {
   const file = join(scratch, 'model.onnx')
   writeFileSync(file, 'not a graph')
-  const damaged: Checkpoint = { ...checkpoint, config: { ...checkpoint.config, encoder: { modelType: 'onnx', files: { fp32: file } } } }
+  const damaged: Checkpoint = {
+    ...checkpoint,
+    config: { ...checkpoint.config, encoder: { modelType: 'onnx', files: { fp32: file } } },
+  }
   await expect(createRuntime(damaged, { workers: 1, workerUrl })).rejects.toMatchObject({
     code: 'MODEL_CORRUPT',
     message: expect.stringContaining('model.onnx'),
@@ -129,5 +156,7 @@ it('an error inside the network keeps its code across the thread', async () => {
 })
 
 it('an injected ONNX Runtime cannot go to workers', async () => {
-  await expect(createRuntime(checkpoint, { workers: 1, workerUrl, ort: {} })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await expect(createRuntime(checkpoint, { workers: 1, workerUrl, ort: {} })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  })
 })

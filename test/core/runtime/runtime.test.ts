@@ -6,7 +6,15 @@ import { normalizeRows } from '../../../packages/core/src/runtime/network.js'
 import { createRuntime } from '../../../packages/core/src/runtime/runtime.js'
 import type { Runtime, RuntimeOptions } from '../../../packages/core/src/runtime/runtime.js'
 import type { ModelInput } from '../../../packages/core/src/text/template.js'
-import { concat, goldenFolder, goldenInputs, goldenVectors, maxDifference, readGolden, syntheticInput } from './golden.js'
+import {
+  concat,
+  goldenFolder,
+  goldenInputs,
+  goldenVectors,
+  maxDifference,
+  readGolden,
+  syntheticInput,
+} from './golden.js'
 
 /** The copy that the core package uses. */
 const ORT = new URL('../../../packages/core/node_modules/onnxruntime-node/dist/index.js', import.meta.url).href
@@ -32,30 +40,39 @@ describe('a text has the same vectors alone and in any batch', () => {
     together.forEach((rows, i) => expect(maxDifference(rows, alone[i]!)).toBeLessThanOrEqual(1e-5))
   })
 
-  it.each(['bert-tiny', 'modernbert-tiny', 'modernbert-residual-linear'])('%s in int8, to the last bit', async (name) => {
-    const runtime = await open(name, { dtype: 'int8' }, { documentLength: 128 })
-    const { alone, together } = await aloneAndTogether(runtime, MIXED)
-    await runtime.close()
-    together.forEach((rows, i) => expect(rows).toEqual(alone[i]!))
-  })
+  it.each(['bert-tiny', 'modernbert-tiny', 'modernbert-residual-linear'])(
+    '%s in int8, to the last bit',
+    async (name) => {
+      const runtime = await open(name, { dtype: 'int8' }, { documentLength: 128 })
+      const { alone, together } = await aloneAndTogether(runtime, MIXED)
+      await runtime.close()
+      together.forEach((rows, i) => expect(rows).toEqual(alone[i]!))
+    },
+  )
 })
 
 describe('int8', () => {
-  it.each(['bert-tiny', 'modernbert-tiny'])('%s stays near PyLate, and is not fp32 under another name', async (name) => {
-    const record = readGolden(name).cases.find(({ id }) => id === 'd_default')!
-    const runtime = await open(name, { dtype: 'int8' })
-    const rows = concat(await runtime.run(goldenInputs(record), { normalize: true }))
-    await runtime.close()
-    expect(runtime.variant).toMatch(/^int8/)
-    const expected = goldenVectors(name, 'd_default')
-    expect(meanCosine(rows, expected, runtime.dim)).toBeGreaterThan(0.99)
-    expect(maxDifference(rows, expected)).toBeGreaterThan(1e-4)
-  })
+  it.each(['bert-tiny', 'modernbert-tiny'])(
+    '%s stays near PyLate, and is not fp32 under another name',
+    async (name) => {
+      const record = readGolden(name).cases.find(({ id }) => id === 'd_default')!
+      const runtime = await open(name, { dtype: 'int8' })
+      const rows = concat(await runtime.run(goldenInputs(record), { normalize: true }))
+      await runtime.close()
+      expect(runtime.variant).toMatch(/^int8/)
+      const expected = goldenVectors(name, 'd_default')
+      expect(meanCosine(rows, expected, runtime.dim)).toBeGreaterThan(0.99)
+      expect(maxDifference(rows, expected)).toBeGreaterThan(1e-4)
+    },
+  )
 })
 
 describe('int8 on a processor whose kernels saturate', () => {
   it('falls back to 7-bit weights and says so', async () => {
-    const real = (await import(ORT)) as { InferenceSession: { create(model: Uint8Array, options: object): Promise<Record<string, unknown>> }; Tensor: unknown }
+    const real = (await import(ORT)) as {
+      InferenceSession: { create(model: Uint8Array, options: object): Promise<Record<string, unknown>> }
+      Tensor: unknown
+    }
     const saturating = {
       Tensor: real.Tensor,
       InferenceSession: {
@@ -63,13 +80,22 @@ describe('int8 on a processor whose kernels saturate', () => {
           const session = await real.InferenceSession.create(model, options)
           const probe = (session['inputNames'] as string[])[0] === 'x'
           if (!probe) return session
-          return { inputNames: ['x'], outputNames: ['sums'], release: async () => {}, run: async () => ({ sums: { data: Int32Array.of(1, 2), dims: [1, 2] } }) }
+          return {
+            inputNames: ['x'],
+            outputNames: ['sums'],
+            release: async () => {},
+            run: async () => ({ sums: { data: Int32Array.of(1, 2), dims: [1, 2] } }),
+          }
         },
       },
     }
     const warnings: string[] = []
     const record = readGolden('bert-tiny').cases.find(({ id }) => id === 'd_default')!
-    const runtime = await open('bert-tiny', { dtype: 'int8', ort: saturating, onWarning: ({ code }) => warnings.push(code) })
+    const runtime = await open('bert-tiny', {
+      dtype: 'int8',
+      ort: saturating,
+      onWarning: ({ code }) => warnings.push(code),
+    })
     const rows = concat(await runtime.run(goldenInputs(record), { normalize: true }))
     await runtime.close()
     expect(warnings).toEqual(['INT8_SATURATES'])
@@ -179,7 +205,11 @@ describe('what is refused', () => {
 
   it('a token id without an embedding', async () => {
     const runtime = await open('bert-tiny')
-    await expect(runtime.run([syntheticInput(5, 700), { ...syntheticInput(2, 700), ids: Int32Array.of(1, 99_999) }], { normalize: true })).rejects.toMatchObject({
+    await expect(
+      runtime.run([syntheticInput(5, 700), { ...syntheticInput(2, 700), ids: Int32Array.of(1, 99_999) }], {
+        normalize: true,
+      }),
+    ).rejects.toMatchObject({
       code: 'MODEL_CORRUPT',
       message: expect.stringMatching(/99999 of texts\[1\].*1793/),
     })
@@ -188,8 +218,15 @@ describe('what is refused', () => {
 
   it('vectors that are not numbers, naming the text', async () => {
     const weight = new Float32Array(16 * 32).fill(NaN)
-    const runtime = await open('plain-tiny', {}, { queryPrefix: '[unused0]', documentPrefix: '[unused1]', projection: { weight, outFeatures: 16 } })
-    await expect(runtime.run(MIXED, { normalize: true })).rejects.toMatchObject({ code: 'NOT_FINITE', message: expect.stringContaining('texts[') })
+    const runtime = await open(
+      'plain-tiny',
+      {},
+      { queryPrefix: '[unused0]', documentPrefix: '[unused1]', projection: { weight, outFeatures: 16 } },
+    )
+    await expect(runtime.run(MIXED, { normalize: true })).rejects.toMatchObject({
+      code: 'NOT_FINITE',
+      message: expect.stringContaining('texts['),
+    })
     await runtime.close()
   })
 
@@ -200,7 +237,10 @@ describe('what is refused', () => {
     [{ batchSize: 1.5 }, 'batchSize'],
     [{ maskedAttention: 'nan' as 'zeros' }, 'maskedAttention'],
   ])('option %j', async (options, name) => {
-    await expect(open('bert-tiny', options)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) })
+    await expect(open('bert-tiny', options)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(name),
+    })
   })
 
   it('an ort option that is not ONNX Runtime', async () => {
@@ -210,19 +250,32 @@ describe('what is refused', () => {
 
 it('an injected ONNX Runtime is used, as a namespace or by its default export', async () => {
   const calls: string[] = []
-  const session = { inputNames: ['ids', 'keep', 'attended'], outputNames: ['vectors'], release: async () => calls.push('release') }
+  const session = {
+    inputNames: ['ids', 'keep', 'attended'],
+    outputNames: ['vectors'],
+    release: async () => calls.push('release'),
+  }
   const fake = {
     InferenceSession: {
       create: async () => ({
         ...session,
         run: async (feeds: Record<string, { dims: number[] }>) => {
           calls.push('run')
-          return { vectors: { data: new Float32Array(feeds['keep']!.dims[0]! * 16).fill(3), dims: [feeds['keep']!.dims[0], 16] } }
+          return {
+            vectors: {
+              data: new Float32Array(feeds['keep']!.dims[0]! * 16).fill(3),
+              dims: [feeds['keep']!.dims[0], 16],
+            },
+          }
         },
       }),
     },
     Tensor: class {
-      constructor(readonly type: string, readonly data: unknown, readonly dims: number[]) {}
+      constructor(
+        readonly type: string,
+        readonly data: unknown,
+        readonly dims: number[],
+      ) {}
     },
   }
   const runtime = await open('bert-tiny', { ort: { default: fake } })

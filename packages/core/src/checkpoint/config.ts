@@ -12,7 +12,16 @@ import { readMultiVectorEncoder } from './multi-vector-encoder.js'
 import { memoryTensors, openSafetensors } from './safetensors.js'
 import type { SafetensorsFolder } from './safetensors.js'
 import { fromArtifactMetadata, fromPyLate, mergeTextConfig } from './text-config.js'
-import type { BertConfig, Checkpoint, ColBERTConfig, ConfigOverrides, DenseConfig, ModernBertConfig, Projection, Tensors } from './types.js'
+import type {
+  BertConfig,
+  Checkpoint,
+  ColBERTConfig,
+  ConfigOverrides,
+  DenseConfig,
+  ModernBertConfig,
+  Projection,
+  Tensors,
+} from './types.js'
 
 export type {
   Activation,
@@ -44,11 +53,21 @@ interface Folder {
  *
  * @throws MODEL_FILES_MISSING, MODEL_UNSUPPORTED, MODEL_CORRUPT, INVALID_ARGUMENT (overrides)
  */
-export async function readCheckpoint(path: string, overrides: ConfigOverrides = {}, onWarning?: OnWarning): Promise<Checkpoint> {
+export async function readCheckpoint(
+  path: string,
+  overrides: ConfigOverrides = {},
+  onWarning?: OnWarning,
+): Promise<Checkpoint> {
   const files = await readdir(path).catch((cause: unknown) => {
-    throw new SerotineError('MODEL_FILES_MISSING', `There is no folder ${path}. Pass a model folder or a Hub id (org/name).`, { cause })
+    throw new SerotineError(
+      'MODEL_FILES_MISSING',
+      `There is no folder ${path}. Pass a model folder or a Hub id (org/name).`,
+      { cause },
+    )
   })
-  const settings = (await JsonFile.read(path, 'config_sentence_transformers.json')) ?? JsonFile.absent(path, 'config_sentence_transformers.json')
+  const settings =
+    (await JsonFile.read(path, 'config_sentence_transformers.json')) ??
+    JsonFile.absent(path, 'config_sentence_transformers.json')
   const modules = await readModules(path, settings)
   const folder: Folder = { path, files, settings, modules, overrides }
   const tokenizer = await readTokenizer(folder)
@@ -61,7 +80,11 @@ export async function readCheckpoint(path: string, overrides: ConfigOverrides = 
     tokenizerJson: tokenizer.json,
     tokenizerConfig: tokenizer.config.values,
     weights,
-    fingerprint: await fingerprint(config, [...weightFiles, ...tokenizer.files], weights.dense.filter((tensors) => tensors.name === PROJECTION)),
+    fingerprint: await fingerprint(
+      config,
+      [...weightFiles, ...tokenizer.files],
+      weights.dense.filter((tensors) => tensors.name === PROJECTION),
+    ),
   }
 }
 
@@ -85,7 +108,8 @@ async function readTokenizer({ path, files, modules }: Folder): Promise<Tokenize
   if (json === undefined) {
     throw new SerotineError(
       'MODEL_FILES_MISSING',
-      `${folder} has no tokenizer.json. Save it once in Python: AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder).`,
+      `${folder} has no tokenizer.json. Save it once in Python: ` +
+        'AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder).',
     )
   }
   const config = await JsonFile.read(folder, 'tokenizer_config.json')
@@ -96,11 +120,19 @@ async function readTokenizer({ path, files, modules }: Folder): Promise<Tokenize
   }
 }
 
-async function readWeightsFolder(folder: Folder, tokenizer: Tokenizer, onWarning: OnWarning | undefined): Promise<Parts> {
-  const { path, settings, modules, overrides } = folder
+async function readWeightsFolder(
+  folder: Folder,
+  tokenizer: Tokenizer,
+  onWarning: OnWarning | undefined,
+): Promise<Parts> {
+  const { path, modules, overrides } = folder
   const root = join(path, modules?.transformer ?? '')
   const json = await JsonFile.read(root, 'config.json')
-  if (!json) throw new SerotineError('MODEL_FILES_MISSING', `${root} has no config.json. Copy the whole model folder or download it again.`)
+  if (!json)
+    throw new SerotineError(
+      'MODEL_FILES_MISSING',
+      `${root} has no config.json. Copy the whole model folder or download it again.`,
+    )
   const parsed = parseEncoderConfig(json)
   const file = await openSafetensors(root)
   const { config: encoder, tensors } = checkEncoder(parsed, file)
@@ -108,7 +140,10 @@ async function readWeightsFolder(folder: Folder, tokenizer: Tokenizer, onWarning
   const stanford = modules === undefined && json.strings('architectures')?.[0] === 'HF_ColBERT'
   const found = stanford ? [stanfordProjection(file, encoder.hiddenSize)] : await readDense(folder)
   const dense = addProjection(found, folder, encoder.hiddenSize)
-  const layers = overrideDense(dense.map(({ config }) => config), overrides.denseOverrides ?? {})
+  const layers = overrideDense(
+    dense.map(({ config }) => config),
+    overrides.denseOverrides ?? {},
+  )
   layers.forEach((layer, i) => checkDense(layer, dense[i]!.tensors))
   checkChain(layers, encoder.hiddenSize)
   warnAboutResidual(encoder, layers, overrides.denseOverrides ?? {}, onWarning)
@@ -123,15 +158,22 @@ async function readWeightsFolder(folder: Folder, tokenizer: Tokenizer, onWarning
   }
 }
 
-async function readText({ path, settings, modules, overrides }: Folder, stanford: boolean, encoder: BertConfig | ModernBertConfig, tokenizer: Tokenizer) {
+async function readText(
+  { path, settings, modules, overrides }: Folder,
+  stanford: boolean,
+  encoder: BertConfig | ModernBertConfig,
+  tokenizer: Tokenizer,
+) {
   if (stanford) {
     const metadata = (await JsonFile.read(path, 'artifact.metadata')) ?? JsonFile.absent(path, 'artifact.metadata')
     return mergeTextConfig(overrides, [fromPyLate(settings), fromArtifactMetadata(metadata)])
   }
   if (!modules) return mergeTextConfig(overrides, [fromPyLate(settings)])
   const root = join(path, modules.transformer)
-  const transformer = (await JsonFile.read(root, 'sentence_bert_config.json')) ?? JsonFile.absent(root, 'sentence_bert_config.json')
-  if (!modules.multiVector) return mergeTextConfig(overrides, [fromPyLate(settings), { doLowerCase: transformer.boolean('do_lower_case') }])
+  const transformer =
+    (await JsonFile.read(root, 'sentence_bert_config.json')) ?? JsonFile.absent(root, 'sentence_bert_config.json')
+  if (!modules.multiVector)
+    return mergeTextConfig(overrides, [fromPyLate(settings), { doLowerCase: transformer.boolean('do_lower_case') }])
   const { text, rolePrompts } = await readMultiVectorEncoder(path, modules.all, settings, transformer, {
     json: tokenizer.json,
     config: tokenizer.config,
@@ -170,27 +212,43 @@ function stanfordProjection(file: SafetensorsFolder, hiddenSize: number): Layer 
 }
 
 /** PyLate appends a *random* projection to a model without one; here the caller has to bring it. */
-function addProjection(dense: readonly Layer[], { path, modules, overrides: { projection } }: Folder, hiddenSize: number): readonly Layer[] {
+function addProjection(
+  dense: readonly Layer[],
+  { path, modules, overrides: { projection } }: Folder,
+  hiddenSize: number,
+): readonly Layer[] {
   if (dense.length > 0) {
     if (!projection) return dense
-    throw new SerotineError('INVALID_ARGUMENT', `${path} has its own projection (${dense.map(({ config }) => config.path).join(', ')}); leave out the projection option.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `${path} has its own projection (${dense.map(({ config }) => config.path).join(', ')}); leave out the projection option.`,
+    )
   }
   if (modules?.multiVector && !projection) return []
   if (!projection) {
     throw new SerotineError(
       'MODEL_UNSUPPORTED',
       `${path} is a transformer without a ColBERT projection (no Dense module). PyLate would invent random weights. ` +
-        `Use a checkpoint trained for late interaction, or pass projection: { weight, outFeatures }, weight being [outFeatures × ${hiddenSize}].`,
+        'Use a checkpoint trained for late interaction, or pass projection: { weight, outFeatures }, ' +
+        `weight being [outFeatures × ${hiddenSize}].`,
     )
   }
   return [givenProjection(projection, hiddenSize)]
 }
 
 function givenProjection({ weight, outFeatures, bias }: Projection, hiddenSize: number): Layer {
-  if (!(weight instanceof Float32Array) || !Number.isInteger(outFeatures) || weight.length !== outFeatures * hiddenSize) {
-    throw new SerotineError('INVALID_ARGUMENT', `projection.weight must be a Float32Array of ${outFeatures} × ${hiddenSize} numbers, got ${weight?.length}.`)
+  if (
+    !(weight instanceof Float32Array) ||
+    !Number.isInteger(outFeatures) ||
+    weight.length !== outFeatures * hiddenSize
+  ) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `projection.weight must be a Float32Array of ${outFeatures} × ${hiddenSize} numbers, got ${weight?.length}.`,
+    )
   }
-  if (bias && bias.length !== outFeatures) throw new SerotineError('INVALID_ARGUMENT', `projection.bias must hold ${outFeatures} numbers, got ${bias.length}.`)
+  if (bias && bias.length !== outFeatures)
+    throw new SerotineError('INVALID_ARGUMENT', `projection.bias must hold ${outFeatures} numbers, got ${bias.length}.`)
   const tensors = memoryTensors(PROJECTION, {
     'linear.weight': { shape: [outFeatures, hiddenSize], data: weight },
     ...(bias && { 'linear.bias': { shape: [outFeatures], data: bias } }),
@@ -215,19 +273,32 @@ async function readOnnxFolder({ path, files, settings, modules, overrides }: Fol
   const last = modules?.dense.at(-1)
   const dim = onnx?.integer('embedding_dim') ?? (last && (await readDenseConfig(path, last)).outFeatures)
   if (dim === undefined) {
-    throw new SerotineError('MODEL_UNSUPPORTED', `${path} has an ONNX graph and neither onnx_config.json with "embedding_dim" nor PyLate's modules.json with a Dense layer.`)
+    throw new SerotineError(
+      'MODEL_UNSUPPORTED',
+      `${path} has an ONNX graph and neither onnx_config.json with "embedding_dim" nor PyLate's modules.json with a Dense layer.`,
+    )
   }
   if (overrides.projection || overrides.denseOverrides) {
-    throw new SerotineError('INVALID_ARGUMENT', `${path} is a ready-made ONNX graph; projection and denseOverrides need a checkpoint with safetensors weights.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `${path} is a ready-made ONNX graph; projection and denseOverrides need a checkpoint with safetensors weights.`,
+    )
   }
   const transformer = await JsonFile.read(join(path, modules?.transformer ?? ''), 'sentence_bert_config.json')
-  const text = mergeTextConfig(overrides, [fromPyLate(settings), ...(onnx ? [fromPyLate(onnx)] : []), { doLowerCase: transformer?.boolean('do_lower_case') }])
+  const text = mergeTextConfig(overrides, [
+    fromPyLate(settings),
+    ...(onnx ? [fromPyLate(onnx)] : []),
+    { doLowerCase: transformer?.boolean('do_lower_case') },
+  ])
   const graph = (name: string) => (files.includes(name) ? join(path, name) : undefined)
   const [fp32, int8] = [graph('model.onnx'), graph('model_int8.onnx')]
   const encoder = { modelType: 'onnx' as const, files: { ...(fp32 && { fp32 }), ...(int8 && { int8 }) } }
   return {
     config: { ...text, layout: 'onnx', encoder, dense: [], dim },
     weights: { encoder: memoryTensors(`the graphs of ${path}`, {}), dense: [] },
-    weightFiles: files.filter((name) => /\.onnx([._]data)?$/.test(name)).sort().map((name) => join(path, name)),
+    weightFiles: files
+      .filter((name) => /\.onnx([._]data)?$/.test(name))
+      .sort()
+      .map((name) => join(path, name)),
   }
 }

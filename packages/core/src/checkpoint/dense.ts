@@ -7,11 +7,33 @@ import type { Activation, ConfigOverrides, DenseConfig, EncoderConfig, Tensors }
 
 /** Last part of torch's class names → ours. All are built without arguments, as PyLate does: torch's defaults. */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
-  Identity: 'identity', Tanh: 'tanh', ReLU: 'relu', ReLU6: 'relu6', GELU: 'gelu', SiLU: 'silu', Sigmoid: 'sigmoid',
-  LeakyReLU: 'leaky_relu', ELU: 'elu', CELU: 'celu', SELU: 'selu', Mish: 'mish', Softplus: 'softplus',
-  Softsign: 'softsign', Hardtanh: 'hardtanh', Hardsigmoid: 'hardsigmoid', Hardswish: 'hardswish',
+  Identity: 'identity',
+  Tanh: 'tanh',
+  ReLU: 'relu',
+  ReLU6: 'relu6',
+  GELU: 'gelu',
+  SiLU: 'silu',
+  Sigmoid: 'sigmoid',
+  LeakyReLU: 'leaky_relu',
+  ELU: 'elu',
+  CELU: 'celu',
+  SELU: 'selu',
+  Mish: 'mish',
+  Softplus: 'softplus',
+  Softsign: 'softsign',
+  Hardtanh: 'hardtanh',
+  Hardsigmoid: 'hardsigmoid',
+  Hardswish: 'hardswish',
 }
-const KNOWN_KEYS = ['in_features', 'out_features', 'bias', 'activation_function', 'use_residual', 'module_input_name', 'module_output_name']
+const KNOWN_KEYS = [
+  'in_features',
+  'out_features',
+  'bias',
+  'activation_function',
+  'use_residual',
+  'module_input_name',
+  'module_output_name',
+]
 
 /** One entry of `modules.json`. */
 export interface ModuleEntry {
@@ -29,13 +51,19 @@ export interface ModuleEntry {
 export async function readDenseConfig(folder: string, module: ModuleEntry): Promise<DenseConfig> {
   const name = posix.join(module.path, 'config.json')
   const json = await JsonFile.read(folder, name)
-  if (!json) throw new SerotineError('MODEL_FILES_MISSING', `${join(folder, name)} is missing: modules.json names ${module.path} as a Dense layer.`)
+  if (!json)
+    throw new SerotineError(
+      'MODEL_FILES_MISSING',
+      `${join(folder, name)} is missing: modules.json names ${module.path} as a Dense layer.`,
+    )
   for (const key of Object.keys(json.values)) {
     if (KNOWN_KEYS.includes(key)) continue
     throw new SerotineError('MODEL_UNSUPPORTED', `${json.path}: unknown key "${key}". Known: ${KNOWN_KEYS.join(', ')}.`)
   }
   // PyLate's Dense defaults to the identity, the Sentence Transformers one to tanh.
-  const fallback = module.type.startsWith('pylate.') ? 'torch.nn.modules.linear.Identity' : 'torch.nn.modules.activation.Tanh'
+  const fallback = module.type.startsWith('pylate.')
+    ? 'torch.nn.modules.linear.Identity'
+    : 'torch.nn.modules.activation.Tanh'
   return {
     path: module.path,
     inFeatures: json.size('in_features'),
@@ -55,12 +83,22 @@ export function checkDense(dense: DenseConfig, tensors: Tensors): void {
   const found = tensors.names()
   const extra = found.find((name) => !(name in expected))
   if (extra !== undefined) {
-    const hint = extra === 'residual.weight' ? ` Pass denseOverrides: { '${path}': { useResidual: true } } if the layer was trained with it.` : ''
-    throw new SerotineError('MODEL_CORRUPT', `${tensors.name} holds "${extra}", which ${path}/config.json does not ask for (bias ${bias}, use_residual ${useResidual}).${hint}`)
+    const hint =
+      extra === 'residual.weight'
+        ? ` Pass denseOverrides: { '${path}': { useResidual: true } } if the layer was trained with it.`
+        : ''
+    throw new SerotineError(
+      'MODEL_CORRUPT',
+      `${tensors.name} holds "${extra}", which ${path}/config.json does not ask for ` +
+        `(bias ${bias}, use_residual ${useResidual}).${hint}`,
+    )
   }
   const missing = Object.keys(expected).find((name) => !tensors.has(name))
   if (missing !== undefined) {
-    throw new SerotineError('MODEL_CORRUPT', `${tensors.name} lacks "${missing}", which ${path}/config.json asks for (bias ${bias}, use_residual ${useResidual}).`)
+    throw new SerotineError(
+      'MODEL_CORRUPT',
+      `${tensors.name} lacks "${missing}", which ${path}/config.json asks for (bias ${bias}, use_residual ${useResidual}).`,
+    )
   }
   for (const [name, shape] of Object.entries(expected)) checkShape(tensors, name, shape)
 }
@@ -69,21 +107,33 @@ export function checkDense(dense: DenseConfig, tensors: Tensors): void {
 export function checkChain(dense: readonly DenseConfig[], hiddenSize: number): void {
   let [width, from] = [hiddenSize, 'the encoder']
   for (const { path, inFeatures, outFeatures } of dense) {
-    if (inFeatures !== width) throw new SerotineError('MODEL_CORRUPT', `${path} takes ${inFeatures} components and ${from} gives ${width}.`)
+    if (inFeatures !== width)
+      throw new SerotineError('MODEL_CORRUPT', `${path} takes ${inFeatures} components and ${from} gives ${width}.`)
     ;[width, from] = [outFeatures, path]
   }
 }
 
 /** The layers with the caller's `denseOverrides`. @throws INVALID_ARGUMENT when one names a layer that is not there */
-export function overrideDense(dense: readonly DenseConfig[], overrides: NonNullable<ConfigOverrides['denseOverrides']>): DenseConfig[] {
+export function overrideDense(
+  dense: readonly DenseConfig[],
+  overrides: NonNullable<ConfigOverrides['denseOverrides']>,
+): DenseConfig[] {
   for (const [path, override] of Object.entries(overrides)) {
     checkOptions(`denseOverrides["${path}"]`, override, ['useResidual', 'activation'], { use_residual: 'useResidual' })
     if (dense.some((layer) => layer.path === path)) continue
-    throw new SerotineError('INVALID_ARGUMENT', `denseOverrides names "${path}"; the Dense layers are ${dense.map((layer) => layer.path).join(', ') || 'none'}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `denseOverrides names "${path}"; the Dense layers are ${dense.map((layer) => layer.path).join(', ') || 'none'}.`,
+    )
   }
   return dense.map((layer) => {
     const { activation, useResidual = layer.useResidual } = overrides[layer.path] ?? {}
-    return { ...layer, useResidual, activation: activation === undefined ? layer.activation : parseActivation(activation, `denseOverrides["${layer.path}"]`) }
+    return {
+      ...layer,
+      useResidual,
+      activation:
+        activation === undefined ? layer.activation : parseActivation(activation, `denseOverrides["${layer.path}"]`),
+    }
   })
 }
 
@@ -102,13 +152,16 @@ export function warnAboutResidual(
   const [first, middle, last] = dense
   if (encoder.modelType !== 'modernbert' || dense.length !== 3 || !first || !middle || !last) return
   const plain = dense.every((layer) => !layer.bias && !layer.useResidual && layer.activation === 'identity')
-  const widened = first.outFeatures === 2 * encoder.hiddenSize && middle.inFeatures === middle.outFeatures && last.outFeatures <= encoder.hiddenSize
+  const widened =
+    first.outFeatures === 2 * encoder.hiddenSize &&
+    middle.inFeatures === middle.outFeatures &&
+    last.outFeatures <= encoder.hiddenSize
   if (!plain || !widened || overrides[middle.path]?.useResidual !== undefined) return
   onWarning?.({
     code: 'WRONG_RESIDUAL',
     message:
-      `${middle.path}/config.json says use_residual: false for a square layer, as the mxbai-edge-colbert-v0 release does, which was trained ` +
-      `with the residual. It is obeyed, so that results equal PyLate's. For the trained function pass ` +
+      `${middle.path}/config.json says use_residual: false for a square layer, as the mxbai-edge-colbert-v0 release ` +
+      `does, which was trained with the residual. It is obeyed, so that results equal PyLate's. For the trained function pass ` +
       `denseOverrides: { '${middle.path}': { useResidual: true } }; to keep the file's, pass useResidual: false.`,
   })
 }
@@ -118,5 +171,8 @@ function parseActivation(name: string, file: string): Activation {
   const [, short] = /^(?:torch\.nn\.modules\.(?:activation|linear)\.|torch\.nn\.)?([A-Za-z0-9]+)$/.exec(name) ?? []
   const activation = known ?? (short === undefined ? undefined : ACTIVATIONS[short])
   if (activation) return activation
-  throw new SerotineError('MODEL_UNSUPPORTED', `${file}: activation function "${name}". Supported: ${Object.keys(ACTIVATIONS).join(', ')}.`)
+  throw new SerotineError(
+    'MODEL_UNSUPPORTED',
+    `${file}: activation function "${name}". Supported: ${Object.keys(ACTIVATIONS).join(', ')}.`,
+  )
 }

@@ -11,7 +11,10 @@ const ACTIVATIONS: Readonly<Record<string, EncoderActivation>> = {
   silu: 'silu',
   swish: 'silu',
 }
-const EMBEDDINGS = { bert: 'embeddings.word_embeddings.weight', modernbert: 'embeddings.tok_embeddings.weight' } as const
+const EMBEDDINGS = {
+  bert: 'embeddings.word_embeddings.weight',
+  modernbert: 'embeddings.tok_embeddings.weight',
+} as const
 
 /**
  * Reads the encoder's shape from transformers' `config.json`.
@@ -20,11 +23,15 @@ const EMBEDDINGS = { bert: 'embeddings.word_embeddings.weight', modernbert: 'emb
  */
 export function parseEncoderConfig(json: JsonFile): BertConfig | ModernBertConfig {
   const modelType = json.string('model_type')
-  if (json.has('quantization_config')) throw unsupported(json, 'quantization_config', 'none; use the model it was made from')
+  if (json.has('quantization_config'))
+    throw unsupported(json, 'quantization_config', 'none; use the model it was made from')
   const config = modelType === 'bert' ? parseBert(json) : modelType === 'modernbert' ? parseModernBert(json) : undefined
   if (!config) throw unsupported(json, 'model_type', 'bert, modernbert')
   if (config.hiddenSize % config.heads !== 0) {
-    throw new SerotineError('MODEL_CORRUPT', `${json.path}: hidden_size ${config.hiddenSize} is not a multiple of num_attention_heads ${config.heads}.`)
+    throw new SerotineError(
+      'MODEL_CORRUPT',
+      `${json.path}: hidden_size ${config.hiddenSize} is not a multiple of num_attention_heads ${config.heads}.`,
+    )
   }
   return config
 }
@@ -40,12 +47,21 @@ export function encoderTensors(config: BertConfig | ModernBertConfig): [name: st
  *
  * @throws MODEL_CORRUPT naming tensor and both shapes
  */
-export function checkEncoder<C extends BertConfig | ModernBertConfig>(config: C, file: Tensors): { config: C; tensors: Tensors } {
+export function checkEncoder<C extends BertConfig | ModernBertConfig>(
+  config: C,
+  file: Tensors,
+): { config: C; tensors: Tensors } {
   const embeddings = EMBEDDINGS[config.modelType]
-  const prefixes = file.names().filter((name) => name.endsWith(embeddings)).map((name) => name.slice(0, -embeddings.length))
+  const prefixes = file
+    .names()
+    .filter((name) => name.endsWith(embeddings))
+    .map((name) => name.slice(0, -embeddings.length))
   const prefix = prefixes.sort((a, b) => a.length - b.length)[0]
   if (prefix === undefined) {
-    throw new SerotineError('MODEL_CORRUPT', `${file.name} has no tensor "${embeddings}": it holds no ${config.modelType} encoder.`)
+    throw new SerotineError(
+      'MODEL_CORRUPT',
+      `${file.name} has no tensor "${embeddings}": it holds no ${config.modelType} encoder.`,
+    )
   }
   const tensors = withoutPrefix(file, prefix)
   const vocabSize = tensors.info(embeddings).shape[0] ?? 0
@@ -60,7 +76,8 @@ export function checkShape(tensors: Tensors, name: string, expected: readonly nu
   if (shape.length === expected.length && shape.every((n, i) => n === expected[i])) return
   throw new SerotineError(
     'MODEL_CORRUPT',
-    `Tensor "${name}" of ${tensors.name} has shape [${shape.join(' × ')}]; the configuration asks for [${expected.join(' × ')}].`,
+    `Tensor "${name}" of ${tensors.name} has shape [${shape.join(' × ')}]; ` +
+      `the configuration asks for [${expected.join(' × ')}].`,
   )
 }
 
@@ -81,7 +98,10 @@ function parseBert(json: JsonFile): BertConfig {
   }
 }
 
-/** Two spellings: transformers 4 wrote `global_attn_every_n_layers` and two thetas, 5 writes `layer_types` and `rope_parameters`. */
+/**
+ * Two spellings: transformers 4 wrote `global_attn_every_n_layers` and two thetas, 5 writes `layer_types` and
+ * `rope_parameters`.
+ */
 function parseModernBert(json: JsonFile): ModernBertConfig {
   const layers = json.size('num_hidden_layers')
   const every = json.integer('global_attn_every_n_layers') ?? 3
@@ -122,9 +142,21 @@ function parseModernBert(json: JsonFile): ModernBertConfig {
   }
 }
 
-function bertTensors({ hiddenSize: h, intermediateSize: f, vocabSize, maxPositions, layers }: BertConfig): [string, number[]][] {
-  const norm = (name: string): [string, number[]][] => [[`${name}.weight`, [h]], [`${name}.bias`, [h]]]
-  const linear = (name: string, out: number, inn: number): [string, number[]][] => [[`${name}.weight`, [out, inn]], [`${name}.bias`, [out]]]
+function bertTensors({
+  hiddenSize: h,
+  intermediateSize: f,
+  vocabSize,
+  maxPositions,
+  layers,
+}: BertConfig): [string, number[]][] {
+  const norm = (name: string): [string, number[]][] => [
+    [`${name}.weight`, [h]],
+    [`${name}.bias`, [h]],
+  ]
+  const linear = (name: string, out: number, inn: number): [string, number[]][] => [
+    [`${name}.weight`, [out, inn]],
+    [`${name}.bias`, [out]],
+  ]
   return [
     ['embeddings.word_embeddings.weight', [vocabSize, h]],
     ['embeddings.position_embeddings.weight', [maxPositions, h]],
@@ -143,7 +175,12 @@ function bertTensors({ hiddenSize: h, intermediateSize: f, vocabSize, maxPositio
 function modernBertTensors(config: ModernBertConfig): [string, number[]][] {
   const { hiddenSize: h, intermediateSize: f, vocabSize, layers, attentionBias, mlpBias, normBias } = config
   const pair = (name: string, shape: number[], bias: boolean): [string, number[]][] =>
-    bias ? [[`${name}.weight`, shape], [`${name}.bias`, [shape[0]!]]] : [[`${name}.weight`, shape]]
+    bias
+      ? [
+          [`${name}.weight`, shape],
+          [`${name}.bias`, [shape[0]!]],
+        ]
+      : [[`${name}.weight`, shape]]
   return [
     ['embeddings.tok_embeddings.weight', [vocabSize, h]],
     ...pair('embeddings.norm', [h], normBias),
@@ -166,6 +203,14 @@ function parseActivation(json: JsonFile, key: string): EncoderActivation {
 }
 
 /** MODEL_UNSUPPORTED: which file, key and value, and what is supported. */
-export function unsupported(json: JsonFile, key: string, supported: string, value: unknown = json.values[key]): SerotineError {
-  return new SerotineError('MODEL_UNSUPPORTED', `${json.path}: "${key}" is ${JSON.stringify(value)}. Supported: ${supported}.`)
+export function unsupported(
+  json: JsonFile,
+  key: string,
+  supported: string,
+  value: unknown = json.values[key],
+): SerotineError {
+  return new SerotineError(
+    'MODEL_UNSUPPORTED',
+    `${json.path}: "${key}" is ${JSON.stringify(value)}. Supported: ${supported}.`,
+  )
 }

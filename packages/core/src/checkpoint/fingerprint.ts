@@ -12,7 +12,11 @@ const hashes = new Map<string, Promise<string>>()
  * sha256 over all that decides which vectors a text gets: the configuration with its overrides, the weight and
  * tokenizer files, weights given by the caller. Paths are left out: the same model in two folders has one fingerprint.
  */
-export async function fingerprint(config: ColBERTConfig, files: readonly string[], inMemory: readonly Tensors[]): Promise<string> {
+export async function fingerprint(
+  config: ColBERTConfig,
+  files: readonly string[],
+  inMemory: readonly Tensors[],
+): Promise<string> {
   const { layout: _layout, encoder, ...rest } = config
   const digest = createHash('sha256')
   const settings = { format: 1, ...rest, encoder: encoder.modelType === 'onnx' ? 'onnx' : encoder }

@@ -4,7 +4,10 @@ import { describe, SerotineError } from '../errors.js'
 
 /** One JSON object of a checkpoint; every accessor names file, key and value when the type is wrong. */
 export class JsonFile {
-  constructor(readonly path: string, readonly values: Readonly<Record<string, unknown>>) {}
+  constructor(
+    readonly path: string,
+    readonly values: Readonly<Record<string, unknown>>,
+  ) {}
 
   /** undefined when the file does not exist. @throws MODEL_CORRUPT */
   static async read(folder: string, name: string): Promise<JsonFile | undefined> {
@@ -43,13 +46,19 @@ export class JsonFile {
   }
 
   strings(key: string): string[] | undefined {
-    return this.#get(key, 'a list of strings', (value): value is string[] =>
-      Array.isArray(value) && value.every((item) => typeof item === 'string'),
+    return this.#get(
+      key,
+      'a list of strings',
+      (value): value is string[] => Array.isArray(value) && value.every((item) => typeof item === 'string'),
     )
   }
 
   object(key: string): JsonFile | undefined {
-    const value = this.#get(key, 'an object', (found): found is Record<string, unknown> => typeof found === 'object' && !Array.isArray(found))
+    const value = this.#get(
+      key,
+      'an object',
+      (found): found is Record<string, unknown> => typeof found === 'object' && !Array.isArray(found),
+    )
     return value && new JsonFile(`${this.path}, "${key}"`, value)
   }
 
@@ -61,7 +70,10 @@ export class JsonFile {
   }
 
   wrong(key: string, expected: string): SerotineError {
-    return new SerotineError('MODEL_CORRUPT', `${this.path}: "${key}" must be ${expected}, got ${describe(this.values[key])}.`)
+    return new SerotineError(
+      'MODEL_CORRUPT',
+      `${this.path}: "${key}" must be ${expected}, got ${describe(this.values[key])}.`,
+    )
   }
 
   #get<T>(key: string, expected: string, matches: (value: unknown) => value is T): T | undefined {
@@ -79,13 +91,16 @@ export async function readJson(folder: string, name: string): Promise<unknown> {
   try {
     text = await readFile(path, 'utf8')
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT' || (cause as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT' || (cause as NodeJS.ErrnoException).code === 'ENOTDIR')
+      return undefined
     throw new SerotineError('MODEL_FILES_MISSING', `${path} cannot be read: ${(cause as Error).message}.`, { cause })
   }
   try {
     return JSON.parse(text)
   } catch (cause) {
-    const hint = text.startsWith('version https://git-lfs') ? 'It is a Git LFS pointer: run "git lfs pull".' : 'Download or copy it again.'
+    const hint = text.startsWith('version https://git-lfs')
+      ? 'It is a Git LFS pointer: run "git lfs pull".'
+      : 'Download or copy it again.'
     throw new SerotineError('MODEL_CORRUPT', `${path} is not JSON. ${hint}`, { cause })
   }
 }

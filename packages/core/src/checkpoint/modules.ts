@@ -28,19 +28,26 @@ export interface Modules {
 export async function readModules(folder: string, settings: JsonFile): Promise<Modules | undefined> {
   const json = await readJson(folder, 'modules.json')
   if (json === undefined) return undefined
-  if (!Array.isArray(json)) throw new SerotineError('MODEL_CORRUPT', `${folder}/modules.json must hold a list, got ${describe(json)}.`)
+  if (!Array.isArray(json))
+    throw new SerotineError('MODEL_CORRUPT', `${folder}/modules.json must hold a list, got ${describe(json)}.`)
   const all = json.map((entry: unknown) => parseEntry(folder, entry))
   const unknown = all.find(({ type }) => ![...USED, ...IGNORED].includes(lastPart(type)))
   if (unknown) {
     throw new SerotineError(
       'MODEL_UNSUPPORTED',
-      `${folder}/modules.json has a module "${unknown.type}". Supported: ${USED.join(', ')}; ignored as in PyLate: ${IGNORED.join(', ')}.` +
-        (lastPart(unknown.type).endsWith('TokenPooling') ? ' Token pooling is an option of encodeDocuments: poolFactor.' : ''),
+      `${folder}/modules.json has a module "${unknown.type}". Supported: ${USED.join(', ')}; ` +
+        `ignored as in PyLate: ${IGNORED.join(', ')}.` +
+        (lastPart(unknown.type).endsWith('TokenPooling')
+          ? ' Token pooling is an option of encodeDocuments: poolFactor.'
+          : ''),
     )
   }
   const transformers = all.filter(({ type }) => lastPart(type) === 'Transformer')
   if (transformers.length !== 1) {
-    throw new SerotineError('MODEL_UNSUPPORTED', `${folder}/modules.json has ${transformers.length} Transformer modules. Supported: one.`)
+    throw new SerotineError(
+      'MODEL_UNSUPPORTED',
+      `${folder}/modules.json has ${transformers.length} Transformer modules. Supported: one.`,
+    )
   }
   const modelType = settings.string('model_type')
   const pylate = modelType === 'ColBERT' || all.some(({ type }) => type.startsWith('pylate.'))
@@ -55,8 +62,16 @@ export async function readModules(folder: string, settings: JsonFile): Promise<M
 
 function parseEntry(folder: string, entry: unknown): ModuleEntry {
   const { path, type } = (entry ?? {}) as { path?: unknown; type?: unknown }
-  if (typeof path !== 'string' || typeof type !== 'string' || normalize(path).startsWith('..') || posix.isAbsolute(path)) {
-    throw new SerotineError('MODEL_CORRUPT', `${folder}/modules.json: an entry needs "type" and a "path" inside the folder, got ${JSON.stringify(entry)}.`)
+  if (
+    typeof path !== 'string' ||
+    typeof type !== 'string' ||
+    normalize(path).startsWith('..') ||
+    posix.isAbsolute(path)
+  ) {
+    throw new SerotineError(
+      'MODEL_CORRUPT',
+      `${folder}/modules.json: an entry needs "type" and a "path" inside the folder, got ${JSON.stringify(entry)}.`,
+    )
   }
   return { path, type }
 }

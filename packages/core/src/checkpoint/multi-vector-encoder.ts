@@ -19,20 +19,29 @@ export async function readMultiVectorEncoder(
   settings: JsonFile,
   transformer: JsonFile,
   tokenizer: { json: unknown; config: JsonFile; maxPositions: number },
-): Promise<{ text: { [K in keyof TextConfig]?: TextConfig[K] | undefined }; rolePrompts?: { query: string; document: string } }> {
+): Promise<{
+  text: { [K in keyof TextConfig]?: TextConfig[K] | undefined }
+  rolePrompts?: { query: string; document: string }
+}> {
   const task = transformer.string('transformer_task') ?? 'feature-extraction'
   if (task !== 'feature-extraction') throw unsupported(transformer, 'transformer_task', 'feature-extraction')
   const processing = transformer.object('processing_kwargs')
-  const changed = Object.keys(processing?.values ?? {}).find((key) => Object.keys(processing!.object(key)?.values ?? {}).length > 0)
+  const changed = Object.keys(processing?.values ?? {}).find(
+    (key) => Object.keys(processing!.object(key)?.values ?? {}).length > 0,
+  )
   if (changed !== undefined) throw unsupported(processing!, changed, 'no overrides')
-  if (transformer.object('modality_config')?.has('message')) throw unsupported(transformer, 'modality_config', 'text (no chat template)')
+  if (transformer.object('modality_config')?.has('message'))
+    throw unsupported(transformer, 'modality_config', 'text (no chat template)')
   await requireNormalize(folder, modules)
 
   const tokens = tokenTexts(tokenizer.json)
   const prompts = readPrompts(settings) ?? {}
   const query = splitPrefix(prompts['query'] ?? '', tokens.added)
   const document = splitPrefix(prompts['document'] ?? '', tokens.added)
-  const limit = Math.min(transformer.integer('max_seq_length') ?? tokenizer.config.number('model_max_length') ?? Infinity, tokenizer.maxPositions)
+  const limit = Math.min(
+    transformer.integer('max_seq_length') ?? tokenizer.config.number('model_max_length') ?? Infinity,
+    tokenizer.maxPositions,
+  )
   const expansion = readExpansion(transformer, tokenizer.config)
   const rest = { ...prompts, query: query.rest, document: document.rest }
   return {
@@ -49,30 +58,39 @@ export async function readMultiVectorEncoder(
       prompts: rest,
       defaultPromptName: settings.string('default_prompt_name'),
     },
-    ...(query.rest === '' && document.rest === '' ? {} : { rolePrompts: { query: query.rest, document: document.rest } }),
+    ...(query.rest === '' && document.rest === ''
+      ? {}
+      : { rolePrompts: { query: query.rest, document: document.rest } }),
   }
 }
 
-function readExpansion(transformer: JsonFile, tokenizerConfig: JsonFile): { length: number; attend: boolean } | undefined {
+function readExpansion(
+  transformer: JsonFile,
+  tokenizerConfig: JsonFile,
+): { length: number; attend: boolean } | undefined {
   const expansion = transformer.object('query_expansion')
   if (!expansion) return undefined
   for (const key of Object.keys(expansion.values)) {
-    if (!['strategy', 'attend', 'token', 'length'].includes(key)) throw unsupported(expansion, key, 'strategy, attend, token, length')
+    if (!['strategy', 'attend', 'token', 'length'].includes(key))
+      throw unsupported(expansion, key, 'strategy, attend, token, length')
   }
   if (expansion.string('strategy') !== 'fixed') throw unsupported(expansion, 'strategy', 'fixed')
   const token = expansion.string('token')
   const mask = maskToken(tokenizerConfig)
-  if (token !== undefined && token !== mask) throw unsupported(expansion, 'token', `the mask token ${JSON.stringify(mask)}`)
+  if (token !== undefined && token !== mask)
+    throw unsupported(expansion, 'token', `the mask token ${JSON.stringify(mask)}`)
   return { length: expansion.size('length'), attend: expansion.boolean('attend') ?? false }
 }
 
 async function readSkiplist(folder: string, modules: readonly ModuleEntry[]): Promise<string[]> {
   const module = modules.find(({ type }) => type.endsWith('MultiVectorMask'))
   if (!module) return []
-  const mask = (await JsonFile.read(folder, posix.join(module.path, 'config.json'))) ?? JsonFile.absent(folder, module.path)
+  const mask =
+    (await JsonFile.read(folder, posix.join(module.path, 'config.json'))) ?? JsonFile.absent(folder, module.path)
   const tasks = mask.strings('skiplist_tasks') ?? ['document']
   if (tasks.length !== 1 || tasks[0] !== 'document') throw unsupported(mask, 'skiplist_tasks', '["document"]')
-  if (mask.has('keep_only_token_ids')) throw unsupported(mask, 'keep_only_token_ids', 'null (image models are not supported)')
+  if (mask.has('keep_only_token_ids'))
+    throw unsupported(mask, 'keep_only_token_ids', 'null (image models are not supported)')
   return mask.strings('skiplist_words') ?? []
 }
 
@@ -84,20 +102,25 @@ async function requireNormalize(folder: string, modules: readonly ModuleEntry[])
   }
   throw new SerotineError(
     'MODEL_UNSUPPORTED',
-    `${folder}: modules.json has no Normalize for token_embeddings, so this MultiVectorEncoder scores with vectors of any length. ` +
+    `${folder}: modules.json has no Normalize for token_embeddings, so this MultiVectorEncoder scores with vectors ` +
+      'of any length. ' +
       'Supported: normalised token vectors. Append Normalize(module_input_name="token_embeddings") and save it again.',
   )
 }
 
 /** "[Q] search: " → the added token "[Q] " and the text "search: ". */
 function splitPrefix(prompt: string, added: readonly string[]): { prefix: string; rest: string } {
-  const prefix = added.filter((token) => token !== '' && prompt.startsWith(token)).sort((a, b) => b.length - a.length)[0] ?? ''
+  const prefix =
+    added.filter((token) => token !== '' && prompt.startsWith(token)).sort((a, b) => b.length - a.length)[0] ?? ''
   return { prefix, rest: prompt.slice(prefix.length) }
 }
 
 /** Token strings of a `tokenizer.json`. */
 function tokenTexts(json: unknown): { added: string[]; all: Set<string> } {
-  const { added_tokens: addedTokens, model } = (json ?? {}) as { added_tokens?: { content?: string }[]; model?: { vocab?: unknown } }
+  const { added_tokens: addedTokens, model } = (json ?? {}) as {
+    added_tokens?: { content?: string }[]
+    model?: { vocab?: unknown }
+  }
   const added = (addedTokens ?? []).flatMap(({ content }) => (typeof content === 'string' ? [content] : []))
   const vocab = model?.vocab
   const words = Array.isArray(vocab) ? vocab.map((entry) => String((entry as unknown[])[0])) : Object.keys(vocab ?? {})

@@ -6,7 +6,19 @@ import type { TensorInfo, Tensors } from './types.js'
 
 /** Bytes per element. https://github.com/huggingface/safetensors names these types. */
 const BYTES: Readonly<Record<string, number>> = {
-  F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, U16: 2, U32: 4, U64: 8, BOOL: 1,
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  U16: 2,
+  U32: 4,
+  U64: 8,
+  BOOL: 1,
 }
 const MAX_HEADER = 100_000_000
 
@@ -34,7 +46,10 @@ export async function openSafetensors(folder: string): Promise<SafetensorsFolder
         `model.save_pretrained(folder, safe_serialization=True).`,
     )
   }
-  throw new SerotineError('MODEL_FILES_MISSING', `${folder} has no model.safetensors. Copy the weights there or download the model again.`)
+  throw new SerotineError(
+    'MODEL_FILES_MISSING',
+    `${folder} has no model.safetensors. Copy the weights there or download the model again.`,
+  )
 }
 
 /** Opens one file by name. Only the header is read. @throws MODEL_CORRUPT */
@@ -46,13 +61,17 @@ export function readSafetensors(file: string): SafetensorsFolder {
 export class SafetensorsFolder implements Tensors {
   readonly #tensors: ReadonlyMap<string, TensorInfo>
 
-  constructor(readonly name: string, tensors: Map<string, TensorInfo>) {
-    for (const [tensor, info] of [...tensors]) {
+  constructor(
+    readonly name: string,
+    tensors: ReadonlyMap<string, TensorInfo>,
+  ) {
+    const named = new Map(tensors)
+    for (const [tensor, info] of tensors) {
       for (const [pattern, usual] of ALIASES) {
-        if (pattern.test(tensor)) tensors.set(tensor.replace(pattern, usual), info)
+        if (pattern.test(tensor)) named.set(tensor.replace(pattern, usual), info)
       }
     }
-    this.#tensors = tensors
+    this.#tensors = named
   }
 
   names(): string[] {
@@ -65,7 +84,11 @@ export class SafetensorsFolder implements Tensors {
 
   info(name: string): TensorInfo {
     const info = this.#tensors.get(name)
-    if (!info) throw new SerotineError('MODEL_CORRUPT', `${this.name} has no tensor "${name}". The file belongs to another model or is incomplete.`)
+    if (!info)
+      throw new SerotineError(
+        'MODEL_CORRUPT',
+        `${this.name} has no tensor "${name}". The file belongs to another model or is incomplete.`,
+      )
     return info
   }
 
@@ -77,7 +100,8 @@ export class SafetensorsFolder implements Tensors {
     if (info.dtype === 'F16') return widenF16(new Uint16Array(bytes.buffer))
     throw new SerotineError(
       'MODEL_UNSUPPORTED',
-      `Tensor "${name}" of ${this.name} is stored as ${info.dtype}; F32, F16 and BF16 can be read. Save the model in one of these.`,
+      `Tensor "${name}" of ${this.name} is stored as ${info.dtype}; F32, F16 and BF16 can be read. ` +
+        'Save the model in one of these.',
     )
   }
 
@@ -92,7 +116,11 @@ export function withoutPrefix(tensors: Tensors, prefix: string): Tensors {
   if (prefix === '') return tensors
   return {
     name: tensors.name,
-    names: () => tensors.names().filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)),
+    names: () =>
+      tensors
+        .names()
+        .filter((name) => name.startsWith(prefix))
+        .map((name) => name.slice(prefix.length)),
     has: (name) => tensors.has(prefix + name),
     info: (name) => tensors.info(prefix + name),
     f32: (name) => tensors.f32(prefix + name),
@@ -100,7 +128,10 @@ export function withoutPrefix(tensors: Tensors, prefix: string): Tensors {
 }
 
 /** Tensors that exist only in memory, e.g. a projection given by the caller. */
-export function memoryTensors(name: string, tensors: Readonly<Record<string, { shape: readonly number[]; data: Float32Array }>>): Tensors {
+export function memoryTensors(
+  name: string,
+  tensors: Readonly<Record<string, { shape: readonly number[]; data: Float32Array }>>,
+): Tensors {
   const find = (tensor: string) => {
     const found = tensors[tensor]
     if (!found) throw new SerotineError('MODEL_CORRUPT', `${name} has no tensor "${tensor}".`)
@@ -110,7 +141,13 @@ export function memoryTensors(name: string, tensors: Readonly<Record<string, { s
     name,
     names: () => Object.keys(tensors),
     has: (tensor) => tensor in tensors,
-    info: (tensor) => ({ dtype: 'F32', shape: find(tensor).shape, file: undefined, begin: 0, end: find(tensor).data.byteLength }),
+    info: (tensor) => ({
+      dtype: 'F32',
+      shape: find(tensor).shape,
+      file: undefined,
+      begin: 0,
+      end: find(tensor).data.byteLength,
+    }),
     f32: (tensor) => find(tensor).data,
   }
 }
@@ -125,7 +162,10 @@ export function encodeSafetensors(
   for (const [name, { dtype, shape, data }] of Object.entries(tensors)) {
     const expected = byteLength(dtype, shape)
     if (data.byteLength !== expected) {
-      throw new SerotineError('INVALID_ARGUMENT', `Tensor "${name}" of ${dtype} [${shape.join(' × ')}] takes ${expected} bytes, got ${data.byteLength}.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `Tensor "${name}" of ${dtype} [${shape.join(' × ')}] takes ${expected} bytes, got ${data.byteLength}.`,
+      )
     }
     header[name] = { dtype, shape, data_offsets: [offset, offset + expected] }
     offset += expected
@@ -174,7 +214,10 @@ function readHeader(file: string): Map<string, TensorInfo> {
     const start = Buffer.alloc(8)
     const bytesRead = readSync(descriptor, start, 0, 8, 0)
     if (start.toString('latin1') === 'version ') {
-      throw new SerotineError('MODEL_CORRUPT', `${file} is a Git LFS pointer, not the weights. Run "git lfs pull" in that folder.`)
+      throw new SerotineError(
+        'MODEL_CORRUPT',
+        `${file} is a Git LFS pointer, not the weights. Run "git lfs pull" in that folder.`,
+      )
     }
     const headerBytes = bytesRead === 8 ? Number(start.readBigUInt64LE()) : 0
     if (headerBytes < 2 || headerBytes > MAX_HEADER || 8 + headerBytes > size) {
@@ -195,18 +238,33 @@ function parseHeader(file: string, json: string, dataStart: number, size: number
   } catch (cause) {
     throw corrupt(file, 'its header is not JSON', cause)
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw corrupt(file, 'its header is not a JSON object')
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    throw corrupt(file, 'its header is not a JSON object')
   const tensors = new Map<string, TensorInfo>()
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') continue
-    const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown }
-    if (typeof dtype !== 'string' || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
+    const {
+      dtype,
+      shape,
+      data_offsets: offsets,
+    } = (entry ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown }
+    if (
+      typeof dtype !== 'string' ||
+      !isSizes(shape) ||
+      !isSizes(offsets) ||
+      offsets.length !== 2 ||
+      offsets[0]! > offsets[1]!
+    ) {
       throw corrupt(file, `the header entry of tensor "${name}" is malformed`)
     }
     const [begin, end] = [dataStart + offsets[0]!, dataStart + offsets[1]!]
     if (end > size) throw corrupt(file, `tensor "${name}" ends at byte ${end} and the file has ${size} bytes`)
     if (dtype in BYTES && end - begin !== byteLength(dtype, shape)) {
-      throw corrupt(file, `tensor "${name}", ${dtype} [${shape.join(' × ')}], takes ${byteLength(dtype, shape)} bytes and the file gives it ${end - begin}`)
+      throw corrupt(
+        file,
+        `tensor "${name}", ${dtype} [${shape.join(' × ')}], takes ${byteLength(dtype, shape)} bytes ` +
+          `and the file gives it ${end - begin}`,
+      )
     }
     tensors.set(name, { dtype, shape, file, begin, end })
   }
@@ -224,10 +282,15 @@ async function readShards(folder: string, index: string): Promise<Map<string, Te
   const tensors = new Map<string, TensorInfo>()
   const shards = new Map<string, Map<string, TensorInfo>>()
   for (const [name, shard] of Object.entries(places) as [string, unknown][]) {
-    if (typeof shard !== 'string' || shard !== basename(shard)) throw corrupt(index, `tensor "${name}" names no file beside it`)
+    if (typeof shard !== 'string' || shard !== basename(shard))
+      throw corrupt(index, `tensor "${name}" names no file beside it`)
     const file = join(folder, shard)
     if (!shards.has(shard)) {
-      if (!(await exists(file))) throw new SerotineError('MODEL_FILES_MISSING', `${index} names ${shard}, which is not in ${folder}. Download the model again.`)
+      if (!(await exists(file)))
+        throw new SerotineError(
+          'MODEL_FILES_MISSING',
+          `${index} names ${shard}, which is not in ${folder}. Download the model again.`,
+        )
       shards.set(shard, readHeader(file))
     }
     const info = shards.get(shard)!.get(name)
@@ -256,7 +319,11 @@ function readRange({ file, begin, end }: TensorInfo, name: string): Uint8Array<A
 
 function byteLength(dtype: string, shape: readonly number[]): number {
   const size = BYTES[dtype]
-  if (size === undefined) throw new SerotineError('INVALID_ARGUMENT', `Unknown tensor type "${dtype}". Known: ${Object.keys(BYTES).join(', ')}.`)
+  if (size === undefined)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `Unknown tensor type "${dtype}". Known: ${Object.keys(BYTES).join(', ')}.`,
+    )
   return shape.reduce((product, n) => product * n, size)
 }
 
@@ -265,9 +332,16 @@ function isSizes(value: unknown): value is number[] {
 }
 
 function corrupt(file: string, what: string, cause?: unknown): SerotineError {
-  return new SerotineError('MODEL_CORRUPT', `${file} is damaged: ${what}. Download or copy it again.`, cause === undefined ? {} : { cause })
+  return new SerotineError(
+    'MODEL_CORRUPT',
+    `${file} is damaged: ${what}. Download or copy it again.`,
+    cause === undefined ? {} : { cause },
+  )
 }
 
 async function exists(path: string): Promise<boolean> {
-  return stat(path).then((found) => found.isFile(), () => false)
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )
 }

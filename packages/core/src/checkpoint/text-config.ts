@@ -30,12 +30,16 @@ const DEFAULTS: TextConfig = {
 export function mergeTextConfig(overrides: ConfigOverrides, sources: readonly Source[]): TextConfig {
   checkOverrideTypes(overrides)
   const layers: Source[] = [overrides as Source, ...sources, DEFAULTS]
-  const pick = <K extends keyof TextConfig>(key: K) => layers.find((layer) => layer[key] !== undefined)![key] as TextConfig[K]
+  const pick = <K extends keyof TextConfig>(key: K) =>
+    layers.find((layer) => layer[key] !== undefined)![key] as TextConfig[K]
   const prompts = mergePrompts(layers)
   const defaultPromptName = pick('defaultPromptName')
   if (defaultPromptName !== null && !Object.hasOwn(prompts, defaultPromptName)) {
     const code = overrides.defaultPromptName === undefined ? 'MODEL_CORRUPT' : 'INVALID_ARGUMENT'
-    throw new SerotineError(code, `The default prompt ${describe(defaultPromptName)} is not among the prompts ${Object.keys(prompts).join(', ')}.`)
+    throw new SerotineError(
+      code,
+      `The default prompt ${describe(defaultPromptName)} is not among the prompts ${Object.keys(prompts).join(', ')}.`,
+    )
   }
   const doQueryExpansion = pick('doQueryExpansion')
   return {
@@ -101,8 +105,10 @@ function mergePrompts(layers: readonly Source[]): Record<string, string> {
 }
 
 function checkOverrideTypes(overrides: ConfigOverrides): void {
-  for (const name of ['queryPrefix', 'documentPrefix'] as const) if (overrides[name] !== undefined) checkString(name, overrides[name])
-  for (const name of ['queryLength', 'documentLength'] as const) if (overrides[name] !== undefined) checkInteger(name, overrides[name], 1)
+  for (const name of ['queryPrefix', 'documentPrefix'] as const)
+    if (overrides[name] !== undefined) checkString(name, overrides[name])
+  for (const name of ['queryLength', 'documentLength'] as const)
+    if (overrides[name] !== undefined) checkInteger(name, overrides[name], 1)
   for (const name of ['doQueryExpansion', 'attendToExpansionTokens', 'doLowerCase'] as const) {
     if (overrides[name] !== undefined && typeof overrides[name] !== 'boolean') {
       throw new SerotineError('INVALID_ARGUMENT', `${name} must be true or false, got ${describe(overrides[name])}.`)
@@ -110,11 +116,16 @@ function checkOverrideTypes(overrides: ConfigOverrides): void {
   }
   const { skiplistWords, prompts, defaultPromptName } = overrides
   if (skiplistWords !== undefined) {
-    if (!Array.isArray(skiplistWords)) throw new SerotineError('INVALID_ARGUMENT', `skiplistWords must be a list of strings, got ${describe(skiplistWords)}.`)
+    if (!Array.isArray(skiplistWords))
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `skiplistWords must be a list of strings, got ${describe(skiplistWords)}.`,
+      )
     skiplistWords.forEach((word, i) => checkString(`skiplistWords[${i}]`, word))
   }
   if (prompts !== undefined) {
-    if (typeof prompts !== 'object' || prompts === null) throw new SerotineError('INVALID_ARGUMENT', `prompts must be an object, got ${describe(prompts)}.`)
+    if (typeof prompts !== 'object' || prompts === null)
+      throw new SerotineError('INVALID_ARGUMENT', `prompts must be an object, got ${describe(prompts)}.`)
     for (const [name, text] of Object.entries(prompts)) checkString(`prompts.${name}`, text)
   }
   if (defaultPromptName !== undefined && defaultPromptName !== null) checkString('defaultPromptName', defaultPromptName)

@@ -12,13 +12,19 @@ export function buildBert(t: TransformerGraph, config: BertConfig): Value {
   let x = embed(t)
   for (let i = 0; i < config.layers; i++) {
     const layer = `encoder.layer.${i}`
-    const [q, k, v] = ['query', 'key', 'value'].map((name) => t.sequences(t.linear(x, `${layer}.attention.self.${name}`, true)))
+    const [q, k, v] = ['query', 'key', 'value'].map((name) =>
+      t.sequences(t.linear(x, `${layer}.attention.self.${name}`, true)),
+    )
     let context = t.rows(t.attention(q!, k!, v!, bias))
     if (i === config.layers - 1) [context, x] = [t.pick(context), t.pick(x)]
     const attended = graph.op('Add', [t.linear(context, `${layer}.attention.output.dense`, true), x])
     x = t.layerNorm(attended, `${layer}.attention.output.LayerNorm`, true)
     const inner = t.activation(t.linear(x, `${layer}.intermediate.dense`, true))
-    x = t.layerNorm(graph.op('Add', [t.linear(inner, `${layer}.output.dense`, true), x]), `${layer}.output.LayerNorm`, true)
+    x = t.layerNorm(
+      graph.op('Add', [t.linear(inner, `${layer}.output.dense`, true), x]),
+      `${layer}.output.LayerNorm`,
+      true,
+    )
   }
   return x
 }

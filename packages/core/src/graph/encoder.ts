@@ -33,7 +33,10 @@ export const LONG_TEXT = 384
  * [batch]` where masked rows are averaged. Of `long` (ModernBERT, one text): `ids`, `keep`, `blockKeys`. Both put out
  * `vectors [kept × dim]`.
  */
-export async function buildEncoderGraphs(checkpoint: Checkpoint, options: EncoderGraphOptions): Promise<{ batch: EncoderGraph; long?: EncoderGraph }> {
+export async function buildEncoderGraphs(
+  checkpoint: Checkpoint,
+  options: EncoderGraphOptions,
+): Promise<{ batch: EncoderGraph; long?: EncoderGraph }> {
   const { encoder, dense } = checkpoint.config
   if (encoder.modelType === 'onnx') throw new TypeError('A ready-made graph needs no building.')
   const head = prepareHead(dense, checkpoint.weights.dense)
@@ -55,7 +58,10 @@ async function buildGraph(
   const weights = new GraphWeights(graph, files)
   const linear = weightBits === undefined ? floatLinear(graph, weights) : rowQuantizedLinear(graph, weightBits)
   const transformer = new TransformerGraph(graph, tensors, encoder, weights, linear)
-  const rows = encoder.modelType === 'bert' ? buildBert(transformer, encoder) : buildModernBert(transformer, encoder, { local, masked, maxLength })
+  const rows =
+    encoder.modelType === 'bert'
+      ? buildBert(transformer, encoder)
+      : buildModernBert(transformer, encoder, { local, masked, maxLength })
   graph.output('vectors', buildHead(graph, weights, head, rows), DataType.float, ['kept', config.dim])
   return { model: await graph.encode(), folder: files?.folder }
 }

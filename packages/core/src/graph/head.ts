@@ -6,13 +6,20 @@ import type { GraphWeights } from './weights.js'
 /** The Dense layers after the encoder. A chain of linear ones was multiplied into a single matrix. */
 export type Head =
   | { readonly kind: 'layers'; readonly dense: readonly DenseConfig[]; readonly tensors: readonly Tensors[] }
-  | { readonly kind: 'folded'; readonly weight: Float32Array; readonly bias: Float32Array; readonly inFeatures: number; readonly outFeatures: number }
+  | {
+      readonly kind: 'folded'
+      readonly weight: Float32Array
+      readonly bias: Float32Array
+      readonly inFeatures: number
+      readonly outFeatures: number
+    }
 
 /**
  * Two or more layers without activation are one matrix, e.g. `W₃·(W₂ + I)·W₁`; it is multiplied out in double precision.
  */
 export function prepareHead(dense: readonly DenseConfig[], tensors: readonly Tensors[]): Head {
-  if (dense.length < 2 || dense.some((layer) => layer.activation !== 'identity')) return { kind: 'layers', dense, tensors }
+  if (dense.length < 2 || dense.some((layer) => layer.activation !== 'identity'))
+    return { kind: 'layers', dense, tensors }
   const outFeatures = dense.at(-1)!.outFeatures
   let product: Float64Array | undefined
   const offset = new Float64Array(outFeatures)
@@ -22,14 +29,23 @@ export function prepareHead(dense: readonly DenseConfig[], tensors: readonly Ten
     const weight = withResidual(layer, tensors[i]!)
     product = product ? multiply(product, weight, outFeatures, layer.outFeatures, layer.inFeatures) : weight
   }
-  return { kind: 'folded', weight: Float32Array.from(product!), bias: Float32Array.from(offset), inFeatures: dense[0]!.inFeatures, outFeatures }
+  return {
+    kind: 'folded',
+    weight: Float32Array.from(product!),
+    bias: Float32Array.from(offset),
+    inFeatures: dense[0]!.inFeatures,
+    outFeatures,
+  }
 }
 
 /** Rows `[kept × hidden]` → `[kept × dim]`, not yet normalised. Always in full precision. */
 export function buildHead(graph: OnnxGraph, weights: GraphWeights, head: Head, x: Value): Value {
   if (head.kind === 'folded') {
     const { weight, bias, inFeatures, outFeatures } = head
-    const [w, b] = [graph.floats('head.weight', [outFeatures, inFeatures], weight), graph.floats('head.bias', [outFeatures], bias)]
+    const [w, b] = [
+      graph.floats('head.weight', [outFeatures, inFeatures], weight),
+      graph.floats('head.bias', [outFeatures], bias),
+    ]
     return graph.op('Gemm', [x, w, b], { transB: 1 })
   }
   const linear = floatLinear(graph, weights)
@@ -94,7 +110,12 @@ function withResidual({ inFeatures, outFeatures, useResidual }: DenseConfig, ten
 }
 
 /** `offset += product · bias`; without a product yet, the bias is of the last layer. */
-function addBias(offset: Float64Array, product: Float64Array | undefined, bias: Float32Array, outFeatures: number): void {
+function addBias(
+  offset: Float64Array,
+  product: Float64Array | undefined,
+  bias: Float32Array,
+  outFeatures: number,
+): void {
   for (let i = 0; i < outFeatures; i++) {
     if (!product) offset[i]! += bias[i]!
     else for (let j = 0; j < bias.length; j++) offset[i]! += product[i * bias.length + j]! * bias[j]!

@@ -20,20 +20,30 @@ export class LocalBlocks {
   readonly #queryPads: Value
   readonly #keyPads: Value
 
-  constructor(readonly t: TransformerGraph, readonly window: number) {
+  constructor(
+    readonly t: TransformerGraph,
+    readonly window: number,
+  ) {
     const { graph } = t
     const length = graph.op('Slice', [graph.op('Shape', [t.ids]), graph.ints(1), graph.ints(2)])
     const missing = graph.op('Mod', [graph.op('Neg', [length]), graph.ints(window)])
     this.#padded = graph.op('Add', [length, missing])
     this.#queryPads = graph.op('Concat', [graph.ints(0, 0, 0, 0), missing, graph.ints(0)], { axis: 0 })
-    this.#keyPads = graph.op('Concat', [graph.ints(0, window, 0, 0), graph.op('Add', [missing, graph.ints(window)]), graph.ints(0)], { axis: 0 })
+    this.#keyPads = graph.op(
+      'Concat',
+      [graph.ints(0, window, 0, 0), graph.op('Add', [missing, graph.ints(window)]), graph.ints(0)],
+      { axis: 0 },
+    )
     const keys = graph.input('blockKeys', DataType.float, ['blocks', 1, 1, 3 * window])
     this.#bias = graph.op('Add', [graph.floats(`band ${window}`, [1, 1, window, 3 * window], band(window)), keys])
   }
 
   attention(q: Value, k: Value, v: Value): Value {
     const { t, window } = this
-    const { graph, shape: { hiddenSize } } = t
+    const {
+      graph,
+      shape: { hiddenSize },
+    } = t
     const blocks = graph.op('Reshape', [graph.op('Pad', [q, this.#queryPads]), graph.ints(-1, window, hiddenSize)])
     const context = t.fusedAttention(blocks, this.#surroundings(k), this.#surroundings(v), this.#bias)
     const whole = graph.op('Reshape', [context, graph.ints(1, -1, hiddenSize)])
@@ -43,10 +53,21 @@ export class LocalBlocks {
 
   /** `[1 × length × hidden]` → `[blocks × 3·window × hidden]`: each block with its two neighbours. */
   #surroundings(x: Value): Value {
-    const { window, t: { graph, shape: { hiddenSize } } } = this
+    const {
+      window,
+      t: {
+        graph,
+        shape: { hiddenSize },
+      },
+    } = this
     const padded = graph.op('Pad', [x, this.#keyPads])
     const shifted = [0, window, 2 * window].map((offset) => {
-      const part = graph.op('Slice', [padded, graph.ints(offset), graph.op('Add', [this.#padded, graph.ints(offset)]), graph.ints(1)])
+      const part = graph.op('Slice', [
+        padded,
+        graph.ints(offset),
+        graph.op('Add', [this.#padded, graph.ints(offset)]),
+        graph.ints(1),
+      ])
       return graph.op('Reshape', [part, graph.ints(-1, window, hiddenSize)])
     })
     return graph.op('Concat', shifted, { axis: 1 })
@@ -54,7 +75,10 @@ export class LocalBlocks {
 }
 
 /** Which key slots of a text's blocks hold a token: the `blockKeys` input, `[blocks × 1 × 1 × 3·window]`. */
-export function blockKeys(length: number, window: number): { data: Float32Array; dims: [number, number, number, number] } {
+export function blockKeys(
+  length: number,
+  window: number,
+): { data: Float32Array; dims: [number, number, number, number] } {
   const blocks = Math.ceil(length / window)
   const data = new Float32Array(blocks * 3 * window)
   for (let i = 0; i < data.length; i++) {

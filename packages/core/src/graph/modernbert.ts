@@ -42,7 +42,11 @@ export function buildModernBert(t: TransformerGraph, config: ModernBertConfig, o
   return t.layerNorm(x, 'final_norm', config.normBias)
 }
 
-function attentions(t: TransformerGraph, { window, layerTypes }: ModernBertConfig, { local, masked }: ModernBertOptions): Record<'global' | 'local', Attention> {
+function attentions(
+  t: TransformerGraph,
+  { window, layerTypes }: ModernBertConfig,
+  { local, masked }: ModernBertOptions,
+): Record<'global' | 'local', Attention> {
   const hasLocal = layerTypes.includes('local')
   if (local === 'blocks') {
     const blocks = hasLocal ? new LocalBlocks(t, window) : undefined
@@ -62,7 +66,11 @@ function attentions(t: TransformerGraph, { window, layerTypes }: ModernBertConfi
 }
 
 /** Rotary positions (Su et al. 2021), rotate-half form, with a table per layer type. */
-function rotary(t: TransformerGraph, config: ModernBertConfig, maxLength: number): (x: Value, type: 'global' | 'local') => Value {
+function rotary(
+  t: TransformerGraph,
+  config: ModernBertConfig,
+  maxLength: number,
+): (x: Value, type: 'global' | 'local') => Value {
   const { graph } = t
   const half = config.hiddenSize / config.heads / 2
   const theta = { global: config.globalTheta, local: config.localTheta }
@@ -75,7 +83,11 @@ function rotary(t: TransformerGraph, config: ModernBertConfig, maxLength: number
     const base = theta[type]
     if (!tables.has(base)) tables.set(base, table(base))
     const inputs = [x, graph.ints(0), ...tables.get(base)!]
-    return graph.contrib('RotaryEmbedding', inputs, { interleaved: 0, num_heads: config.heads, rotary_embedding_dim: 0 })
+    return graph.contrib('RotaryEmbedding', inputs, {
+      interleaved: 0,
+      num_heads: config.heads,
+      rotary_embedding_dim: 0,
+    })
   }
 }
 

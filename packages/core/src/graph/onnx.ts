@@ -69,7 +69,13 @@ export class OnnxGraph {
   /** One node with several outputs. */
   split(type: string, inputs: readonly (Value | undefined)[], attributes: Attributes, outputs: number): Value[] {
     const id = `${type}_${this.#nodes.length}`
-    return this.#add(type, '', inputs, attributes, Array.from({ length: outputs }, (_, i) => `${id}.${i}`))
+    return this.#add(
+      type,
+      '',
+      inputs,
+      attributes,
+      Array.from({ length: outputs }, (_, i) => `${id}.${i}`),
+    )
   }
 
   /** One node of ONNX Runtime's own operator set. */
@@ -122,7 +128,13 @@ export class OnnxGraph {
     return model.finish()
   }
 
-  #add(type: string, domain: string, inputs: readonly (Value | undefined)[], attributes: Attributes, outputs: Value[]): Value[] {
+  #add(
+    type: string,
+    domain: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes,
+    outputs: Value[],
+  ): Value[] {
     this.#nodes.push({ type, domain, inputs, outputs, attributes })
     return outputs
   }
@@ -138,7 +150,8 @@ function writeNode(writer: BinaryWriter, { type, domain, inputs, outputs, attrib
   for (const output of outputs) text(writer, 2, output)
   text(writer, 3, outputs[0]!)
   text(writer, 4, type)
-  for (const [name, value] of Object.entries(attributes)) message(writer, 5, (attribute) => writeAttribute(attribute, name, value))
+  for (const [name, value] of Object.entries(attributes))
+    message(writer, 5, (attribute) => writeAttribute(attribute, name, value))
   if (domain) text(writer, 7, domain)
 }
 

@@ -18,7 +18,12 @@ export function rowQuantizedLinear(graph: OnnxGraph, bits: 7 | 8): Linear {
     const { quantized, largest } = rows.get(x) ?? quantizeRows(graph, x)
     rows.set(x, { quantized, largest })
     const product = graph.contrib('MatMulIntegerToFloat', [
-      quantized, weight, graph.scalar(1 / 127), graph.floats(`${name} scales`, [scales.length], scales), midpoint(graph), byte(graph, DataType.int8, 0),
+      quantized,
+      weight,
+      graph.scalar(1 / 127),
+      graph.floats(`${name} scales`, [scales.length], scales),
+      midpoint(graph),
+      byte(graph, DataType.int8, 0),
     ])
     const scaled = graph.op('Mul', [product, largest])
     return bias === undefined ? scaled : graph.op('Add', [scaled, bias])
@@ -26,7 +31,11 @@ export function rowQuantizedLinear(graph: OnnxGraph, bits: 7 | 8): Linear {
 }
 
 /** Symmetric codes of a stored weight `[out × in]`, transposed to `[in × out]`, and a scale per output. */
-export function quantizeWeight(tensors: Tensors, name: string, bits: 7 | 8): { codes: Int8Array<ArrayBuffer>; scales: Float32Array; shape: [number, number] } {
+export function quantizeWeight(
+  tensors: Tensors,
+  name: string,
+  bits: 7 | 8,
+): { codes: Int8Array<ArrayBuffer>; scales: Float32Array; shape: [number, number] } {
   const [outputs, inputs] = tensors.info(name).shape as [number, number]
   const weight = tensors.f32(name)
   const limit = bits === 8 ? 127 : 63
@@ -49,7 +58,12 @@ export function quantizeWeight(tensors: Tensors, name: string, bits: 7 | 8): { c
 export function saturationProbe(): Promise<Uint8Array> {
   const graph = new OnnxGraph()
   const x = graph.input('x', DataType.uint8, [4, PROBE_INPUTS])
-  const weight = graph.constant('weight', DataType.int8, [PROBE_INPUTS, 32], new Uint8Array(new Int8Array(PROBE_INPUTS * 32).fill(127).buffer))
+  const weight = graph.constant(
+    'weight',
+    DataType.int8,
+    [PROBE_INPUTS, 32],
+    new Uint8Array(new Int8Array(PROBE_INPUTS * 32).fill(127).buffer),
+  )
   graph.output('sums', graph.op('MatMulInteger', [x, weight]), DataType.int32, [4, 32])
   return graph.encode()
 }

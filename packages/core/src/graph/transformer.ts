@@ -24,14 +24,21 @@ export class TransformerGraph {
   constructor(
     readonly graph: OnnxGraph,
     readonly tensors: Tensors,
-    readonly shape: { readonly hiddenSize: number; readonly heads: number; readonly activation: EncoderActivation; readonly epsilon: number },
+    readonly shape: {
+      readonly hiddenSize: number
+      readonly heads: number
+      readonly activation: EncoderActivation
+      readonly epsilon: number
+    },
     readonly weights: GraphWeights,
     readonly linearOp: Linear,
   ) {
     this.ids = graph.input('ids', DataType.int32, ['batch', 'length'])
     this.keep = graph.input('keep', DataType.int32, ['kept'])
     const length = graph.op('Gather', [graph.op('Shape', [this.ids]), graph.int(1)])
-    this.#positions = graph.op('Cast', [graph.op('Range', [graph.int(0), length, graph.int(1)])], { to: DataType.int32 })
+    this.#positions = graph.op('Cast', [graph.op('Range', [graph.int(0), length, graph.int(1)])], {
+      to: DataType.int32,
+    })
   }
 
   weight(name: string): Value {
@@ -63,7 +70,10 @@ export class TransformerGraph {
 
   /** `[batch·length × n]` → `[batch × length × n]` */
   sequences(x: Value, width = this.shape.hiddenSize): Value {
-    return this.graph.op('Reshape', [x, this.graph.op('Concat', [this.graph.op('Shape', [this.ids]), this.graph.ints(width)], { axis: 0 })])
+    return this.graph.op('Reshape', [
+      x,
+      this.graph.op('Concat', [this.graph.op('Shape', [this.ids]), this.graph.ints(width)], { axis: 0 }),
+    ])
   }
 
   /** `[batch × length × hidden]` → `[batch·length × hidden]` */
@@ -83,7 +93,10 @@ export class TransformerGraph {
 
   /** `[batch × 1]`: how many leading tokens may be attended to. */
   get attended(): Value {
-    this.#attended ??= this.graph.op('Unsqueeze', [this.graph.input('attended', DataType.int32, ['batch']), this.graph.ints(1)])
+    this.#attended ??= this.graph.op('Unsqueeze', [
+      this.graph.input('attended', DataType.int32, ['batch']),
+      this.graph.ints(1),
+    ])
     return this.#attended
   }
 
@@ -126,9 +139,15 @@ export class TransformerGraph {
     return graph.op('Unsqueeze', [graph.op('Cast', [sees], { to: DataType.float }), graph.ints(2)])
   }
 
-  /** Scaled dot-product attention over `[batch × length × hidden]`, decomposed: ONNX Runtime's CPU kernels run this fastest at short lengths. */
+  /**
+   * Scaled dot-product attention over `[batch × length × hidden]`, decomposed: at short lengths ONNX Runtime's CPU
+   * kernels run this fastest.
+   */
   attention(q: Value, k: Value, v: Value, bias: Value): Value {
-    const { graph, shape: { hiddenSize, heads } } = this
+    const {
+      graph,
+      shape: { hiddenSize, heads },
+    } = this
     const head = (x: Value, perm: readonly number[]) =>
       graph.op('Transpose', [graph.op('Reshape', [x, graph.ints(0, -1, heads, hiddenSize / heads)])], { perm })
     const scores = graph.op('MatMul', [head(q, [0, 2, 1, 3]), head(k, [0, 2, 3, 1])])
@@ -140,7 +159,9 @@ export class TransformerGraph {
 
   /** The same in one fused node, which keeps no `[length × length]` matrix: for long texts. */
   fusedAttention(q: Value, k: Value, v: Value, bias?: Value): Value {
-    return this.graph.contrib('MultiHeadAttention', [q, k, v, undefined, undefined, bias], { num_heads: this.shape.heads })
+    return this.graph.contrib('MultiHeadAttention', [q, k, v, undefined, undefined, bias], {
+      num_heads: this.shape.heads,
+    })
   }
 
   int32(value: number): Value {

@@ -28,7 +28,8 @@ export function externalFiles(files: readonly string[]): ExternalFiles | undefin
   const { root } = parse(first)
   const inside = (folder: string, file: string) => file.startsWith(folder.endsWith(sep) ? folder : folder + sep)
   let folder = dirname(first)
-  while (folder !== root && !others.filter((file) => parse(file).root === root).every((file) => inside(folder, file))) folder = dirname(folder)
+  while (folder !== root && !others.filter((file) => parse(file).root === root).every((file) => inside(folder, file)))
+    folder = dirname(folder)
   return {
     folder,
     location: (file) => {
@@ -40,7 +41,10 @@ export function externalFiles(files: readonly string[]): ExternalFiles | undefin
 
 /** Puts checkpoint tensors into a graph as fp32 values: by reference to the file where possible, else as a copy. */
 export class GraphWeights {
-  constructor(readonly graph: OnnxGraph, readonly files: ExternalFiles | undefined) {}
+  constructor(
+    readonly graph: OnnxGraph,
+    readonly files: ExternalFiles | undefined,
+  ) {}
 
   put(tensors: Tensors, name: string): Value {
     const { dtype, shape, file, begin, end } = tensors.info(name)
@@ -48,7 +52,8 @@ export class GraphWeights {
     const location = file === undefined ? undefined : this.files?.location(file)
     const id = `${location ?? tensors.name}#${name}`
     // A range that is not aligned to its element size cannot be mapped.
-    if (stored === undefined || location === undefined || begin % stored[1] !== 0) return this.graph.floats(id, shape, tensors.f32(name))
+    if (stored === undefined || location === undefined || begin % stored[1] !== 0)
+      return this.graph.floats(id, shape, tensors.f32(name))
     const constant = this.graph.constant(id, stored[0], shape, { location, offset: begin, length: end - begin })
     // ONNX Runtime folds this Cast when it loads the model.
     return dtype === 'F32' ? constant : this.graph.op('Cast', [constant], { to: DataType.float })

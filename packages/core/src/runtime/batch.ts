@@ -25,7 +25,10 @@ export interface BatchLimits {
 }
 
 /** Groups inputs of similar length; returns positions in `inputs`, longest first. */
-export function planBatches(inputs: readonly ModelInput[], { batchSize, tokenBudget, aloneFrom }: BatchLimits): number[][] {
+export function planBatches(
+  inputs: readonly ModelInput[],
+  { batchSize, tokenBudget, aloneFrom }: BatchLimits,
+): number[][] {
   const order = inputs.map((_, i) => i).sort((a, b) => inputs[b]!.ids.length - inputs[a]!.ids.length)
   const batches: number[][] = []
   let batch: number[] = []
@@ -63,24 +66,42 @@ export function packBatch(inputs: readonly ModelInput[], padId: number): Batch {
   }
 }
 
-/** @throws INVALID_ARGUMENT when a text is longer than the model's table of positions, MODEL_CORRUPT for an id without embedding */
-export function checkInput(input: ModelInput, position: number, limits: { maxLength: number; vocabSize: number }): void {
+/**
+ * @throws INVALID_ARGUMENT when a text is longer than the model's table of positions, MODEL_CORRUPT for an id without
+ *   embedding
+ */
+export function checkInput(
+  input: ModelInput,
+  position: number,
+  limits: { maxLength: number; vocabSize: number },
+): void {
   const { ids, attended } = input
   if (ids.length > limits.maxLength) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `texts[${position}] has ${ids.length} tokens and the model has positions for ${limits.maxLength}. Set documentLength or queryLength to at most ${limits.maxLength}.`,
+      `texts[${position}] has ${ids.length} tokens and the model has positions for ${limits.maxLength}. ` +
+        `Set documentLength or queryLength to at most ${limits.maxLength}.`,
     )
   }
   if (attended < 1 || attended > ids.length) {
-    throw new SerotineError('INVALID_ARGUMENT', `texts[${position}] lets ${attended} of its ${ids.length} tokens be attended to; at least 1 is needed.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `texts[${position}] lets ${attended} of its ${ids.length} tokens be attended to; at least 1 is needed.`,
+    )
   }
   for (const id of ids) {
     if (id >= 0 && id < limits.vocabSize) continue
-    throw new SerotineError('MODEL_CORRUPT', `Token id ${id} of texts[${position}] has no embedding: the model knows ${limits.vocabSize}. The tokenizer belongs to another model.`)
+    throw new SerotineError(
+      'MODEL_CORRUPT',
+      `Token id ${id} of texts[${position}] has no embedding: the model knows ${limits.vocabSize}. ` +
+        'The tokenizer belongs to another model.',
+    )
   }
 }
 
-export function isLong(input: { readonly ids: { readonly length: number }; readonly attended: number }, aloneFrom: number): boolean {
+export function isLong(
+  input: { readonly ids: { readonly length: number }; readonly attended: number },
+  aloneFrom: number,
+): boolean {
   return input.ids.length > aloneFrom && input.attended === input.ids.length
 }

@@ -10,7 +10,13 @@ export interface NetworkPlan {
   readonly dim: number
   readonly threads: number
   readonly source:
-    | { readonly kind: 'built'; readonly batch: EncoderGraph; readonly long: EncoderGraph | undefined; readonly window: number; readonly longFrom: number }
+    | {
+        readonly kind: 'built'
+        readonly batch: EncoderGraph
+        readonly long: EncoderGraph | undefined
+        readonly window: number
+        readonly longFrom: number
+      }
     | { readonly kind: 'onnx'; readonly file: string }
 }
 
@@ -25,7 +31,9 @@ export interface Network {
 
 /** A network on this thread. Sessions for long texts open when the first one comes. */
 export async function openNetwork(plan: NetworkPlan, ort?: unknown): Promise<Network> {
-  return plan.source.kind === 'onnx' ? ReadyMadeNetwork.open(plan.source.file, plan, ort) : BuiltNetwork.open(plan.source, plan, ort)
+  return plan.source.kind === 'onnx'
+    ? ReadyMadeNetwork.open(plan.source.file, plan, ort)
+    : BuiltNetwork.open(plan.source, plan, ort)
 }
 
 class BuiltNetwork implements Network {
@@ -39,12 +47,19 @@ class BuiltNetwork implements Network {
     readonly batch: Session,
   ) {}
 
-  static async open(source: Extract<NetworkPlan['source'], { kind: 'built' }>, plan: NetworkPlan, ort: unknown): Promise<BuiltNetwork> {
+  static async open(
+    source: Extract<NetworkPlan['source'], { kind: 'built' }>,
+    plan: NetworkPlan,
+    ort: unknown,
+  ): Promise<BuiltNetwork> {
     return new BuiltNetwork(source, plan, ort, await Session.open(source.batch, plan.threads, ort))
   }
 
   async run(batch: Batch, normalize: boolean): Promise<Float32Array<ArrayBuffer>> {
-    const { source: { long, longFrom, window }, plan } = this
+    const {
+      source: { long, longFrom, window },
+      plan,
+    } = this
     const { ids, texts, length, attended, sizes, keep } = batch
     const feeds: Record<string, Feed> = {
       ids: { type: 'int32', data: ids, dims: [texts, length] },
@@ -53,7 +68,8 @@ class BuiltNetwork implements Network {
     let session = this.batch
     if (long && texts === 1 && length > longFrom && attended[0] === length) {
       session = await (this.#long ??= Session.open(long, plan.threads, this.ort))
-      if (session.inputNames.includes('blockKeys')) feeds['blockKeys'] = { type: 'float32', ...blockKeys(length, window) }
+      if (session.inputNames.includes('blockKeys'))
+        feeds['blockKeys'] = { type: 'float32', ...blockKeys(length, window) }
     } else {
       feeds['attended'] = { type: 'int32', data: attended, dims: [texts] }
       if (session.inputNames.includes('sizes')) feeds['sizes'] = { type: 'int32', data: sizes, dims: [texts] }
@@ -71,24 +87,38 @@ class BuiltNetwork implements Network {
   }
 }
 
-/** An exported graph: `input_ids`, `attention_mask` and perhaps `token_type_ids` in, `[batch × length × dim]` normalised vectors out. */
+/**
+ * An exported graph: `input_ids`, `attention_mask` and perhaps `token_type_ids` in, `[batch × length × dim]` normalised
+ * vectors out.
+ */
 class ReadyMadeNetwork implements Network {
   readonly lanes = 1
 
-  private constructor(readonly file: string, readonly dim: number, readonly session: Session) {}
+  private constructor(
+    readonly file: string,
+    readonly dim: number,
+    readonly session: Session,
+  ) {}
 
   static async open(file: string, { threads, dim }: NetworkPlan, ort: unknown): Promise<ReadyMadeNetwork> {
     const session = await Session.open({ file }, threads, ort)
     const unknown = session.inputNames.find((name) => !['input_ids', 'attention_mask', 'token_type_ids'].includes(name))
     if (unknown === undefined) return new ReadyMadeNetwork(file, dim, session)
     await session.close()
-    throw new SerotineError('MODEL_UNSUPPORTED', `${file} has an input "${unknown}". Supported: input_ids, attention_mask, token_type_ids.`)
+    throw new SerotineError(
+      'MODEL_UNSUPPORTED',
+      `${file} has an input "${unknown}". Supported: input_ids, attention_mask, token_type_ids.`,
+    )
   }
 
   async run({ ids, texts, length, attended, keep }: Batch, normalize: boolean): Promise<Float32Array<ArrayBuffer>> {
     const { dim, session, file } = this
     if (!normalize) {
-      throw new SerotineError('INVALID_ARGUMENT', `${file} is a ready-made graph that normalises its vectors itself; normalize: false needs a checkpoint with safetensors weights.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `${file} is a ready-made graph that normalises its vectors itself; ` +
+          'normalize: false needs a checkpoint with safetensors weights.',
+      )
     }
     const dims = [texts, length]
     const mask = new BigInt64Array(ids.length)
@@ -101,7 +131,10 @@ class ReadyMadeNetwork implements Network {
     const output = await session.run(Object.fromEntries(session.inputNames.map((name) => [name, all[name]!])))
     const expected = [texts, length, dim]
     if (output.dims.length !== 3 || output.dims.some((size, i) => size !== expected[i])) {
-      throw new SerotineError('MODEL_CORRUPT', `${file} put out [${output.dims.join(' × ')}]; [${expected.join(' × ')}] was expected from its configuration.`)
+      throw new SerotineError(
+        'MODEL_CORRUPT',
+        `${file} put out [${output.dims.join(' × ')}]; [${expected.join(' × ')}] was expected from its configuration.`,
+      )
     }
     const vectors = output.data as Float32Array
     const rows = new Float32Array(keep.length * dim)

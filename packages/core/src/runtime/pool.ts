@@ -18,7 +18,11 @@ interface Pending {
  * @param url the worker entry; undefined = `worker.js` beside the built module
  * @throws WORKER_FAILED, and what opening the network throws
  */
-export async function openPool(plan: NetworkPlan, workers: number, url: URL = new URL('./worker.js', import.meta.url)): Promise<Network> {
+export async function openPool(
+  plan: NetworkPlan,
+  workers: number,
+  url: URL = new URL('./worker.js', import.meta.url),
+): Promise<Network> {
   const started = Array.from({ length: workers }, () => new PoolWorker(plan, url))
   try {
     await Promise.all(started.map((worker) => worker.ready))
@@ -63,8 +67,12 @@ class PoolWorker {
     this.ready = new Promise((resolve, reject) => this.#pending.set(-1, { resolve, reject }))
     this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.on('message', (reply: Reply) => this.#settle(reply))
-    this.#worker.on('error', (cause: unknown) => this.#fail(`An encoding worker (${url.href}) failed: ${(cause as Error)?.message ?? String(cause)}`, cause))
-    this.#worker.on('exit', (code) => this.#fail(`An encoding worker ended with exit code ${code}. Load the model again.`))
+    this.#worker.on('error', (cause: unknown) =>
+      this.#fail(`An encoding worker (${url.href}) failed: ${(cause as Error)?.message ?? String(cause)}`, cause),
+    )
+    this.#worker.on('exit', (code) =>
+      this.#fail(`An encoding worker ended with exit code ${code}. Load the model again.`),
+    )
   }
 
   get load(): number {
@@ -81,7 +89,12 @@ class PoolWorker {
       this.#pending.set(id, { resolve, reject })
       this.#worker.ref()
       const { ids, attended, sizes, keep } = batch
-      this.#worker.postMessage({ id, batch, normalize } satisfies Request, [ids.buffer, attended.buffer, sizes.buffer, keep.buffer])
+      this.#worker.postMessage({ id, batch, normalize } satisfies Request, [
+        ids.buffer,
+        attended.buffer,
+        sizes.buffer,
+        keep.buffer,
+      ])
     })
   }
 

@@ -66,11 +66,15 @@ export async function createRuntime(checkpoint: Checkpoint, options: RuntimeOpti
   const { workers, threads, batchSize, dtype, maskedAttention, ort, workerUrl } = checkRuntimeOptions(options)
   const { encoder, dim, queryLength, documentLength } = checkpoint.config
   const maxLength = encoder.modelType === 'bert' ? encoder.maxPositions : Math.max(queryLength, documentLength)
-  const weightBits = dtype === 'int8' && encoder.modelType !== 'onnx' ? await safeWeightBits(ort, options.onWarning) : undefined
+  const weightBits =
+    dtype === 'int8' && encoder.modelType !== 'onnx' ? await safeWeightBits(ort, options.onWarning) : undefined
   const source: NetworkPlan['source'] =
     encoder.modelType === 'onnx'
       ? { kind: 'onnx', file: readyMadeFile(checkpoint.folder, encoder, dtype) }
-      : { kind: 'built', ...(await buildGraphs(checkpoint, encoder, { masked: maskedAttention, maxLength, weightBits })) }
+      : {
+          kind: 'built',
+          ...(await buildGraphs(checkpoint, encoder, { masked: maskedAttention, maxLength, weightBits })),
+        }
   const plan: NetworkPlan = { dim, threads, source }
   const network = workers > 0 ? await openPool(plan, workers, workerUrl) : await openNetwork(plan, ort)
   const small = encoder.modelType !== 'onnx' && encoder.hiddenSize <= SMALL_HIDDEN_SIZE
@@ -107,12 +111,16 @@ class BatchingRuntime implements Runtime {
     this.variant = settings.variant
   }
 
-  async run(inputs: readonly ModelInput[], { normalize, batchSize, signal, onBatch }: RunOptions): Promise<Float32Array[]> {
+  async run(
+    inputs: readonly ModelInput[],
+    { normalize, batchSize, signal, onBatch }: RunOptions,
+  ): Promise<Float32Array[]> {
     if (this.#closed) throw new SerotineError('CLOSED', 'The model was closed. Load it again to encode.')
     inputs.forEach((input, i) => checkInput(input, i, this.#settings.limits))
     const size = batchSize === undefined ? this.#settings.batchSize : checkInteger('batchSize', batchSize, 1)
     const batches = planBatches(inputs, { ...this.#settings, batchSize: size }).values()
-    const results = new Array<Float32Array>(inputs.length)
+    const results: Float32Array[] = []
+    results.length = inputs.length
     let done = 0
     let failed = false
     const lane = async () => {
@@ -125,7 +133,10 @@ class BatchingRuntime implements Runtime {
         const rows = await this.#network.run(packBatch(members, 0), normalize)
         this.#split(rows, positions, inputs, results)
         done += positions.length
-        onBatch?.(done, members.reduce((sum, input) => sum + input.ids.length, 0))
+        onBatch?.(
+          done,
+          members.reduce((sum, input) => sum + input.ids.length, 0),
+        )
       }
     }
     const lanes = Array.from({ length: this.#network.lanes }, () =>
@@ -144,7 +155,12 @@ class BatchingRuntime implements Runtime {
   }
 
   /** Rows of a batch → one array per text. @throws NOT_FINITE naming text and token */
-  #split(rows: Float32Array, positions: readonly number[], inputs: readonly ModelInput[], results: Float32Array[]): void {
+  #split(
+    rows: Float32Array,
+    positions: readonly number[],
+    inputs: readonly ModelInput[],
+    results: Float32Array[],
+  ): void {
     let begin = 0
     for (const i of positions) {
       const end = begin + inputs[i]!.kept.length * this.dim
@@ -156,7 +172,11 @@ class BatchingRuntime implements Runtime {
   }
 }
 
-async function buildGraphs(checkpoint: Checkpoint, encoder: BertConfig | ModernBertConfig, options: EncoderGraphOptions) {
+async function buildGraphs(
+  checkpoint: Checkpoint,
+  encoder: BertConfig | ModernBertConfig,
+  options: EncoderGraphOptions,
+) {
   const { batch, long } = await buildEncoderGraphs(checkpoint, options)
   return { batch, long, window: encoder.modelType === 'modernbert' ? encoder.window : 0, longFrom: LONG_TEXT }
 }
@@ -165,33 +185,55 @@ function readyMadeFile(folder: string, { files }: OnnxEncoderConfig, dtype: 'fp3
   const file = files[dtype]
   if (file !== undefined) return file
   const [wanted, other] = dtype === 'int8' ? ['model_int8.onnx', 'fp32'] : ['model.onnx', 'int8']
-  throw new SerotineError('MODEL_FILES_MISSING', `${folder} has no ${wanted}. Pass dtype: '${other}' to use the graph that is there.`)
+  throw new SerotineError(
+    'MODEL_FILES_MISSING',
+    `${folder} has no ${wanted}. Pass dtype: '${other}' to use the graph that is there.`,
+  )
 }
 
 /** 8, unless this processor's int8 kernels saturate. */
 async function safeWeightBits(ort: unknown, onWarning: OnWarning | undefined): Promise<7 | 8> {
   const session = await Session.open({ model: await saturationProbe(), folder: undefined }, 1, ort)
-  const { data } = await session.run({ x: { type: 'uint8', data: new Uint8Array(4 * PROBE_INPUTS).fill(255), dims: [4, PROBE_INPUTS] } })
+  const { data } = await session.run({
+    x: { type: 'uint8', data: new Uint8Array(4 * PROBE_INPUTS).fill(255), dims: [4, PROBE_INPUTS] },
+  })
   await session.close()
   if ((data as Int32Array).every((sum) => sum === SATURATION_SUM)) return 8
   onWarning?.({
     code: 'INT8_SATURATES',
-    message: "This processor's int8 kernels saturate at full range; weights get 7 bits instead of 8. Vectors differ slightly from those of other machines.",
+    message:
+      "This processor's int8 kernels saturate at full range; weights get 7 bits instead of 8. " +
+      'Vectors differ slightly from those of other machines.',
   })
   return 7
 }
 
 function checkRuntimeOptions(options: RuntimeOptions) {
-  const { dtype = 'fp32', maskedAttention = 'zeros', workers = 0, threads = 1, batchSize = DEFAULT_BATCH_SIZE, workerUrl, ort } = options
-  if (dtype !== 'fp32' && dtype !== 'int8') throw new SerotineError('INVALID_ARGUMENT', `dtype must be 'fp32' or 'int8', got ${describe(dtype)}.`)
+  const {
+    dtype = 'fp32',
+    maskedAttention = 'zeros',
+    workers = 0,
+    threads = 1,
+    batchSize = DEFAULT_BATCH_SIZE,
+    workerUrl,
+    ort,
+  } = options
+  if (dtype !== 'fp32' && dtype !== 'int8')
+    throw new SerotineError('INVALID_ARGUMENT', `dtype must be 'fp32' or 'int8', got ${describe(dtype)}.`)
   if (maskedAttention !== 'zeros' && maskedAttention !== 'uniform') {
-    throw new SerotineError('INVALID_ARGUMENT', `maskedAttention must be 'zeros' or 'uniform', got ${describe(maskedAttention)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `maskedAttention must be 'zeros' or 'uniform', got ${describe(maskedAttention)}.`,
+    )
   }
   checkInteger('workers', workers, 0)
   checkInteger('threads', threads, 1)
   checkInteger('batchSize', batchSize, 1)
   if (workers > 0 && ort !== undefined) {
-    throw new SerotineError('INVALID_ARGUMENT', 'The ort option cannot be sent to worker threads. Use workers: 0, or a workerUrl whose module imports that build.')
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      'The ort option cannot be sent to worker threads. Use workers: 0, or a workerUrl whose module imports that build.',
+    )
   }
   return { dtype, maskedAttention, workers, threads, batchSize, workerUrl, ort } as const
 }

@@ -11,7 +11,9 @@ export interface Feed {
 }
 
 /** A model in memory, with the folder its external data lies in, or a `.onnx` file. */
-export type ModelSource = { readonly model: Uint8Array; readonly folder: string | undefined } | { readonly file: string }
+export type ModelSource =
+  | { readonly model: Uint8Array; readonly folder: string | undefined }
+  | { readonly file: string }
 
 /** The part of ONNX Runtime's interface used here. */
 interface Ort {
@@ -60,13 +62,21 @@ export class Session {
     }
     try {
       if ('file' in source) {
-        return new Session(ort, await ort.InferenceSession.create(source.file, { ...options, ...(await linkedData(source.file)) }))
+        return new Session(
+          ort,
+          await ort.InferenceSession.create(source.file, { ...options, ...(await linkedData(source.file)) }),
+        )
       }
       const folder = source.folder === undefined ? {} : { model_external_initializers_file_folder_path: source.folder }
-      return new Session(ort, await ort.InferenceSession.create(source.model, { ...options, extra: { session: folder } }))
+      return new Session(
+        ort,
+        await ort.InferenceSession.create(source.model, { ...options, extra: { session: folder } }),
+      )
     } catch (cause) {
       const what = 'file' in source ? source.file : `the model built from ${source.folder ?? 'the checkpoint'}`
-      throw new SerotineError('MODEL_CORRUPT', `ONNX Runtime cannot load ${what}: ${(cause as Error).message}`, { cause })
+      throw new SerotineError('MODEL_CORRUPT', `ONNX Runtime cannot load ${what}: ${(cause as Error).message}`, {
+        cause,
+      })
     }
   }
 
@@ -86,19 +96,25 @@ export class Session {
 }
 
 async function loadOrt(injected: unknown): Promise<Ort> {
-  const module: unknown = injected ?? (await import('onnxruntime-node').catch((cause: unknown) => {
-    throw new SerotineError(
-      'RUNTIME_MISSING',
-      `onnxruntime-node cannot be loaded: ${(cause as Error).message} Install it with "npm install onnxruntime-node" ` +
-        '(with ONNXRUNTIME_NODE_INSTALL_CUDA=skip set, no CUDA files are downloaded), or pass an imported build as the ort option.',
-      { cause },
-    )
-  }))
+  const module: unknown =
+    injected ??
+    (await import('onnxruntime-node').catch((cause: unknown) => {
+      throw new SerotineError(
+        'RUNTIME_MISSING',
+        `onnxruntime-node cannot be loaded: ${(cause as Error).message} Install it with "npm install onnxruntime-node" ` +
+          '(with ONNXRUNTIME_NODE_INSTALL_CUDA=skip set, no CUDA files are downloaded), or pass an imported build as the ort option.',
+        { cause },
+      )
+    }))
   for (const candidate of [module, (module as { default?: unknown }).default]) {
     const ort = candidate as Partial<Ort> | undefined
     if (ort?.InferenceSession && ort.Tensor) return ort as Ort
   }
-  throw new SerotineError('RUNTIME_MISSING', 'The ort option is not ONNX Runtime: it has no InferenceSession and Tensor. Pass `await import("onnxruntime-node")`.')
+  throw new SerotineError(
+    'RUNTIME_MISSING',
+    'The ort option is not ONNX Runtime: it has no InferenceSession and Tensor. ' +
+      'Pass `await import("onnxruntime-node")`.',
+  )
 }
 
 /**
@@ -107,7 +123,16 @@ async function loadOrt(injected: unknown): Promise<Ort> {
  */
 async function linkedData(file: string): Promise<{ externalData?: { path: string; data: Uint8Array }[] }> {
   const candidates = [`${file}.data`, `${file}_data`]
-  const links = await Promise.all(candidates.map((path) => lstat(path).then((found) => found.isSymbolicLink(), () => false)))
-  const externalData = candidates.filter((_, i) => links[i]).map((path) => ({ path: basename(path), data: readFileSync(path) }))
+  const links = await Promise.all(
+    candidates.map((path) =>
+      lstat(path).then(
+        (found) => found.isSymbolicLink(),
+        () => false,
+      ),
+    ),
+  )
+  const externalData = candidates
+    .filter((_, i) => links[i])
+    .map((path) => ({ path: basename(path), data: readFileSync(path) }))
   return externalData.length > 0 ? { externalData } : {}
 }

@@ -36,7 +36,13 @@ async function serve(port: NonNullable<typeof parentPort>, plan: NetworkPlan): P
 
 function failure(id: number, error: unknown): Reply {
   if (SerotineError.isInstance(error)) return { id, error: { code: error.code, message: error.message } }
-  return { id, error: { code: 'WORKER_FAILED', message: `An encoding worker failed: ${(error as Error)?.message ?? String(error)}` } }
+  return {
+    id,
+    error: {
+      code: 'WORKER_FAILED',
+      message: `An encoding worker failed: ${(error as Error)?.message ?? String(error)}`,
+    },
+  }
 }
 
 const port = parentPort
