@@ -21,6 +21,8 @@ export { poolEmbeddings } from './pooling.js'
 export { FDE_PRESETS, fdeLength, resolveFdeConfig } from './fde/config.js'
 export type { FdeConfig, FdeOptions, FdePreset } from './fde/config.js'
 export { FdeEncoder } from './fde/encode.js'
+export { choosePreparation, estimateMeans } from './fde/suitability.js'
+export type { CollectionMeans } from './fde/suitability.js'
 export type { FdeMeans, FdePartitions } from './fde/encode.js'
 export type { FdeMatrices } from './fde/matrices.js'
 
