@@ -1,5 +1,5 @@
 import { Embeddings } from '@langchain/core/embeddings'
-import { checkOptions, FdeEncoder, resolveFdeConfig, SerotineError } from '@serotine/core'
+import { checkOptions, choosePreparation, estimateMeans, FdeEncoder, resolveFdeConfig, SerotineError } from '@serotine/core'
 import type { Encoder, FdeMeans, FdeOptions, TokenEmbeddings } from '@serotine/core'
 import { currentSignal } from './abort.js'
 import { defaultModel } from './default-model.js'
@@ -43,18 +43,15 @@ export class MuveraEmbeddings extends Embeddings {
   }
 
   /**
-   * Embeddings that remove the mean token of a collection, without which some models' FDEs are all alike. The sample: some
-   * hundred texts of the collection, and queries if there are any.
+   * Embeddings fitted to a collection: where its tokens mostly point the same way, as many models' do, that direction is taken
+   * out first; without it their FDEs are all alike. Give a few hundred texts from all over the collection, and keep using what
+   * this returns: FDEs made with other means cannot be compared.
    */
-  static async fromSample(
-    sample: { documents: readonly string[]; queries?: readonly string[] },
-    fields: Omit<MuveraEmbeddingsInput, 'means'> = {},
-  ): Promise<MuveraEmbeddings> {
+  static async fromSample(texts: readonly string[], fields: Omit<MuveraEmbeddingsInput, 'means'> = {}): Promise<MuveraEmbeddings> {
     const model = fields.model ?? (await defaultModel())
-    const documents = await model.encodeDocuments(sample.documents)
-    const queries = sample.queries?.length ? await model.encodeQueries(sample.queries) : undefined
-    const means = { document: estimateMeans(documents), ...(queries && { query: estimateMeans(queries) }) }
-    const prepare = fields.fde?.prepare ?? (queries ? 'center' : 'deflate')
+    const means = estimateMeans(await model.encodeDocuments(texts, signalOption()))
+    const given = fields.fde?.prepare ?? 'auto'
+    const prepare = given === 'auto' ? choosePreparation(means) : given
     return new MuveraEmbeddings({ ...fields, model, means, fde: { ...fields.fde, prepare } })
   }
 
@@ -95,11 +92,4 @@ export class MuveraEmbeddings extends Embeddings {
 function signalOption(): { signal?: AbortSignal } {
   const signal = currentSignal()
   return signal ? { signal } : {}
-}
-
-const estimateMeans = (sample: readonly TokenEmbeddings[]): Float32Array => {
-  const mean = new Float32Array(sample[0]?.dim ?? 0)
-  const tokens = sample.reduce((sum, { length }) => sum + length, 0)
-  for (const { data, dim } of sample) data.forEach((x, i) => (mean[i % dim]! += x / tokens))
-  return mean
 }
