@@ -186,6 +186,14 @@ describe('stopping', () => {
     await runtime.close()
   })
 
+  it('close() in the middle lets the batch in hand finish and refuses the rest', async () => {
+    const runtime = await open('bert-tiny')
+    let closing: Promise<void> | undefined
+    const running = runtime.run(MIXED, { normalize: true, batchSize: 1, onBatch: () => (closing ??= runtime.close()) })
+    await expect(running).rejects.toMatchObject({ code: 'CLOSED' })
+    await closing
+  })
+
   it('close() twice is fine, encoding afterwards is CLOSED', async () => {
     const runtime = await open('bert-tiny')
     await Promise.all([runtime.close(), runtime.close()])

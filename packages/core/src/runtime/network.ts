@@ -9,15 +9,16 @@ import type { Feed } from './session.js'
 export interface NetworkPlan {
   readonly dim: number
   readonly threads: number
-  readonly source:
-    | {
-        readonly kind: 'built'
-        readonly batch: EncoderGraph
-        readonly long: EncoderGraph | undefined
-        readonly window: number
-        readonly longFrom: number
-      }
-    | { readonly kind: 'onnx'; readonly file: string }
+  readonly source: BuiltSource | { readonly kind: 'onnx'; readonly file: string }
+}
+
+/** Graphs built from a checkpoint. Texts longer than `longFrom` run alone on `long`, with blocks of `window` tokens. */
+export interface BuiltSource {
+  readonly kind: 'built'
+  readonly batch: EncoderGraph
+  readonly long: EncoderGraph | undefined
+  readonly window: number
+  readonly longFrom: number
 }
 
 /** Runs batches one after the other: in a worker, or on the caller's thread. */
@@ -38,52 +39,49 @@ export async function openNetwork(plan: NetworkPlan, ort?: unknown): Promise<Net
 
 class BuiltNetwork implements Network {
   readonly lanes = 1
-  #long: Promise<Session> | undefined
+  #longSession: Promise<Session> | undefined
 
   private constructor(
-    readonly source: Extract<NetworkPlan['source'], { kind: 'built' }>,
-    readonly plan: NetworkPlan,
-    readonly ort: unknown,
-    readonly batch: Session,
+    readonly dim: number,
+    readonly batchSession: Session,
+    readonly openLong: (() => Promise<Session>) | undefined,
+    readonly longFrom: number,
+    readonly window: number,
   ) {}
 
-  static async open(
-    source: Extract<NetworkPlan['source'], { kind: 'built' }>,
-    plan: NetworkPlan,
-    ort: unknown,
-  ): Promise<BuiltNetwork> {
-    return new BuiltNetwork(source, plan, ort, await Session.open(source.batch, plan.threads, ort))
+  static async open(source: BuiltSource, { dim, threads }: NetworkPlan, ort: unknown): Promise<BuiltNetwork> {
+    const { batch, long, longFrom, window } = source
+    // The closure holds the long model only: the other one's bytes can go once its session is open.
+    const openLong = long && (() => Session.open(long, threads, ort))
+    return new BuiltNetwork(dim, await Session.open(batch, threads, ort), openLong, longFrom, window)
   }
 
   async run(batch: Batch, normalize: boolean): Promise<Float32Array<ArrayBuffer>> {
-    const {
-      source: { long, longFrom, window },
-      plan,
-    } = this
     const { ids, texts, length, attended, sizes, keep } = batch
     const feeds: Record<string, Feed> = {
       ids: { type: 'int32', data: ids, dims: [texts, length] },
       keep: { type: 'int32', data: keep, dims: [keep.length] },
     }
-    let session = this.batch
-    if (long && texts === 1 && length > longFrom && attended[0] === length) {
-      session = await (this.#long ??= Session.open(long, plan.threads, this.ort))
-      if (session.inputNames.includes('blockKeys'))
-        feeds['blockKeys'] = { type: 'float32', ...blockKeys(length, window) }
+    let session = this.batchSession
+    if (this.openLong && texts === 1 && length > this.longFrom && attended[0] === length) {
+      session = await (this.#longSession ??= this.openLong())
+      if (session.inputNames.includes('blockKeys')) {
+        feeds['blockKeys'] = { type: 'float32', ...blockKeys(length, this.window) }
+      }
     } else {
       feeds['attended'] = { type: 'int32', data: attended, dims: [texts] }
       if (session.inputNames.includes('sizes')) feeds['sizes'] = { type: 'int32', data: sizes, dims: [texts] }
     }
     const { data } = await session.run(feeds)
     // A copy: the output's memory belongs to ONNX Runtime.
-    const rows = Float32Array.from(data as Float32Array)
-    if (normalize) normalizeRows(rows, plan.dim)
+    const rows = new Float32Array(data as Float32Array)
+    if (normalize) normalizeRows(rows, this.dim)
     return rows
   }
 
   async close(): Promise<void> {
-    await this.batch.close()
-    await (await this.#long)?.close()
+    await this.batchSession.close()
+    await (await this.#longSession)?.close()
   }
 }
 

@@ -7,6 +7,7 @@ import { PROBE_INPUTS, SATURATION_SUM, saturationProbe } from '../graph/quantize
 import type { ModelInput } from '../text/template.js'
 import { checkFinite } from '../types.js'
 import { checkInput, packBatch, planBatches } from './batch.js'
+import type { Batch } from './batch.js'
 import { openNetwork } from './network.js'
 import type { Network, NetworkPlan } from './network.js'
 import { openPool } from './pool.js'
@@ -102,6 +103,8 @@ class BatchingRuntime implements Runtime {
   readonly variant: string
   readonly #network: Network
   readonly #settings: Settings
+  /** Batches in hand; a session must not be freed under them. */
+  readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
   constructor(network: Network, settings: Settings) {
@@ -115,7 +118,7 @@ class BatchingRuntime implements Runtime {
     inputs: readonly ModelInput[],
     { normalize, batchSize, signal, onBatch }: RunOptions,
   ): Promise<Float32Array[]> {
-    if (this.#closed) throw new SerotineError('CLOSED', 'The model was closed. Load it again to encode.')
+    this.#requireOpen()
     inputs.forEach((input, i) => checkInput(input, i, this.#settings.limits))
     const size = batchSize === undefined ? this.#settings.batchSize : checkInteger('batchSize', batchSize, 1)
     const batches = planBatches(inputs, { ...this.#settings, batchSize: size }).values()
@@ -130,7 +133,7 @@ class BatchingRuntime implements Runtime {
         signal?.throwIfAborted()
         if (failed) return
         const members = positions.map((i) => inputs[i]!)
-        const rows = await this.#network.run(packBatch(members, 0), normalize)
+        const rows = await this.#runBatch(packBatch(members, 0), normalize)
         this.#split(rows, positions, inputs, results)
         done += positions.length
         onBatch?.(
@@ -151,7 +154,22 @@ class BatchingRuntime implements Runtime {
 
   /** Twice is fine. */
   close(): Promise<void> {
-    return (this.#closed ??= this.#network.close())
+    return (this.#closed ??= Promise.allSettled(this.#running).then(() => this.#network.close()))
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new SerotineError('CLOSED', 'The model was closed. Load it again to encode.')
+  }
+
+  async #runBatch(batch: Batch, normalize: boolean): Promise<Float32Array> {
+    this.#requireOpen()
+    const running = this.#network.run(batch, normalize)
+    this.#running.add(running)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(running)
+    }
   }
 
   /** Rows of a batch → one array per text. @throws NOT_FINITE naming text and token */

@@ -102,7 +102,8 @@ async function loadOrt(injected: unknown): Promise<Ort> {
       throw new SerotineError(
         'RUNTIME_MISSING',
         `onnxruntime-node cannot be loaded: ${(cause as Error).message} Install it with "npm install onnxruntime-node" ` +
-          '(with ONNXRUNTIME_NODE_INSTALL_CUDA=skip set, no CUDA files are downloaded), or pass an imported build as the ort option.',
+          '(with ONNXRUNTIME_NODE_INSTALL_CUDA=skip set, no CUDA files are downloaded), ' +
+          'or pass an imported build as the ort option.',
         { cause },
       )
     }))
