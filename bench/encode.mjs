@@ -20,12 +20,18 @@ const { values: options } = parseArgs({
 const { documents, name: dataset } = await readBeir(options.data)
 // Every n-th document, so that lengths are as in the collection.
 const step = Math.max(1, Math.floor(documents.length / Number(options.texts)))
-const texts = documents.filter((_, i) => i % step === 0).slice(0, Number(options.texts)).map(({ text }) => text)
+const texts = documents
+  .filter((_, i) => i % step === 0)
+  .slice(0, Number(options.texts))
+  .map(({ text }) => text)
 
 const setups = options.dtypes.split(',').flatMap((dtype) => [
-  { name: `${dtype}, this thread, 1 thread`, dtype, workers: 0, threads: 1 },
+  { name: `${dtype}, this thread`, dtype, workers: 0, threads: 1 },
   { name: `${dtype}, this thread, ONNX Runtime's threads`, dtype, workers: 0 },
-  ...options.workers.split(',').map((workers) => ({ name: `${dtype}, ${workers} worker${workers === '1' ? '' : 's'}`, dtype, workers: Number(workers) })),
+  ...options.workers
+    .split(',')
+    .map(Number)
+    .map((workers) => ({ name: `${dtype}, workers: ${workers}`, dtype, workers })),
 ])
 let reference
 const runs = []
@@ -41,9 +47,13 @@ for (const { name, ...load } of setups) {
   }
   await model.close()
   reference ??= embeddings
-  const rate = (amount) => ({ max: round(amount / Math.min(...seconds)), mean: round((amount / seconds.reduce((a, b) => a + b)) * seconds.length) })
-  runs.push({ name, ...load, tokens, textsPerSecond: rate(texts.length), tokensPerSecond: rate(tokens), maxDifference: largestDifference(reference, embeddings) })
-  console.log(`${name.padEnd(40)} ${String(runs.at(-1).tokensPerSecond.max).padStart(8)} tokens/s   largest difference ${runs.at(-1).maxDifference.toExponential(1)}`)
+  const mean = seconds.reduce((sum, value) => sum + value, 0) / seconds.length
+  const rate = (amount) => ({ max: round(amount / Math.min(...seconds)), mean: round(amount / mean) })
+  const [textsPerSecond, tokensPerSecond] = [rate(texts.length), rate(tokens)]
+  const maxDifference = largestDifference(reference, embeddings)
+  runs.push({ name, ...load, tokens, textsPerSecond, tokensPerSecond, maxDifference })
+  const speed = Math.round(tokensPerSecond.max).toLocaleString('en-US').padStart(9)
+  console.log(`${name.padEnd(42)} ${speed} tokens/s   largest difference ${maxDifference.toExponential(1)}`)
 }
 const result = { kind: 'encode', ...(await environment()), dataset, texts: texts.length, rounds: Number(options.rounds), runs }
 console.log(`written to ${await saveResult(options.name, result)}`)

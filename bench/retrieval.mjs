@@ -1,7 +1,7 @@
 // Quality beside speed, for every way of searching one collection.
 //
 //   node bench/retrieval.mjs                                     SciFact, the embedded model
-//   node bench/retrieval.mjs --data <BEIR folder> --model <folder or Hub id> --presets compact,quality,paper --candidates 50,100,200
+//   node bench/retrieval.mjs --data <BEIR folder> --model <folder or Hub id> --presets compact,quality --candidates 50,100
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -85,7 +85,12 @@ async function main() {
 }
 
 function open(preset, firstStage) {
-  return MultiVectorIndex.open(join(scratch, preset), { model, fde: { preset }, firstStage, ...(options.codec && { codec: options.codec }) })
+  return MultiVectorIndex.open(join(scratch, preset), {
+    model,
+    fde: { preset },
+    firstStage,
+    ...(options.codec && { codec: options.codec }),
+  })
 }
 
 /** Encodes every document once and hands it to all indexes. */
@@ -116,7 +121,13 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }) {
     kind: 'retrieval',
     ...(await environment()),
     dataset: { name: dataset.name, split: options.split, documents: dataset.documents.length, queries: result.queries },
-    model: { name: model.name, dim: model.dim, dtype: options.dtype, documentLength: model.config.documentLength, workers: Number(options.workers) },
+    model: {
+      name: model.name,
+      dim: model.dim,
+      dtype: options.dtype,
+      documentLength: model.config.documentLength,
+      workers: Number(options.workers),
+    },
     index: {
       codec: stats.codec,
       fde: stats.fde,

@@ -14,7 +14,8 @@ export function fillTables(text, results, where = 'the text') {
     const result = results[name]
     if (result === undefined) throw new Error(`${where} asks for bench:${name}, but there is no bench/results/${name}.json.`)
     const render = RENDERERS[result.kind]
-    if (render === undefined) throw new Error(`bench/results/${name}.json is of kind ${JSON.stringify(result.kind)}, which no table shows.`)
+    if (render === undefined)
+      throw new Error(`bench/results/${name}.json is of kind ${JSON.stringify(result.kind)}, which no table shows.`)
     return `<!-- bench:${name} -->\n${render(result, name)}\n<!-- /bench:${name} -->`
   })
 }
@@ -37,8 +38,7 @@ function retrievalTable(result, name) {
       `${(index.bytes / 1e6).toFixed(0)} MB (${index.codec} tokens) built in ${index.buildSeconds.toFixed(0)} s. A query takes ` +
       `${milliseconds(result.encodeQueryMs)} ms more to encode. ${machine.cpu}, ${machine.cores} cores, Node ${versions.node}, ${date} ` +
       `([result](bench/results/${name}.json)).`,
-  ]
-    .join('\n')
+  ].join('\n')
 }
 
 function encodeTable(result, name) {
@@ -69,14 +69,20 @@ async function main() {
   const check = process.argv.includes('--check')
   const results = {}
   for (const file of await readdir(join(root, 'bench/results'))) {
-    if (file.endsWith('.json')) results[file.slice(0, -5)] = JSON.parse(await readFile(join(root, 'bench/results', file), 'utf8'))
+    if (file.endsWith('.json'))
+      results[file.slice(0, -5)] = JSON.parse(await readFile(join(root, 'bench/results', file), 'utf8'))
   }
-  const docs = (await readdir(join(root, 'docs'))).filter((file) => file.endsWith('.md')).map((file) => join(root, 'docs', file))
+  const docs = (await readdir(join(root, 'docs')))
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => join(root, 'docs', file))
   for (const file of [join(root, 'README.md'), join(root, 'bench/README.md'), ...docs]) {
     const before = await readFile(file, 'utf8')
     // Links in a result block are written as seen from the root.
     const up = relative(join(file, '..'), root)
-    const after = fillTables(before, results, relative(root, file)).replaceAll('](bench/results/', `](${up ? `${up}/` : ''}bench/results/`)
+    const after = fillTables(before, results, relative(root, file)).replaceAll(
+      '](bench/results/',
+      `](${up ? `${up}/` : ''}bench/results/`,
+    )
     if (after === before) continue
     if (check) process.exitCode = 1
     else await writeFile(file, after)

@@ -4,8 +4,10 @@ import { stemmer } from 'stemmer'
 
 // Lucene's English stop words.
 const STOP_WORDS = new Set(
-  ('a an and are as at be but by for if in into is it no not of on or such that the their then there these they this ' +
-    'to was will with').split(' '),
+  (
+    'a an and are as at be but by for if in into is it no not of on or such that the their then there these they this ' +
+    'to was will with'
+  ).split(' '),
 )
 
 export function words(text) {

@@ -7,21 +7,35 @@ import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
 import { evaluateRetrieval, indexStage, readBeir } from '@serotine/core/evaluation'
 import { BM25 } from './bm25.mjs'
 import { bestPassage, matchedSpans } from './snippet.mjs'
-import { count, duration, heading, markWords, megabytes, paint, paragraph, print, progressBar, table } from './terminal.mjs'
+import {
+  count,
+  duration,
+  heading,
+  markWords,
+  megabytes,
+  paint,
+  paragraph,
+  print,
+  progressBar,
+  say,
+  table,
+} from './terminal.mjs'
 
 const DATA = fileURLToPath(new URL('../../bench/data/scifact', import.meta.url))
 const INDEX = fileURLToPath(new URL('.index', import.meta.url))
 const CANDIDATES = 100
+const UNUSABLE = ['INDEX_MISMATCH', 'INDEX_FORMAT', 'INDEX_VERSION', 'INDEX_CORRUPT']
 const SAMPLE_CLAIMS = ['641', '115', '539']
 
 const started = performance.now()
 const dataset = await readBeir(DATA)
 
 heading('Serotine', 'late-interaction retrieval, offline')
-print(`SciFact: ${count(dataset.documents.length)} abstracts, and ${dataset.queries.length} claims that some of them support or refute.`)
+const abstracts = count(dataset.documents.length)
+say(`SciFact: ${abstracts} abstracts, and ${dataset.queries.length} claims that some of them support or refute.`)
 const workers = Math.min(availableParallelism(), 8)
 const model = await ColBERT.load(undefined, { workers })
-print(`${model.name}: one ${model.dim}-dimensional vector a token, encoded in ${workers} worker thread${workers > 1 ? 's' : ''}.`)
+say(`${model.name}: one ${model.dim}-dimensional vector a token, encoded in ${workers} worker thread${workers > 1 ? 's' : ''}.`)
 
 const index = await openIndex()
 await fill(index)
@@ -29,14 +43,17 @@ for (const id of SAMPLE_CLAIMS) await answer(dataset.queries.find((query) => que
 await evaluate()
 await index.close()
 await model.close()
-print(`\n${paint.dim(`All of it took ${duration(performance.now() - started)}. The index stays in examples/demo/.index; the next run starts from it.`)}\n`)
+print()
+const took = duration(performance.now() - started)
+say(`All of it took ${took}. The index stays in examples/demo/.index; the next run starts from it.`, { style: paint.dim })
+print()
 
 /** Opens the index of an earlier run, or starts a new one when the model or the format is another. */
 async function openIndex() {
   try {
     return await MultiVectorIndex.open(INDEX, { model })
   } catch (error) {
-    if (!SerotineError.isInstance(error) || !['INDEX_MISMATCH', 'INDEX_FORMAT', 'INDEX_VERSION', 'INDEX_CORRUPT'].includes(error.code)) throw error
+    if (!SerotineError.isInstance(error) || !UNUSABLE.includes(error.code)) throw error
     print(paint.dim(`The index of an earlier run does not fit (${error.code}) and is built again.`))
     await rm(INDEX, { recursive: true })
     return MultiVectorIndex.open(INDEX, { model })
@@ -47,7 +64,9 @@ async function fill(target) {
   heading('1  Index')
   const missing = dataset.documents.filter(({ id }) => !target.has(id))
   if (missing.length === 0) {
-    print(`${paint.green('✓')} ${count(target.count)} abstracts are in the index of an earlier run (${megabytes(await folderSize(INDEX))}). Delete examples/demo/.index to build it again.`)
+    const size = megabytes(await folderSize(INDEX))
+    const again = 'Delete examples/demo/.index to build it again.'
+    say(`${count(target.count)} abstracts are in the index of an earlier run (${size}). ${again}`, { mark: '✓' })
     return
   }
   if (missing.length < dataset.documents.length) print(`${count(target.count)} abstracts are there already; going on.`)
@@ -60,7 +79,10 @@ async function fill(target) {
     },
   })
   bar.stop()
-  print(`${paint.green('✓')} ${count(missing.length)} abstracts in ${duration(performance.now() - begun)}, ${megabytes(await folderSize(INDEX))} on disk.`)
+  const { tokens } = await target.stats()
+  const took = duration(performance.now() - begun)
+  const size = megabytes(await folderSize(INDEX))
+  say(`${count(missing.length)} abstracts, ${count(tokens)} token vectors, in ${took}; ${size} on disk.`, { mark: '✓' })
 }
 
 async function answer(claim) {
@@ -69,17 +91,25 @@ async function answer(claim) {
   const took = performance.now() - begun
   if (claim.id === SAMPLE_CLAIMS[0]) heading('2  Search', 'the words that answered the claim are marked')
   else print()
-  paragraph(markWords(`“${claim.text}”`, []), { style: paint.bold })
+  say(`“${claim.text}”`, { style: paint.bold })
   const judged = dataset.qrels.get(claim.id)
   for (const hit of hits) {
     const relevant = judged.has(hit.id) ? paint.green('  ✓ the abstract the experts cite') : ''
     const score = `MaxSim ${hit.score.toFixed(2)}, ${hit.meanSimilarity.toFixed(2)} a token`
     print(`\n  ${hit.rank}  ${paint.dim(score)}${relevant}`)
     const title = hit.metadata.title
-    const spans = matchedSpans(await model.explain(claim.text, hit.text), claim.text)
-    paragraph(markWords(title, spans.filter(({ end }) => end <= title.length)), { indent: 5, style: paint.bold })
+    const spans = matchedSpans(await model.explain(claim.text, hit.text), claim.text, hit.text)
+    paragraph(
+      markWords(
+        title,
+        spans.filter(({ end }) => end <= title.length),
+      ),
+      { indent: 5, style: paint.bold },
+    )
     const offset = title.length + 1
-    const inText = spans.filter(({ start }) => start >= offset).map((span) => ({ ...span, start: span.start - offset, end: span.end - offset }))
+    const inText = spans
+      .filter(({ start }) => start >= offset)
+      .map((span) => ({ ...span, start: span.start - offset, end: span.end - offset }))
     const passage = bestPassage(hit.text.slice(offset), inText, 240)
     const words = markWords(passage.text, passage.spans)
     if (passage.cut) words.unshift({ word: '…', marked: false })
@@ -105,18 +135,29 @@ async function evaluate() {
     onProgress: ({ done, total }) => bar.update(done, total),
   })
   bar.stop()
-  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
   table(
-    ['', 'nDCG@10', 'recall@100', 'of exact top 10', 'per query'],
-    stages.map(({ name, metrics, exactTop10, searchMs }) => [
+    ['', 'nDCG@10', 'recall@100', 'exact top 10 found'],
+    stages.map(({ name, metrics, exactTop10 }) => [
       name,
       metrics['ndcg@10'].toFixed(4),
       metrics['recall@100'].toFixed(3),
       exactTop10.toFixed(3),
-      duration(mean(searchMs)),
     ]),
   )
-  print(`\n  Encoding a claim takes ${duration(encodeQueriesMs / queries)} more.`)
+  const [, exact, muvera] = stages
+  const kept = (100 * muvera.metrics['ndcg@10']) / exact.metrics['ndcg@10']
+  print(paint.dim(`\n  MUVERA with exact MaxSim of ${CANDIDATES} keeps ${kept.toFixed(1)} % of exact MaxSim's nDCG@10.\n`))
+
+  const mean = (values) => (values ? values.reduce((sum, value) => sum + value, 0) / values.length : 0)
+  const time = (ms) => (ms < 0.1 ? '–' : duration(ms))
+  table(
+    ['Mean time of a claim', 'encode', 'first stage', 'fetch', 'MaxSim', 'all'],
+    stages.map(({ name, searchMs, partsMs }, i) => {
+      const encode = i === 0 ? 0 : encodeQueriesMs / queries
+      const firstStage = i === 0 ? mean(searchMs) : mean(partsMs.firstStage)
+      return [name, ...[encode, firstStage, mean(partsMs.fetch), mean(partsMs.rerank), encode + mean(searchMs)].map(time)]
+    }),
+  )
 }
 
 async function folderSize(folder) {

@@ -2,7 +2,10 @@
 
 // Words too common to be worth marking when they answer themselves.
 const FUNCTION_WORDS = new Set(
-  'a an and are as at be been but by can could do does for from had has have how if in into is it its may not of on or such than that the their there these this to was were what when which who will with'.split(' '),
+  (
+    'a an and are as at be been but by can could do does for from had has have how if in into is it its may not of on or ' +
+    'such than that the their there these they this to was were what when which who will with'
+  ).split(' '),
 )
 
 /**
@@ -10,12 +13,16 @@ const FUNCTION_WORDS = new Set(
  *
  * @param matches what `model.explain(query, text)` returned: for every query token its best document token
  */
-export function matchedSpans(matches, query) {
-  return matches.filter(({ queryStart, queryEnd, start, similarity }) => {
-    if (queryStart < 0 || start < 0 || similarity < 0.5) return false
-    const word = query.slice(queryStart, queryEnd).toLowerCase()
-    return /[\p{L}\p{N}]/u.test(word) && !FUNCTION_WORDS.has(word)
-  })
+export function matchedSpans(matches, query, text) {
+  const carriesMeaning = (word) => /[\p{L}\p{N}]/u.test(word) && !FUNCTION_WORDS.has(word.toLowerCase())
+  return matches.filter(
+    ({ queryStart, queryEnd, start, end, similarity }) =>
+      queryStart >= 0 &&
+      start >= 0 &&
+      similarity >= 0.5 &&
+      carriesMeaning(query.slice(queryStart, queryEnd)) &&
+      carriesMeaning(text.slice(start, end)),
+  )
 }
 
 /** The stretch of about `length` characters, from the start of a sentence, whose matches add up to most. */

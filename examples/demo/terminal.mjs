@@ -36,14 +36,14 @@ function paintWord({ word, marked }) {
   return before + (colors.isColorSupported ? underline(cyan(core)) : `*${core}*`) + after
 }
 
-/** Prints words as a paragraph of at most `lines` lines, indented. */
-export function paragraph(words, { indent = 0, lines = Infinity, style = (text) => text } = {}) {
+/** Prints words as a paragraph of at most `lines` lines, indented; `first` columns of the first line are taken. */
+export function paragraph(words, { indent = 0, first = 0, lines = Infinity, style = (text) => text } = {}) {
   const room = width - indent
   const rows = [[]]
-  let used = 0
+  let used = first
   for (const word of words) {
     const length = word.word.length + (word.marked && !colors.isColorSupported ? 2 : 0)
-    if (used > 0 && used + 1 + length > room) {
+    if (rows.at(-1).length > 0 && used + 1 + length > room) {
       if (rows.length === lines) {
         rows.at(-1).push({ word: '…', marked: false })
         break
@@ -57,6 +57,12 @@ export function paragraph(words, { indent = 0, lines = Infinity, style = (text) 
   for (const row of rows) print(' '.repeat(indent) + style(row.map(paintWord).join(' ')))
 }
 
+/** Prints plain text as a paragraph, `mark` in front of it. */
+export function say(text, { mark = '', ...layout } = {}) {
+  if (mark) process.stdout.write(`${paint.green(mark)} `)
+  paragraph(markWords(text, []), { ...layout, first: mark ? mark.length + 1 : 0 })
+}
+
 /**
  * A table with a rule under the head. Columns of which every cell starts like a number are set to the right.
  *
@@ -66,7 +72,11 @@ export function table(head, rows) {
   const cells = rows.filter((row) => row !== null)
   const widths = head.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column].length)))
   const right = head.map((_, column) => column > 0 && cells.every((row) => /^([\d.,–-]|$)/.test(row[column])))
-  const line = (row) => row.map((cell, i) => (right[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('   ').trimEnd()
+  const line = (row) =>
+    row
+      .map((cell, i) => (right[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+      .join('   ')
+      .trimEnd()
   print(`  ${dim(line(head))}`)
   print(`  ${dim('─'.repeat(widths.reduce((sum, w) => sum + w + 3, -3)))}`)
   for (const row of rows) print(row === null ? '' : `  ${line(row)}`)
@@ -78,7 +88,8 @@ export function progressBar(unit) {
   if (!interactive) {
     return {
       update(done, total) {
-        while (quarter < 4 && done >= ((quarter + 1) * total) / 4) print(dim(`  ${++quarter * 25} % of ${count(total)} ${unit}`))
+        while (quarter < 4 && done >= ((quarter + 1) * total) / 4)
+          print(dim(`  ${++quarter * 25} % of ${count(total)} ${unit}`))
       },
       stop() {},
     }
@@ -100,7 +111,8 @@ export function progressBar(unit) {
       if (!running) bar.start(total, 0, { done: '0', all: count(total), speed: '', left: '' })
       running = true
       const left = done > 0 ? ((performance.now() - started) / done) * (total - done) : 0
-      bar.update(done, { done: count(done).padStart(count(total).length), speed, left: left > 1000 ? ` · ${duration(left)} left` : '' })
+      const text = { done: count(done).padStart(count(total).length), left: left > 1000 ? ` · ${duration(left)} left` : '' }
+      bar.update(done, { ...text, speed })
     },
     stop() {
       if (running) bar.stop()

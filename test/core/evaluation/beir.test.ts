@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { formatTrecRun, readBeir, readBeirCorpus, readQrels, readTrecRun, writeTrecRun } from '../../../packages/core/src/evaluation/index.js'
+import {
+  formatTrecRun,
+  readBeir,
+  readBeirCorpus,
+  readQrels,
+  readTrecRun,
+  writeTrecRun,
+} from '../../../packages/core/src/evaluation/index.js'
 
 const mini = fileURLToPath(new URL('../../fixtures/beir-mini', import.meta.url))
 const scifact = fileURLToPath(new URL('../../../bench/data/scifact', import.meta.url))
@@ -13,7 +20,11 @@ let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'serotine-beir-'))
   await mkdir(join(folder, 'qrels'))
-  await put({ 'corpus.jsonl': '{"_id":"a","title":"T","text":"x"}\n', 'queries.jsonl': '{"_id":"1","text":"q"}\n', 'qrels/test.tsv': '1\ta\t1\n' })
+  await put({
+    'corpus.jsonl': '{"_id":"a","title":"T","text":"x"}\n',
+    'queries.jsonl': '{"_id":"1","text":"q"}\n',
+    'qrels/test.tsv': '1\ta\t1\n',
+  })
 })
 afterEach(() => rm(folder, { recursive: true }))
 
@@ -26,9 +37,19 @@ describe('readBeir', () => {
     const data = await readBeir(mini)
     expect(data).toMatchObject({ name: 'beir-mini', split: 'test' })
     expect(data.documents).toHaveLength(12)
-    expect(data.documents[0]).toEqual({ id: 'kiwi', text: 'Kiwi The kiwi is a bird of New Zealand that cannot fly.', metadata: { title: 'Kiwi' } })
+    expect(data.documents[0]).toEqual({
+      id: 'kiwi',
+      text: 'Kiwi The kiwi is a bird of New Zealand that cannot fly.',
+      metadata: { title: 'Kiwi' },
+    })
     expect(data.queries.map(({ id }) => id)).toEqual(['q1', 'q2', 'q3', 'q4'])
-    expect(data.qrels.get('q1')).toEqual(new Map([['kiwi', 2], ['penguin', 2], ['ostrich', 1]]))
+    expect(data.qrels.get('q1')).toEqual(
+      new Map([
+        ['kiwi', 2],
+        ['penguin', 2],
+        ['ostrich', 1],
+      ]),
+    )
   })
 
   it('a document without a title is its text, with no leading space', async () => {
@@ -43,7 +64,12 @@ describe('readBeir', () => {
   it('reads another split, in TREC form', async () => {
     const { queries, qrels } = await readBeir(mini, { split: 'dev' })
     expect(queries.map(({ id }) => id)).toEqual(['q5', 'q6'])
-    expect(qrels.get('q5')).toEqual(new Map([['tern', 1], ['swift', 0]]))
+    expect(qrels.get('q5')).toEqual(
+      new Map([
+        ['tern', 1],
+        ['swift', 0],
+      ]),
+    )
   })
 
   it('reads SciFact: gzipped, with the counts BEIR states', async () => {
@@ -55,7 +81,10 @@ describe('readBeir', () => {
   it('keeps the line separator U+2028 inside a text, and reads CRLF files', async () => {
     await put({ 'corpus.jsonl': '{"_id":"a","text":"one\u2028two"}\r\n\r\n{"_id":7,"text":"b"}' })
     const { documents } = await readBeir(folder)
-    expect(documents.map(({ id, text }) => [id, text])).toEqual([['a', 'one\u2028two'], ['7', 'b']])
+    expect(documents.map(({ id, text }) => [id, text])).toEqual([
+      ['a', 'one\u2028two'],
+      ['7', 'b'],
+    ])
   })
 
   it('reads a text cut between two bytes of one character by the stream', async () => {
@@ -74,10 +103,20 @@ describe('readBeir names the file and the line of', () => {
     ['an empty id', 'corpus.jsonl', '{"_id":"","text":"x"}\n', /corpus\.jsonl:1: "_id"/],
     ['a missing text', 'queries.jsonl', '{"_id":"1","query":"x"}\n', /queries\.jsonl:1: "text".*undefined/],
     ['a title that is a list', 'corpus.jsonl', '{"_id":"a","text":"x","title":["t"]}\n', /corpus\.jsonl:1: "title"/],
-    ['an id used twice', 'corpus.jsonl', '{"_id":"a","text":"x"}\n{"_id":"a","text":"y"}\n', /corpus\.jsonl:2: id "a".*corpus\.jsonl:1/],
+    [
+      'an id used twice',
+      'corpus.jsonl',
+      '{"_id":"a","text":"x"}\n{"_id":"a","text":"y"}\n',
+      /corpus\.jsonl:2: id "a".*corpus\.jsonl:1/,
+    ],
     ['a judgment without a grade', 'qrels/test.tsv', 'query-id\tcorpus-id\tscore\n1\ta\n', /test\.tsv:2: expected/],
     ['a grade that is a word', 'qrels/test.tsv', '1\ta\t1\n1\tb\tyes\n', /test\.tsv:2: the grade "yes"/],
-    ['contradicting judgments', 'qrels/test.tsv', '1\ta\t1\n1\ta\t0\n', /test\.tsv:2: document "a" is judged 0 for query "1", but 1/],
+    [
+      'contradicting judgments',
+      'qrels/test.tsv',
+      '1\ta\t1\n1\ta\t0\n',
+      /test\.tsv:2: document "a" is judged 0 for query "1", but 1/,
+    ],
     ['a judged query that is not there', 'qrels/test.tsv', '1\ta\t1\n2\ta\t1\n', /name query "2"/],
   ])('%s', async (_, file, content, message) => {
     await put({ [file]: content })
@@ -86,24 +125,35 @@ describe('readBeir names the file and the line of', () => {
 
   it('text that is not UTF-8', async () => {
     await put({ 'corpus.jsonl': Buffer.from([0x7b, 0xff, 0xfe, 0x0a]) })
-    await expect(readBeir(folder)).rejects.toMatchObject({ code: 'INPUT_FORMAT', message: expect.stringMatching(/corpus\.jsonl cannot be read/) })
+    await expect(readBeir(folder)).rejects.toMatchObject({
+      code: 'INPUT_FORMAT',
+      message: expect.stringMatching(/corpus\.jsonl cannot be read/),
+    })
   })
 
   it('a truncated gzip file', async () => {
     await rm(join(folder, 'corpus.jsonl'))
     await put({ 'corpus.jsonl.gz': gzipSync('{"_id":"a","text":"x"}\n').subarray(0, -10) })
-    await expect(readBeir(folder)).rejects.toMatchObject({ code: 'INPUT_FORMAT', message: expect.stringMatching(/corpus\.jsonl\.gz.*unexpected end/) })
+    await expect(readBeir(folder)).rejects.toMatchObject({
+      code: 'INPUT_FORMAT',
+      message: expect.stringMatching(/corpus\.jsonl\.gz.*unexpected end/),
+    })
   })
 })
 
 describe('a folder that is not BEIR', () => {
   it('names what is missing', async () => {
     await rm(join(folder, 'corpus.jsonl'))
-    await expect(readBeir(folder)).rejects.toMatchObject({ code: 'INPUT_FORMAT', message: expect.stringMatching(/neither corpus\.jsonl nor/) })
+    await expect(readBeir(folder)).rejects.toMatchObject({
+      code: 'INPUT_FORMAT',
+      message: expect.stringMatching(/neither corpus\.jsonl nor/),
+    })
   })
 
   it('names the splits there are', async () => {
-    await expect(readBeir(mini, { split: 'train' })).rejects.toThrow(/no judgments qrels\/train\.tsv\. Splits there: dev, test\./)
+    await expect(readBeir(mini, { split: 'train' })).rejects.toThrow(
+      /no judgments qrels\/train\.tsv\. Splits there: dev, test\./,
+    )
     await expect(readBeir(join(folder, 'nowhere'))).rejects.toThrow(/No qrels\/\*\.tsv found/)
   })
 
@@ -114,7 +164,13 @@ describe('a folder that is not BEIR', () => {
 
 describe('TREC files', () => {
   const run = new Map([
-    ['q1', [{ id: 'b', score: 12.5 }, { id: 'a', score: -0.1 }]],
+    [
+      'q1',
+      [
+        { id: 'b', score: 12.5 },
+        { id: 'a', score: -0.1 },
+      ],
+    ],
     ['q2', [{ id: 'c', score: 1e-7 }]],
   ])
 

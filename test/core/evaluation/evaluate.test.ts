@@ -44,7 +44,9 @@ describe('evaluateRetrieval', () => {
     const stages = [ranking('two of four', ['a', 'x', 'c']), ranking('exact', ['a', 'b', 'c', 'd'], { exact: true })]
     const result = await evaluateRetrieval({ dataset, model: wordEncoder(), stages })
     expect(result.stages.map(({ exactTop10 }) => exactTop10)).toEqual([0.5, 1])
-    await expect(evaluateRetrieval({ dataset, model: wordEncoder(), stages: [stages[1]!, stages[1]!] })).rejects.toThrow(/exact, exact/)
+    await expect(evaluateRetrieval({ dataset, model: wordEncoder(), stages: [stages[1]!, stages[1]!] })).rejects.toThrow(
+      /exact, exact/,
+    )
   })
 
   it('asks for one document more than it keeps when the one with the query id may have to be left out', async () => {
@@ -92,7 +94,10 @@ describe('indexStage', () => {
     const model = wordEncoder()
     const index = await MultiVectorIndex.open(undefined, { model })
     // Enough other texts that the FDEs are made (they need some thousand tokens to learn the means).
-    const fillers = Array.from({ length: 600 }, (_, i) => ({ id: `filler-${i}`, text: `vessel ${i} carries grain number ${i} over sea` }))
+    const fillers = Array.from({ length: 600 }, (_, i) => ({
+      id: `filler-${i}`,
+      text: `vessel ${i} carries grain number ${i} over sea`,
+    }))
     await index.upsert([...dataset.documents, ...fillers])
     const { stages } = await evaluateRetrieval({
       dataset,

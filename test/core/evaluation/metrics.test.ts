@@ -7,7 +7,8 @@ import { compareBytes } from '../../../packages/core/src/evaluation/run.js'
 type Grades = Record<string, Record<string, number>>
 
 const read = (path: string) => JSON.parse(readFileSync(new URL(`../../golden/${path}`, import.meta.url), 'utf8'))
-const toQrels = (grades: Grades): Qrels => new Map(Object.entries(grades).map(([query, docs]) => [query, new Map(Object.entries(docs))]))
+const toQrels = (grades: Grades): Qrels =>
+  new Map(Object.entries(grades).map(([query, docs]) => [query, new Map(Object.entries(docs))]))
 const toRun = (scores: Grades): Run =>
   new Map(Object.entries(scores).map(([query, docs]) => [query, Object.entries(docs).map(([id, score]) => ({ id, score }))]))
 
@@ -48,7 +49,8 @@ describe('trec_eval', () => {
     expect(names.length).toBeGreaterThan(10)
     const result = evaluateRun(toQrels(qrels), toRun(run), { metrics: names.map(ours) })
     for (const [query, recorded] of Object.entries(perQuery)) {
-      for (const name of names) expect.soft(result.perQuery.get(query)![ours(name)], `${query} ${name}`).toBeCloseTo(recorded[name]!, 9)
+      for (const name of names)
+        expect.soft(result.perQuery.get(query)![ours(name)], `${query} ${name}`).toBeCloseTo(recorded[name]!, 9)
     }
   })
 
@@ -61,11 +63,24 @@ describe('trec_eval', () => {
 
 describe('evaluateRun', () => {
   const qrels: Qrels = new Map([
-    ['q1', new Map([['a', 1], ['b', 1]])],
+    [
+      'q1',
+      new Map([
+        ['a', 1],
+        ['b', 1],
+      ]),
+    ],
     ['q2', new Map([['c', 0]])],
   ])
   const run: Run = new Map([
-    ['q1', [{ id: 'q1', score: 3 }, { id: 'x', score: 2 }, { id: 'a', score: 1 }]],
+    [
+      'q1',
+      [
+        { id: 'q1', score: 3 },
+        { id: 'x', score: 2 },
+        { id: 'a', score: 1 },
+      ],
+    ],
     ['q2', [{ id: 'c', score: 1 }]],
     ['q9', [{ id: 'a', score: 1 }]],
   ])
@@ -78,7 +93,11 @@ describe('evaluateRun', () => {
   })
 
   it('an excluded document is not expected in the ideal ranking either', () => {
-    const { metrics } = evaluateRun(qrels, run, { metrics: ['recall@10'], exclude: new Map([['q1', new Set(['b'])]]), withoutRelevant: 'skip' })
+    const { metrics } = evaluateRun(qrels, run, {
+      metrics: ['recall@10'],
+      exclude: new Map([['q1', new Set(['b'])]]),
+      withoutRelevant: 'skip',
+    })
     expect(metrics['recall@10']).toBe(1)
   })
 
@@ -94,16 +113,44 @@ describe('evaluateRun', () => {
   })
 
   it('takes the list as the ranking when asked', () => {
-    const tied: Run = new Map([['q1', [{ id: 'a', score: 1 }, { id: 'x', score: 1 }]]])
+    const tied: Run = new Map([
+      [
+        'q1',
+        [
+          { id: 'a', score: 1 },
+          { id: 'x', score: 1 },
+        ],
+      ],
+    ])
     expect(evaluateRun(qrels, tied, { metrics: ['mrr'], withoutRelevant: 'skip' }).metrics.mrr).toBe(0.5)
     expect(evaluateRun(qrels, tied, { metrics: ['mrr'], withoutRelevant: 'skip', ties: 'as-given' }).metrics.mrr).toBe(1)
   })
 
   it('raises the bar for yes-or-no relevance, not for nDCG', () => {
-    const graded: Qrels = new Map([['q', new Map([['a', 1], ['b', 2]])]])
-    const one: Run = new Map([['q', [{ id: 'a', score: 2 }, { id: 'b', score: 1 }]]])
+    const graded: Qrels = new Map([
+      [
+        'q',
+        new Map([
+          ['a', 1],
+          ['b', 2],
+        ]),
+      ],
+    ])
+    const one: Run = new Map([
+      [
+        'q',
+        [
+          { id: 'a', score: 2 },
+          { id: 'b', score: 1 },
+        ],
+      ],
+    ])
     const { metrics } = evaluateRun(graded, one, { metrics: ['mrr', 'ndcg', 'recall@1'], relevantFrom: 2 })
-    expect(metrics).toEqual({ mrr: 0.5, ndcg: expect.closeTo((1 + 2 / Math.log2(3)) / (2 + 1 / Math.log2(3)), 9), 'recall@1': 0 })
+    expect(metrics).toEqual({
+      mrr: 0.5,
+      ndcg: expect.closeTo((1 + 2 / Math.log2(3)) / (2 + 1 / Math.log2(3)), 9),
+      'recall@1': 0,
+    })
   })
 
   it('rejects what it cannot score, by name', () => {
@@ -111,8 +158,23 @@ describe('evaluateRun', () => {
     expect(() => evaluateRun(qrels, run, { metrics: ['ndcg@0'] })).toThrow(/cutoff of "ndcg@0".*at least 1/)
     expect(() => evaluateRun(qrels, run, { metrics: ['ndcg@'] })).toThrow(/cutoff/)
     expect(() => evaluateRun(qrels, run, { metrics: ['toString'] })).toThrow(/No metric/)
-    expect(() => evaluateRun(qrels, new Map([['q1', [{ id: 'a', score: Number.NaN }]]]))).toThrow(/query "q1".*document "a".*NaN/)
-    expect(() => evaluateRun(qrels, new Map([['q1', [{ id: 'a', score: 1 }, { id: 'a', score: 2 }]]]))).toThrow(/"a" twice/)
+    expect(() => evaluateRun(qrels, new Map([['q1', [{ id: 'a', score: Number.NaN }]]]))).toThrow(
+      /query "q1".*document "a".*NaN/,
+    )
+    expect(() =>
+      evaluateRun(
+        qrels,
+        new Map([
+          [
+            'q1',
+            [
+              { id: 'a', score: 1 },
+              { id: 'a', score: 2 },
+            ],
+          ],
+        ]),
+      ),
+    ).toThrow(/"a" twice/)
     expect(() => evaluateRun(qrels, run, { exlude: new Map() } as object)).toThrow(/"exclude"/)
   })
 })

@@ -26,7 +26,7 @@ interface Golden {
   }
 }
 
-/** PyLate pads documents with zero vectors: in a shorter one, no query token contributes less than 0. We never score so ourselves. */
+/** PyLate pads documents with zero vectors: in a shorter one no query token contributes less than 0. Serotine does not. */
 function paddedMaxSim(query: TokenEmbeddings, document: TokenEmbeddings, longest: number): number {
   const padded = new Float32Array(longest * document.dim)
   padded.set(document.data)
@@ -35,7 +35,8 @@ function paddedMaxSim(query: TokenEmbeddings, document: TokenEmbeddings, longest
 
 describe.each(['bert-tiny', 'modernbert-tiny'])('%s', (name) => {
   const folder = fileURLToPath(new URL(`../../golden/pylate/${name}`, import.meta.url))
-  const { ir, triplet, distillation } = (JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8')) as { evaluation: Golden }).evaluation
+  const { ir, triplet, distillation } = (JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8')) as { evaluation: Golden })
+    .evaluation
   let model: ColBERT
   beforeAll(async () => {
     model = await ColBERT.load(`${folder}/model`)
@@ -63,7 +64,8 @@ describe.each(['bert-tiny', 'modernbert-tiny'])('%s', (name) => {
 
   it('triplets', async () => {
     const anchors = await model.encodeQueries(triplet.anchors)
-    const scores = async (texts: string[]) => (await model.encodeDocuments(texts)).map((document, i) => maxSim(anchors[i]!, document))
+    const scores = async (texts: string[]) =>
+      (await model.encodeDocuments(texts)).map((document, i) => maxSim(anchors[i]!, document))
     expect(tripletAccuracy(await scores(triplet.positives), await scores(triplet.negatives))).toBe(triplet.metrics.accuracy)
   })
 
@@ -73,7 +75,9 @@ describe.each(['bert-tiny', 'modernbert-tiny'])('%s', (name) => {
     const longest = Math.max(...documents.flat().map(({ length }) => length))
     const scores = documents.map((list, i) => list.map((document) => paddedMaxSim(queries[i]!, document, longest)))
     expect(distillationDivergence(scores, distillation.scores)).toBeCloseTo(distillation.metrics.kl_divergence, 5)
-    expect(distillationDivergence(scores, distillation.scores, { normalizeScores: false }))
-      .toBeCloseTo(distillation.metrics_without_normalisation.kl_divergence, 4)
+    expect(distillationDivergence(scores, distillation.scores, { normalizeScores: false })).toBeCloseTo(
+      distillation.metrics_without_normalisation.kl_divergence,
+      4,
+    )
   })
 })

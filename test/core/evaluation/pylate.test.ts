@@ -3,10 +3,25 @@ import { distillationDivergence, pylateRetrievalMetrics, tripletAccuracy } from 
 
 describe('pylateRetrievalMetrics', () => {
   const qrels = new Map([
-    ['q1', new Map([['a', 3], ['b', 1]])],
+    [
+      'q1',
+      new Map([
+        ['a', 3],
+        ['b', 1],
+      ]),
+    ],
     ['q2', new Map([['a', 0]])],
   ])
-  const run = new Map([['q1', [{ id: 'x', score: 3 }, { id: 'a', score: 2 }, { id: 'b', score: 1 }]]])
+  const run = new Map([
+    [
+      'q1',
+      [
+        { id: 'x', score: 3 },
+        { id: 'a', score: 2 },
+        { id: 'b', score: 1 },
+      ],
+    ],
+  ])
 
   it('is binary, leaves out queries without a relevant document and names keys as PyLate', () => {
     const metrics = pylateRetrievalMetrics(qrels, run, { name: 'mini', mapAt: [1, 2, 100] })

@@ -45,14 +45,17 @@ export async function readBeir(folder: string, options: { split?: string } = {})
   if (queries.length < qrels.size) {
     const present = new Set(queries.map(({ id }) => id))
     const absent = [...qrels.keys()].find((id) => !present.has(id))
-    throw new SerotineError('INPUT_FORMAT', `The ${split} judgments of ${folder} name query ${describe(absent)}, which its queries file does not hold.`)
+    throw new SerotineError(
+      'INPUT_FORMAT',
+      `The ${split} judgments of ${folder} name query ${describe(absent)}, which its queries file does not hold.`,
+    )
   }
   const documents: BeirDocument[] = []
   for await (const document of readBeirCorpus(folder)) documents.push(document)
   return { name: basename(resolve(folder)), split, documents, queries, qrels }
 }
 
-/** The documents of a BEIR folder one by one, for collections that should not be held in memory. Same errors as {@link readBeir}. */
+/** The documents of a BEIR folder one by one, for collections too large for memory. Same errors as {@link readBeir}. */
 export async function* readBeirCorpus(folder: string): AsyncGenerator<BeirDocument> {
   for await (const { id, text, title } of readRecords(await presentFile(folder, 'corpus.jsonl'))) {
     yield { id, text: `${title ?? ''} ${text}`.trim(), metadata: title ? { title } : {} }
@@ -70,7 +73,8 @@ async function* readRecords(file: string): AsyncGenerator<BeirRecord> {
   for await (const { text: line, place } of readLines(file)) {
     const record = parseRecord(line, place)
     const before = places.get(record.id)
-    if (before !== undefined) throw new SerotineError('DUPLICATE_ID', `${place}: id ${describe(record.id)} was used before, at ${before}.`)
+    if (before !== undefined)
+      throw new SerotineError('DUPLICATE_ID', `${place}: id ${describe(record.id)} was used before, at ${before}.`)
     places.set(record.id, place)
     yield record
   }
@@ -90,7 +94,8 @@ function parseRecord(line: string, place: string): BeirRecord {
   if ((typeof id !== 'string' && typeof id !== 'number') || id === '') {
     throw new SerotineError('INPUT_FORMAT', `${place}: "_id" must be a non-empty string, got ${describe(id)}.`)
   }
-  if (typeof text !== 'string') throw new SerotineError('INPUT_FORMAT', `${place}: "text" must be a string, got ${describe(text)}.`)
+  if (typeof text !== 'string')
+    throw new SerotineError('INPUT_FORMAT', `${place}: "text" must be a string, got ${describe(text)}.`)
   if (title !== undefined && title !== null && typeof title !== 'string') {
     throw new SerotineError('INPUT_FORMAT', `${place}: "title" must be a string, got ${describe(title)}.`)
   }
@@ -101,7 +106,13 @@ function parseRecord(line: string, place: string): BeirRecord {
 async function presentFile(folder: string, name: string): Promise<string> {
   for (const candidate of [name, `${name}.gz`]) {
     const path = join(folder, candidate)
-    if (await stat(path).then((entry) => entry.isFile(), () => false)) return path
+    if (
+      await stat(path).then(
+        (entry) => entry.isFile(),
+        () => false,
+      )
+    )
+      return path
   }
   throw new SerotineError('INPUT_FORMAT', `${folder} is not a BEIR folder: it holds neither ${name} nor ${name}.gz.`)
 }

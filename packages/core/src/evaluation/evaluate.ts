@@ -81,11 +81,17 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
   const depth = checkInteger('depth', options.depth ?? 100, 1)
   const exactStages = stages.filter(({ exact }) => exact)
   if (exactStages.length > 1) {
-    throw new SerotineError('INVALID_ARGUMENT', `At most one stage can be the exact one, got ${exactStages.map(({ name }) => name).join(', ')}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `At most one stage can be the exact one, got ${exactStages.map(({ name }) => name).join(', ')}.`,
+    )
   }
   const judged = dataset.queries.filter(({ id }) => [...(dataset.qrels.get(id)?.values() ?? [])].some((grade) => grade > 0))
   const started = performance.now()
-  const embeddings = await model.encodeQueries(judged.map(({ text }) => text), signal ? { signal } : {})
+  const embeddings = await model.encodeQueries(
+    judged.map(({ text }) => text),
+    signal ? { signal } : {},
+  )
   const encodeQueriesMs = performance.now() - started
   const queries = judged.map((query, i) => ({ ...query, embeddings: embeddings[i]! }))
   const documentIds = dataset.documents && new Set(dataset.documents.map(({ id }) => id))
@@ -134,7 +140,10 @@ async function answer(
     searchMs.push(performance.now() - started)
     for (const [part, time] of Object.entries(ms ?? {})) (partsMs[part] ??= []).push(time)
     const kept = documents.filter(({ id }) => !excluded.has(id))
-    run.set(query.id, kept.slice(0, limits.depth).map(({ id, score }) => ({ id, score })))
+    run.set(
+      query.id,
+      kept.slice(0, limits.depth).map(({ id, score }) => ({ id, score })),
+    )
     onQuery(run.size)
   }
   return { run, searchMs, partsMs }
@@ -146,7 +155,11 @@ async function answer(
  * @param options of `search`: `{ stage: 'exact' }` makes it the exact stage, `{ stage: 'fde', candidates: 100 }` MUVERA and exact
  *   MaxSim of 100, `{ stage: 'fde', rerank: false }` MUVERA alone
  */
-export function indexStage(name: string, index: MultiVectorIndex, options: Omit<SearchOptions, 'k' | 'signal'> = {}): RetrievalStage {
+export function indexStage(
+  name: string,
+  index: MultiVectorIndex,
+  options: Omit<SearchOptions, 'k' | 'signal'> = {},
+): RetrievalStage {
   return {
     name,
     exact: options.stage === 'exact',

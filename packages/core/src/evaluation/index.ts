@@ -2,7 +2,12 @@ export { readBeir, readBeirCorpus } from './beir.js'
 export type { BeirDataset, BeirDocument, BeirQuery } from './beir.js'
 export { evaluateRetrieval, indexStage, shareOfTop } from './evaluate.js'
 export type {
-  EvaluateRetrievalOptions, EvaluationQuery, RetrievalEvaluation, RetrievalStage, RetrievedDocuments, StageEvaluation,
+  EvaluateRetrievalOptions,
+  EvaluationQuery,
+  RetrievalEvaluation,
+  RetrievalStage,
+  RetrievedDocuments,
+  StageEvaluation,
 } from './evaluate.js'
 export { evaluateRun } from './metrics.js'
 export type { MetricsOptions, MetricsResult } from './metrics.js'

@@ -98,13 +98,21 @@ function parseMetric(name: string): (ranking: Ranking) => number {
   const [metric = '', cutoff, ...rest] = String(name).split('@')
   const compute = Object.hasOwn(METRICS, metric) ? METRICS[metric] : undefined
   if (compute === undefined || rest.length > 0) {
-    throw new SerotineError('INVALID_ARGUMENT', `No metric ${describe(name)}. Metrics: ${Object.keys(METRICS).join(', ')}, each optionally with @k.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `No metric ${describe(name)}. Metrics: ${Object.keys(METRICS).join(', ')}, each optionally with @k.`,
+    )
   }
   const k = cutoff === undefined ? Infinity : checkInteger(`The cutoff of ${describe(name)}`, Number(cutoff || Number.NaN), 1)
   return (ranking) => compute(ranking, k)
 }
 
-function rank(queryId: string, documents: readonly ScoredDocument[], judgments: ReadonlyMap<string, number>, options: MetricsOptions): Ranking {
+function rank(
+  queryId: string,
+  documents: readonly ScoredDocument[],
+  judgments: ReadonlyMap<string, number>,
+  options: MetricsOptions,
+): Ranking {
   const { ties = 'trec_eval', excludeSameId = false, exclude, relevantFrom = 1 } = options
   const excluded = exclude?.get(queryId)
   const isKept = (id: string): boolean => !(excludeSameId && id === queryId) && !excluded?.has(id)

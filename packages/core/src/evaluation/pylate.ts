@@ -30,7 +30,14 @@ export interface PylateRetrievalOptions {
  * min(k, relevant documents).
  */
 export function pylateRetrievalMetrics(qrels: Qrels, run: Run, options: PylateRetrievalOptions = {}): Record<string, number> {
-  const { name = '', accuracyAt = [1, 3, 5, 10], precisionRecallAt = [1, 3, 5, 10], mrrAt = [10], ndcgAt = [10], mapAt = [100] } = options
+  const {
+    name = '',
+    accuracyAt = [1, 3, 5, 10],
+    precisionRecallAt = [1, 3, 5, 10],
+    mrrAt = [10],
+    ndcgAt = [10],
+    mapAt = [100],
+  } = options
   const binary = new Map([...qrels].map(([query, judgments]) => [query, binarize(judgments)]))
   const names = [
     ...accuracyAt.map((k) => `accuracy@${k}`),

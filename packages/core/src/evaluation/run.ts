@@ -26,10 +26,14 @@ export type TieRule = 'trec_eval' | 'as-given'
 export function rankedIds(queryId: string, documents: readonly ScoredDocument[], ties: TieRule): string[] {
   const seen = new Set<string>()
   for (const { id, score } of documents) {
-    if (seen.has(id)) throw new SerotineError('DUPLICATE_ID', `The run of query ${describe(queryId)} holds document ${describe(id)} twice.`)
+    if (seen.has(id))
+      throw new SerotineError('DUPLICATE_ID', `The run of query ${describe(queryId)} holds document ${describe(id)} twice.`)
     seen.add(id)
     if (ties === 'trec_eval' && !Number.isFinite(score)) {
-      throw new SerotineError('NOT_FINITE', `In the run of query ${describe(queryId)}, document ${describe(id)} has the score ${describe(score)}.`)
+      throw new SerotineError(
+        'NOT_FINITE',
+        `In the run of query ${describe(queryId)}, document ${describe(id)} has the score ${describe(score)}.`,
+      )
     }
   }
   if (ties === 'as-given') return [...seen]

@@ -4,8 +4,8 @@ import { readLines } from './lines.js'
 import type { Run, ScoredDocument } from './run.js'
 
 /**
- * Reads judgments: BEIR's TSV (`query-id  corpus-id  score`, with or without that header) or TREC qrels (`query 0 document grade`).
- * A name ending in `.gz` is unpacked.
+ * Reads judgments: BEIR's TSV (`query-id  corpus-id  score`, with or without that header) or TREC qrels (`query 0 document
+ * grade`). A name ending in `.gz` is unpacked.
  *
  * @throws INPUT_FORMAT naming file and line
  */
@@ -18,7 +18,10 @@ export async function readQrels(file: string): Promise<Map<string, Map<string, n
     isFirst = false
     if (isHeader) continue
     if (columns.length !== 3 && columns.length !== 4) {
-      throw new SerotineError('INPUT_FORMAT', `${place}: expected "query document grade" or "query 0 document grade", got ${describe(text)}.`)
+      throw new SerotineError(
+        'INPUT_FORMAT',
+        `${place}: expected "query document grade" or "query 0 document grade", got ${describe(text)}.`,
+      )
     }
     const [query, document, grade] = [columns[0]!, columns.at(-2)!, columns.at(-1)!]
     if (!isNumber(grade)) throw new SerotineError('INPUT_FORMAT', `${place}: the grade ${describe(grade)} is not a number.`)
@@ -26,7 +29,10 @@ export async function readQrels(file: string): Promise<Map<string, Map<string, n
     if (judgments === undefined) qrels.set(query, (judgments = new Map()))
     const before = judgments.get(document)
     if (before !== undefined && before !== Number(grade)) {
-      throw new SerotineError('INPUT_FORMAT', `${place}: document ${describe(document)} is judged ${grade} for query ${describe(query)}, but ${before} before.`)
+      throw new SerotineError(
+        'INPUT_FORMAT',
+        `${place}: document ${describe(document)} is judged ${grade} for query ${describe(query)}, but ${before} before.`,
+      )
     }
     judgments.set(document, Number(grade))
   }
@@ -79,7 +85,12 @@ export async function readTrecRun(file: string): Promise<Map<string, ScoredDocum
 
 /** Tabs separate where there are any, since BEIR ids may hold spaces. */
 function splitColumns(text: string): string[] {
-  return text.includes('\t') ? text.trim().split('\t').map((column) => column.trim()) : text.trim().split(/\s+/)
+  return text.includes('\t')
+    ? text
+        .trim()
+        .split('\t')
+        .map((column) => column.trim())
+    : text.trim().split(/\s+/)
 }
 
 function isNumber(text: string): boolean {
@@ -88,5 +99,8 @@ function isNumber(text: string): boolean {
 
 function checkWord(what: string, word: string): void {
   if (word !== '' && !/\s/.test(word)) return
-  throw new SerotineError('INVALID_ARGUMENT', `A TREC run cannot hold the ${what} ${describe(word)}: it is empty or has white space.`)
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    `A TREC run cannot hold the ${what} ${describe(word)}: it is empty or has white space.`,
+  )
 }
