@@ -32,7 +32,7 @@ export class ConsumerApp {
     link({ '@serotine/core': '@serotine/core', '@types/node': '@types/node', ...frameworks }, join(this.folder, 'node_modules'))
   }
 
-  /** Runs a script of the app in a fresh Node and gives what it printed. Anything on stderr is an error. */
+  /** Runs a script of the app in a fresh Node and gives what it printed. A failure or an unhandled rejection throws. */
   run(name: string, source: string): string {
     const path = join(this.folder, name)
     writeFileSync(path, source)

@@ -41,7 +41,7 @@ export function colbertReranker(options: ColBERTRerankerOptions = {}): Reranking
   return {
     specificationVersion: 'v3',
     provider: 'serotine',
-    modelId: options.modelId ?? model?.name ?? 'serotine-micro',
+    modelId: options.modelId ?? model?.name ?? '@serotine/model-micro',
     async doRerank({ documents, query, topN, abortSignal }) {
       if (topN !== undefined) checkInteger('topN', topN, 1)
       const texts = documents.type === 'text' ? documents.values : documents.values.map((value) => toText(value))
