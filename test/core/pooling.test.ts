@@ -86,26 +86,32 @@ describe('poolEmbeddings', () => {
   const sample = fc
     .record({ length: fc.integer({ min: 0, max: 24 }), dim: fc.integer({ min: 1, max: 5 }) })
     .chain(({ length, dim }) =>
-      fc.array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: length * dim, maxLength: length * dim })
+      fc
+        .array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: length * dim, maxLength: length * dim })
         .map((values) => matrix(Float32Array.from(values), dim)),
     )
 
   test('keeps protected rows, never exceeds the budget, and every cluster is a mean of rows', () => {
     fc.assert(
-      fc.property(sample, fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 3 }), (embeddings, factor, protectedTokens) => {
-        const pooled = poolEmbeddings(embeddings, factor, protectedTokens)
-        const head = Math.min(protectedTokens, embeddings.length)
-        const rest = embeddings.length - head
-        expect(pooled.length).toBeLessThanOrEqual(head + Math.max(Math.floor(rest / factor), Math.min(rest, 1)))
-        expect(pooled.data.slice(0, head * pooled.dim)).toEqual(embeddings.data.slice(0, head * embeddings.dim))
-        for (let k = 0; k < embeddings.dim; k++) {
-          const column = Array.from({ length: rest }, (_, i) => embeddings.data[(head + i) * embeddings.dim + k]!)
-          for (let i = head; i < pooled.length; i++) {
-            expect(pooled.data[i * pooled.dim + k]!).toBeGreaterThanOrEqual(Math.min(...column) - 1e-6)
-            expect(pooled.data[i * pooled.dim + k]!).toBeLessThanOrEqual(Math.max(...column) + 1e-6)
+      fc.property(
+        sample,
+        fc.integer({ min: 1, max: 6 }),
+        fc.integer({ min: 0, max: 3 }),
+        (embeddings, factor, protectedTokens) => {
+          const pooled = poolEmbeddings(embeddings, factor, protectedTokens)
+          const head = Math.min(protectedTokens, embeddings.length)
+          const rest = embeddings.length - head
+          expect(pooled.length).toBeLessThanOrEqual(head + Math.max(Math.floor(rest / factor), Math.min(rest, 1)))
+          expect(pooled.data.slice(0, head * pooled.dim)).toEqual(embeddings.data.slice(0, head * embeddings.dim))
+          for (let k = 0; k < embeddings.dim; k++) {
+            const column = Array.from({ length: rest }, (_, i) => embeddings.data[(head + i) * embeddings.dim + k]!)
+            for (let i = head; i < pooled.length; i++) {
+              expect(pooled.data[i * pooled.dim + k]!).toBeGreaterThanOrEqual(Math.min(...column) - 1e-6)
+              expect(pooled.data[i * pooled.dim + k]!).toBeLessThanOrEqual(Math.max(...column) + 1e-6)
+            }
           }
-        }
-      }),
+        },
+      ),
     )
   })
 
@@ -119,6 +125,8 @@ describe('poolEmbeddings', () => {
     expect(() => poolEmbeddings(rows, 0)).toThrowError(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     expect(() => poolEmbeddings(rows, 1.5)).toThrowError(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     expect(() => poolEmbeddings(rows, 2, -1)).toThrowError(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
-    expect(() => poolEmbeddings(matrix(Float32Array.of(1, NaN), 1), 2)).toThrowError(expect.objectContaining({ code: 'NOT_FINITE' }))
+    expect(() => poolEmbeddings(matrix(Float32Array.of(1, NaN), 1), 2)).toThrowError(
+      expect.objectContaining({ code: 'NOT_FINITE' }),
+    )
   })
 })

@@ -102,7 +102,9 @@ function wardLinkage(condensed: Float64Array, count: number): Merge[] {
       const toLeft = condensed[at(i, left)]!
       const toRight = condensed[at(i, right)]!
       condensed[at(i, right)] = Math.sqrt(
-        (size + leftSize) * share * toLeft * toLeft + (size + rightSize) * share * toRight * toRight - size * share * height * height,
+        (size + leftSize) * share * toLeft * toLeft +
+          (size + rightSize) * share * toRight * toRight -
+          size * share * height * height,
       )
     }
   }
@@ -116,11 +118,13 @@ function numberMerges(found: readonly Merge[], count: number): Merge[] {
     while (parents[root] !== root) root = parents[root]!
     return root
   }
-  return [...found].sort((a, b) => a.height - b.height).map(({ left, right, height }, rank) => {
-    const [a, b] = [rootOf(left), rootOf(right)]
-    parents[a] = parents[b] = count + rank
-    return { left: Math.min(a, b), right: Math.max(a, b), height }
-  })
+  return [...found]
+    .sort((a, b) => a.height - b.height)
+    .map(({ left, right, height }, rank) => {
+      const [a, b] = [rootOf(left), rootOf(right)]
+      parents[a] = parents[b] = count + rank
+      return { left: Math.min(a, b), right: Math.max(a, b), height }
+    })
 }
 
 /**

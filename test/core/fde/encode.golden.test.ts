@@ -63,7 +63,12 @@ test('every published case is here', () => expect(cases.length).toBeGreaterThan(
 // Every case with the recorded matrices; those made by the portable generator also from their seed alone.
 const runs = [true, false].flatMap((simd) =>
   cases.flatMap((golden) =>
-    (golden.source === 'portable' ? ['recorded', 'seeded'] : ['recorded']).map((matrices) => ({ simd, golden, matrices, name: golden.name })),
+    (golden.source === 'portable' ? ['recorded', 'seeded'] : ['recorded']).map((matrices) => ({
+      simd,
+      golden,
+      matrices,
+      name: golden.name,
+    })),
   ),
 )
 const workspaces = new Map([true, false].map((simd) => [simd, new Workspace(createKernels({ simd }))]))

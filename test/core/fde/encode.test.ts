@@ -10,13 +10,18 @@ import { MaxSimScorer } from '../../../packages/core/src/scoring/maxsim.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
 
 const code = (name: string) => expect.objectContaining({ code: name })
-const matrix = (values: ArrayLike<number>, dim: number): TokenEmbeddings => ({ data: Float32Array.from(values), length: values.length / dim, dim })
+const matrix = (values: ArrayLike<number>, dim: number): TokenEmbeddings => ({
+  data: Float32Array.from(values),
+  length: values.length / dim,
+  dim,
+})
 const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + x * b[i]!, 0)
 
 describe('config', () => {
   test('presets have the dimension they promise', () => {
     expect(Object.keys(FDE_PRESETS)).toEqual(['small', 'compact', 'quality', 'paper'])
-    const lengths = (dim: number) => (['small', 'compact', 'quality', 'paper'] as const).map((preset) => fdeLength(resolveFdeConfig({ dim, preset })))
+    const lengths = (dim: number) =>
+      (['small', 'compact', 'quality', 'paper'] as const).map((preset) => fdeLength(resolveFdeConfig({ dim, preset })))
     expect(lengths(128)).toEqual([1280, 2560, 10240, 10240])
     expect(lengths(48)).toEqual([1280, 2560, 10240, 10240])
     // Few dimensions: no sketch when it would not make the encoding shorter.
@@ -25,15 +30,30 @@ describe('config', () => {
 
   test('the default is compact, unprepared, with the portable seed', () => {
     expect(resolveFdeConfig({ dim: 96 })).toEqual({
-      dim: 96, repetitions: 20, simHashBits: 3, projection: 'none', projectionDim: 0, projectionScale: 1, aggregation: 'sphere',
-      gamma: 0.75, fillEmptyPartitions: false, tie: 'token', code: 'gray', finalDim: 2560, seed: 42, prepare: 'none',
+      dim: 96,
+      repetitions: 20,
+      simHashBits: 3,
+      projection: 'none',
+      projectionDim: 0,
+      projectionScale: 1,
+      aggregation: 'sphere',
+      gamma: 0.75,
+      fillEmptyPartitions: false,
+      tie: 'token',
+      code: 'gray',
+      finalDim: 2560,
+      seed: 42,
+      prepare: 'none',
     })
     expect(resolveFdeConfig({ dim: 96 }, 'deflate').prepare).toBe('deflate')
     expect(resolveFdeConfig({ dim: 96, prepare: 'none' }, 'deflate').prepare).toBe('none')
   })
 
   test('a projection as wide as the tokens is none, a dense one is scaled', () => {
-    expect(resolveFdeConfig({ dim: 16, projection: 'sparse', projectionDim: 16 })).toMatchObject({ projection: 'none', projectionDim: 0 })
+    expect(resolveFdeConfig({ dim: 16, projection: 'sparse', projectionDim: 16 })).toMatchObject({
+      projection: 'none',
+      projectionDim: 0,
+    })
     expect(resolveFdeConfig({ dim: 64, preset: 'paper' }).projectionScale).toBe(0.25)
     expect(resolveFdeConfig({ dim: 64, preset: 'paper', projection: 'sparse' }).projectionScale).toBe(1)
   })
@@ -72,14 +92,25 @@ describe('partition numbers', () => {
 describe('FdeEncoder', () => {
   const dim = 12
   const options = fc.record({
-    repetitions: fc.integer({ min: 1, max: 5 }), simHashBits: fc.integer({ min: 0, max: 4 }),
-    projection: fc.constantFrom('none', 'sparse', 'balanced', 'dense'), projectionDim: fc.integer({ min: 1, max: 9 }),
-    aggregation: fc.constantFrom('mean', 'power', 'sphere'), fillEmptyPartitions: fc.boolean(),
-    tie: fc.constantFrom('token', 'cluster'), code: fc.constantFrom('gray', 'plain'), finalDim: fc.constantFrom(0, 7, 64),
-    prepare: fc.constantFrom('none', 'deflate', 'center'), seed: fc.nat(),
+    repetitions: fc.integer({ min: 1, max: 5 }),
+    simHashBits: fc.integer({ min: 0, max: 4 }),
+    projection: fc.constantFrom('none', 'sparse', 'balanced', 'dense'),
+    projectionDim: fc.integer({ min: 1, max: 9 }),
+    aggregation: fc.constantFrom('mean', 'power', 'sphere'),
+    fillEmptyPartitions: fc.boolean(),
+    tie: fc.constantFrom('token', 'cluster'),
+    code: fc.constantFrom('gray', 'plain'),
+    finalDim: fc.constantFrom(0, 7, 64),
+    prepare: fc.constantFrom('none', 'deflate', 'center'),
+    seed: fc.nat(),
   }) as fc.Arbitrary<FdeOptions>
-  const text = fc.integer({ min: 0, max: 14 }).chain((length) =>
-    fc.array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: length * dim, maxLength: length * dim }).map((values) => matrix(values, dim)))
+  const text = fc
+    .integer({ min: 0, max: 14 })
+    .chain((length) =>
+      fc
+        .array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: length * dim, maxLength: length * dim })
+        .map((values) => matrix(values, dim)),
+    )
   const means = { document: Float32Array.from({ length: dim }, (_, i) => 0.1 * i - 0.3), query: new Float32Array(dim).fill(0.05) }
 
   test('SIMD and plain TypeScript agree bit for bit, whatever the config', () => {
@@ -102,7 +133,11 @@ describe('FdeEncoder', () => {
     fc.assert(
       fc.property(options, text, text, (some, query, document) => {
         const scores = (['gray', 'plain'] as const).map((numbering) => {
-          const encoder = new FdeEncoder(resolveFdeConfig({ dim, ...some, tie: 'token', code: numbering, finalDim: 0 }), {}, means)
+          const encoder = new FdeEncoder(
+            resolveFdeConfig({ dim, ...some, tie: 'token', code: numbering, finalDim: 0 }),
+            {},
+            means,
+          )
           return dot(encoder.encodeQuery(query), encoder.encodeDocument(document))
         })
         expect(Math.abs(scores[0]! - scores[1]!)).toBeLessThanOrEqual(1e-4 * Math.max(1, Math.abs(scores[0]!)))
@@ -111,7 +146,9 @@ describe('FdeEncoder', () => {
   })
 
   test('one partition: the query is the sum, the document the mean', () => {
-    const encoder = new FdeEncoder(resolveFdeConfig({ dim: 2, preset: 'paper', repetitions: 1, simHashBits: 0, projection: 'none' }))
+    const encoder = new FdeEncoder(
+      resolveFdeConfig({ dim: 2, preset: 'paper', repetitions: 1, simHashBits: 0, projection: 'none' }),
+    )
     const rows = matrix([1, 2, 3, 6], 2)
     expect(encoder.encodeQuery(rows)).toEqual(Float32Array.of(4, 8))
     expect(encoder.encodeDocument(rows)).toEqual(Float32Array.of(2, 4))
@@ -141,21 +178,38 @@ describe('FdeEncoder', () => {
   })
 
   test('scorers and encoders take turns in the same memory', () => {
-    const [a, b] = ['compact', 'paper'].map((preset) => new FdeEncoder(resolveFdeConfig({ dim: 16, preset: preset as 'paper' }))) as [FdeEncoder, FdeEncoder]
-    const rows = matrix(Float32Array.from({ length: 160 }, (_, i) => Math.sin(i)), 16)
+    const [a, b] = ['compact', 'paper'].map(
+      (preset) => new FdeEncoder(resolveFdeConfig({ dim: 16, preset: preset as 'paper' })),
+    ) as [FdeEncoder, FdeEncoder]
+    const rows = matrix(
+      Float32Array.from({ length: 160 }, (_, i) => Math.sin(i)),
+      16,
+    )
     const scorer = new MaxSimScorer(rows)
     const first = [a.encodeDocument(rows), b.encodeDocument(rows), scorer.score(rows)]
     expect([a.encodeDocument(rows), b.encodeDocument(rows), scorer.score(rows)]).toEqual(first)
   })
 
   test('the fingerprint names everything that changes the numbers, and nothing else', () => {
-    const print = (some: FdeOptions, own = {}) => new FdeEncoder(resolveFdeConfig({ dim: 16, ...some }), own, { ...means, document: new Float32Array(16).fill(0.1), query: new Float32Array(16) }).fingerprint
+    const print = (some: FdeOptions, own = {}) =>
+      new FdeEncoder(resolveFdeConfig({ dim: 16, ...some }), own, {
+        ...means,
+        document: new Float32Array(16).fill(0.1),
+        query: new Float32Array(16),
+      }).fingerprint
     const base = print({})
     expect(base).toMatch(/^[0-9a-f]{16}$/)
     expect(print({ seed: 42 })).toBe(base)
     const others = [
-      print({ seed: 43 }), print({ repetitions: 19 }), print({ simHashBits: 2 }), print({ aggregation: 'mean' }), print({ code: 'plain' }),
-      print({ prepare: 'deflate' }), print({ prepare: 'center' }), print({ finalDim: 64 }), print({ preset: 'paper' }),
+      print({ seed: 43 }),
+      print({ repetitions: 19 }),
+      print({ simHashBits: 2 }),
+      print({ aggregation: 'mean' }),
+      print({ code: 'plain' }),
+      print({ prepare: 'deflate' }),
+      print({ prepare: 'center' }),
+      print({ finalDim: 64 }),
+      print({ preset: 'paper' }),
       print({ finalDim: 0, repetitions: 1, simHashBits: 1 }, { simhash: new Float32Array(16).fill(1) }),
     ]
     expect(new Set([base, ...others]).size).toBe(others.length + 1)
@@ -174,12 +228,27 @@ describe('FdeEncoder', () => {
     expect(() => encoder.encodeQuery({ data: new Float32Array(5), length: 1, dim: 4 })).toThrowError(code('EMBEDDINGS_SHAPE'))
     expect(() => new FdeEncoder(config, { simhash: new Float32Array(15) })).toThrowError(code('EMBEDDINGS_SHAPE'))
     expect(() => new FdeEncoder(config, { sketchIndex: new Int32Array(32) })).toThrowError(code('EMBEDDINGS_SHAPE'))
-    expect(() => new FdeEncoder(config, { sketchIndex: new Int32Array(32).fill(8), sketchSign: new Int8Array(32) })).toThrowError(code('INVALID_ARGUMENT'))
+    expect(() => new FdeEncoder(config, { sketchIndex: new Int32Array(32).fill(8), sketchSign: new Int8Array(32) })).toThrowError(
+      code('INVALID_ARGUMENT'),
+    )
     expect(() => new FdeEncoder({ ...config, prepare: 'deflate' })).toThrowError(code('INVALID_ARGUMENT'))
-    expect(() => new FdeEncoder({ ...config, prepare: 'center' }, {}, { document: new Float32Array(4) })).toThrowError(code('INVALID_ARGUMENT'))
-    expect(() => new FdeEncoder({ ...config, prepare: 'deflate' }, {}, { document: new Float32Array(4) })).toThrowError(code('INVALID_ARGUMENT'))
-    expect(() => new FdeEncoder({ ...config, prepare: 'deflate' }, {}, { document: new Float32Array(3).fill(1) })).toThrowError(code('DIM_MISMATCH'))
-    const projected = resolveFdeConfig({ dim: 4, repetitions: 2, simHashBits: 2, projection: 'sparse', projectionDim: 2, finalDim: 0 })
+    expect(() => new FdeEncoder({ ...config, prepare: 'center' }, {}, { document: new Float32Array(4) })).toThrowError(
+      code('INVALID_ARGUMENT'),
+    )
+    expect(() => new FdeEncoder({ ...config, prepare: 'deflate' }, {}, { document: new Float32Array(4) })).toThrowError(
+      code('INVALID_ARGUMENT'),
+    )
+    expect(() => new FdeEncoder({ ...config, prepare: 'deflate' }, {}, { document: new Float32Array(3).fill(1) })).toThrowError(
+      code('DIM_MISMATCH'),
+    )
+    const projected = resolveFdeConfig({
+      dim: 4,
+      repetitions: 2,
+      simHashBits: 2,
+      projection: 'sparse',
+      projectionDim: 2,
+      finalDim: 0,
+    })
     expect(() => new FdeEncoder(projected, { projection: new Int8Array(15) })).toThrowError(code('EMBEDDINGS_SHAPE'))
   })
 })

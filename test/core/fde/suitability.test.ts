@@ -8,7 +8,7 @@ const code = (name: string) => expect.objectContaining({ code: name })
 const dim = 32
 
 let state = 7
-const random = () => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31) - 1
+const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1
 const direction = Float32Array.from({ length: dim }, random)
 const topics = Array.from({ length: 60 }, () => Float32Array.from({ length: dim }, random))
 
@@ -30,7 +30,10 @@ const collection = (common: number) => ({
 })
 
 test('means and their length', () => {
-  const means = estimateMeans([{ data: Float32Array.of(3, 0, 0, 4), length: 2, dim: 2 }], [{ data: Float32Array.of(1, 1), length: 1, dim: 2 }])
+  const means = estimateMeans(
+    [{ data: Float32Array.of(3, 0, 0, 4), length: 2, dim: 2 }],
+    [{ data: Float32Array.of(1, 1), length: 1, dim: 2 }],
+  )
   expect(means.document).toEqual(Float32Array.of(1.5, 2))
   expect(means.query).toEqual(Float32Array.of(1, 1))
   expect(means.meanNorm).toBeCloseTo(2.5 / 3.5, 6)
@@ -71,7 +74,10 @@ describe('a collection whose tokens share a direction', () => {
 test('the statistics do not depend on the numbering of partitions', () => {
   const { documents } = collection(1)
   const [gray, plain] = (['gray', 'plain'] as const).map((numbering) =>
-    measurePartitions(documents.slice(0, 30), new FdeEncoder(resolveFdeConfig({ dim, repetitions: 3, simHashBits: 4, code: numbering, prepare: 'none' }))),
+    measurePartitions(
+      documents.slice(0, 30),
+      new FdeEncoder(resolveFdeConfig({ dim, repetitions: 3, simHashBits: 4, code: numbering, prepare: 'none' })),
+    ),
   )
   expect(gray!.minorityShare).toBeCloseTo(plain!.minorityShare, 12)
   expect(gray!.occupied).toBe(plain!.occupied)
@@ -88,7 +94,9 @@ test('mistakes are named', () => {
   const empty: TokenEmbeddings = { data: new Float32Array(0), length: 0, dim }
   expect(() => estimateMeans([])).toThrowError(code('INVALID_ARGUMENT'))
   expect(() => estimateMeans([empty])).toThrowError(code('INVALID_ARGUMENT'))
-  expect(() => estimateMeans([text(0, 2, 0)], [{ data: new Float32Array(2), length: 1, dim: 2 }])).toThrowError(code('DIM_MISMATCH'))
+  expect(() => estimateMeans([text(0, 2, 0)], [{ data: new Float32Array(2), length: 1, dim: 2 }])).toThrowError(
+    code('DIM_MISMATCH'),
+  )
   expect(() => measurePartitions([empty], encoder)).toThrowError(code('INVALID_ARGUMENT'))
   expect(() => measureRecall([], [text(0, 1, 0)], encoder)).toThrowError(code('INVALID_ARGUMENT'))
   expect(() => measureRecall([text(0, 1, 0)], [text(0, 1, 0)], encoder, { candidates: 0 })).toThrowError(code('INVALID_ARGUMENT'))

@@ -12,7 +12,11 @@ const simd = createKernels()
 const both = [scalar, simd]
 
 /** A memory whose every byte is poison, with arrays put at 16-byte steps (so that reading outside them shows). */
-function place(kernels: Kernels, arrays: readonly (Float32Array | Int32Array | Int16Array | Uint16Array | Int8Array)[], scratch: number): number[] {
+function place(
+  kernels: Kernels,
+  arrays: readonly (Float32Array | Int32Array | Int16Array | Uint16Array | Int8Array)[],
+  scratch: number,
+): number[] {
   const offsets: number[] = []
   let at = 1024
   for (const array of arrays) {
@@ -68,7 +72,9 @@ function naiveMaxSim(query: Float32Array, document: Float32Array, dim: number): 
 }
 
 describe('MaxSim', () => {
-  const sample = shape.chain((s) => fc.record({ s: fc.constant(s), query: matrix(s.queryTokens, s.dim), document: matrix(s.tokens, s.dim) }))
+  const sample = shape.chain((s) =>
+    fc.record({ s: fc.constant(s), query: matrix(s.queryTokens, s.dim), document: matrix(s.tokens, s.dim) }),
+  )
 
   test('f32', () => {
     fc.assert(
@@ -94,7 +100,11 @@ describe('MaxSim', () => {
         const packed = packInt16(query, s.queryTokens, s.dim)
         const blocks = blocksOf(s.queryTokens)
         const scores = both.map((kernels) => {
-          const [q, qs, c, cs, scratch] = place(kernels, [packed.codes, packed.scales, codes, scales], blocks * 64 + s.dim * 4 + 64) as number[]
+          const [q, qs, c, cs, scratch] = place(
+            kernels,
+            [packed.codes, packed.scales, codes, scales],
+            blocks * 64 + s.dim * 4 + 64,
+          ) as number[]
           return kernels.maxSimInt8(q!, qs!, blocks, s.dim, c!, cs!, s.tokens, scratch!)
         })
         expect(scores[1]).toBe(scores[0])
@@ -114,7 +124,11 @@ describe('MaxSim', () => {
       const codes = new Int8Array(dim).fill(127)
       const packed = packInt16(query, 1, dim)
       for (const kernels of both) {
-        const [q, qs, c, cs, scratch] = place(kernels, [packed.codes, packed.scales, codes, Float32Array.of(1)], 64 + dim * 4 + 64) as number[]
+        const [q, qs, c, cs, scratch] = place(
+          kernels,
+          [packed.codes, packed.scales, codes, Float32Array.of(1)],
+          64 + dim * 4 + 64,
+        ) as number[]
         expect(kernels.maxSimInt8(q!, qs!, 1, dim, c!, cs!, 1, scratch!) / (dim * 127)).toBeCloseTo(1, 5)
       }
     }
@@ -145,7 +159,11 @@ describe('codecs', () => {
   })
 
   test('singles become the nearest half, ties to even, too large ones the largest', () => {
-    const value = fc.oneof(fc.float({ noNaN: true, noDefaultInfinity: true }), fc.float({ min: -2, max: 2, noNaN: true }), fc.float({ min: Math.fround(-1e-4), max: Math.fround(1e-4), noNaN: true }))
+    const value = fc.oneof(
+      fc.float({ noNaN: true, noDefaultInfinity: true }),
+      fc.float({ min: -2, max: 2, noNaN: true }),
+      fc.float({ min: Math.fround(-1e-4), max: Math.fround(1e-4), noNaN: true }),
+    )
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 23 }), (list) => {
         const values = Float32Array.from(list)
@@ -172,7 +190,11 @@ describe('codecs', () => {
 
   test('int8: error at most half a step, the largest component exact, zero rows zero', () => {
     const sample = fc
-      .record({ count: fc.integer({ min: 1, max: 6 }), dim: fc.integer({ min: 1, max: 35 }), gap: fc.integer({ min: 0, max: 9 }) })
+      .record({
+        count: fc.integer({ min: 1, max: 6 }),
+        dim: fc.integer({ min: 1, max: 35 }),
+        gap: fc.integer({ min: 0, max: 9 }),
+      })
       .chain((s) => fc.record({ s: fc.constant(s), rows: matrix(s.count, s.dim) }))
     fc.assert(
       fc.property(sample, ({ s, rows }) => {
@@ -191,7 +213,9 @@ describe('codecs', () => {
           const row = rows.subarray(i * s.dim, (i + 1) * s.dim)
           const largest = Math.max(...row.map(Math.abs))
           expect(a!.scales[i]).toBe(largest < 1e-30 ? 0 : Math.fround(largest / 127))
-          row.forEach((x, k) => expect(Math.abs(a!.back[i * s.dim + k]! - x)).toBeLessThanOrEqual((largest / 254) * 1.0001 + 1e-30))
+          row.forEach((x, k) =>
+            expect(Math.abs(a!.back[i * s.dim + k]! - x)).toBeLessThanOrEqual((largest / 254) * 1.0001 + 1e-30),
+          )
           for (let k = s.dim; k < stride; k++) expect(a!.codes[i * stride + k]).toBe(-1) // the gap is left alone
         }
       }),
@@ -203,7 +227,7 @@ describe('inner products', () => {
   const sample = fc
     .record({ count: fc.integer({ min: 1, max: 11 }), dim: fc.oneof(fc.integer({ min: 1, max: 70 }), fc.constantFrom(2560)) })
     .chain((s) => fc.record({ s: fc.constant(s), seed: fc.integer({ min: 1, max: 1e6 }) }))
-  const random = (seed: number) => () => ((seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 31) - 1
+  const random = (seed: number) => () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1
 
   test('f32', () => {
     fc.assert(
@@ -247,7 +271,11 @@ describe('inner products', () => {
   test('int8 rows at the largest codes and 20,480 dimensions stay exact', () => {
     const dim = 20_480
     for (const kernels of both) {
-      const [q, r, s, out] = place(kernels, [new Int16Array(dim).fill(8191), new Int8Array(dim).fill(127), Float32Array.of(1)], 4) as number[]
+      const [q, r, s, out] = place(
+        kernels,
+        [new Int16Array(dim).fill(8191), new Int8Array(dim).fill(127), Float32Array.of(1)],
+        4,
+      ) as number[]
       kernels.dotsInt8(q!, dim, r!, s!, 1, out!)
       expect(f32(kernels, out!, 1)[0]! / (dim * 8191 * 127)).toBeCloseTo(1, 6)
     }
@@ -257,8 +285,10 @@ describe('inner products', () => {
 describe('FDE kernels', () => {
   const sample = fc
     .record({
-      tokens: fc.integer({ min: 1, max: 9 }), dim: fc.integer({ min: 1, max: 35 }),
-      reps: fc.integer({ min: 1, max: 7 }), width: fc.integer({ min: 0, max: 6 }),
+      tokens: fc.integer({ min: 1, max: 9 }),
+      dim: fc.integer({ min: 1, max: 35 }),
+      reps: fc.integer({ min: 1, max: 7 }),
+      width: fc.integer({ min: 0, max: 6 }),
     })
     .chain((s) => fc.record({ s: fc.constant(s), rows: matrix(s.tokens, s.dim), planes: matrix(s.reps * s.width, s.dim) }))
 
@@ -272,10 +302,25 @@ describe('FDE kernels', () => {
         const buckets = s.reps * size
         const [a, b] = both.map((kernels) => {
           const arrays = [
-            packed, rows, ids, new Uint16Array(s.tokens * blocks + 8), new Float32Array(buckets * s.dim),
-            new Int32Array(buckets), new Int32Array(s.reps * s.tokens), new Float32Array(buckets),
+            packed,
+            rows,
+            ids,
+            new Uint16Array(s.tokens * blocks + 8),
+            new Float32Array(buckets * s.dim),
+            new Int32Array(buckets),
+            new Int32Array(s.reps * s.tokens),
+            new Float32Array(buckets),
           ]
-          const [p, r, id, bits, sums, counts, partitions, norms] = place(kernels, arrays, 64) as [number, number, number, number, number, number, number, number]
+          const [p, r, id, bits, sums, counts, partitions, norms] = place(kernels, arrays, 64) as [
+            number,
+            number,
+            number,
+            number,
+            number,
+            number,
+            number,
+            number,
+          ]
           kernels.signBits(p, blocks, s.dim, r, s.tokens, bits)
           kernels.accumulate(bits, blocks, s.width, s.reps, id, r, s.tokens, s.dim, sums, counts, partitions)
           kernels.norms(sums, counts, buckets, s.dim, norms)
@@ -305,22 +350,48 @@ describe('FDE kernels', () => {
 
   test('deflate, subtract, scatter and project', () => {
     const shapes = fc
-      .record({ count: fc.integer({ min: 1, max: 5 }), dim: fc.integer({ min: 1, max: 21 }), p: fc.constantFrom(4, 8, 12, 16, 20, 36), out: fc.integer({ min: 1, max: 40 }) })
-      .chain((s) => fc.record({ s: fc.constant(s), rows: matrix(s.count, s.dim), unit: matrix(1, s.dim), matrix: matrix(s.dim, s.p), targets: fc.array(fc.nat(s.out - 1), { minLength: s.count * s.dim, maxLength: s.count * s.dim }) }))
+      .record({
+        count: fc.integer({ min: 1, max: 5 }),
+        dim: fc.integer({ min: 1, max: 21 }),
+        p: fc.constantFrom(4, 8, 12, 16, 20, 36),
+        out: fc.integer({ min: 1, max: 40 }),
+      })
+      .chain((s) =>
+        fc.record({
+          s: fc.constant(s),
+          rows: matrix(s.count, s.dim),
+          unit: matrix(1, s.dim),
+          matrix: matrix(s.dim, s.p),
+          targets: fc.array(fc.nat(s.out - 1), { minLength: s.count * s.dim, maxLength: s.count * s.dim }),
+        }),
+      )
     fc.assert(
       fc.property(shapes, ({ s, rows, unit, matrix: weights, targets }) => {
         const factors = Float32Array.from({ length: s.count }, (_, i) => i % 3)
         const signs = Float32Array.from(targets, (t) => (t % 2 ? 1 : -1))
         const [a, b] = both.map((kernels) => {
-          const arrays = [rows, rows, rows, unit, weights, factors, Int32Array.from(targets), signs, new Float32Array(s.out), new Float32Array(s.count * s.p)]
+          const arrays = [
+            rows,
+            rows,
+            rows,
+            unit,
+            weights,
+            factors,
+            Int32Array.from(targets),
+            signs,
+            new Float32Array(s.out),
+            new Float32Array(s.count * s.p),
+          ]
           const [r, deflated, centred, u, m, w, t, sg, out, projected] = place(kernels, arrays, 64) as number[]
           kernels.scatter(r!, w!, s.count, s.dim, t!, sg!, out!)
           kernels.project(r!, w!, s.count, s.dim, m!, s.p, projected!)
           kernels.deflate(deflated!, s.count, s.dim, u!)
           kernels.subtract(centred!, s.count, s.dim, u!)
           return {
-            out: f32(kernels, out!, s.out), projected: f32(kernels, projected!, s.count * s.p),
-            deflated: f32(kernels, deflated!, rows.length), centred: f32(kernels, centred!, rows.length),
+            out: f32(kernels, out!, s.out),
+            projected: f32(kernels, projected!, s.count * s.p),
+            deflated: f32(kernels, deflated!, rows.length),
+            centred: f32(kernels, centred!, rows.length),
           }
         })
         expect(b).toEqual(a)

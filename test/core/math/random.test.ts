@@ -6,8 +6,18 @@ import { binomial, fmix32, popcount32, stream, streamKeys } from '../../../packa
 import type { StreamTag } from '../../../packages/core/src/math/random.js'
 import { readJson } from './golden-tensors.js'
 
-interface Stream { seed: number; tag: StreamTag; rep: number }
-interface Sample { seed: number; rep: number; d: number; k: number; p: number }
+interface Stream {
+  seed: number
+  tag: StreamTag
+  rep: number
+}
+interface Sample {
+  seed: number
+  rep: number
+  d: number
+  k: number
+  p: number
+}
 const golden = readJson<{
   fmix32: Record<string, number>
   keys: (Stream & { k1: number; k2: number })[]

@@ -4,12 +4,17 @@ import { topK } from '../../../packages/core/src/math/top-k.js'
 
 test('equals a stable sort, whatever the ties', () => {
   fc.assert(
-    fc.property(fc.array(fc.integer({ min: -3, max: 3 }), { maxLength: 60 }), fc.integer({ min: 0, max: 70 }), fc.integer({ min: 1, max: 4 }), (list, k, every) => {
-      const scores = Float32Array.from(list)
-      const sorted = list.map((_, i) => i).sort((a, b) => list[b]! - list[a]! || a - b)
-      expect([...topK(scores, k)]).toEqual(sorted.slice(0, k))
-      expect([...topK(scores, k, (i) => i % every === 0)]).toEqual(sorted.filter((i) => i % every === 0).slice(0, k))
-    }),
+    fc.property(
+      fc.array(fc.integer({ min: -3, max: 3 }), { maxLength: 60 }),
+      fc.integer({ min: 0, max: 70 }),
+      fc.integer({ min: 1, max: 4 }),
+      (list, k, every) => {
+        const scores = Float32Array.from(list)
+        const sorted = list.map((_, i) => i).sort((a, b) => list[b]! - list[a]! || a - b)
+        expect([...topK(scores, k)]).toEqual(sorted.slice(0, k))
+        expect([...topK(scores, k, (i) => i % every === 0)]).toEqual(sorted.filter((i) => i % every === 0).slice(0, k))
+      },
+    ),
   )
 })
 

@@ -9,19 +9,32 @@ import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
 import { readJson, readTensors } from '../math/golden-tensors.js'
 
 const folder = new URL('../../golden/pylate/', import.meta.url)
-const matrix = (values: ArrayLike<number>, dim: number): TokenEmbeddings => ({ data: Float32Array.from(values), length: values.length / dim, dim })
+const matrix = (values: ArrayLike<number>, dim: number): TokenEmbeddings => ({
+  data: Float32Array.from(values),
+  length: values.length / dim,
+  dim,
+})
 const code = (name: string) => expect.objectContaining({ code: name })
 
 /** Rows i·stride… of a 3-dimensional tensor as matrices. */
 function matrices(tensor: { shape: number[]; f32: Float32Array }): TokenEmbeddings[] {
   const [count, length, dim] = tensor.shape as [number, number, number]
-  return Array.from({ length: count }, (_, i) => ({ data: tensor.f32.subarray(i * length * dim, (i + 1) * length * dim), length, dim }))
+  return Array.from({ length: count }, (_, i) => ({
+    data: tensor.f32.subarray(i * length * dim, (i + 1) * length * dim),
+    length,
+    dim,
+  }))
 }
 
 describe("PyLate's score functions", () => {
   const { scores, rerank_padding: rerank } = readJson<{
     scores: { colbert_scores: number[][]; colbert_scores_pairwise: number[] }
-    rerank_padding: { query: number[][]; documents: number[][][]; together: { id: string; score: number }[][]; alone: { id: string; score: number }[][] }
+    rerank_padding: {
+      query: number[][]
+      documents: number[][][]
+      together: { id: string; score: number }[][]
+      alone: { id: string; score: number }[][]
+    }
   }>(new URL('functions/golden.json', folder))
   const tensors = readTensors(new URL('functions/golden.safetensors', folder))
   const [queries, documents] = [matrices(tensors.get('s_Q')!), matrices(tensors.get('s_D')!)]
@@ -100,18 +113,30 @@ test('most recordings have scores', () => expect(models.length).toBeGreaterThan(
 describe.each([true, false])('MaxSimScorer, SIMD %s', (simd) => {
   const workspace = new Workspace(createKernels({ simd }))
   const rows = (length: number, dim: number) =>
-    fc.array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: length * dim, maxLength: length * dim }).map((values) => matrix(values, dim))
+    fc
+      .array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: length * dim, maxLength: length * dim })
+      .map((values) => matrix(values, dim))
   const sample = fc
-    .record({ dim: fc.integer({ min: 1, max: 20 }), query: fc.integer({ min: 0, max: 20 }), lengths: fc.array(fc.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 4 }) })
-    .chain((s) => fc.record({ query: rows(s.query, s.dim), documents: fc.tuple(...s.lengths.map((length) => rows(length, s.dim))) }))
+    .record({
+      dim: fc.integer({ min: 1, max: 20 }),
+      query: fc.integer({ min: 0, max: 20 }),
+      lengths: fc.array(fc.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 4 }),
+    })
+    .chain((s) =>
+      fc.record({ query: rows(s.query, s.dim), documents: fc.tuple(...s.lengths.map((length) => rows(length, s.dim))) }),
+    )
 
   test('arrays and arena give the same, in every storage form', () => {
     fc.assert(
       fc.property(sample, ({ query, documents }) => {
         const { dim } = query
         const scorer = new MaxSimScorer(query, workspace)
-        const expected = documents.map((document) => matchTokens(query, document).reduce((sum, match) => sum + match.similarity, 0))
-        expect(documents.map((document) => scorer.score(document)).map((score, i) => Math.abs(score - expected[i]!) < 1e-5)).not.toContain(false)
+        const expected = documents.map((document) =>
+          matchTokens(query, document).reduce((sum, match) => sum + match.similarity, 0),
+        )
+        expect(
+          documents.map((document) => scorer.score(document)).map((score, i) => Math.abs(score - expected[i]!) < 1e-5),
+        ).not.toContain(false)
 
         // one arena: all documents as f32, then as int8 codes and scales, then as halves
         const codes = documents.map(({ data }) => Int8Array.from(data, (x) => Math.round(x * 127)))
@@ -120,7 +145,8 @@ describe.each([true, false])('MaxSimScorer, SIMD %s', (simd) => {
         const offsets = sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + align16(size), 0))
         const arena = scorer.arena(sizes.reduce((sum, size) => sum + align16(size), 0))
         documents.forEach(({ data }, i) => {
-          for (const [j, part] of [data, codes[i]!, scales[i]!].entries()) arena.set(new Uint8Array(part.buffer), offsets[i * 3 + j]!)
+          for (const [j, part] of [data, codes[i]!, scales[i]!].entries())
+            arena.set(new Uint8Array(part.buffer), offsets[i * 3 + j]!)
         })
         documents.forEach((document, i) => {
           const fromArena = scorer.scoreF32At(offsets[i * 3]!, document.length)
@@ -155,13 +181,19 @@ describe.each([true, false])('MaxSimScorer, SIMD %s', (simd) => {
     const query = matrix([1, 2, 3], 3)
     const scorer = new MaxSimScorer(query, workspace)
     const small = scorer.score(matrix([1, 1, 1], 3))
-    const many = matrix(Float32Array.from({ length: 3 * 300_000 }, (_, i) => (i % 3 === 0 ? 1 : 0)), 3)
+    const many = matrix(
+      Float32Array.from({ length: 3 * 300_000 }, (_, i) => (i % 3 === 0 ? 1 : 0)),
+      3,
+    )
     expect(scorer.score(many)).toBe(1)
     expect(scorer.score(matrix([1, 1, 1], 3))).toBe(small)
   })
 
   test('an arena that another scorer took is not scored', () => {
-    const [a, b] = [matrix([1], 1), matrix([2], 1)].map((query) => new MaxSimScorer(query, workspace)) as [MaxSimScorer, MaxSimScorer]
+    const [a, b] = [matrix([1], 1), matrix([2], 1)].map((query) => new MaxSimScorer(query, workspace)) as [
+      MaxSimScorer,
+      MaxSimScorer,
+    ]
     a.arena(16)
     b.arena(16)
     expect(() => a.scoreF32At(0, 1)).toThrowError(code('INVALID_ARGUMENT'))
@@ -188,7 +220,10 @@ describe('maxSim', () => {
     const query = matrix([1, 0, 0, 1], 2)
     const document = matrix([0.91, 0.05, 0.12, 0.4, 0.33, 0.77], 2)
     expect(maxSim(query, document)).toBeCloseTo(1.68, 6)
-    expect(matchTokens(query, document).map(({ queryToken, documentToken }) => [queryToken, documentToken])).toEqual([[0, 0], [1, 2]])
+    expect(matchTokens(query, document).map(({ queryToken, documentToken }) => [queryToken, documentToken])).toEqual([
+      [0, 0],
+      [1, 2],
+    ])
   })
 
   test('does not clamp negative similarities', () => expect(maxSim(matrix([1, 0], 2), matrix([-0.5, 0], 2))).toBe(-0.5))
@@ -203,8 +238,12 @@ describe('maxSim', () => {
   test('mistakes are named', () => {
     expect(() => maxSim(matrix([1, 2], 2), matrix([1, 2, 3], 3))).toThrowError(code('DIM_MISMATCH'))
     expect(() => maxSim(matrix([1, NaN], 2), matrix([1, 2], 2))).toThrowError(code('NOT_FINITE'))
-    expect(() => maxSimMany(matrix([1, 2], 2), [matrix([1, 2], 2), matrix([1, 2, 3, Infinity], 2)])).toThrowError(/document 1, token 1/)
-    expect(() => maxSim({ data: new Float32Array(3), length: 2, dim: 2 }, matrix([1, 2], 2))).toThrowError(code('EMBEDDINGS_SHAPE'))
+    expect(() => maxSimMany(matrix([1, 2], 2), [matrix([1, 2], 2), matrix([1, 2, 3, Infinity], 2)])).toThrowError(
+      /document 1, token 1/,
+    )
+    expect(() => maxSim({ data: new Float32Array(3), length: 2, dim: 2 }, matrix([1, 2], 2))).toThrowError(
+      code('EMBEDDINGS_SHAPE'),
+    )
     expect(() => maxSimPairwise([matrix([1], 1)], [])).toThrowError(code('INVALID_ARGUMENT'))
     expect(() => maxSimMany(matrix([1], 1), [], { pad: true } as never)).toThrowError(code('UNKNOWN_OPTION'))
     expect(() => matchTokens(matrix([1, 2], 2), matrix([1], 1))).toThrowError(code('DIM_MISMATCH'))

@@ -30,7 +30,7 @@ export interface FdeConfig {
   readonly aggregation: 'mean' | 'power' | 'sphere'
   /** Exponent of `power`. */
   readonly gamma: number
-  /** Give an empty partition of a document the nearest token (in hash bits). Published form; measured worse on short documents. */
+  /** Give an empty partition of a document the nearest token (in hash bits). Published form; worse on short documents. */
   readonly fillEmptyPartitions: boolean
   /** Equally near tokens: `token` = the first in the text (Google, Weaviate); `cluster` = of the lowest partition (fastembed). */
   readonly tie: 'token' | 'cluster'
@@ -90,14 +90,35 @@ export const FDE_PRESETS: Readonly<Record<FdePreset, Preset>> = {
 }
 
 const FIELDS = [
-  'repetitions', 'simHashBits', 'projection', 'projectionDim', 'projectionScale', 'aggregation', 'gamma', 'fillEmptyPartitions',
-  'tie', 'code', 'finalDim', 'seed', 'prepare',
+  'repetitions',
+  'simHashBits',
+  'projection',
+  'projectionDim',
+  'projectionScale',
+  'aggregation',
+  'gamma',
+  'fillEmptyPartitions',
+  'tie',
+  'code',
+  'finalDim',
+  'seed',
+  'prepare',
 ] as const
 
 const ALIASES = {
-  k_sim: 'simHashBits', ksim: 'simHashBits', kSim: 'simHashBits', num_simhash: 'simHashBits',
-  r_reps: 'repetitions', reps: 'repetitions', dim_proj: 'projectionDim', dproj: 'projectionDim', dprojections: 'projectionDim',
-  final_dim: 'finalDim', fill_empty: 'fillEmptyPartitions', agg: 'aggregation', scale: 'projectionScale',
+  k_sim: 'simHashBits',
+  ksim: 'simHashBits',
+  kSim: 'simHashBits',
+  num_simhash: 'simHashBits',
+  r_reps: 'repetitions',
+  reps: 'repetitions',
+  dim_proj: 'projectionDim',
+  dproj: 'projectionDim',
+  dprojections: 'projectionDim',
+  final_dim: 'finalDim',
+  fill_empty: 'fillEmptyPartitions',
+  agg: 'aggregation',
+  scale: 'projectionScale',
 }
 
 /** Numbers in an FDE before the final sketch may not exceed this (2²⁰, as in Weaviate). */
@@ -115,7 +136,10 @@ export function resolveFdeConfig(options: FdeOptions & { dim: number }, auto: Fd
   checkOptions('The FDE', options, ['dim', 'preset', ...FIELDS], ALIASES)
   const name = options.preset ?? 'compact'
   if (!Object.hasOwn(FDE_PRESETS, name)) {
-    throw new SerotineError('INVALID_ARGUMENT', `FDE preset ${describe(name)} does not exist. Presets: ${Object.keys(FDE_PRESETS).join(', ')}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `FDE preset ${describe(name)} does not exist. Presets: ${Object.keys(FDE_PRESETS).join(', ')}.`,
+    )
   }
   const given = Object.fromEntries(FIELDS.filter((field) => options[field] !== undefined).map((field) => [field, options[field]]))
   const merged = { ...FDE_PRESETS[name], ...given } as Preset & { projectionScale?: number; prepare?: FdeOptions['prepare'] }
@@ -156,16 +180,21 @@ export function checkFdeConfig(config: FdeConfig): void {
   checkOneOf('code', config.code, ['gray', 'plain'])
   checkOneOf('prepare', config.prepare, ['none', 'deflate', 'center'])
   for (const name of ['gamma', 'projectionScale'] as const) {
-    if (!Number.isFinite(config[name])) throw new SerotineError('INVALID_ARGUMENT', `${name} must be a number, got ${describe(config[name])}.`)
+    if (!Number.isFinite(config[name]))
+      throw new SerotineError('INVALID_ARGUMENT', `${name} must be a number, got ${describe(config[name])}.`)
   }
   if (typeof config.fillEmptyPartitions !== 'boolean') {
-    throw new SerotineError('INVALID_ARGUMENT', `fillEmptyPartitions must be true or false, got ${describe(config.fillEmptyPartitions)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `fillEmptyPartitions must be true or false, got ${describe(config.fillEmptyPartitions)}.`,
+    )
   }
   const length = unsketchedLength(config)
   if (length > MAX_FDE_LENGTH) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `${config.repetitions} repetitions × 2^${config.simHashBits} partitions × ${partitionWidth(config)} numbers = ${length} exceed ${MAX_FDE_LENGTH}. Use fewer simHashBits or repetitions.`,
+      `${config.repetitions} repetitions × 2^${config.simHashBits} partitions × ${partitionWidth(config)} numbers = ${length} ` +
+        `exceed ${MAX_FDE_LENGTH}. Use fewer simHashBits or repetitions.`,
     )
   }
 }

@@ -132,8 +132,17 @@ export class FdeEncoder {
     f32(area.sums, buckets * dim).fill(0)
     i32(area.counts, buckets).fill(0)
     kernels.accumulate(
-      area.bits, blocks, simHashBits, repetitions, this.#resident.ids,
-      area.rows, tokens, dim, area.sums, area.counts, area.partitions,
+      area.bits,
+      blocks,
+      simHashBits,
+      repetitions,
+      this.#resident.ids,
+      area.rows,
+      tokens,
+      dim,
+      area.sums,
+      area.counts,
+      area.partitions,
     )
     const partitions = i32(area.partitions, repetitions * tokens)
     const counts = i32(area.counts, buckets)
@@ -195,8 +204,12 @@ export class FdeEncoder {
 
   /** Puts the nearest token into empty partitions, if the config says so; returns which. */
   #fill(
-    rows: Float32Array, partitions: Int32Array, tokens: number,
-    counts: Int32Array, weights: Float32Array, sums: Float32Array,
+    rows: Float32Array,
+    partitions: Int32Array,
+    tokens: number,
+    counts: Int32Array,
+    weights: Float32Array,
+    sums: Float32Array,
   ): Int32Array | undefined {
     const { fillEmptyPartitions, simHashBits, repetitions, dim, tie, code } = this.config
     if (!fillEmptyPartitions || simHashBits === 0) return undefined
@@ -222,8 +235,13 @@ export class FdeEncoder {
     for (let r = 0; r < repetitions; r++) {
       const first = r * perRepetition
       kernels.project(
-        area.sums + first * dim * 4, area.weights + first * 4, perRepetition, dim,
-        dense + r * dim * columns * 4, columns, area.projected + first * columns * 4,
+        area.sums + first * dim * 4,
+        area.weights + first * 4,
+        perRepetition,
+        dim,
+        dense + r * dim * columns * 4,
+        columns,
+        area.projected + first * columns * 4,
       )
     }
     const weights = new Float32Array(kernels.buffer, area.weights, buckets)
@@ -262,17 +280,22 @@ function planesAsRows(simhash: ArrayLike<number>, { repetitions, dim, simHashBit
 }
 
 /** The vectors `#prepare` needs: the unit mean for `deflate`, both means for `center`. */
-function preparationVectors({ prepare, dim }: FdeConfig, means: FdeMeans): { document: Float32Array | undefined; query: Float32Array | undefined } {
+function preparationVectors(
+  { prepare, dim }: FdeConfig,
+  means: FdeMeans,
+): { document: Float32Array | undefined; query: Float32Array | undefined } {
   if (prepare === 'none') return { document: undefined, query: undefined }
   const checked = (mean: Float32Array | undefined, name: string): Float32Array => {
-    if (!mean) throw new SerotineError('INVALID_ARGUMENT', `prepare: '${prepare}' needs means.${name}. Estimate it with estimateMeans().`)
+    if (!mean)
+      throw new SerotineError('INVALID_ARGUMENT', `prepare: '${prepare}' needs means.${name}. Estimate it with estimateMeans().`)
     checkEmbeddings({ data: mean, length: 1, dim: mean.length }, dim, `means.${name}`)
     return mean
   }
   const document = checked(means.document, 'document')
   if (prepare === 'center') return { document, query: checked(means.query, 'query') }
   const norm = Math.sqrt(document.reduce((sum, x) => sum + x * x, 0))
-  if (norm === 0) throw new SerotineError('INVALID_ARGUMENT', "means.document is zero, so it has no direction to remove. Use prepare: 'none'.")
+  if (norm === 0)
+    throw new SerotineError('INVALID_ARGUMENT', "means.document is zero, so it has no direction to remove. Use prepare: 'none'.")
   return { document: document.map((x) => x / norm), query: undefined }
 }
 
@@ -301,8 +324,14 @@ function residentLayout(planes: Float32Array, ids: Int32Array, map: ReturnType<t
 
 /** Where the text being encoded lives, beyond the matrices. */
 function workingLayout(
-  start: number, tokens: number, dim: number, blocks: number, buckets: number, repetitions: number,
-  map: ReturnType<typeof linearMap>, outputDim: number,
+  start: number,
+  tokens: number,
+  dim: number,
+  blocks: number,
+  buckets: number,
+  repetitions: number,
+  map: ReturnType<typeof linearMap>,
+  outputDim: number,
 ) {
   const after = (at: number, bytes: number): number => align16(at + bytes)
   const rows = start

@@ -71,7 +71,7 @@ function ranksOf(hashes: readonly number[]): Int32Array {
 
 /** Where every number of a partition's sum goes, and times what. See `linearMap`. */
 export interface LinearMap {
-  /** Dense inner projection `[repetitions × dim × columns]`, columns padded to a multiple of 4; absent when scattering is enough. */
+  /** Dense inner projection `[repetitions × dim × columns]`, columns a multiple of 4; absent when scattering is enough. */
   dense?: { matrix: Float32Array; columns: number }
   /** For each number scattered, `[repetitions × 2^k × (dim or columns)]`. */
   targets: Int32Array
@@ -119,7 +119,10 @@ export function linearMap(config: FdeConfig, matrices: FdeMatrices): LinearMap {
   return { dense: { matrix: dense, columns }, targets, signs }
 }
 
-function finalSketch(config: FdeConfig, matrices: FdeMatrices): { index: ArrayLike<number>; sign: ArrayLike<number> } | undefined {
+function finalSketch(
+  config: FdeConfig,
+  matrices: FdeMatrices,
+): { index: ArrayLike<number>; sign: ArrayLike<number> } | undefined {
   if (config.finalDim === 0) return undefined
   if (!matrices.sketchIndex && !matrices.sketchSign) return countSketch(config)
   const { sketchIndex: index = [], sketchSign: sign = [] } = matrices
@@ -129,7 +132,10 @@ function finalSketch(config: FdeConfig, matrices: FdeMatrices): { index: ArrayLi
   for (let i = 0; i < length; i++) {
     const to = index[i]!
     if (!Number.isInteger(to) || to < 0 || to >= config.finalDim) {
-      throw new SerotineError('INVALID_ARGUMENT', `sketchIndex[${i}] is ${to}; it must be a whole number below finalDim ${config.finalDim}.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `sketchIndex[${i}] is ${to}; it must be a whole number below finalDim ${config.finalDim}.`,
+      )
     }
   }
   return { index, sign }

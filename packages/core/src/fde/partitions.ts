@@ -33,8 +33,13 @@ export function partitionPatterns(bits: number, code: FdeConfig['code']): Int32A
  * @returns `[repetitions × 2^bits]`, −1 for occupied partitions
  */
 export function emptyPartitionSources(
-  partitions: Int32Array, tokens: number, counts: Int32Array,
-  repetitions: number, bits: number, code: FdeConfig['code'], tie: FdeConfig['tie'],
+  partitions: Int32Array,
+  tokens: number,
+  counts: Int32Array,
+  repetitions: number,
+  bits: number,
+  code: FdeConfig['code'],
+  tie: FdeConfig['tie'],
 ): Int32Array {
   const size = 2 ** bits
   const patterns = partitionPatterns(bits, code)

@@ -35,7 +35,8 @@ export const DEFLATE_ABOVE = 0.6
  */
 export function estimateMeans(documents: Iterable<TokenEmbeddings>, queries: Iterable<TokenEmbeddings> = []): CollectionMeans {
   const ofDocuments = meanToken(documents, 'document', undefined)
-  if (!ofDocuments) throw new SerotineError('INVALID_ARGUMENT', 'The sample has no document tokens. Give estimateMeans() some encoded documents.')
+  if (!ofDocuments)
+    throw new SerotineError('INVALID_ARGUMENT', 'The sample has no document tokens. Give estimateMeans() some encoded documents.')
   const ofQueries = meanToken(queries, 'query', ofDocuments.mean.length)
   return {
     document: ofDocuments.mean,
@@ -68,7 +69,7 @@ export function choosePreparation(means: Pick<CollectionMeans, 'meanNorm'>): Ext
 
 /** How evenly an encoder's hyperplanes and partitions divide the tokens of a sample. */
 export interface PartitionStatistics {
-  /** Share of the tokens on the emptier side of a hyperplane, averaged over hyperplanes: .5 at best, near 0 when hashing is blind. */
+  /** Share of tokens on the emptier side of a hyperplane, mean over hyperplanes: .5 at best, near 0 when hashing is blind. */
   minorityShare: number
   /** Occupied partitions per document and repetition, on average. */
   occupied: number
@@ -136,7 +137,10 @@ export function measureRecall(
   const candidates = checkInteger('candidates', options.candidates ?? 100, 1)
   const k = checkInteger('k', options.k ?? 10, 1)
   if (documents.length === 0 || queries.length === 0) {
-    throw new SerotineError('INVALID_ARGUMENT', `Recall needs documents and queries, got ${documents.length} and ${queries.length}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `Recall needs documents and queries, got ${documents.length} and ${queries.length}.`,
+    )
   }
   const fdes = documents.map((document) => encoder.encodeDocument(document))
   let total = 0

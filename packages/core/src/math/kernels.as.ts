@@ -3,18 +3,10 @@
 //
 // Lanes are query tokens (or hyperplanes): 4 vectors × 4 lanes = one block of 16. A document row stays as stored and each of its
 // numbers is broadcast, so no sum across lanes is needed. Two document rows at a time, 8 accumulators: more make V8 spill.
-
 // @ts-nocheck
+import { dotInFourLanes, raise, splat, sumLanes, tileF32 } from './lanes.as'
 
-@inline
-function splat(at: usize): v128 {
-  return v128.load32_splat(at)
-}
-
-@inline
-function raise(best: usize, offset: usize, value: v128): void {
-  v128.store(best + offset, f32x4.pmax(v128.load(best + offset), value))
-}
+export { accumulate, deflate, norms, project, scatter, signBits, subtract } from './fde.as'
 
 @inline
 function fillF32(at: usize, count: i32, value: f32): void {
@@ -22,27 +14,8 @@ function fillF32(at: usize, count: i32, value: f32): void {
   for (let i = 0; i < count; i += 4) v128.store(at + (<usize>i << 2), v)
 }
 
-/** Two rows against one block of the packed query. */
 function pairF32(q: usize, dim: i32, row: usize, other: usize, best: usize): void {
-  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0
-  let b0 = a0, b1 = a0, b2 = a0, b3 = a0
-  const end = q + (<usize>dim << 6)
-  while (q < end) {
-    const x = splat(row), y = splat(other)
-    let v = v128.load(q)
-    a0 = f32x4.add(a0, f32x4.mul(v, x)); b0 = f32x4.add(b0, f32x4.mul(v, y))
-    v = v128.load(q, 16)
-    a1 = f32x4.add(a1, f32x4.mul(v, x)); b1 = f32x4.add(b1, f32x4.mul(v, y))
-    v = v128.load(q, 32)
-    a2 = f32x4.add(a2, f32x4.mul(v, x)); b2 = f32x4.add(b2, f32x4.mul(v, y))
-    v = v128.load(q, 48)
-    a3 = f32x4.add(a3, f32x4.mul(v, x)); b3 = f32x4.add(b3, f32x4.mul(v, y))
-    q += 64; row += 4; other += 4
-  }
-  raise(best, 0, f32x4.pmax(a0, b0))
-  raise(best, 16, f32x4.pmax(a1, b1))
-  raise(best, 32, f32x4.pmax(a2, b2))
-  raise(best, 48, f32x4.pmax(a3, b3))
+  tileF32(q, dim, row, other, best, best, false)
 }
 
 export function maxSimF32(query: usize, blocks: i32, dim: i32, rows: usize, tokens: i32, best: usize): f64 {
@@ -123,19 +96,19 @@ export function maxSimInt8(
 
 const POW112: f32 = 5192296858534827628530496329220096.0 // 2¹¹²
 
+@inline
+function singlesOf(h: v128): v128 {
+  const sign = i32x4.shl(v128.and(h, i32x4.splat(0x8000)), 16)
+  const magnitude = f32x4.mul(i32x4.shl(v128.and(h, i32x4.splat(0x7fff)), 13), f32x4.splat(POW112))
+  return v128.or(magnitude, sign)
+}
+
 export function f16ToF32(halves: usize, count: i32, out: usize): void {
-  const scale = f32x4.splat(POW112)
   let i = 0
-  for (; i + 4 <= count; i += 4) {
-    const h = v128.load16x4_u(halves + (<usize>i << 1))
-    const sign = i32x4.shl(v128.and(h, i32x4.splat(0x8000)), 16)
-    const magnitude = f32x4.mul(i32x4.shl(v128.and(h, i32x4.splat(0x7fff)), 13), scale)
-    v128.store(out + (<usize>i << 2), v128.or(magnitude, sign))
-  }
+  for (; i + 4 <= count; i += 4) v128.store(out + (<usize>i << 2), singlesOf(v128.load16x4_u(halves + (<usize>i << 1))))
   for (; i < count; i++) {
-    const h = <u32>load<u16>(halves + (<usize>i << 1))
-    const magnitude = reinterpret<f32>((h & 0x7fff) << 13) * POW112
-    store<u32>(out + (<usize>i << 2), reinterpret<u32>(magnitude) | ((h & 0x8000) << 16))
+    const single = singlesOf(i32x4.splat(<i32>load<u16>(halves + (<usize>i << 1))))
+    store<f32>(out + (<usize>i << 2), f32x4.extract_lane(single, 0))
   }
 }
 
@@ -164,8 +137,15 @@ export function f32ToF16(values: usize, count: i32, out: usize): void {
   }
 }
 
-export function quantizeInt8(rows: usize, count: i32, dim: i32, codes: usize, stride: i32, scales: usize): void {
+/** Four numbers → four codes, as i32 lanes. Adding and taking away 1.5 · 2²³ rounds to nearest even. */
+@inline
+function codesOf(x: v128, inverse: v128): v128 {
   const magic = f32x4.splat(12582912)
+  const rounded = i32x4.trunc_sat_f32x4_s(f32x4.sub(f32x4.add(f32x4.mul(x, inverse), magic), magic))
+  return i32x4.max_s(i32x4.min_s(rounded, i32x4.splat(127)), i32x4.splat(-127))
+}
+
+export function quantizeInt8(rows: usize, count: i32, dim: i32, codes: usize, stride: i32, scales: usize): void {
   const whole = dim & ~3
   for (let i = 0; i < count; i++) {
     const row = rows + ((<usize>i * dim) << 2)
@@ -173,19 +153,19 @@ export function quantizeInt8(rows: usize, count: i32, dim: i32, codes: usize, st
     let m = f32x4.splat(0)
     for (let k = 0; k < whole; k += 4) m = f32x4.max(m, f32x4.abs(v128.load(row + (<usize>k << 2))))
     for (let k = whole; k < dim; k++) m = f32x4.max(m, f32x4.abs(splat(row + (<usize>k << 2))))
-    const largest = max(max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1)), max(f32x4.extract_lane(m, 2), f32x4.extract_lane(m, 3)))
+    const largest = max(
+      max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1)), max(f32x4.extract_lane(m, 2), f32x4.extract_lane(m, 3)),
+    )
     const zero = largest < <f32>1e-30
     store<f32>(scales + (<usize>i << 2), zero ? 0 : largest / <f32>127)
     const inverse = f32x4.splat(zero ? 0 : <f32>127 / largest)
     for (let k = 0; k < whole; k += 4) {
-      const rounded = f32x4.sub(f32x4.add(f32x4.mul(v128.load(row + (<usize>k << 2)), inverse), magic), magic)
-      const wide = i32x4.max_s(i32x4.min_s(i32x4.trunc_sat_f32x4_s(rounded), i32x4.splat(127)), i32x4.splat(-127))
+      const wide = codesOf(v128.load(row + (<usize>k << 2)), inverse)
       const half = i16x8.narrow_i32x4_s(wide, wide)
       v128.store32_lane(to + <usize>k, i8x16.narrow_i16x8_s(half, half), 0)
     }
     for (let k = whole; k < dim; k++) {
-      const rounded = f32x4.sub(f32x4.add(f32x4.mul(splat(row + (<usize>k << 2)), inverse), magic), magic)
-      store<i8>(to + <usize>k, <i8>max(min(i32x4.extract_lane(i32x4.trunc_sat_f32x4_s(rounded), 0), 127), -127))
+      store<i8>(to + <usize>k, <i8>i32x4.extract_lane(codesOf(splat(row + (<usize>k << 2)), inverse), 0))
     }
   }
 }
@@ -203,11 +183,6 @@ export function dequantizeInt8(codes: usize, stride: i32, scales: usize, count: 
     }
     for (let k = whole; k < dim; k++) store<f32>(to + (<usize>k << 2), <f32>load<i8>(row + <usize>k) * scale)
   }
-}
-
-@inline
-function sumLanes(v: v128): f32 {
-  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
 }
 
 /** Rows are scanned once, so memory is the limit: four at a time keep enough loads in flight. */
@@ -270,170 +245,3 @@ export function dotsInt8(query: usize, stride: i32, rows: usize, scales: usize, 
   }
 }
 
-function dotInFourLanes(x: usize, y: usize, dim: i32): f32 {
-  const whole = dim & ~3
-  let lanes = f32x4.splat(0)
-  for (let k = 0; k < whole; k += 4) {
-    lanes = f32x4.add(lanes, f32x4.mul(v128.load(x + (<usize>k << 2)), v128.load(y + (<usize>k << 2))))
-  }
-  let sum = sumLanes(lanes)
-  for (let k = whole; k < dim; k++) sum += load<f32>(x + (<usize>k << 2)) * load<f32>(y + (<usize>k << 2))
-  return sum
-}
-
-export function deflate(rows: usize, count: i32, dim: i32, unit: usize): void {
-  const whole = dim & ~3
-  for (let i = 0; i < count; i++) {
-    const row = rows + ((<usize>i * dim) << 2)
-    const dot = dotInFourLanes(row, unit, dim)
-    const d = f32x4.splat(dot)
-    for (let k = 0; k < whole; k += 4) {
-      const at = row + (<usize>k << 2)
-      v128.store(at, f32x4.sub(v128.load(at), f32x4.mul(d, v128.load(unit + (<usize>k << 2)))))
-    }
-    for (let k = whole; k < dim; k++) {
-      const at = row + (<usize>k << 2)
-      store<f32>(at, load<f32>(at) - dot * load<f32>(unit + (<usize>k << 2)))
-    }
-  }
-}
-
-export function subtract(rows: usize, count: i32, dim: i32, mean: usize): void {
-  for (let i = 0; i < count; i++) {
-    for (let k = 0; k < dim; k++) {
-      const at = rows + ((<usize>i * dim + k) << 2)
-      store<f32>(at, load<f32>(at) - load<f32>(mean + (<usize>k << 2)))
-    }
-  }
-}
-
-@inline
-function positives(a: v128, b: v128, c: v128, d: v128): i32 {
-  const zero = f32x4.splat(0)
-  return i32x4.bitmask(f32x4.gt(a, zero)) | (i32x4.bitmask(f32x4.gt(b, zero)) << 4)
-    | (i32x4.bitmask(f32x4.gt(c, zero)) << 8) | (i32x4.bitmask(f32x4.gt(d, zero)) << 12)
-}
-
-/** The tile of `pairF32`, with the signs of the sums instead of their maxima. */
-function pairSigns(plane: usize, dim: i32, row: usize, other: usize, bits: usize, otherBits: usize): void {
-  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0
-  let b0 = a0, b1 = a0, b2 = a0, b3 = a0
-  const end = plane + (<usize>dim << 6)
-  while (plane < end) {
-    const x = splat(row), y = splat(other)
-    let v = v128.load(plane)
-    a0 = f32x4.add(a0, f32x4.mul(v, x)); b0 = f32x4.add(b0, f32x4.mul(v, y))
-    v = v128.load(plane, 16)
-    a1 = f32x4.add(a1, f32x4.mul(v, x)); b1 = f32x4.add(b1, f32x4.mul(v, y))
-    v = v128.load(plane, 32)
-    a2 = f32x4.add(a2, f32x4.mul(v, x)); b2 = f32x4.add(b2, f32x4.mul(v, y))
-    v = v128.load(plane, 48)
-    a3 = f32x4.add(a3, f32x4.mul(v, x)); b3 = f32x4.add(b3, f32x4.mul(v, y))
-    plane += 64; row += 4; other += 4
-  }
-  store<u16>(bits, <u16>positives(a0, a1, a2, a3))
-  store<u16>(otherBits, <u16>positives(b0, b1, b2, b3))
-}
-
-export function signBits(planes: usize, blocks: i32, dim: i32, rows: usize, tokens: i32, bits: usize): void {
-  const stride = <usize>dim << 2
-  const words = <usize>blocks << 1
-  for (let token = 0; token < tokens; token += 2) {
-    const row = rows + <usize>token * stride
-    const to = bits + <usize>token * words
-    const last = token + 1 == tokens
-    for (let block = 0; block < blocks; block++) {
-      const at = to + (<usize>block << 1)
-      pairSigns(planes + ((<usize>block * dim) << 6), dim, row, last ? row : row + stride, at, last ? at : at + words)
-    }
-  }
-}
-
-@inline
-function addRow(from: usize, to: usize, dim: i32): void {
-  const whole = dim & ~3
-  for (let k = 0; k < whole; k += 4) {
-    const at = to + (<usize>k << 2)
-    v128.store(at, f32x4.add(v128.load(at), v128.load(from + (<usize>k << 2))))
-  }
-  for (let k = whole; k < dim; k++) {
-    const at = to + (<usize>k << 2)
-    store<f32>(at, load<f32>(at) + load<f32>(from + (<usize>k << 2)))
-  }
-}
-
-export function accumulate(
-  bits: usize, blocks: i32, width: i32, reps: i32, ids: usize,
-  rows: usize, tokens: i32, dim: i32, sums: usize, counts: usize, partitions: usize,
-): void {
-  const mask = (1 << width) - 1
-  for (let r = 0; r < reps; r++) {
-    const bit = r * width
-    for (let token = 0; token < tokens; token++) {
-      // Bits lie little-endian one after another: 32 of them from the right byte hold the (at most 16) wanted ones.
-      const pattern = (load<i32>(bits + <usize>token * (<usize>blocks << 1) + <usize>(bit >> 3)) >> (bit & 7)) & mask
-      const id = load<i32>(ids + (<usize>pattern << 2))
-      const bucket = <usize>((r << width) + id)
-      store<i32>(partitions + (<usize>(r * tokens + token) << 2), id)
-      store<i32>(counts + (bucket << 2), load<i32>(counts + (bucket << 2)) + 1)
-      addRow(rows + ((<usize>token * dim) << 2), sums + ((bucket * dim) << 2), dim)
-    }
-  }
-}
-
-export function norms(sums: usize, counts: usize, buckets: i32, dim: i32, out: usize): void {
-  for (let b = 0; b < buckets; b++) {
-    const at = <usize>b << 2
-    const row = sums + ((<usize>b * dim) << 2)
-    store<f32>(out + at, load<i32>(counts + at) == 0 ? 0 : sqrt<f32>(dotInFourLanes(row, row, dim)))
-  }
-}
-
-export function scatter(values: usize, weights: usize, buckets: i32, dim: i32, targets: usize, signs: usize, out: usize): void {
-  for (let b = 0; b < buckets; b++) {
-    const weight = load<f32>(weights + (<usize>b << 2))
-    if (weight == 0) continue
-    let at = (<usize>b * dim) << 2
-    const end = at + (<usize>dim << 2)
-    for (; at < end; at += 4) {
-      const to = out + (<usize>load<i32>(targets + at) << 2)
-      store<f32>(to, load<f32>(to) + load<f32>(signs + at) * weight * load<f32>(values + at))
-    }
-  }
-}
-
-export function project(values: usize, weights: usize, buckets: i32, dim: i32, matrix: usize, p: i32, out: usize): void {
-  const stride = <usize>p << 2
-  for (let b = 0; b < buckets; b++) {
-    const weight = load<f32>(weights + (<usize>b << 2))
-    if (weight == 0) continue
-    const w = f32x4.splat(weight)
-    const row = values + ((<usize>b * dim) << 2)
-    const to = out + <usize>b * stride
-    let j = 0
-    for (; j + 16 <= p; j += 16) {
-      let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0
-      let m = matrix + (<usize>j << 2)
-      for (let k = 0; k < dim; k++) {
-        const x = splat(row + (<usize>k << 2))
-        s0 = f32x4.add(s0, f32x4.mul(x, v128.load(m)))
-        s1 = f32x4.add(s1, f32x4.mul(x, v128.load(m, 16)))
-        s2 = f32x4.add(s2, f32x4.mul(x, v128.load(m, 32)))
-        s3 = f32x4.add(s3, f32x4.mul(x, v128.load(m, 48)))
-        m += stride
-      }
-      const at = to + (<usize>j << 2)
-      v128.store(at, f32x4.mul(s0, w)); v128.store(at, f32x4.mul(s1, w), 16)
-      v128.store(at, f32x4.mul(s2, w), 32); v128.store(at, f32x4.mul(s3, w), 48)
-    }
-    for (; j < p; j += 4) {
-      let s = f32x4.splat(0)
-      let m = matrix + (<usize>j << 2)
-      for (let k = 0; k < dim; k++) {
-        s = f32x4.add(s, f32x4.mul(splat(row + (<usize>k << 2)), v128.load(m)))
-        m += stride
-      }
-      v128.store(to + (<usize>j << 2), f32x4.mul(s, w))
-    }
-  }
-}

@@ -26,7 +26,16 @@ export interface Kernels {
    *
    * @param scratch f32 `[blocks × 16]`, then i16 `[2 × padded]`
    */
-  maxSimInt8(query: number, queryScales: number, blocks: number, dim: number, codes: number, scales: number, tokens: number, scratch: number): number
+  maxSimInt8(
+    query: number,
+    queryScales: number,
+    blocks: number,
+    dim: number,
+    codes: number,
+    scales: number,
+    tokens: number,
+    scratch: number,
+  ): number
 
   /** IEEE half → single. Exact. Infinities and NaN are not supported. */
   f16ToF32(halves: number, count: number, out: number): void
@@ -55,14 +64,23 @@ export interface Kernels {
    * `[reps × tokens]`.
    */
   accumulate(
-    bits: number, blocks: number, width: number, reps: number, ids: number,
-    rows: number, tokens: number, dim: number, sums: number, counts: number, partitions: number,
+    bits: number,
+    blocks: number,
+    width: number,
+    reps: number,
+    ids: number,
+    rows: number,
+    tokens: number,
+    dim: number,
+    sums: number,
+    counts: number,
+    partitions: number,
   ): void
   /** out[b] = √Σ sums[b]², 0 where counts[b] = 0. */
   norms(sums: number, counts: number, buckets: number, dim: number, out: number): void
   /** out[target[i]] += sign[i] · weight[b] · values[i], for the buckets of non-zero weight; i runs over `[buckets × dim]`. */
   scatter(values: number, weights: number, buckets: number, dim: number, targets: number, signs: number, out: number): void
-  /** out[b × p …] = weight[b] · values[b × dim …] · matrix `[dim × p]`, p a multiple of 4; buckets of zero weight are skipped. */
+  /** out[b × p …] = weight[b] · values[b × dim …] · matrix `[dim × p]`, p a multiple of 4; zero weights are skipped. */
   project(values: number, weights: number, buckets: number, dim: number, matrix: number, p: number, out: number): void
 }
 
@@ -129,7 +147,16 @@ export class ScalarKernels implements Kernels {
     return sum
   }
 
-  maxSimInt8(query: number, queryScales: number, blocks: number, dim: number, codes: number, scales: number, tokens: number, scratch: number): number {
+  maxSimInt8(
+    query: number,
+    queryScales: number,
+    blocks: number,
+    dim: number,
+    codes: number,
+    scales: number,
+    tokens: number,
+    scratch: number,
+  ): number {
     const f = this.#f32
     const q16 = this.#i16
     const max = scratch >> 2
@@ -259,8 +286,17 @@ export class ScalarKernels implements Kernels {
   }
 
   accumulate(
-    bits: number, blocks: number, width: number, reps: number, ids: number,
-    rows: number, tokens: number, dim: number, sums: number, counts: number, partitions: number,
+    bits: number,
+    blocks: number,
+    width: number,
+    reps: number,
+    ids: number,
+    rows: number,
+    tokens: number,
+    dim: number,
+    sums: number,
+    counts: number,
+    partitions: number,
   ): void {
     const f = this.#f32
     for (let r = 0; r < reps; r++) {

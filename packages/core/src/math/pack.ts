@@ -41,7 +41,8 @@ export function packInt16(rows: Float32Array, count: number, dim: number): Int16
     if (largest === 0) continue
     scales[row] = largest / limit
     const base = Math.floor(row / LANES) * padded * LANES + (row % LANES) * 2
-    for (let k = 0; k < dim; k++) codes[base + (k >> 1) * 2 * LANES + (k & 1)] = Math.round((rows[row * dim + k]! * limit) / largest)
+    for (let k = 0; k < dim; k++)
+      codes[base + (k >> 1) * 2 * LANES + (k & 1)] = Math.round((rows[row * dim + k]! * limit) / largest)
   }
   return { codes, scales }
 }

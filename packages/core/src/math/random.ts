@@ -47,7 +47,7 @@ export function popcount32(value: number): number {
   return Math.imul(v, 0x01010101) >>> 24
 }
 
-/** A whole number in −32…32 with mean 0 and standard deviation 4: 64 hashed bits counted. Near enough a Gaussian, and exact. */
+/** A whole number in −32…32, mean 0, standard deviation 4: 64 hashed bits counted. Near enough a Gaussian, and exact. */
 export function binomial(next: (i: number) => number, i: number): number {
   return popcount32(next(2 * i)) + popcount32(next(2 * i + 1)) - 32
 }

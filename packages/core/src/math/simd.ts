@@ -2,7 +2,9 @@ import { ScalarKernels } from './kernels.js'
 import type { Kernels } from './kernels.js'
 import { SIMD_BYTES } from './simd-bytes.js'
 
-type Exports = Omit<Kernels, 'simd' | 'buffer' | 'reserve'> & { memory: { readonly buffer: ArrayBuffer; grow(pages: number): number } }
+type Exports = Omit<Kernels, 'simd' | 'buffer' | 'reserve'> & {
+  memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+}
 
 /** What is used of the engine's global; TypeScript has it only with the types of browsers. */
 declare const WebAssembly: {
@@ -52,7 +54,8 @@ export function createKernels(options: { simd?: boolean } = {}): Kernels {
     reserve(bytes: number) {
       const now = memory.buffer.byteLength
       if (bytes <= now) return
-      if (bytes > MAX_BYTES) throw new RangeError(`${bytes} bytes of kernel memory were asked for; WebAssembly can give ${MAX_BYTES}.`)
+      if (bytes > MAX_BYTES)
+        throw new RangeError(`${bytes} bytes of kernel memory were asked for; WebAssembly can give ${MAX_BYTES}.`)
       // Half as much again, so that a growing table does not grow page by page.
       memory.grow(Math.ceil(Math.min(Math.max(bytes, now * 1.5), MAX_BYTES) / PAGE) - now / PAGE)
     },

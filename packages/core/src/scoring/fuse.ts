@@ -26,8 +26,14 @@ export function reciprocalRankFusion<Id extends string | number>(
 ): Scored<Id>[] {
   checkOptions('reciprocalRankFusion', options, ['k', 'weights'], { rrfK: 'k', rank_constant: 'k' })
   const { k = 60 } = options
-  if (!Number.isFinite(k) || k < 0) throw new SerotineError('INVALID_ARGUMENT', `k must be a number of at least 0, got ${describe(k)}.`)
-  return fuse(lists, options.weights, (list) => list.map((_, i) => 1 / (k + i + 1)), () => 0)
+  if (!Number.isFinite(k) || k < 0)
+    throw new SerotineError('INVALID_ARGUMENT', `k must be a number of at least 0, got ${describe(k)}.`)
+  return fuse(
+    lists,
+    options.weights,
+    (list) => list.map((_, i) => 1 / (k + i + 1)),
+    () => 0,
+  )
 }
 
 /**
@@ -90,7 +96,8 @@ function fuse<Id extends string | number, Entry extends { id: Id }>(
     const parts = partsOf(list)
     const given = new Map<Id, number>()
     list.forEach(({ id }, rank) => {
-      if (given.has(id)) throw new SerotineError('DUPLICATE_ID', `List ${i} names ${describe(id)} twice. A ranking holds an id once.`)
+      if (given.has(id))
+        throw new SerotineError('DUPLICATE_ID', `List ${i} names ${describe(id)} twice. A ranking holds an id once.`)
       given.set(id, parts[rank]!)
     })
     const missing = absent(parts)
@@ -110,6 +117,9 @@ function finiteScores(list: readonly Scored<string | number>[]): number[] {
 function checkWeights(weights: readonly number[] | undefined, lists: number): void {
   if (weights === undefined) return
   if (weights.length !== lists || !weights.every((weight) => Number.isFinite(weight) && weight >= 0)) {
-    throw new SerotineError('INVALID_ARGUMENT', `weights must hold one non-negative number per list (${lists}), got ${JSON.stringify(weights)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `weights must hold one non-negative number per list (${lists}), got ${JSON.stringify(weights)}.`,
+    )
   }
 }

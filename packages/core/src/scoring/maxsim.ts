@@ -38,7 +38,11 @@ export function maxSim(query: TokenEmbeddings, document: TokenEmbeddings): numbe
  * @returns one score per document, in their order
  * @throws DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE, UNKNOWN_OPTION
  */
-export function maxSimMany(query: TokenEmbeddings, documents: readonly TokenEmbeddings[], options: MaxSimOptions = {}): Float64Array {
+export function maxSimMany(
+  query: TokenEmbeddings,
+  documents: readonly TokenEmbeddings[],
+  options: MaxSimOptions = {},
+): Float64Array {
   checkOptions('maxSimMany', options, ['padded'])
   documents.forEach((document, i) => checkEmbeddings(document, query.dim, `document ${i}`))
   const longest = options.padded ? Math.max(0, ...documents.map((document) => document.length)) : 0
@@ -53,7 +57,10 @@ export function maxSimMany(query: TokenEmbeddings, documents: readonly TokenEmbe
  */
 export function maxSimPairwise(queries: readonly TokenEmbeddings[], documents: readonly TokenEmbeddings[]): Float64Array {
   if (queries.length !== documents.length) {
-    throw new SerotineError('INVALID_ARGUMENT', `Pairwise scores need as many documents as queries, got ${queries.length} queries and ${documents.length} documents.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `Pairwise scores need as many documents as queries, got ${queries.length} queries and ${documents.length} documents.`,
+    )
   }
   return Float64Array.from(queries, (query, i) => maxSim(query, documents[i]!))
 }
@@ -193,16 +200,25 @@ export class MaxSimScorer {
 
   #checkArena(offset: number, bytes: number, alignment: number): void {
     if (!this.#workspace.isOwner(this)) {
-      throw new SerotineError('INVALID_ARGUMENT', 'The arena was taken by another scorer. Fill and score it without an await in between.')
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        'The arena was taken by another scorer. Fill and score it without an await in between.',
+      )
     }
     if (!(offset >= 0 && bytes >= 0 && offset + bytes <= this.#arenaBytes) || offset % alignment !== 0) {
-      throw new SerotineError('INVALID_ARGUMENT', `${bytes} bytes at ${offset} do not fit the arena of ${this.#arenaBytes} bytes (offsets here are multiples of ${alignment}).`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `${bytes} bytes at ${offset} do not fit the arena of ${this.#arenaBytes} bytes (offsets are multiples of ${alignment}).`,
+      )
     }
   }
 }
 
 function mismatch(document: number, query: number): SerotineError {
-  return new SerotineError('DIM_MISMATCH', `The document has dimension ${document}, the query ${query}. Were they made by the same model?`)
+  return new SerotineError(
+    'DIM_MISMATCH',
+    `The document has dimension ${document}, the query ${query}. Were they made by the same model?`,
+  )
 }
 
 function bytesOf(view: ArrayBufferView): Uint8Array {
