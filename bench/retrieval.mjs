@@ -63,15 +63,19 @@ async function main() {
     indexStage('exact MaxSim over all', first, { stage: 'exact' }),
   ]
   for (const [preset, index] of indexes) {
+    const { length } = (await index.stats()).fde
+    // So few tokens that the index made no FDEs: everything is scored exactly.
+    if (length === null) continue
+    const muvera = `MUVERA ${preset} (${length.toLocaleString('en-US')} numbers)`
     for (const candidates of candidateCounts) {
-      stages.push(indexStage(`MUVERA ${preset}, exact MaxSim of ${candidates}`, index, { stage: 'fde', candidates }))
+      stages.push(indexStage(`${muvera}, exact MaxSim of ${candidates}`, index, { stage: 'fde', candidates }))
     }
     if (options.hnsw && index === first) {
       for (const candidates of candidateCounts) {
-        stages.push(indexStage(`MUVERA ${preset} in HNSW, exact MaxSim of ${candidates}`, index, { stage: 'hnsw', candidates }))
+        stages.push(indexStage(`${muvera} in HNSW, exact MaxSim of ${candidates}`, index, { stage: 'hnsw', candidates }))
       }
     }
-    stages.push(indexStage(`MUVERA ${preset} alone`, index, { stage: 'fde', rerank: false }))
+    stages.push(indexStage(`${muvera} alone`, index, { stage: 'fde', rerank: false }))
   }
   // Once unmeasured: the first calls run code that is not compiled yet.
   await evaluateRetrieval({ dataset: { ...dataset, queries: dataset.queries.slice(0, 5) }, model, stages })

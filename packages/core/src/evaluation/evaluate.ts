@@ -164,7 +164,9 @@ export function indexStage(
     name,
     exact: options.stage === 'exact',
     async search({ embeddings }, k) {
-      const { hits, timings } = await index.searchDetailed(embeddings, { ...options, k })
+      // `search` never looks at fewer candidates than it is asked for hits; here the number of candidates is what is measured.
+      const hitsAsked = Math.min(k, options.candidates ?? k)
+      const { hits, timings } = await index.searchDetailed(embeddings, { ...options, k: hitsAsked })
       const { firstStage, fetch, rerank } = timings
       return { documents: hits, ms: { firstStage, fetch, rerank } }
     },
