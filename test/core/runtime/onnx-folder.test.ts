@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { readCheckpoint } from '../../../packages/core/src/checkpoint/config.js'
@@ -160,6 +160,25 @@ describe('folders of pylate-onnx-export', () => {
     )
     expect(a).not.toBe(b)
   })
+})
+
+it('a Hub cache whose graph keeps its weights in a second file, both symlinks', async () => {
+  const graph = new OnnxGraph()
+  const ids = graph.op('Cast', [graph.input('input_ids', DataType.int64, ['batch', 'length'])], { to: DataType.float })
+  const location = { location: 'model.onnx.data', offset: 0, length: 4 * DIM }
+  const weight = graph.constant('weight', DataType.float, [DIM], location)
+  const vectors = graph.op('Mul', [graph.op('Unsqueeze', [ids, graph.ints(2)]), weight])
+  graph.output('output', vectors, DataType.float, ['batch', 'length', DIM])
+  const folder = await onnxFolder({ 'model.onnx': await graph.encode() })
+  const blobs = copyOf('bert-tiny')
+  writeFileSync(join(blobs, 'b1'), new Uint8Array(Float32Array.of(3, 4, 0, 0).buffer))
+  renameSync(join(folder, 'model.onnx'), join(blobs, 'b2'))
+  symlinkSync(join(blobs, 'b1'), join(folder, 'model.onnx.data'))
+  symlinkSync(join(blobs, 'b2'), join(folder, 'model.onnx'))
+  const runtime = await createRuntime(await readCheckpoint(folder))
+  const [rows] = await runtime.run([input([5], 1, [0])], { normalize: true })
+  await runtime.close()
+  expect(Array.from(rows!)).toEqual(normalized([3, 4, 0, 0]))
 })
 
 describe("a graph beside PyLate's own files", () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -152,6 +152,16 @@ it('an error inside the network keeps its code across the thread', async () => {
   await expect(createRuntime(damaged, { workers: 1, workerUrl })).rejects.toMatchObject({
     code: 'MODEL_CORRUPT',
     message: expect.stringContaining('model.onnx'),
+  })
+})
+
+it('without ONNX Runtime installed: the package and how to install it are named', async () => {
+  // The same worker in a folder from where no package can be found.
+  const lonely = join(scratch, 'worker.mjs')
+  copyFileSync(workerUrl, lonely)
+  await expect(createRuntime(checkpoint, { workers: 1, workerUrl: pathToFileURL(lonely) })).rejects.toMatchObject({
+    code: 'RUNTIME_MISSING',
+    message: expect.stringMatching(/npm install onnxruntime-node.*ONNXRUNTIME_NODE_INSTALL_CUDA=skip/),
   })
 })
 

@@ -6,6 +6,7 @@ import { normalizeRows } from '../../../packages/core/src/runtime/network.js'
 import { createRuntime } from '../../../packages/core/src/runtime/runtime.js'
 import type { Runtime, RuntimeOptions } from '../../../packages/core/src/runtime/runtime.js'
 import type { ModelInput } from '../../../packages/core/src/text/template.js'
+import { copyOf, editTensors } from '../checkpoint/folder.js'
 import {
   concat,
   goldenFolder,
@@ -65,6 +66,19 @@ describe('int8', () => {
       expect(maxDifference(rows, expected)).toBeGreaterThan(1e-4)
     },
   )
+})
+
+it('int8 refuses weights that are not numbers, instead of rounding them to something', async () => {
+  const folder = copyOf('bert-tiny')
+  editTensors(`${folder}/model.safetensors`, (tensors) => {
+    const { data } = tensors['encoder.layer.0.output.dense.weight']!
+    new Float32Array(data.buffer)[70] = NaN
+    return tensors
+  })
+  await expect(createRuntime(await readCheckpoint(folder), { dtype: 'int8' })).rejects.toMatchObject({
+    code: 'NOT_FINITE',
+    message: expect.stringMatching(/encoder\.layer\.0\.output\.dense\.weight.*row 1/),
+  })
 })
 
 describe('int8 on a processor whose kernels saturate', () => {

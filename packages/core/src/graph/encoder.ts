@@ -5,6 +5,7 @@ import type { Head } from './head.js'
 import { buildModernBert } from './modernbert.js'
 import { DataType, OnnxGraph } from './onnx.js'
 import { rowQuantizedLinear } from './quantize.js'
+import type { QuantizedWeight } from './quantize.js'
 import { floatLinear, TransformerGraph } from './transformer.js'
 import { externalFiles, GraphWeights } from './weights.js'
 
@@ -40,23 +41,30 @@ export async function buildEncoderGraphs(
   const { encoder, dense } = checkpoint.config
   if (encoder.modelType === 'onnx') throw new TypeError('A ready-made graph needs no building.')
   const head = prepareHead(dense, checkpoint.weights.dense)
-  const batch = await buildGraph(checkpoint, encoder, head, options, 'window')
+  const quantized = new Map<string, QuantizedWeight>()
+  const build = (local: 'window' | 'blocks') => buildGraph(checkpoint, encoder, { head, quantized, local, ...options })
+  const batch = await build('window')
   if (encoder.modelType === 'bert' || options.maxLength <= LONG_TEXT) return { batch }
-  return { batch, long: await buildGraph(checkpoint, encoder, head, options, 'blocks') }
+  return { batch, long: await build('blocks') }
+}
+
+interface BuildOptions extends EncoderGraphOptions {
+  readonly head: Head
+  readonly quantized: Map<string, QuantizedWeight>
+  readonly local: 'window' | 'blocks'
 }
 
 async function buildGraph(
   { weights: { encoder: tensors, dense }, config }: Checkpoint,
   encoder: BertConfig | ModernBertConfig,
-  head: Head,
-  { masked, maxLength, weightBits }: EncoderGraphOptions,
-  local: 'window' | 'blocks',
+  { head, quantized, local, masked, maxLength, weightBits }: BuildOptions,
 ): Promise<EncoderGraph> {
   const graph = new OnnxGraph()
   const stored = [tensors, ...dense].flatMap((source) => source.names().flatMap((name) => source.info(name).file ?? []))
   const files = externalFiles([...new Set(stored)])
   const weights = new GraphWeights(graph, files)
-  const linear = weightBits === undefined ? floatLinear(graph, weights) : rowQuantizedLinear(graph, weightBits)
+  const linear =
+    weightBits === undefined ? floatLinear(graph, weights) : rowQuantizedLinear(graph, weightBits, quantized)
   const transformer = new TransformerGraph(graph, tensors, encoder, weights, linear)
   const rows =
     encoder.modelType === 'bert'

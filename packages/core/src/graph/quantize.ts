@@ -1,4 +1,5 @@
 import type { Tensors } from '../checkpoint/types.js'
+import { SerotineError } from '../errors.js'
 import { DataType, OnnxGraph } from './onnx.js'
 import type { Value } from './onnx.js'
 import type { Linear } from './transformer.js'
@@ -8,12 +9,14 @@ import type { Linear } from './transformer.js'
  * with a scale per row (token), so that a token's vector does not depend on the batch it is in, to the last bit.
  *
  * @param bits 8, or 7 on processors whose int8 kernels add pairs of products in 16 bits and would saturate
+ * @param done weights quantised for another graph of the same model
  */
-export function rowQuantizedLinear(graph: OnnxGraph, bits: 7 | 8): Linear {
+export function rowQuantizedLinear(graph: OnnxGraph, bits: 7 | 8, done = new Map<string, QuantizedWeight>()): Linear {
   // Query, key and value share their input.
   const rows = new Map<Value, ReturnType<typeof quantizeRows>>()
   return (x, tensors, name, bias) => {
-    const { codes, scales, shape } = quantizeWeight(tensors, name, bits)
+    const { codes, scales, shape } = done.get(name) ?? quantizeWeight(tensors, name, bits)
+    done.set(name, { codes, scales, shape })
     const weight = graph.constant(`${name} int8`, DataType.int8, shape, new Uint8Array(codes.buffer))
     const { quantized, largest } = rows.get(x) ?? quantizeRows(graph, x)
     rows.set(x, { quantized, largest })
@@ -30,12 +33,16 @@ export function rowQuantizedLinear(graph: OnnxGraph, bits: 7 | 8): Linear {
   }
 }
 
-/** Symmetric codes of a stored weight `[out × in]`, transposed to `[in × out]`, and a scale per output. */
-export function quantizeWeight(
-  tensors: Tensors,
-  name: string,
-  bits: 7 | 8,
-): { codes: Int8Array<ArrayBuffer>; scales: Float32Array; shape: [number, number] } {
+export interface QuantizedWeight {
+  /** `[in × out]` */
+  readonly codes: Int8Array<ArrayBuffer>
+  /** Per output. */
+  readonly scales: Float32Array
+  readonly shape: readonly [inputs: number, outputs: number]
+}
+
+/** Symmetric codes of a stored weight `[out × in]`, transposed, and a scale per output. @throws NOT_FINITE */
+function quantizeWeight(tensors: Tensors, name: string, bits: 7 | 8): QuantizedWeight {
   const [outputs, inputs] = tensors.info(name).shape as [number, number]
   const weight = tensors.f32(name)
   const limit = bits === 8 ? 127 : 63
@@ -44,6 +51,12 @@ export function quantizeWeight(
   for (let o = 0; o < outputs; o++) {
     let largest = 0
     for (let i = 0; i < inputs; i++) largest = Math.max(largest, Math.abs(weight[o * inputs + i]!))
+    if (!Number.isFinite(largest)) {
+      throw new SerotineError(
+        'NOT_FINITE',
+        `Tensor "${name}" of ${tensors.name} holds ${largest} in row ${o}. The weights are damaged.`,
+      )
+    }
     const scale = largest / limit || 1
     scales[o] = scale
     for (let i = 0; i < inputs; i++) codes[i * outputs + o] = Math.round(weight[o * inputs + i]! / scale)
