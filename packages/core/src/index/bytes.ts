@@ -1,6 +1,7 @@
 import { closeSync, fdatasync, ftruncateSync, openSync, readSync, rmSync, writeSync, fstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { crc32 } from 'node:zlib'
 import { SerotineError } from '../errors.js'
 
 const fdatasyncAsync = promisify(fdatasync)
@@ -29,6 +30,13 @@ export interface Storage {
   /** Opens `length` committed bytes; a writer cuts off what an interrupted commit left behind them. */
   open(name: string, length: number): ByteLog
   remove(name: string): void
+}
+
+/**
+ * CRC-32 of bytes that follow those of checksum `before`. Node's own may give 0 when there are no bytes, whatever came before.
+ */
+export function checksum(bytes: Uint8Array, before = 0): number {
+  return bytes.length === 0 ? before : crc32(bytes, before)
 }
 
 class MemoryLog implements ByteLog {

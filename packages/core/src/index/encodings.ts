@@ -1,21 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SerotineError } from '../errors.js'
-import { fdeLength, resolveFdeConfig } from '../fde/config.js'
+import { resolveFdeConfig } from '../fde/config.js'
 import type { FdeOptions } from '../fde/config.js'
 import { FdeEncoder } from '../fde/encode.js'
-import { choosePreparation, estimateMeans } from './means.js'
+import { choosePreparation, estimateMeans, MIN_SAMPLE_TOKENS } from '../fde/suitability.js'
 import type { TokenEmbeddings } from '../types.js'
 import { decodeRecord } from './codec.js'
 import type { TokenCodec } from './codec.js'
 import type { Collection } from './collection.js'
 import { encodeFdeRow, fdeRowBytes, FdeRows } from './fde-rows.js'
 import { decodeVector, encodeVector } from './manifest.js'
-import type { FdeManifest, LearnedFde, Manifest } from './manifest.js'
+import type { FdeManifest, LearnedFde, Manifest, SuitabilityReport } from './manifest.js'
 import type { Segment, StoredDocument } from './token-store.js'
 
-/** The mean token is taken once this many tokens are there … */
-const TOKENS_TO_LEARN = 2000
-/** … from at most about this many. */
+/** The mean token is taken from at most about this many tokens. */
 const TOKENS_AT_MOST = 50_000
 /** Documents decoded, then encoded at a time: the two share kernel memory and each sets it up anew. */
 const GROUP = 64
@@ -31,7 +29,7 @@ interface Learned {
  */
 export class Encodings {
   readonly options: FdeOptions
-  readonly #suitability: FdeManifest['suitability']
+  #suitability: FdeManifest['suitability']
   #learned: Learned | undefined
   #rows: FdeRows | undefined
 
@@ -74,27 +72,29 @@ export class Encodings {
   learnFrom(codec: TokenCodec, dim: number, collection: Collection, documents: readonly StoredDocument[]): Learned | undefined {
     if (this.#learned) return undefined
     const tokens = documents.reduce((sum, document) => sum + document.tokens, collection.tokens)
-    if (tokens < TOKENS_TO_LEARN) return undefined
+    if (tokens < MIN_SAMPLE_TOKENS) return undefined
     const sample: TokenEmbeddings[] = []
     let seen = 0
     for (const ordinal of collection.ordinals()) {
       if (seen > TOKENS_AT_MOST) break
-      const document = decodeRecord(codec, collection.readRecord(ordinal), collection.row(ordinal).tokens, dim)
-      seen += sample.push(document) && document.length
+      const { tokens: length } = collection.row(ordinal)
+      sample.push(decodeRecord(codec, collection.readRecord(ordinal), length, dim))
+      seen += length
     }
     for (const { record, tokens: length } of documents) {
       if (seen > TOKENS_AT_MOST) break
-      seen += sample.push(decodeRecord(codec, record, length, dim)) && length
+      sample.push(decodeRecord(codec, record, length, dim))
+      seen += length
     }
     const means = estimateMeans(sample)
     const config = resolveFdeConfig({ ...this.options, dim }, choosePreparation(means))
-    const encoder = new FdeEncoder(config, {}, { document: means.document, query: means.query })
+    const encoder = new FdeEncoder(config, {}, means)
     const manifest: LearnedFde = {
       config,
       fingerprint: encoder.fingerprint,
       means: { document: encodeVector(means.document), query: means.query ? encodeVector(means.query) : null },
-      meanNorm: means.norm,
-      tokens: seen,
+      meanNorm: means.meanNorm,
+      tokens: means.tokens,
     }
     return { manifest, encoder }
   }
@@ -123,6 +123,12 @@ export class Encodings {
     this.#learned = learned
   }
 
+  /** The manifest with a measured suitability in it. */
+  withSuitability(report: SuitabilityReport): FdeManifest {
+    this.#suitability = report
+    return this.manifest()
+  }
+
   /** All rows in memory; reads those that are not there yet. Only when `encoder` is defined. */
   rows(collection: Collection): FdeRows {
     const rows = (this.#rows ??= new FdeRows(this.dim))
@@ -144,9 +150,4 @@ export class Encodings {
   forgetRows(): void {
     this.#rows = undefined
   }
-}
-
-/** Numbers per FDE that these options would give. @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
-export function plannedFdeLength(options: FdeOptions, dim: number): number {
-  return fdeLength(resolveFdeConfig({ ...options, dim }))
 }

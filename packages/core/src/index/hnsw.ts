@@ -1,18 +1,21 @@
 import { closeSync, fsyncSync, openSync, readSync, renameSync, statSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { crc32 } from 'node:zlib'
 import type { HierarchicalNSW } from 'hnswlib-node'
 import { SerotineError } from '../errors.js'
 import type { FdeEncoder } from '../fde/encode.js'
 import type { TokenEmbeddings } from '../types.js'
 import type { Bitset } from './bitset.js'
+import { checksum } from './bytes.js'
 import type { FdeRows } from './fde-rows.js'
 import type { Candidates, FirstStage } from './first-stage.js'
 
-/** What is used of `hnswlib-node`; pass your own copy where a bundler hides the package. */
+/** What is used of `hnswlib-node`. */
 export interface Hnswlib {
   readonly HierarchicalNSW: typeof HierarchicalNSW
 }
+
+/** The module, or how to get it: for where a bundler hides the package. */
+export type HnswlibSource = Hnswlib | (() => Hnswlib | Promise<Hnswlib>)
 
 /** Links per node and candidates while building; hnswlib's usual values. */
 const M = 16
@@ -23,9 +26,9 @@ const EF_SEARCH = 200
 const SLICE_MS = 20
 
 /** @throws HNSWLIB_MISSING */
-export async function loadHnswlib(given?: Hnswlib): Promise<Hnswlib> {
-  if (given !== undefined) return given
+export async function loadHnswlib(given?: HnswlibSource): Promise<Hnswlib> {
   try {
+    if (given !== undefined) return typeof given === 'function' ? await given() : given
     const loaded = (await import('hnswlib-node')) as Hnswlib & { default?: Hnswlib }
     // A CommonJS package: bundlers and Node disagree on whether its names are also exported by name.
     return loaded.HierarchicalNSW ? loaded : loaded.default!
@@ -71,7 +74,7 @@ export class HnswGraph implements FirstStage {
   }
 
   /** An empty graph; `update` fills it. @throws HNSWLIB_MISSING */
-  static async create(encoder: FdeEncoder, rows: FdeRows, hnswlib?: Hnswlib): Promise<HnswGraph> {
+  static async create(encoder: FdeEncoder, rows: FdeRows, hnswlib?: HnswlibSource): Promise<HnswGraph> {
     return new HnswGraph(await loadHnswlib(hnswlib), encoder, rows)
   }
 
@@ -82,7 +85,7 @@ export class HnswGraph implements FirstStage {
    * @throws HNSWLIB_MISSING
    */
   static async load(
-    file: string, saved: { bytes: number; rows: number; crc: number }, encoder: FdeEncoder, rows: FdeRows, hnswlib?: Hnswlib,
+    file: string, saved: { bytes: number; rows: number; crc: number }, encoder: FdeEncoder, rows: FdeRows, hnswlib?: HnswlibSource,
   ): Promise<HnswGraph | undefined> {
     const library = await loadHnswlib(hnswlib)
     try {
@@ -166,7 +169,7 @@ function checksumFile(file: string): number {
   try {
     const piece = new Uint8Array(4 << 20)
     let sum = 0
-    for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece)) sum = crc32(piece.subarray(0, read), sum)
+    for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece)) sum = checksum(piece.subarray(0, read), sum)
     return sum
   } finally {
     closeSync(fd)

@@ -1,8 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { SerotineError } from '../errors.js'
-import { fileStorage, memoryStorage } from './bytes.js'
+import { checksum, fileStorage, memoryStorage } from './bytes.js'
 import type { ByteLog, Storage } from './bytes.js'
 import { Collection } from './collection.js'
 import { compacted } from './compact.js'
@@ -170,7 +169,7 @@ export class IndexStore {
         deleted: {
           file: this.#manifest.deleted.file,
           bytes: this.#deleted.length,
-          crc: crc32(ordinals, this.#manifest.deleted.crc),
+          crc: checksum(ordinals, this.#manifest.deleted.crc),
         },
       }
       await Promise.all([...collection.segments.map((each) => each.sync()), this.#deleted.sync()])

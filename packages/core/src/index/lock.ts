@@ -46,8 +46,11 @@ export function lockFolder(folder: string): () => void {
     }
   }
   held.add(path)
+  let released = false
   return () => {
-    if (!held.delete(path)) return
+    if (released) return
+    released = true
+    held.delete(path)
     try {
       if (readFileSync(path, 'utf8') === content) unlinkSync(path)
     } catch (cause) {

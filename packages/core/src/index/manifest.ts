@@ -36,6 +36,7 @@ export interface SuitabilityReport {
   /** Documents and pseudo queries it was measured with. */
   readonly documents: number
   readonly queries: number
+  readonly candidates: number
   /** Documents in the collection then. */
   readonly collection: number
 }
@@ -89,8 +90,8 @@ export function inspectFolder(folder: string): 'missing' | 'empty' | 'index' {
   if (!existsSync(folder)) return 'missing'
   if (!statSync(folder).isDirectory()) throw notAnIndex(folder, 'it is a file')
   if (existsSync(join(folder, FILE))) return 'index'
-  // A first commit that was interrupted leaves these and nothing else.
-  const others = readdirSync(folder).filter((name) => !/^(lock(\..*)?|manifest\.json\.tmp)$/.test(name))
+  // A first commit that was interrupted leaves these and nothing else: no document.
+  const others = readdirSync(folder).filter((name) => !/^(lock(\..*)?|manifest\.json\.tmp|0+1\.deleted)$/.test(name))
   if (others.length === 0) return 'empty'
   throw notAnIndex(folder, `it holds ${others.slice(0, 3).map(describe).join(', ')}${others.length > 3 ? ' …' : ''} and no ${FILE}`)
 }

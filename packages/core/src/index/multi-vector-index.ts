@@ -8,7 +8,7 @@ import { decodeRecord } from './codec.js'
 import { metadataOf } from './document-table.js'
 import { checkId, checkSource } from './documents.js'
 import type { DocumentSource } from './documents.js'
-import type { Hnswlib } from './hnsw.js'
+import type { HnswlibSource } from './hnsw.js'
 import { IndexStore } from './index-store.js'
 import { checkOpen, checkStored, initialManifest } from './open.js'
 import { checkSearch, searchCollection } from './search.js'
@@ -16,6 +16,7 @@ import type { SearchHit, SearchOptions, SearchResult, StageName } from './search
 import { FirstStages } from './stages.js'
 import { statsOf } from './stats.js'
 import type { IndexStats } from './stats.js'
+import { isSuitabilityDue, measureSuitability } from './suitability.js'
 import { putDocuments } from './upsert.js'
 import type { UpsertOptions, UpsertResult } from './upsert.js'
 import { compileWhere } from './where.js'
@@ -39,8 +40,8 @@ export interface OpenOptions {
    * the FDEs are scanned, and in large collections walked by hnswlib-node where it is installed.
    */
   firstStage?: StageName | 'auto'
-  /** The `hnswlib-node` module, where a bundler hides it. */
-  hnswlib?: Hnswlib
+  /** The `hnswlib-node` module or a function that imports it, where a bundler hides it. */
+  hnswlib?: HnswlibSource
   onWarning?: OnWarning
 }
 
@@ -243,6 +244,10 @@ export class MultiVectorIndex {
     return this.#change(async (store) => {
       const result = await putDocuments(store, this.#model, documents, step)
       await this.#stages.update(store.collection, signal, (done, total) => onProgress?.({ stage: 'build', done, total }))
+      if (isSuitabilityDue(store)) {
+        const report = await measureSuitability(store, this.#model, onWarning, signal)
+        await store.commitManifest({ fde: store.encodings!.withSuitability(report) })
+      }
       return result
     })
   }

@@ -3,7 +3,7 @@ import type { OnWarning } from '../errors.js'
 import type { Collection } from './collection.js'
 import type { FirstStage } from './first-stage.js'
 import { HnswGraph, loadHnswlib } from './hnsw.js'
-import type { Hnswlib } from './hnsw.js'
+import type { HnswlibSource } from './hnsw.js'
 import type { IndexStore } from './index-store.js'
 import { FdeScan } from './scan.js'
 import { EXACT_TOKENS } from './search.js'
@@ -22,19 +22,24 @@ const CATCH_UP_ROWS = 500
 export class FirstStages {
   readonly #store: IndexStore
   readonly #preferred: StageName | 'auto'
-  readonly #hnswlib: Hnswlib | undefined
+  readonly #hnswlib: HnswlibSource | undefined
   readonly #onWarning: OnWarning | undefined
+  readonly #graphNumbers: number
   #graph: Promise<HnswGraph> | undefined
   /** Collection the graph is of: compaction makes another. */
   #graphOf: Collection | undefined
   /** hnswlib cannot be loaded: not tried again. */
   #missing = false
 
-  constructor(store: IndexStore, preferred: StageName | 'auto', hnswlib: Hnswlib | undefined, onWarning: OnWarning | undefined) {
+  /** @param graphNumbers `auto` uses a graph from so many FDE numbers on */
+  constructor(
+    store: IndexStore, preferred: StageName | 'auto', hnswlib: HnswlibSource | undefined, onWarning: OnWarning | undefined, graphNumbers = GRAPH_NUMBERS,
+  ) {
     this.#store = store
     this.#preferred = preferred
     this.#hnswlib = hnswlib
     this.#onWarning = onWarning
+    this.#graphNumbers = graphNumbers
   }
 
   /** With `firstStage: 'hnsw'` a missing library is an error when the index is opened. @throws HNSWLIB_MISSING */
@@ -91,7 +96,7 @@ export class FirstStages {
   }
 
   #isLarge(collection: Collection): boolean {
-    return collection.total * this.#store.encodings!.dim >= GRAPH_NUMBERS
+    return collection.total * this.#store.encodings!.dim >= this.#graphNumbers
   }
 
   /** As `#graphFor`, but hnswlib may be missing: said once. */
@@ -127,7 +132,10 @@ export class FirstStages {
     if (hnsw && folder !== undefined && collection === this.#store.collection) {
       const graph = await HnswGraph.load(`${folder}/${hnsw.file}`, hnsw, encodings.encoder!, rows, this.#hnswlib)
       if (graph) return graph
-      this.#onWarning?.({ code: 'INDEX_REPAIRED', message: `${folder}/${hnsw.file} is damaged; the graph is built again from the FDE rows.` })
+      // A reader's graph may have been replaced by the writer since: nothing is wrong then.
+      if (!this.#store.readonly) {
+        this.#onWarning?.({ code: 'INDEX_REPAIRED', message: `${folder}/${hnsw.file} is damaged; the graph is built again from the FDE rows.` })
+      }
     }
     return HnswGraph.create(encodings.encoder!, rows, this.#hnswlib)
   }

@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib'
 import { SerotineError } from '../errors.js'
+import { checksum } from './bytes.js'
 import type { ByteLog, Storage } from './bytes.js'
 import { decodeRows, decodeText, encodeRow, encodeText } from './document-table.js'
 import type { DocumentRow } from './document-table.js'
@@ -105,17 +105,17 @@ export class Segment {
       tokens: document.tokens,
       tokenOffset: this.#tokens.length,
       tokenBytes: document.record.length,
-      tokenCrc: crc32(document.record),
+      tokenCrc: checksum(document.record),
       textOffset: text ? this.#texts.length : -1,
       textBytes: text?.bytes.length ?? 0,
-      textCrc: text ? crc32(text.bytes) : 0,
+      textCrc: text ? checksum(text.bytes) : 0,
       textIsUtf16: text?.isUtf16 ?? false,
     }
     this.#tokens.append(document.record)
     if (text) this.#texts.append(text.bytes)
     const bytes = encodeRow(row)
     this.#table.append(bytes)
-    this.#tableCrc = crc32(bytes, this.#tableCrc)
+    this.#tableCrc = checksum(bytes, this.#tableCrc)
     this.rows.push(row)
     return row
   }
@@ -123,7 +123,7 @@ export class Segment {
   /** Adds the FDE row of the first document that has none. */
   appendFde(row: Uint8Array): void {
     this.#fde.append(row)
-    this.#fdeCrc = crc32(row, this.#fdeCrc)
+    this.#fdeCrc = checksum(row, this.#fdeCrc)
     this.#fdeRows++
   }
 
@@ -159,7 +159,7 @@ export class Segment {
       if (this.#checked[i]) continue
       const { id, tokenOffset, tokenBytes, tokenCrc } = this.rows[i]!
       const at = tokenOffset - start
-      if (crc32(target.subarray(at, at + tokenBytes)) !== tokenCrc) throw this.#corrupt(this.#tokens, `the token vectors of ${JSON.stringify(id)}`)
+      if (checksum(target.subarray(at, at + tokenBytes)) !== tokenCrc) throw corrupt(this.#tokens.name, `the token vectors of document ${JSON.stringify(id)}`)
       this.#checked[i] = true
     }
   }
@@ -175,7 +175,7 @@ export class Segment {
     if (row.textOffset < 0) return undefined
     const bytes = new Uint8Array(row.textBytes)
     this.#texts.read(bytes, row.textOffset)
-    if (crc32(bytes) !== row.textCrc) throw this.#corrupt(this.#texts, `the text of ${JSON.stringify(row.id)}`)
+    if (checksum(bytes) !== row.textCrc) throw corrupt(this.#texts.name, `the text of document ${JSON.stringify(row.id)}`)
     return decodeText(bytes, row.textIsUtf16)
   }
 
@@ -197,14 +197,10 @@ export class Segment {
     for (let at = 0; at < bytes;) {
       const part = piece.subarray(0, Math.min(piece.length, bytes - at))
       this.#fde.read(part, at)
-      sum = crc32(part, sum)
+      sum = checksum(part, sum)
       at += part.length
     }
-    if (sum !== crc) throw this.#corrupt(this.#fde, 'the FDE rows')
-  }
-
-  #corrupt(file: ByteLog, section: string): SerotineError {
-    return corrupt(file.name, section)
+    if (sum !== crc) throw corrupt(this.#fde.name, 'the FDE rows')
   }
 
   close(): void {
@@ -216,10 +212,10 @@ export class Segment {
 export function readChecked(file: ByteLog, { bytes: length, crc }: Extent, section: string): Uint8Array {
   const bytes = new Uint8Array(length)
   file.read(bytes, 0)
-  if (crc32(bytes) !== crc) throw corrupt(file.name, `the ${section}`)
+  if (checksum(bytes) !== crc) throw corrupt(file.name, `the ${section}`)
   return bytes
 }
 
 function corrupt(path: string, section: string): SerotineError {
-  return new SerotineError('INDEX_CORRUPT', `${path}: ${section} fail${section.endsWith('s') ? '' : 's'} the checksum. The file is damaged; restore it or build the index again.`)
+  return new SerotineError('INDEX_CORRUPT', `${path}: the checksum of ${section} is wrong. The file is damaged; restore it or build the index again.`)
 }
