@@ -73,6 +73,7 @@ export interface Warning {
     | 'WRONG_RESIDUAL'
     | 'TRUNCATED'
     | 'CACHE_READONLY'
+    | 'HUB_UNREACHABLE'
     | 'HNSWLIB_MISSING'
     | 'FDE_UNSUITABLE'
     | 'INDEX_REPAIRED'

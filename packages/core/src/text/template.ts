@@ -99,7 +99,8 @@ export class Template {
     const { prompts, defaultPromptName } = this.#config
     if (promptName !== undefined && !Object.hasOwn(prompts, promptName)) {
       const names = Object.keys(prompts).map(describe).join(', ') || 'none'
-      throw new SerotineError('INVALID_ARGUMENT', `There is no prompt named ${describe(promptName)}. Prompts of this model: ${names}.`)
+      const message = `There is no prompt named ${describe(promptName)}. Prompts of this model: ${names}.`
+      throw new SerotineError('INVALID_ARGUMENT', message)
     }
     const name = promptName ?? defaultPromptName
     return name === null ? '' : (prompts[name] ?? '')

@@ -21,7 +21,8 @@ export interface SpecialNames {
 
 // transformers rebuilds these from tokenizer_config.json: BertTokenizer itself and the classes that are BertTokenizer by
 // another name.
-const BERT_CLASS = /^(Bert|DistilBert|Electra|MobileBert|ConvBert|SqueezeBert|LayoutLM|Lxmert|Funnel|RetriBert|DPR\w+)Tokenizer(Fast)?$/
+const BERT_CLASS =
+  /^(Bert|DistilBert|Electra|MobileBert|ConvBert|SqueezeBert|LayoutLM|Lxmert|Funnel|RetriBert|DPR\w+)Tokenizer(Fast)?$/
 
 /**
  * The tokenizer.json that transformers would end up with:
@@ -169,7 +170,8 @@ export function tokenizerJsonFromVocab(vocabTxt: string, config?: unknown): unkn
     if (!Object.hasOwn(vocab, name(key))) {
       throw new SerotineError(
         'MODEL_CORRUPT',
-        `vocab.txt has ${lines.length} tokens but no ${describe(name(key))}. Name the model's own ${key} in tokenizer_config.json.`,
+        `vocab.txt has ${lines.length} tokens but no ${describe(name(key))}. ` +
+          `Name the model's own ${key} in tokenizer_config.json.`,
       )
     }
   }
@@ -179,7 +181,13 @@ export function tokenizerJsonFromVocab(vocabTxt: string, config?: unknown): unkn
     normalizer: { type: 'BertNormalizer' },
     pre_tokenizer: { type: 'BertPreTokenizer' },
     post_processor: null,
-    model: { type: 'WordPiece', unk_token: name('unk_token'), continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab },
+    model: {
+      type: 'WordPiece',
+      unk_token: name('unk_token'),
+      continuing_subword_prefix: '##',
+      max_input_chars_per_word: 100,
+      vocab,
+    },
   }
 }
 

@@ -153,15 +153,22 @@ function specialsAround(encodeIds: (text: string) => number[]): { leadingIds: nu
   return { leadingIds: empty.slice(0, leading), trailingIds: empty.slice(leading) }
 }
 
+interface Steps {
+  normalizer?: Json | null
+  pre_tokenizer?: Json | null
+  model: Json
+}
+
 function wordPiece(json: Json, pipeline: Pipeline): Tokenizer | undefined {
-  const { normalizer, pre_tokenizer: preTokenizer, model } = json as { normalizer?: Json; pre_tokenizer?: Json; model: Json }
+  const { normalizer, pre_tokenizer: preTokenizer, model } = json as unknown as Steps
   if (model.type !== 'WordPiece' || normalizer?.type !== 'BertNormalizer' || preTokenizer?.type !== 'BertPreTokenizer') {
     return undefined
   }
   const vocab = new Map(vocabularyEntries(model) ?? [])
   const unkId = vocab.get(model.unk_token as string)
   if (unkId === undefined) {
-    throw new SerotineError('MODEL_CORRUPT', `tokenizer.json has no ${describe(model.unk_token)} in its vocabulary of ${vocab.size}.`)
+    const message = `tokenizer.json has no ${describe(model.unk_token)} in its vocabulary of ${vocab.size}. Download it again.`
+    throw new SerotineError('MODEL_CORRUPT', message)
   }
   const lowercase = normalizer.lowercase !== false
   return new WordPieceTokenizer(
@@ -182,7 +189,7 @@ function wordPiece(json: Json, pipeline: Pipeline): Tokenizer | undefined {
 }
 
 function byteLevelBpe(json: Json, pipeline: Pipeline): Tokenizer | undefined {
-  const { normalizer, pre_tokenizer: preTokenizer, model } = json as { normalizer?: Json | null; pre_tokenizer?: Json; model: Json }
+  const { normalizer, pre_tokenizer: preTokenizer, model } = json as unknown as Steps
   if (model.type !== 'BPE' || preTokenizer?.type !== 'ByteLevel' || !Array.isArray(model.merges)) return undefined
   if (preTokenizer.add_prefix_space !== false || (normalizer && normalizer.type !== 'NFC')) return undefined
   if (model.dropout || model.continuing_subword_prefix || model.end_of_word_suffix || model.byte_fallback) return undefined
@@ -194,7 +201,8 @@ function byteLevelBpe(json: Json, pipeline: Pipeline): Tokenizer | undefined {
   )
   for (const [left, right] of merges) {
     if (!vocab.has(left) || !vocab.has(right) || !vocab.has(left + right)) {
-      throw new SerotineError('MODEL_CORRUPT', `tokenizer.json merges ${describe(left)} and ${describe(right)}, which its vocabulary lacks.`)
+      const message = `tokenizer.json merges ${describe(left)} and ${describe(right)}, which its vocabulary lacks.`
+      throw new SerotineError('MODEL_CORRUPT', message)
     }
   }
   return new ByteLevelBpeTokenizer(pipeline, {

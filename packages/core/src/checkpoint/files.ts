@@ -1,0 +1,276 @@
+import { mkdir, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { checkOptions, describe, SerotineError } from '../errors.js'
+import type { OnWarning } from '../errors.js'
+import type { OnProgress } from '../types.js'
+import { CachedRepo, cacheError, defaultCacheDir, isUnwritable, sizeOf } from './hub-cache.js'
+import { hubError, isPassing, listRepo } from './hub-api.js'
+import type { HubOptions } from './hub-api.js'
+import { downloadBlob } from './hub-download.js'
+import { missingFiles, moduleFolders, neededFiles } from './needed-files.js'
+import type { RepoFile } from './needed-files.js'
+
+/** Where to look for a checkpoint that is not a folder. */
+export interface ResolveOptions {
+  /** Branch, tag or commit. Default `main`. A full commit that is cached needs no network. */
+  revision?: string
+  /** For private and gated models. Default: the environment variable HF_TOKEN. */
+  token?: string
+  /** Default: HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub, shared with Python. */
+  cacheDir?: string
+  /** Never open a socket. Default: the environment variable HF_HUB_OFFLINE. */
+  offline?: boolean
+  /** A mirror of the Hub. Default: HF_ENDPOINT, else https://huggingface.co. */
+  endpoint?: string
+  /** For proxies and tests. */
+  fetch?: typeof fetch
+  signal?: AbortSignal
+  /** `stage: 'download'`; `done` and `total` are bytes over all files. Not called when all is cached. */
+  onProgress?: OnProgress
+  onWarning?: OnWarning
+}
+
+export interface ResolvedCheckpoint {
+  /** Absolute. In the Hub cache its files are links. */
+  folder: string
+  /** As given, or the embedded model's package. */
+  name: string
+  /** The commit, for models of the Hub. */
+  revision?: string
+}
+
+const EMBEDDED = '@serotine/model-micro'
+const PARALLEL_DOWNLOADS = 4
+const OPTIONS = ['revision', 'token', 'cacheDir', 'offline', 'endpoint', 'fetch', 'signal', 'onProgress', 'onWarning']
+
+/**
+ * Finds the folder of a checkpoint: the embedded default (undefined), a folder as it is (never touching the network), or
+ * a model of the Hugging Face Hub, of which the files a checkpoint needs are downloaded once.
+ *
+ * @throws INVALID_ARGUMENT, MODEL_FILES_MISSING (no such folder, model or revision), OFFLINE (naming what is not cached),
+ *   DOWNLOAD_FAILED (no access, no connection, wrong bytes, no place to write)
+ */
+export async function resolveCheckpoint(
+  idOrFolder: string | undefined,
+  options: ResolveOptions = {},
+): Promise<ResolvedCheckpoint> {
+  checkOptions('resolveCheckpoint', options, OPTIONS, { local_files_only: 'offline', cache_dir: 'cacheDir' })
+  if (idOrFolder === undefined) return { folder: embeddedFolder(), name: EMBEDDED }
+  const found = await stat(idOrFolder).catch(() => undefined)
+  if (found?.isDirectory()) return { folder: resolve(idOrFolder), name: idOrFolder }
+  if (found) throw new SerotineError('INVALID_ARGUMENT', `${idOrFolder} is a file. Pass the model's folder.`)
+  if (looksLikePath(idOrFolder)) {
+    const message = `There is no folder ${resolve(idOrFolder)}. Pass a model folder or a Hub id (org/name).`
+    throw new SerotineError('MODEL_FILES_MISSING', message)
+  }
+  if (!/^\w[\w.-]*(?:\/\w[\w.-]*)?$/.test(idOrFolder) || /--|\.\./.test(idOrFolder)) {
+    throw new SerotineError('INVALID_ARGUMENT', `${describe(idOrFolder)} is neither a folder nor a Hub id (org/name).`)
+  }
+  return fromHub(idOrFolder, options)
+}
+
+function embeddedFolder(): string {
+  try {
+    return join(dirname(createRequire(import.meta.url).resolve(`${EMBEDDED}/package.json`)), 'model')
+  } catch (cause) {
+    const message = `The embedded model is not installed: add the package ${EMBEDDED}, or name a model.`
+    throw new SerotineError('MODEL_FILES_MISSING', message, { cause })
+  }
+}
+
+function looksLikePath(text: string): boolean {
+  return isAbsolute(text) || /^[.~]|\\|^[A-Za-z]:|\/.*\/|\/$/.test(text)
+}
+
+async function fromHub(id: string, options: ResolveOptions): Promise<ResolvedCheckpoint> {
+  const { revision = 'main', signal } = options
+  if (!/^[\w][\w./-]*$/.test(revision) || revision.split('/').includes('..')) {
+    throw new SerotineError('INVALID_ARGUMENT', `revision must be a branch, tag or commit, got ${describe(revision)}.`)
+  }
+  const repo = new CachedRepo(options.cacheDir ?? defaultCacheDir(), id)
+  const cached = await fromCache(repo, revision)
+  const offline = options.offline ?? /^(?:1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? '')
+  if (offline) return offlineResult(repo, revision, cached)
+  const isWhole = cached.missing.length === 0 && (await repo.isComplete(revision))
+  // A commit never changes.
+  if (cached.revision === revision && isWhole) return cached.result
+  const hub: HubOptions = {
+    id, revision, signal,
+    endpoint: checkEndpoint(options.endpoint ?? (process.env.HF_ENDPOINT || 'https://huggingface.co')),
+    token: options.token ?? (process.env.HF_TOKEN || undefined),
+    fetch: options.fetch ?? fetch,
+    // Who has it all already should not wait long for a Hub that is away.
+    attempts: cached.revision !== undefined && cached.missing.length === 0 ? 2 : 5,
+  }
+  try {
+    signal?.throwIfAborted()
+    const { commit, files } = await listRepo(hub)
+    const folder = await download(hub, repo, commit, files, options)
+    return { folder, name: id, revision: commit }
+  } catch (error) {
+    if (isPassing(error) && cached.revision !== undefined && cached.missing.length === 0) {
+      options.onWarning?.({
+        code: 'HUB_UNREACHABLE',
+        message: `${(hubError(error, hub) as Error).message} Using the cached revision ${cached.revision} of ${id}.`,
+      })
+      return cached.result
+    }
+    throw hubError(error, hub)
+  }
+}
+
+function checkEndpoint(endpoint: string): string {
+  if (/^https?:\/\//.test(endpoint) && URL.canParse(endpoint)) return endpoint.replace(/\/+$/, '')
+  throw new SerotineError('INVALID_ARGUMENT', `endpoint must be a URL such as https://huggingface.co, got ${describe(endpoint)}.`)
+}
+
+interface Cached {
+  /** The commit that `revision` stood for last time; undefined when the model was never fetched. */
+  readonly revision: string | undefined
+  readonly missing: readonly string[]
+  readonly result: ResolvedCheckpoint
+}
+
+async function fromCache(repo: CachedRepo, revision: string): Promise<Cached> {
+  const commit = await repo.commitOf(revision)
+  const folder = repo.snapshot(commit ?? revision)
+  const missing = commit === undefined ? [] : await missingFiles(folder)
+  return { revision: commit, missing, result: { folder, name: repo.id, ...(commit !== undefined && { revision: commit }) } }
+}
+
+function offlineResult(repo: CachedRepo, revision: string, { revision: commit, missing, result }: Cached): ResolvedCheckpoint {
+  if (commit !== undefined && missing.length === 0) return result
+  const what = commit === undefined
+    ? `revision "${revision}" of ${repo.id} is not in the cache (${repo.folder}), and there is no folder ${resolve(repo.id)}`
+    : `the cache lacks ${missing.join(', ')} of ${repo.id} (${result.folder})`
+  throw new SerotineError('OFFLINE', `Offline, and ${what}. Load the model once with a connection, or pass a folder.`)
+}
+
+/** Completes the snapshot of a commit, and returns its folder. */
+async function download(
+  hub: HubOptions,
+  wanted: CachedRepo,
+  commit: string,
+  files: readonly RepoFile[],
+  options: ResolveOptions,
+): Promise<string> {
+  let repo = wanted
+  const complete = async (needed: readonly RepoFile[], onProgress: OnProgress | undefined) => {
+    const absent: RepoFile[] = []
+    for (const file of needed) if (!(await repo.has(commit, file))) absent.push(file)
+    const progress = new DownloadProgress(onProgress)
+    for (const file of absent) if ((await sizeOf(repo.blob(file.etag))) !== file.size) progress.expect(file)
+    // Small files first: their round trips end while the weights stream.
+    absent.sort((a, b) => a.size - b.size)
+    await inParallel(PARALLEL_DOWNLOADS, absent, hub.signal, async (file, signal) => {
+      await downloadBlob({ ...hub, signal }, repo, commit, file, (bytes) => progress.report(file, bytes))
+      await repo.link(commit, file)
+    })
+  }
+  try {
+    const modulesJson = files.filter(({ path }) => path === 'modules.json')
+    try {
+      await complete(modulesJson, undefined)
+      const modules = modulesJson.length > 0 ? await moduleFolders(repo.snapshot(commit)) : undefined
+      const needed = neededFiles(files, modules)
+      requireWeights(hub, files, needed)
+      await complete(needed, options.onProgress)
+    } catch (error) {
+      if (!isUnwritable(error) || options.cacheDir !== undefined || repo !== wanted) throw error
+      repo = await temporaryRepo(repo, options.onWarning)
+      return await download(hub, repo, commit, files, { ...options, cacheDir: dirname(repo.folder) })
+    }
+    // Last, so that a branch never points at half a snapshot. In a read-only cache that has all files these two are not
+    // worth failing for.
+    await repo.markComplete(commit).catch(ignoreUnwritable)
+    await repo.rememberCommit(hub.revision, commit).catch(ignoreUnwritable)
+    return repo.snapshot(commit)
+  } catch (error) {
+    throw cacheError(error, dirname(repo.folder))
+  }
+}
+
+function ignoreUnwritable(error: unknown): void {
+  if (!isUnwritable(error)) throw error
+}
+
+/** Where HOME cannot be written (containers, functions in a cloud), downloads go to a folder of this user's that can. */
+async function temporaryRepo(repo: CachedRepo, onWarning: OnWarning | undefined): Promise<CachedRepo> {
+  // Windows has no user ids, and a temporary folder for each user.
+  const uid = process.getuid?.()
+  const folder = join(tmpdir(), uid === undefined ? 'serotine' : `serotine-${uid}`)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const found = await stat(folder)
+  if (uid !== undefined && (found.uid !== uid || (found.mode & 0o022) !== 0)) {
+    const message = `The cache ${dirname(repo.folder)} cannot be written, and ${folder} belongs to somebody else. Set cacheDir.`
+    throw new SerotineError('DOWNLOAD_FAILED', message)
+  }
+  onWarning?.({
+    code: 'CACHE_READONLY',
+    message:
+      `The cache ${dirname(repo.folder)} cannot be written; ${repo.id} goes to ${folder}, which may not last. ` +
+      'Set cacheDir to keep it.',
+  })
+  return new CachedRepo(join(folder, 'hub'), repo.id)
+}
+
+function requireWeights(hub: HubOptions, files: readonly RepoFile[], needed: readonly RepoFile[]): void {
+  if (needed.some(({ path }) => /\.(?:safetensors|onnx)$/.test(path))) return
+  const others = files.map(({ path }) => path).filter((path) => /\.(?:bin|pt|h5|msgpack|gguf|onnx|ot|ckpt)$/.test(path))
+  throw new SerotineError(
+    'MODEL_FILES_MISSING',
+    `${hub.id} has no model.safetensors${others.length > 0 ? ` (only ${others.slice(0, 5).join(', ')})` : ''}. ` +
+      'Convert its weights to safetensors, or choose another revision.',
+  )
+}
+
+/** Works through items, some at a time. The first failure stops the others, and is thrown when all have stopped. */
+async function inParallel<T>(
+  width: number,
+  items: readonly T[],
+  signal: AbortSignal | undefined,
+  work: (item: T, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const stop = new AbortController()
+  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
+  let next = 0
+  const failures: unknown[] = []
+  const worker = async () => {
+    while (next < items.length && !either.aborted) {
+      try {
+        await work(items[next++]!, either)
+      } catch (error) {
+        failures.push(error)
+        stop.abort()
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
+  signal?.throwIfAborted()
+  if (failures.length > 0) throw failures[0]
+}
+
+class DownloadProgress {
+  readonly #onProgress: OnProgress | undefined
+  readonly #bytes = new Map<string, number>()
+  #total = 0
+  #done = 0
+
+  constructor(onProgress: OnProgress | undefined) {
+    this.#onProgress = onProgress
+  }
+
+  expect(file: RepoFile): void {
+    if (this.#bytes.has(file.path)) return
+    this.#bytes.set(file.path, 0)
+    this.#total += file.size
+  }
+
+  report(file: RepoFile, bytes: number): void {
+    this.#done += bytes - (this.#bytes.get(file.path) ?? 0)
+    this.#bytes.set(file.path, bytes)
+    this.#onProgress?.({ stage: 'download', done: this.#done, total: this.#total, file: file.path })
+  }
+}
