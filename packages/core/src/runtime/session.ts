@@ -31,8 +31,8 @@ interface OrtTensor {
   readonly dims: readonly number[]
 }
 
-/** Errors only: the library never prints, and ONNX Runtime's warnings go to stderr. */
-const LOG_ERRORS = 3
+/** ONNX Runtime logs to stderr; the library never prints, and errors are thrown anyway. */
+const LOG_FATAL = 4
 
 /**
  * One ONNX Runtime session on the CPU.
@@ -58,7 +58,7 @@ export class Session {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
-      logSeverityLevel: LOG_ERRORS,
+      logSeverityLevel: LOG_FATAL,
     }
     try {
       if ('file' in source) {
