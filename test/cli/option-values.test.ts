@@ -30,7 +30,7 @@ describe('values of flags', () => {
 
   it('reads integers, nothing like them', () => {
     expect(parseInteger('12', 1)).toBe(12)
-    for (const text of ['', '0', '1.5', 'x', '-3', '1e99']) expect(() => parseInteger(text, 1), text).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
+    for (const text of ['', '0', '1.5', 'x', '-3', '1e99']) expect(() => parseInteger(text, 1)).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
   })
 
   it('reads filters', () => {

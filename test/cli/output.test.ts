@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { commonWords } from '../../packages/cli/src/output/common-words.js'
 import { matchedWords, snippet } from '../../packages/cli/src/output/highlight.js'

@@ -57,12 +57,12 @@ export function encodeCommand(): Command {
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
   return command.action((file: string | undefined, values: Values) => {
-    if (!values.query === !values.document) command.error('error: say which kind of text it is, --query or --document. ', { exitCode: 2 })
+    if (!values.query === !values.document) command.error('error: say which kind of text it is, --query or --document.', { exitCode: 2 })
     const format = values.format ?? (values.out?.endsWith('.safetensors') ? 'safetensors' : 'jsonl')
     if (format !== 'jsonl' && format !== 'safetensors') {
-      command.error(`error: --format is jsonl or safetensors, not ${JSON.stringify(format)}. `, { exitCode: 2 })
+      command.error(`error: --format is jsonl or safetensors, not ${JSON.stringify(format)}.`, { exitCode: 2 })
     }
-    if (format === 'safetensors' && !values.out) command.error('error: safetensors needs a file to write to: --out vectors.safetensors. ', { exitCode: 2 })
+    if (format === 'safetensors' && !values.out) command.error('error: safetensors needs a file to write to: --out vectors.safetensors.', { exitCode: 2 })
     return runWith(values, (context) => encode(context, file, values, format))
   })
 }

@@ -25,13 +25,15 @@ interface Values extends CommonValues {
 }
 
 const STAGES = { exact: 'exact MaxSim', muvera: 'MUVERA + MaxSim', fde: 'MUVERA alone' } as const
+// What is given replaces the default rather than adding to it.
+const words = (text: string): string[] => parseWords(text, undefined)
 type StageName = keyof typeof STAGES
 
 export function evalCommand(): Command {
   const command = createCommand('eval', {
     summary: 'measure retrieval on a collection with judgments',
     description:
-      'Measures retrieval on a BEIR folder (corpus.jsonl, queries.jsonl, qrels/<split>.tsv, .gz too): exact MaxSim over\n' +
+      'Measures retrieval on a BEIR folder (corpus.jsonl, queries.jsonl, qrels/<split>.tsv, .gz too): exact MaxSim over ' +
       'everything, MUVERA with its best candidates scored exactly, and MUVERA alone. Metrics as trec_eval has them.',
     examples: [
       ['serotine eval ./scifact', ''],
@@ -42,10 +44,10 @@ export function evalCommand(): Command {
     .argument('<folder>', 'BEIR folder')
     .option('-m, --model <model>', 'folder or Hub id (default: built in)')
     .option('--split <name>', 'judgments to use', 'test')
-    .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, parseWords, Object.keys(STAGES))
+    .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, words, Object.keys(STAGES))
     .option('--candidates <n>', 'candidates of MUVERA that are scored exactly', (text) => parseInteger(text, 1), 100)
     .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
-    .option('--metrics <names>', 'e.g. ndcg@10 recall@100 mrr@10 map@100', parseWords, ['ndcg@10', 'recall@100', 'mrr@10', 'map@100'])
+    .option('--metrics <names>', 'e.g. ndcg@10 recall@100 mrr@10 map@100', words, ['ndcg@10', 'recall@100', 'mrr@10', 'map@100'])
     .option('--index <folder>', 'keep the index there, and go on from it next time (default: in memory)')
     .option('--run-file <file>', 'write the rankings in TREC’s form; with several stages, one file each')
     .option('--json', 'one JSON object on standard output')
@@ -56,7 +58,7 @@ export function evalCommand(): Command {
   return command.action((folder: string, values: Values) => {
     const unknown = values.stages.find((name) => !(name in STAGES))
     if (unknown !== undefined || values.stages.length === 0) {
-      command.error(`error: --stages takes ${Object.keys(STAGES).join(', ')}, not ${JSON.stringify(unknown ?? '')}. `, { exitCode: 2 })
+      command.error(`error: --stages takes ${Object.keys(STAGES).join(', ')}, not ${JSON.stringify(unknown ?? '')}.`, { exitCode: 2 })
     }
     return runWith(values, (context) => evaluate(context, folder, values))
   })
@@ -146,6 +148,6 @@ function percentile(values: readonly number[], share: number): number {
 }
 
 function stageOf(name: StageName, index: MultiVectorIndex, candidates: number): RetrievalStage {
-  if (name === 'exact') return { ...indexStage(name, index, { stage: 'exact' }), exact: true }
-  return indexStage(name, index, name === 'fde' ? { stage: 'fde', rerank: false } : { stage: 'fde', candidates })
+  const how = { exact: { stage: 'exact' }, muvera: { stage: 'fde', candidates }, fde: { stage: 'fde', rerank: false } } as const
+  return indexStage(name, index, how[name])
 }

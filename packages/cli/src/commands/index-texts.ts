@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
@@ -89,6 +90,7 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
   const before = await readRecord(folder)
   const { record, settings } = recordFor(folder, values as unknown as Record<string, unknown>, values.rebuild ? undefined : before)
   const model = await loadModel(context, record.model, forMuch(settings, found.files.reduce((sum, { bytes }) => sum + bytes, 0)))
+  const isNew = !existsSync(folder)
   let index: MultiVectorIndex | undefined
   const bar = startProgress(terminal, 'Indexing')
   try {
@@ -98,6 +100,8 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
       model: withEncodeOptions(model, { query: {}, document: encodeOptions(settings) }),
       onWarning: warnOnce(context),
     })
+    // Before the first passage: an index whose making is interrupted can be searched and gone on with.
+    await writeRecord(folder, record)
     const skips = new Skips()
     const reading = new Reading(found.files)
     const texts = readFiles(found.files, {
@@ -117,7 +121,6 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
         bar.update(reading.share(done / Math.max(1, seen.ids.size)), `${counted(done, 'passage')}${speed}`)
       },
     })
-    await writeRecord(folder, record)
     const removed = values.prune ? await removeGone(index, inScope(paths, rootOf(folder, record)), seen.ids) : 0
     if ((await index.stats()).deleted > index.count) await index.compact({ signal })
     bar.stop()
@@ -129,12 +132,15 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
     report(context, summary, skips)
   } catch (error) {
     bar.stop()
-    if (signal.aborted && index) terminal.note(`${counted(index.count, 'passage')} are in ${folder}; run the same command again to go on.`)
+    if (signal.aborted && index) terminal.note(`${folder} keeps ${counted(index.count, 'passage')}; run the same command again to go on.`)
     throw error
   } finally {
     bar.stop()
+    const isEmpty = index?.count === 0
     await index?.close()
     await model.close()
+    // A first run that failed at once leaves nothing behind.
+    if (isNew && isEmpty) await rm(folder, { recursive: true, force: true })
   }
 }
 

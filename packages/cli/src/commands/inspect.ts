@@ -135,7 +135,7 @@ function describeFde(fde: IndexStats['fde']): [string, string][] {
   const { config, length, suitability } = fde
   if (!config || length === null) return [['FDE', 'not needed yet: few passages are scored exactly']]
   const shape = `${count(length)} numbers: ${config.repetitions} × 2^${config.simHashBits} partitions, ${config.aggregation}, preparation ${config.prepare}`
-  const kept = suitability ? [['FDE keeps', `${Math.round(suitability.recall * 100)} % of the exact top 10 (sample of ${count(suitability.sample)})`] as [string, string]] : []
+  const kept = suitability ? [['FDE keeps', `${Math.round(suitability.recall * 100)} % of the exact top 10 (${count(suitability.documents)} documents)`] as [string, string]] : []
   return [['FDE', shape], ...kept]
 }
 

@@ -51,7 +51,7 @@ export function rerankCommand(): Command {
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
   return command.action((query: string, files: string[], values: Values) => {
     if (values.format !== undefined && values.format !== 'lines' && values.format !== 'jsonl') {
-      command.error(`error: --format is lines or jsonl, not ${JSON.stringify(values.format)}. `, { exitCode: 2 })
+      command.error(`error: --format is lines or jsonl, not ${JSON.stringify(values.format)}.`, { exitCode: 2 })
     }
     return runWith(values, (context) => rerank(context, query, files, values))
   })
@@ -89,7 +89,7 @@ async function rerank(context: Context, query: string, files: readonly string[],
     const isCommon = commonWords(candidates.map(({ text }) => text))
     for (const { rank, score, meanSimilarity, document } of ranked) {
       const matches = await model.explain(query, document.text, { ...prompts, signal })
-      await terminal.out(formatHit({ rank, score, meanSimilarity, query, matches, text: document.text, place: String(document.id ?? document.place) }, terminal, isCommon))
+      await terminal.out((rank > 1 ? '\n' : '') + formatHit({ rank, score, meanSimilarity, query, matches, text: document.text, place: String(document.id ?? document.place) }, terminal, isCommon))
     }
     terminal.aside(`\n${counted(candidates.length, 'text')} ranked in ${duration(milliseconds)}`)
   } finally {

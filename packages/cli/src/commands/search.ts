@@ -58,7 +58,7 @@ export function searchCommand(): Command {
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
   return command.action((query: string, values: SearchValues) => {
     if (values.firstStage !== undefined && !STAGES.includes(values.firstStage)) {
-      command.error(`error: --first-stage is one of ${STAGES.join(', ')}, not ${JSON.stringify(values.firstStage)}. `, { exitCode: 2 })
+      command.error(`error: --first-stage is one of ${STAGES.join(', ')}, not ${JSON.stringify(values.firstStage)}.`, { exitCode: 2 })
     }
     return runWith(values, (context) => search(context, query, values))
   })
@@ -149,15 +149,16 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
   for (const { rank, id, score, meanSimilarity, text, metadata } of hits) {
     const { source, line } = place(metadata, answer.root)
     const heading = typeof metadata.heading === 'string' ? metadata.heading : typeof metadata.title === 'string' ? metadata.title : undefined
-    await terminal.out(`${formatHit({
+    await terminal.out(`${rank > 1 ? '\n' : ''}${formatHit({
       rank, score, meanSimilarity, query, text: text ?? '', matches: await explain(text),
       place: source === undefined ? id : line === undefined ? source : `${source}:${line}`,
       ...(heading && { heading }),
-    }, terminal, answer.isCommon)}\n`)
+    }, terminal, answer.isCommon)}`)
   }
   const milliseconds = Object.values(timings).reduce((sum, part) => sum + part, 0)
   const among = `${counted(answer.passages, 'passage')} in ${duration(milliseconds)} (${describeStage(stage, candidates)})`
-  terminal.aside(hits.length === 0 ? `nothing found among ${among}` : `${counted(hits.length, 'hit')} among ${among}`)
+  if (answer.many) await terminal.out('\n')
+  terminal.aside(`\n${hits.length === 0 ? 'nothing found' : counted(hits.length, 'hit')} among ${among}`)
 }
 
 /** Where a passage stands, as a path from here; nothing for documents that were not read from files. */

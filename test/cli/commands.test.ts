@@ -1,0 +1,131 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { GOLDENS, serotine, workFolder } from './run-cli.js'
+
+const work = workFolder('library', 'collection')
+const inWork = (...args: string[]) => serotine(args, { cwd: work.path })
+
+describe('serotine', () => {
+  it('prints help, version and what it cannot understand', async () => {
+    expect(await serotine(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('index <paths...>'), stderr: '' })
+    const { version } = JSON.parse(await readFile(new URL('../../packages/cli/package.json', import.meta.url), 'utf8')) as { version: string }
+    expect(await serotine(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+    expect(await serotine([])).toMatchObject({ code: 2, stderr: expect.stringContaining('Start here') })
+    expect(await serotine(['serach', 'x'])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^serotine: unknown command 'serach'\n\(Did you mean search\?\)/) })
+    expect(await serotine(['search', 'x', '--candidate', '5'])).toMatchObject({ code: 2, stderr: expect.stringMatching(/unknown option '--candidate'\n\(Did you mean --candidates\?\)\nRun "serotine search --help"/) })
+    expect(await serotine(['search'])).toMatchObject({ code: 2, stderr: expect.stringContaining("missing required argument 'query'") })
+    expect(await serotine(['search', 'x', '-k', '0'])).toMatchObject({ code: 2, stderr: expect.stringContaining('at least 1') })
+    expect(await serotine(['encode'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--query or --document') })
+    expect(await serotine(['encode', '--query', '--dtype', 'fp8'])).toMatchObject({ code: 2, stderr: expect.stringContaining('fp32, int8') })
+  })
+
+  it('says what is missing or wrong, and what to do', async () => {
+    const fails = async (expected: RegExp, ...args: string[]): Promise<void> => {
+      const { code, stdout, stderr } = await inWork(...args)
+      expect(stderr).toMatch(expected)
+      expect([code, stdout]).toEqual([1, ''])
+      expect(stderr).not.toContain('    at ')
+    }
+    await fails(/^serotine: There is no index at \.serotine\. Make one with: serotine index/, 'search', 'x')
+    await fails(/^serotine: no-such-folder cannot be read \(ENOENT\)/, 'index', 'no-such-folder')
+    await writeFile(join(work.path, 'bad.jsonl'), '{"id": "a", "text": "fine"}\n{"id": "b"\n')
+    await fails(/^serotine: bad\.jsonl:2 is not JSON .*--skip-bad-lines/, 'index', 'bad.jsonl')
+    expect(existsSync(join(work.path, '.serotine'))).toBe(false)
+    await mkdir(join(work.path, 'empty'))
+    await fails(/^serotine: There are no texts in empty\. Read are \.txt/, 'index', 'empty')
+    await fails(/^serotine: .*library has no tokenizer\.json|^serotine: .*library .*config\.json/, 'encode', '--query', '-m', 'library')
+    await fails(/^serotine: .*plain|projection/, 'encode', '--query', '-m', join(GOLDENS, 'plain-tiny', 'model'))
+    await fails(/^serotine: absent\.safetensors is not there/, 'encode', '--query', '--projection', 'absent.safetensors')
+    await fails(/^serotine: .*library.*(corpus|qrels)/, 'eval', 'library')
+    await fails(/^serotine: .*not a Serotine index/, 'search', 'x', '--index', 'library')
+    await fails(/^serotine: There is nothing to rank/, 'rerank', 'x')
+    expect((await inWork('search', 'x', '--index', 'none', '--debug')).stderr).toMatch(/\n\s+at /)
+  })
+
+  it('goes on after bad lines when told to, and counts them', async () => {
+    await writeFile(join(work.path, 'mixed.jsonl'), '{"id": "a", "text": "fine"}\n{"id": "b"\n{"id": "c", "text": " "}\n')
+    const { code, stdout, stderr } = await inWork('index', 'mixed.jsonl', '--skip-bad-lines', '--out', 'mixed', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ passages: 1, added: 1, skipped: { badLines: 1, empty: 1, binary: 0 } })
+    expect(stderr).toMatch(/1 empty text, 1 bad line passed over\n.*mixed\.jsonl:2 is not JSON/)
+  })
+})
+
+describe('serotine rerank', () => {
+  const texts = 'Kiwis cannot fly.\n\nThe tern flies far.\nProxies forward requests.\n'
+
+  it('ranks lines of standard input', async () => {
+    const { code, stdout } = await serotine(['rerank', 'flightless birds', '--top-n', '2'], { input: texts })
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^ 1 {2}line 1 .*\n {4}Kiwis cannot fly\.\n\n 2 {2}line 3 /)
+  })
+
+  it('ranks JSONL, as JSON', async () => {
+    const input = texts.split('\n').filter(Boolean).map((text, i) => JSON.stringify({ id: `t${i}`, text, n: i })).join('\n')
+    const { stdout } = await serotine(['rerank', 'flightless birds', '-', '--json'], { input })
+    const { query, hits } = JSON.parse(stdout) as { query: string; hits: { rank: number; index: number; id: string; score: number; metadata: object }[] }
+    expect(query).toBe('flightless birds')
+    expect(hits.map(({ rank, id, index }) => [rank, id, index])).toEqual([[1, 't0', 0], [2, 't1', 1], [3, 't2', 2]])
+    expect(hits[0]!.metadata).toEqual({ n: 0 })
+    expect(hits[0]!.score).toBeGreaterThan(hits[1]!.score)
+  })
+
+  it('gives the score that search gives', async () => {
+    await inWork('index', 'library/facts.jsonl', '--out', 'facts', '--codec', 'f32', '-q')
+    const search = JSON.parse((await inWork('search', 'manchots', '--index', 'facts', '--json')).stdout) as { hits: { id: string; score: number }[] }
+    const rerank = JSON.parse((await inWork('rerank', 'manchots', 'library/facts.jsonl', '--json')).stdout) as { hits: { id: string; score: number }[] }
+    expect(rerank.hits.map(({ id }) => id)).toEqual(search.hits.map(({ id }) => id))
+    for (const [i, { score }] of rerank.hits.entries()) expect(score).toBeCloseTo(search.hits[i]!.score, 4)
+  })
+})
+
+describe('serotine eval', () => {
+  it('measures exact search, MUVERA with and without rerank, and writes TREC runs', async () => {
+    const { code, stdout, stderr } = await inWork('eval', 'collection', '--json', '--run-file', 'out.trec')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const result = JSON.parse(stdout) as { stages: { name: string; metrics: Record<string, number>; exactTop10: number; searchMs: { mean: number } }[] }
+    expect(result).toMatchObject({ dataset: 'collection', split: 'test', documents: 3, queries: 2 })
+    expect(result.stages.map(({ name }) => name)).toEqual(['exact', 'muvera', 'fde'])
+    expect(result.stages[0]).toMatchObject({ metrics: { 'ndcg@10': 1, 'mrr@10': 1, 'recall@100': 1 }, exactTop10: 1 })
+    const run = (await readFile(join(work.path, 'out.exact.trec'), 'utf8')).trimEnd().split('\n')
+    expect(run).toHaveLength(6)
+    expect(run[0]).toMatch(/^q1 Q0 kiwi 1 \d+\.\d+ serotine-exact$/)
+  })
+
+  it('prints a table', async () => {
+    const { stdout } = await inWork('eval', 'collection', '--stages', 'exact', '--metrics', 'ndcg@10,accuracy@1')
+    expect(stdout).toMatch(/^collection test, 3 documents, 2 queries, .*\n\n\s+ndcg@10\s+accuracy@1\s+of exact top 10\s+a query\nexact MaxSim\s+1\.0000\s+1\.0000\s+1\.000\s+\d/)
+    expect(await inWork('eval', 'collection', '--stages', 'exotic')).toMatchObject({ code: 2, stderr: expect.stringContaining('exotic') })
+    expect(await inWork('eval', 'collection', '--split', 'dev')).toMatchObject({ code: 1, stderr: expect.stringContaining('Splits there: test') })
+  })
+})
+
+describe('serotine inspect', () => {
+  it('shows a model’s layers, what it does to texts, and warnings', async () => {
+    const { stdout, stderr, code } = await serotine(['inspect', join(GOLDENS, 'modernbert-tiny-wrong-residual', 'model')])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/layout\s+pylate\nencoder\s+ModernBERT, \d+ layers × \d+/)
+    expect(stdout).toMatch(/2_Dense\s+\d+ → \d+\n/)
+    expect(stderr).toMatch(/^warning .*[Rr]esidual/)
+    const json = JSON.parse((await serotine(['inspect', 'built-in', '--json'])).stdout) as object
+    expect(json).toMatchObject({ kind: 'model', config: { layout: 'pylate', dim: 128, encoder: { modelType: 'bert' } }, warnings: [] })
+  })
+
+  it('shows what an index holds', async () => {
+    await inWork('index', 'library', '-q')
+    expect((await inWork('inspect')).stdout).toMatch(/^\.serotine\npassages\s+5\ntoken vectors\s+\d+ .*int8\)\nmodel\s+@serotine\/model-micro/)
+    expect(JSON.parse((await inWork('inspect', '.serotine', '--json')).stdout)).toMatchObject({ kind: 'index', documents: 5, codec: 'int8', record: { root: '..' } })
+  })
+})
+
+describe('serotine download', () => {
+  it('prints the folder, and never uses the network when told not to', async () => {
+    const folder = join(GOLDENS, 'bert-tiny', 'model')
+    expect(await serotine(['download', folder])).toMatchObject({ code: 0, stdout: `${folder}\n` })
+    const offline = await serotine(['download', 'org/name', '--offline', '--cache-dir', work.path])
+    expect(offline).toMatchObject({ code: 1, stdout: '' })
+    expect(offline.stderr).toMatch(/^serotine: Offline.*org\/name/)
+  })
+})
