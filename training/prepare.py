@@ -3,7 +3,8 @@
     python prepare.py --debian work/debian --pool train_pool.jsonl.gz --check ../bench/data/* --out work/pool.jsonl
 
 A passage or query goes when it shares 13 consecutive words with any document or query of a collection given to
-`--check`, or when a query equals one of the collection's. `contamination.json` beside the output counts what went.
+`--check`, when a query equals one of the collection's, or when a Wikipedia article has the title of one of its
+documents. `contamination.json` beside the output counts what went.
 """
 
 import argparse
@@ -17,8 +18,12 @@ import sources
 from evaluate import lines
 from student import Text
 
-LIMITS = {"gene-ontology": 14000, "gcide": 8000, "wn": 5000, "foldoc": 6000}  # passages a source; others: all of them
-STOP = set("the a an of and or to in is are for on with as by it this that be from at not can which if you was were has have".split())
+# Share of a source's passages that is used: prose about science most, reference manuals least.
+SCIENCE = ("scikit-learn", "scipy", "statsmodels", "phylip", "biopython", "nibabel", "astropy", "scikit-image", "r")
+SHARES = {s: 0.9 for s in SCIENCE}
+SHARES |= {"gene-ontology": 0.55, "wiki": 1, "anarchism": 1, "medquad": 1, "debian": 0.5, "gcide": 0.1, "wn": 0.05, "foldoc": 0.2}
+OTHERS = 0.3
+STOP = set("the a an of and or to in is are for on with as by it this that be from at not can which if you was were has".split())
 WORD = re.compile(r"[a-z0-9]+")
 GRAM = 13
 
@@ -34,11 +39,16 @@ class Contamination:
             for file in ("corpus.jsonl", "queries.jsonl"):
                 for record in lines(folder / file):
                     title = record.get("title") or ""
+                    self.titles[title.lower().replace("_", " ")] = folder.name
                     w = words(f"{title} {record['text']}")
                     for i in range(len(w) - GRAM + 1):
                         self.grams[hash(tuple(w[i : i + GRAM]))] = folder.name
                     if file.startswith("queries"):
                         self.queries[" ".join(w)] = folder.name
+
+    def of_title(self, title):
+        """The collection with a document of this title: Wikipedia articles go by it, whatever their wording."""
+        return self.titles.get(title.lower()) if title else None
 
     def of(self, text):
         """The collection this text touches, or None."""
@@ -95,8 +105,8 @@ def main():
             continue  # MedQuAD and reference manuals repeat whole passages
         seen.add(start)
         made = made_queries(text, random_)
-        touched = contamination.of(f"{title} {text}")
-        kept = [q for q in [*queries, made] if q and not contamination.of(q)]
+        touched = contamination.of(f"{title} {text}") or (contamination.of_title(title) if source == "wiki" else None)
+        kept = [q for q in [random_.choice(queries[:2]), made] if q and not contamination.of(q)]
         if touched or not kept:
             dropped.setdefault(touched or "queries only", Counter())[source] += 1
             continue
@@ -104,7 +114,7 @@ def main():
     records = []
     for source, part in by_source.items():
         random_.shuffle(part)
-        records += part[: LIMITS.get(source, len(part))]
+        records += part[: round(SHARES.get(source, OTHERS) * len(part))]
     random_.shuffle(records)
 
     text = Text(arguments.tokenizer)

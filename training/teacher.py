@@ -37,8 +37,10 @@ class Teacher:
     def __init__(self, folder: Path, threads: int):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in onnxruntime.get_available_providers()]
-        self.sessions = [onnxruntime.InferenceSession(str(folder / m / "model.onnx"), options, providers=providers) for m in MODELS]
+        wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        providers = [p for p in wanted if p in onnxruntime.get_available_providers()]
+        files = [str(folder / m / "model.onnx") for m in MODELS]
+        self.sessions = [onnxruntime.InferenceSession(f, options, providers=providers) for f in files]
 
     def raw(self, sequences, budget=512):
         """Framed sequences ([CLS] marker … [SEP]) -> unit vectors [length, 2, 384] each, in the order given.

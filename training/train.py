@@ -132,7 +132,8 @@ def learn_head(data, dim, steps, seed, tau=0.05):
         loss.backward()
         optimizer.step()
         if step % 50 == 0 or step == steps - 1:
-            print(f"head {step} loss {loss.item():.4f} accuracy {(s.argmax(1) == torch.arange(len(items))).float().mean():.3f}", flush=True)
+            right = (s.argmax(1) == torch.arange(len(items))).float().mean()
+            print(f"head {step} loss {loss.item():.4f} accuracy {right:.3f}", flush=True)
     return head.detach()
 
 
@@ -232,7 +233,8 @@ def main():
     matrices = [p for n, p in student.named_parameters() if p.ndim == 2]
     vectors = [p for n, p in student.named_parameters() if p.ndim != 2]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}], lr=arguments.lr, betas=(0.9, 0.98), fused=True
+        [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}],
+        lr=arguments.lr, betas=(0.9, 0.98), fused=True,
     )
     average = {k: v.clone() for k, v in student.state_dict().items()}
     start, step, tokens, report, log = time.time(), 0, 0, time.time(), np.zeros(3)
@@ -263,7 +265,8 @@ def main():
             other = Student()
             other.load_state_dict(average)
             print(
-                f"step {step} {tokens / 1e6:.2f} M tokens {time.time() - start:.0f} s lr {rate:.2e} train {(log / since).round(4).tolist()} "
+                f"step {step} {tokens / 1e6:.2f} M tokens {time.time() - start:.0f} s lr {rate:.2e} "
+                f"train {(log / since).round(4).tolist()} "
                 f"held out, averaged {held_out(other, data, head, arguments.tau)}", flush=True,
             )
             save_weights(average, arguments.out, torch.float32)
@@ -273,7 +276,8 @@ def main():
     save_weights(average, arguments.out, torch.float32)
     other = Student()
     other.load_state_dict(average)
-    print(f"end: step {step}, {tokens / 1e6:.2f} M document tokens, held out, averaged {held_out(other, data, head, arguments.tau)}")
+    final = held_out(other, data, head, arguments.tau)
+    print(f"end: step {step}, {tokens / 1e6:.2f} M document tokens, held out, averaged {final}")
 
 
 if __name__ == "__main__":
