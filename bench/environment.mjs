@@ -54,11 +54,12 @@ export async function saveResult(name, result) {
   return file
 }
 
-/** Minimum, mean and standard deviation of a list of numbers. */
+/** Minimum, median, mean and standard deviation of a list of numbers. */
 export function spread(values) {
+  const median = values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
   const sd = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length)
-  return { min: round(Math.min(...values)), mean: round(mean), sd: round(sd) }
+  return { min: round(Math.min(...values)), median: round(median), mean: round(mean), sd: round(sd) }
 }
 
 /** Four significant digits: what such measurements can carry. */

@@ -142,10 +142,11 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }) {
       tokensPerSecond: Math.round(tokens / encodeSeconds),
     },
     encodeQueryMs: round(result.encodeQueriesMs / result.queries),
-    stages: result.stages.map(({ name, metrics, exactTop10, searchMs, partsMs }) => ({
+    stages: result.stages.map(({ name, metrics, exactTop10, searchMs, cpuMs, partsMs }) => ({
       name,
       metrics: Object.fromEntries(Object.entries(metrics).map(([key, value]) => [key, Number(value.toFixed(5))])),
       exactTop10: Number(exactTop10.toFixed(4)),
+      cpuMs: round(cpuMs),
       searchMs: spread(searchMs),
       partsMs: Object.fromEntries(Object.entries(partsMs).map(([part, ms]) => [part, spread(ms)])),
     })),
@@ -154,12 +155,14 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }) {
 
 function print(result, saved) {
   console.log(`\n${saved.dataset.name}, ${saved.model.name}: ${saved.index.tokens.toLocaleString('en-US')} token vectors`)
-  const rows = saved.stages.map(({ name, metrics, exactTop10, searchMs }) => ({
+  const rows = saved.stages.map(({ name, metrics, exactTop10, searchMs, cpuMs }) => ({
     stage: name,
     'nDCG@10': metrics['ndcg@10'].toFixed(4),
     'recall@100': metrics['recall@100'].toFixed(3),
     'exact top 10': exactTop10.toFixed(3),
+    'CPU ms': cpuMs,
     'ms min': searchMs.min,
+    median: searchMs.median,
     'mean ± sd': `${searchMs.mean} ± ${searchMs.sd}`,
   }))
   console.table(rows)

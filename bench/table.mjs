@@ -20,7 +20,7 @@ export function fillTables(text, results, where = 'the text') {
   })
 }
 
-const RENDERERS = { retrieval: retrievalTable, encode: encodeTable }
+const RENDERERS = { retrieval: retrievalTable, encode: encodeTable, frameworks: frameworksTable }
 
 function retrievalTable(result, name) {
   const { dataset, model, index, stages, machine, versions, date } = result
@@ -29,14 +29,14 @@ function retrievalTable(result, name) {
     stage.metrics['ndcg@10'].toFixed(4),
     stage.metrics['recall@100'].toFixed(3),
     stage.exactTop10 === undefined ? '–' : stage.exactTop10.toFixed(3),
-    milliseconds(stage.searchMs.mean),
+    milliseconds(stage.cpuMs),
   ])
   return [
-    ...markdownTable(['', 'nDCG@10', 'recall@100', 'exact top 10 found', 'ms a query'], rows),
+    ...markdownTable(['', 'nDCG@10', 'recall@100', 'exact top 10 found', 'CPU ms a query'], rows),
     '',
     `${model.name}, ${count(dataset.documents)} documents, ${count(dataset.queries)} queries; index of ` +
       `${(index.bytes / 1e6).toFixed(0)} MB (${index.codec} tokens) built in ${index.buildSeconds.toFixed(0)} s. A query takes ` +
-      `${milliseconds(result.encodeQueryMs)} ms more to encode. ${machine.cpu}, ${machine.cores} cores, Node ${versions.node}, ${date} ` +
+      `${milliseconds(result.encodeQueryMs)} ms to encode on top. ${machine.cpu}, ${machine.cores} cores, Node ${versions.node}, ${date} ` +
       `([result](bench/results/${name}.json)).`,
   ].join('\n')
 }
@@ -57,6 +57,23 @@ function encodeTable(result, name) {
   ].join('\n')
 }
 
+function frameworksTable(result, name) {
+  const { machine, versions, date, dataset, model } = result
+  const rows = result.rows.map((row) => [
+    row.name,
+    row.metrics['ndcg@10'].toFixed(3),
+    row.metrics['recall@10'].toFixed(3),
+    milliseconds(row.median),
+  ])
+  return [
+    ...markdownTable(['', 'nDCG@10', 'recall@10', 'ms a question'], rows),
+    '',
+    `${dataset.name}, ${count(dataset.documents)} documents, ${count(dataset.queries)} questions, ${model.name}. Times are medians of ` +
+      `\`invoke()\` from text to documents, encoding included. ${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}, ` +
+      `Node ${versions.node}, ${date} ([result](bench/results/${name}.json)).`,
+  ].join('\n')
+}
+
 function markdownTable(head, rows) {
   return [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`)
 }
@@ -69,12 +86,9 @@ async function main() {
   const check = process.argv.includes('--check')
   const results = {}
   for (const file of await readdir(join(root, 'bench/results'))) {
-    if (file.endsWith('.json'))
-      results[file.slice(0, -5)] = JSON.parse(await readFile(join(root, 'bench/results', file), 'utf8'))
+    if (file.endsWith('.json')) results[file.slice(0, -5)] = JSON.parse(await readFile(join(root, 'bench/results', file), 'utf8'))
   }
-  const docs = (await readdir(join(root, 'docs')))
-    .filter((file) => file.endsWith('.md'))
-    .map((file) => join(root, 'docs', file))
+  const docs = (await readdir(join(root, 'docs'))).filter((file) => file.endsWith('.md')).map((file) => join(root, 'docs', file))
   for (const file of [join(root, 'README.md'), join(root, 'bench/README.md'), ...docs]) {
     const before = await readFile(file, 'utf8')
     // Links in a result block are written as seen from the root.

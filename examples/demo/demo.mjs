@@ -7,19 +7,7 @@ import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
 import { evaluateRetrieval, indexStage, readBeir } from '@serotine/core/evaluation'
 import { BM25 } from './bm25.mjs'
 import { bestPassage, matchedSpans } from './snippet.mjs'
-import {
-  count,
-  duration,
-  heading,
-  markWords,
-  megabytes,
-  paint,
-  paragraph,
-  print,
-  progressBar,
-  say,
-  table,
-} from './terminal.mjs'
+import { count, duration, heading, markWords, megabytes, paint, paragraph, print, progressBar, say, table } from './terminal.mjs'
 
 const DATA = fileURLToPath(new URL('../../bench/data/scifact', import.meta.url))
 const INDEX = fileURLToPath(new URL('.index', import.meta.url))
@@ -148,14 +136,14 @@ async function evaluate() {
   const kept = (100 * muvera.metrics['ndcg@10']) / exact.metrics['ndcg@10']
   print(paint.dim(`\n  MUVERA with exact MaxSim of ${CANDIDATES} keeps ${kept.toFixed(1)} % of exact MaxSim's nDCG@10.\n`))
 
-  const mean = (values) => (values ? values.reduce((sum, value) => sum + value, 0) / values.length : 0)
+  const median = (values) => values?.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
   const time = (ms) => (ms < 0.1 ? '–' : duration(ms))
   table(
-    ['Mean time of a claim', 'encode', 'first stage', 'fetch', 'MaxSim', 'all'],
+    ['Median time of a claim', 'encode', 'first stage', 'fetch', 'MaxSim', 'all'],
     stages.map(({ name, searchMs, partsMs }, i) => {
       const encode = i === 0 ? 0 : encodeQueriesMs / queries
-      const firstStage = i === 0 ? mean(searchMs) : mean(partsMs.firstStage)
-      return [name, ...[encode, firstStage, mean(partsMs.fetch), mean(partsMs.rerank), encode + mean(searchMs)].map(time)]
+      const firstStage = i === 0 ? median(searchMs) : median(partsMs.firstStage)
+      return [name, ...[encode, firstStage, median(partsMs.fetch), median(partsMs.rerank), encode + median(searchMs)].map(time)]
     }),
   )
 }

@@ -29,6 +29,7 @@ describe('evaluateRetrieval', () => {
     expect(stages[0]!.metrics['mrr@10']).toBeCloseTo((1 / 2 + 1) / 4)
     expect(stages[0]!.perQuery.get('q1')).toEqual({ 'mrr@10': 1 / 2, 'recall@100': 2 / 3 })
     expect(stages[0]!.searchMs).toHaveLength(4)
+    expect(stages[0]!.cpuMs).toBeGreaterThan(0)
     expect(stages[0]!.exactTop10).toBeUndefined()
   })
 

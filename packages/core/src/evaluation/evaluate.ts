@@ -55,6 +55,8 @@ export interface StageEvaluation {
   readonly exactTop10?: number
   /** Wall time of each query, milliseconds, encoding not included. */
   readonly searchMs: readonly number[]
+  /** Processor time of this process a query, mean, milliseconds: a busy machine inflates it less than `searchMs`. */
+  readonly cpuMs: number
   /** The parts a stage reported, one number per query that reported it. */
   readonly partsMs: Readonly<Record<string, readonly number[]>>
 }
@@ -127,10 +129,11 @@ async function answer(
   queries: readonly EvaluationQuery[],
   limits: { depth: number; excluded: (queryId: string) => ReadonlySet<string>; signal: AbortSignal | undefined },
   onQuery: (done: number) => void,
-): Promise<Pick<StageEvaluation, 'run' | 'searchMs' | 'partsMs'>> {
+): Promise<Pick<StageEvaluation, 'run' | 'searchMs' | 'cpuMs' | 'partsMs'>> {
   const run = new Map<string, readonly ScoredDocument[]>()
   const searchMs: number[] = []
   const partsMs: Record<string, number[]> = {}
+  const cpuBefore = process.cpuUsage()
   for (const query of queries) {
     limits.signal?.throwIfAborted()
     const excluded = limits.excluded(query.id)
@@ -146,7 +149,8 @@ async function answer(
     )
     onQuery(run.size)
   }
-  return { run, searchMs, partsMs }
+  const { user, system } = process.cpuUsage(cpuBefore)
+  return { run, searchMs, cpuMs: (user + system) / 1000 / Math.max(1, queries.length), partsMs }
 }
 
 /**
