@@ -66,7 +66,7 @@ async function templateOf(name: string, golden: Golden, ctor: Record<string, unk
 }
 
 const mask = (length: number, positions: Iterable<number>) => {
-  const bits = new Array<number>(length).fill(0)
+  const bits = Array.from({ length }, () => 0)
   for (const i of positions) bits[i] = 1
   return bits
 }
@@ -103,7 +103,7 @@ describe.each(NAMES)('%s', (name) => {
       const input = one.encode.is_query ? template.query(text, choice) : template.document(text, choice)
       const { length } = input.ids
       expect([text, [...input.ids]]).toEqual([text, one.input_ids![i]])
-      expect(mask(length, Array(input.attended).keys())).toEqual(one.attention_mask![i])
+      expect(mask(length, Array.from({ length: input.attended }).keys())).toEqual(one.attention_mask![i])
       expect(mask(length, input.kept)).toEqual(one.kept_mask![i])
       expect(input.kept.length).toBe(one.n_vectors[i])
     })

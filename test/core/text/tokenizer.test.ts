@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createTokenizer, wrapTokenizer } from '../../../packages/core/src/text/tokenizer.js'
 import type { ExternalTokenizer, Tokenizer } from '../../../packages/core/src/text/tokenizer.js'
@@ -107,7 +107,11 @@ describe('ids', () => {
   // points newer than Rust's tables are marks or punctuation to it (recordings from Python cover these: python.test.ts).
   const agreed = (text: string) => !/[\u{20000}-\u{2fa1f}\u03a3]/u.test(text) && isOldUnicode(text)
   const isOldUnicode = (text: string) => !/\p{Cn}/u.test(text) && [...text].every((ch) => ch < '\u0100' || COMMON.test(ch))
-  const COMMON = /[\u0100-\u024f\u0300-\u033f\u0346-\u0362\u0370-\u052f\u05d0-\u05ea\u0627-\u064a\u0900-\u0963\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3\u2000-\u206f\ufb00-\ufb04\u{1f300}-\u{1f64f}]/u
+  const COMMON = new RegExp(
+    '[\\u0100-\\u024f\\u0300-\\u033f\\u0346-\\u0362\\u0370-\\u052f\\u05d0-\\u05ea\\u0627-\\u064a\\u0900-\\u0963\\u3040-\\u30ff' +
+      '\\u4e00-\\u9fff\\uac00-\\ud7a3\\u2000-\\u206f\\ufb00-\\ufb04\\u{1f300}-\\u{1f64f}]',
+    'u',
+  )
 
   it.each([['WordPiece', bert, bertJson, bertConfig], ['byte-level BPE', modern, modernJson, modernConfig]] as const)(
     '%s agrees with @huggingface/tokenizers',
@@ -208,9 +212,10 @@ describe('other tokenizers', () => {
   it('run through @huggingface/tokenizers, with spans', async () => {
     const tokenizer = await createTokenizer(unigram, { tokenizer_class: 'XLMRobertaTokenizer', mask_token: '<mask>', unk_token: '<unk>' })
     expect([tokenizer.clsId, tokenizer.sepId, tokenizer.maskId, tokenizer.unkId, tokenizer.size]).toEqual([0, 1, 3, 2, 12])
-    expect(words(tokenizer, 'the ﬁne 😀 birds')).toEqual([
-      ['▁the', 'the'], ['▁', 'ﬁ'], ['fi', 'ﬁ'], ['n', 'n'], ['e', 'e'], ['▁', '😀'], ['<unk>', '😀'], ['▁bird', 'bird'], ['s', 's'],
-    ].map(([token, span]) => (token === '▁' ? [token, expect.any(String)] : [token, span])))
+    // A blank of its own has nothing to show.
+    expect(words(tokenizer, 'the ﬁne 😀 birds').filter(([token]) => token !== '▁')).toEqual([
+      ['▁the', 'the'], ['fi', 'ﬁ'], ['n', 'n'], ['e', 'e'], ['<unk>', '😀'], ['▁bird', 'bird'], ['s', 's'],
+    ])
   })
 
   it('made elsewhere are accepted', () => {
