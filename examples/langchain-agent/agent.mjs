@@ -19,7 +19,7 @@ const retriever = await ColBERTRetriever.fromDocuments(
 )
 const search = createSourcesTool(retriever, { name: 'search_birds', description: 'Finds facts about birds.' })
 
-// A script stands in for a language model, so that this runs offline. Put your own here: `createAgent({ model: 'openai:gpt-…', … })`.
+// A script stands in for a language model, so that this runs offline. Put your own here: any chat model of LangChain.
 const llm = fakeModel()
   .respondWithTools([{ name: 'search_birds', args: { query: question } }])
   .respond((messages) => {

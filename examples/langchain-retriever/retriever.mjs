@@ -14,7 +14,9 @@ const handbook = [
   ['security.md', 'it', 'Passwords live in the password manager, never in chat or mail.'],
   ['onboarding.md', 'hr', 'New colleagues get a buddy for their first two months.'],
 ]
-const documents = handbook.map(([source, team, pageContent], i) => new Document({ id: `${source}#${i}`, pageContent, metadata: { source, team } }))
+const documents = handbook.map(
+  ([source, team, pageContent], i) => new Document({ id: `${source}#${i}`, pageContent, metadata: { source, team } }),
+)
 
 const model = await ColBERT.load()
 // In memory; `folder: './handbook-index'` would keep it, and fromExistingIndex('./handbook-index') open it again.
@@ -34,7 +36,9 @@ show('\n… and at least .95 alike', await retriever.invoke('Who won the cup fin
 const cite = (found) => found.map(({ pageContent, metadata }, i) => `[${i + 1}] ${pageContent} (${metadata.source})`).join('\n')
 const prompt = ChatPromptTemplate.fromTemplate('Answer with citations.\n\n{sources}\n\nQuestion: {question}')
 const chain = RunnablePassthrough.assign({
-  sources: RunnableLambda.from(({ question }) => question).pipe(retriever).pipe(cite),
+  sources: RunnableLambda.from(({ question }) => question)
+    .pipe(retriever)
+    .pipe(cite),
 }).pipe(prompt)
 console.log(`\n${(await chain.invoke({ question: 'Do I need permission to fly?' })).toString()}`)
 

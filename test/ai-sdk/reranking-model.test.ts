@@ -15,8 +15,18 @@ const texts = BIRDS.map(({ text }) => text)
 
 describe('rerank()', () => {
   it('ranks texts', async () => {
-    const { ranking, rerankedDocuments, response } = await rerank({ model: colbertReranker({ model }), query: FLIGHTLESS, documents: texts, topN: 3 })
-    expect(ranking.slice(0, 2).map(({ originalIndex }) => BIRDS[originalIndex]!.id).sort()).toEqual(['emu', 'kiwi'])
+    const { ranking, rerankedDocuments, response } = await rerank({
+      model: colbertReranker({ model }),
+      query: FLIGHTLESS,
+      documents: texts,
+      topN: 3,
+    })
+    expect(
+      ranking
+        .slice(0, 2)
+        .map(({ originalIndex }) => BIRDS[originalIndex]!.id)
+        .sort(),
+    ).toEqual(['emu', 'kiwi'])
     expect(rerankedDocuments).toHaveLength(3)
     expect(response.modelId).toBe(model.name)
     const { scores, queryTokens } = await model.score(FLIGHTLESS, texts)
@@ -25,7 +35,11 @@ describe('rerank()', () => {
 
   it('ranks objects, by their JSON or by toText', async () => {
     const documents = BIRDS.map(({ id, text }) => ({ id, text }))
-    const byText = await rerank({ model: colbertReranker({ model, toText: ({ text }) => text as string }), query: FLIGHTLESS, documents })
+    const byText = await rerank({
+      model: colbertReranker({ model, toText: ({ text }) => text as string }),
+      query: FLIGHTLESS,
+      documents,
+    })
     const plain = await rerank({ model: colbertReranker({ model }), query: FLIGHTLESS, documents: texts })
     expect(byText.ranking.map(({ score }) => score)).toEqual(plain.ranking.map(({ score }) => score))
     const byJson = await rerank({ model: colbertReranker({ model }), query: FLIGHTLESS, documents, topN: 2 })
@@ -45,7 +59,9 @@ describe('bad input', () => {
 
   it('no documents', async () => {
     expect((await run({ documents: [] })).ranking).toEqual([])
-    expect(await colbertReranker({ model }).doRerank({ query: 'x', documents: { type: 'text', values: [] } })).toEqual({ ranking: [] })
+    expect(await colbertReranker({ model }).doRerank({ query: 'x', documents: { type: 'text', values: [] } })).toEqual({
+      ranking: [],
+    })
   })
   it('query, topN, documents', async () => {
     await expect(run({ query: '' })).rejects.toThrow('The query must be a text')
@@ -63,7 +79,9 @@ describe('abortSignal', () => {
     let called = false
     const scorer: Scorer = { score: (...args) => ((called = true), model.score(...args)) }
     const abortSignal = AbortSignal.abort()
-    await expect(rerank({ model: colbertReranker({ model: scorer }), query: FLIGHTLESS, documents: texts, abortSignal })).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(
+      rerank({ model: colbertReranker({ model: scorer }), query: FLIGHTLESS, documents: texts, abortSignal }),
+    ).rejects.toMatchObject({ name: 'AbortError' })
     expect(called).toBe(false)
   })
 
@@ -81,7 +99,12 @@ describe('abortSignal', () => {
           },
         }),
     }
-    const running = rerank({ model: colbertReranker({ model: scorer }), query: FLIGHTLESS, documents, abortSignal: controller.signal })
+    const running = rerank({
+      model: colbertReranker({ model: scorer }),
+      query: FLIGHTLESS,
+      documents,
+      abortSignal: controller.signal,
+    })
     await expect(running).rejects.toThrow('enough')
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(done).toBeLessThan(documents.length)

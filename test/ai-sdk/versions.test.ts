@@ -57,11 +57,25 @@ describe.each(VERSIONS)('$label', ({ ai, provider, specification }) => {
   })
 
   it.runIf(ai)('works as ESM', () => {
-    expect(JSON.parse(app.run('app.mjs', script((names, specifier) => `import { ${names} } from '${specifier}'`)))).toEqual([1, 2, 'AbortError'])
+    expect(
+      JSON.parse(
+        app.run(
+          'app.mjs',
+          script((names, specifier) => `import { ${names} } from '${specifier}'`),
+        ),
+      ),
+    ).toEqual([1, 2, 'AbortError'])
   })
 
   // AI SDK 7 is ESM only; Node 20.19 and later can require it all the same.
   it.runIf(ai)('works as CommonJS', () => {
-    expect(JSON.parse(app.run('app.cjs', script((names, specifier) => `const { ${names} } = require('${specifier}')`)))).toEqual([1, 2, 'AbortError'])
+    expect(
+      JSON.parse(
+        app.run(
+          'app.cjs',
+          script((names, specifier) => `const { ${names} } = require('${specifier}')`),
+        ),
+      ),
+    ).toEqual([1, 2, 'AbortError'])
   })
 })

@@ -36,7 +36,11 @@ export class ConsumerApp {
   run(name: string, source: string): string {
     const path = join(this.folder, name)
     writeFileSync(path, source)
-    return execFileSync(process.execPath, ['--unhandled-rejections=strict', path], { cwd: this.folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+    return execFileSync(process.execPath, ['--unhandled-rejections=strict', path], {
+      cwd: this.folder,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
   }
 
   /** The compiler's complaints about files of the app. */
@@ -61,9 +65,12 @@ export class ConsumerApp {
       skipLibCheck: true,
       noEmit: true,
     })
-    return ts.getPreEmitDiagnostics(program).map(({ file, messageText }) =>
-      `${file?.fileName.slice(this.folder.length + 1) ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
-    )
+    return ts
+      .getPreEmitDiagnostics(program)
+      .map(
+        ({ file, messageText }) =>
+          `${file?.fileName.slice(this.folder.length + 1) ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
+      )
   }
 
   remove(): void {

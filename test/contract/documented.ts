@@ -9,6 +9,10 @@ export function documentedProgram(page: string): { says: string; prints: string 
   const text = readFileSync(`${root}/docs/${page}`, 'utf8')
   const [, program, says] = /```js\n([\s\S]*?)```\n+```text\n([\s\S]*?)```/.exec(text) ?? []
   if (!program || !says) throw new Error(`docs/${page} has no \`\`\`js block followed by a \`\`\`text block.`)
-  const prints = execFileSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  const prints = execFileSync(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   return { says, prints }
 }

@@ -47,7 +47,12 @@ export function describeRetriever(name: string, subject: RetrieverUnderTest): vo
         expect(document.pageContent).not.toBe('')
         expect(document.id).toBeTypeOf('string')
       }
-      expect(documents.slice(0, 2).map(({ id }) => id).sort()).toEqual(['emu', 'kiwi'])
+      expect(
+        documents
+          .slice(0, 2)
+          .map(({ id }) => id)
+          .sort(),
+      ).toEqual(['emu', 'kiwi'])
     })
 
     it('ainvoke_returns_documents (batch and stream)', async () => {
@@ -74,7 +79,9 @@ export function describeRetriever(name: string, subject: RetrieverUnderTest): vo
     })
 
     it('does not start when aborted already', async () => {
-      await expect(retriever.invoke(FLIGHTLESS, { signal: AbortSignal.abort(new Error('changed my mind')) })).rejects.toThrow('changed my mind')
+      await expect(retriever.invoke(FLIGHTLESS, { signal: AbortSignal.abort(new Error('changed my mind')) })).rejects.toThrow(
+        'changed my mind',
+      )
     })
   })
 }

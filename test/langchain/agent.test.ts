@@ -15,7 +15,9 @@ let model: ColBERT
 let retriever: ColBERTRetriever<MultiVectorIndex>
 beforeAll(async () => {
   model = await ColBERT.load()
-  const documents = BIRDS.map(({ id, text, ...rest }) => new Document({ id, pageContent: text, metadata: { ...rest, source: `${id}.md` } }))
+  const documents = BIRDS.map(
+    ({ id, text, ...rest }) => new Document({ id, pageContent: text, metadata: { ...rest, source: `${id}.md` } }),
+  )
   retriever = await ColBERTRetriever.fromDocuments(documents, { model, k: 2 })
 })
 afterAll(async () => {
@@ -27,16 +29,30 @@ const search = () => createSourcesTool(retriever, { name: 'search_birds', descri
 
 describe('createSourcesTool', () => {
   it('answers with numbered texts, and documents as the artifact', async () => {
-    const message = (await search().invoke({ type: 'tool_call', id: 'call-1', name: 'search_birds', args: { query: FLIGHTLESS } })) as ToolMessage
+    const message = (await search().invoke({
+      type: 'tool_call',
+      id: 'call-1',
+      name: 'search_birds',
+      args: { query: FLIGHTLESS },
+    })) as ToolMessage
     expect(message.content).toMatch(/^\[1\] \((kiwi|emu)\.md\) The .*\n\n\[2\] \((kiwi|emu)\.md\) The /)
     const artifact = message.artifact as DocumentInterface[]
     expect(artifact.map(({ id }) => id).sort()).toEqual(['emu', 'kiwi'])
-    expect(artifact[0]!.metadata).toMatchObject({ rank: 1, relevanceScore: expect.any(Number), source: expect.stringMatching(/\.md$/) })
+    expect(artifact[0]!.metadata).toMatchObject({
+      rank: 1,
+      relevanceScore: expect.any(Number),
+      source: expect.stringMatching(/\.md$/),
+    })
   })
 
   it('says when nothing was found', async () => {
     const strict = createSourcesTool(new ColBERTRetriever({ index: retriever.index, scoreThreshold: 1.01 }), { description: 'x' })
-    const message = (await strict.invoke({ type: 'tool_call', id: '1', name: 'search', args: { query: 'quantum' } })) as ToolMessage
+    const message = (await strict.invoke({
+      type: 'tool_call',
+      id: '1',
+      name: 'search',
+      args: { query: 'quantum' },
+    })) as ToolMessage
     expect(message.content).toBe('Nothing was found for "quantum".')
     expect(message.artifact).toEqual([])
   })
@@ -70,8 +86,9 @@ describe('an agent', () => {
 
 describe('a LangGraph node', () => {
   const State = Annotation.Root({ question: Annotation<string>(), documents: Annotation<DocumentInterface[]>() })
-  const graphOf = (retrieve: (state: { question: string }, config: RunnableConfig) => Promise<{ documents: DocumentInterface[] }>) =>
-    new StateGraph(State).addNode('retrieve', retrieve).addEdge(START, 'retrieve').addEdge('retrieve', END).compile()
+  const graphOf = (
+    retrieve: (state: { question: string }, config: RunnableConfig) => Promise<{ documents: DocumentInterface[] }>,
+  ) => new StateGraph(State).addNode('retrieve', retrieve).addEdge(START, 'retrieve').addEdge('retrieve', END).compile()
 
   it('retrieves, and its trace is nested without passing the config', async () => {
     const { handler, runs } = recordRuns()
@@ -88,7 +105,9 @@ describe('a LangGraph node', () => {
     const controller = new AbortController()
     let signal: AbortSignal | undefined
     const spying = new ColBERTRetriever({
-      index: { search: (query, options) => ((signal = options.signal), controller.abort(), retriever.index.search(query, options)) },
+      index: {
+        search: (query, options) => ((signal = options.signal), controller.abort(), retriever.index.search(query, options)),
+      },
     })
     const graph = graphOf(async ({ question }) => ({ documents: await spying.invoke(question) }))
     await expect(graph.invoke({ question: FLIGHTLESS }, { signal: controller.signal })).rejects.toThrow(/abort/i)

@@ -22,7 +22,9 @@ class Records extends RecordManager {
     return keys.map((key) => this.#records.has(key))
   }
   async listKeys({ before = Infinity, after = -Infinity, groupIds, limit = Infinity }: ListKeyOptions = {}): Promise<string[]> {
-    const fits = [...this.#records].filter(([, { at, group }]) => at < before && at > after && (!groupIds || groupIds.includes(group)))
+    const fits = [...this.#records].filter(
+      ([, { at, group }]) => at < before && at > after && (!groupIds || groupIds.includes(group)),
+    )
     return fits.map(([key]) => key).slice(0, limit)
   }
   async deleteKeys(keys: string[]): Promise<void> {
@@ -65,7 +67,12 @@ describe('LangChain’s indexing API', () => {
   it('full: what is not given any more goes', async () => {
     const options = { cleanup: 'full', sourceIdKey: 'source' }
     await run([page('kiwi', 'a'), page('emu', 'b')], options)
-    expect(await run([page('emu', 'b'), page('tern', 'c')], options)).toEqual({ numAdded: 1, numDeleted: 1, numUpdated: 0, numSkipped: 1 })
+    expect(await run([page('emu', 'b'), page('tern', 'c')], options)).toEqual({
+      numAdded: 1,
+      numDeleted: 1,
+      numUpdated: 0,
+      numSkipped: 1,
+    })
     expect(await stored()).toEqual(['emu', 'tern'])
   })
 

@@ -1,5 +1,5 @@
 // LangChain keeps the config of a running runnable only once LangGraph (or `langchain`) has been imported.
-import '@langchain/langgraph'
+import * as langgraph from '@langchain/langgraph'
 import { ContextualCompressionRetriever } from '@langchain/classic/retrievers/contextual_compression'
 import { DocumentCompressorPipeline } from '@langchain/classic/retrievers/document_compressors'
 import { Document } from '@langchain/core/documents'
@@ -52,14 +52,22 @@ describe('compressDocuments', () => {
   it('keeps the best topN, best first', async () => {
     const ranked = await new ColBERTReranker({ model }).compressDocuments(birds(), FLIGHTLESS)
     expect(ranked).toHaveLength(3)
-    expect(ranked.slice(0, 2).map(({ id }) => id).sort()).toEqual(['emu', 'kiwi'])
+    expect(
+      ranked
+        .slice(0, 2)
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual(['emu', 'kiwi'])
     expect(ranked.map(({ metadata }) => metadata['rank'])).toEqual([1, 2, 3])
     expect(ranked[0]!.metadata).toMatchObject({ lang: 'en' })
   })
 
   it('scores as the model does', async () => {
     const input = birds()
-    const { scores, queryTokens } = await model.score(FLIGHTLESS, input.map(({ pageContent }) => pageContent))
+    const { scores, queryTokens } = await model.score(
+      FLIGHTLESS,
+      input.map(({ pageContent }) => pageContent),
+    )
     const mean = await new ColBERTReranker({ model, topN: null }).rerank(input, FLIGHTLESS)
     const sums = await new ColBERTReranker({ model, topN: null, score: 'maxSim' }).rerank(input, FLIGHTLESS)
     for (const { index, relevanceScore } of mean) expect(relevanceScore).toBeCloseTo(scores[index]! / queryTokens, 5)
@@ -86,7 +94,9 @@ describe('compressDocuments', () => {
   })
 
   it('replaces an earlier score and rank', async () => {
-    const stale = birds().map((document) => new Document({ ...document, metadata: { ...document.metadata, relevanceScore: 9, rank: 9 } }))
+    const stale = birds().map(
+      (document) => new Document({ ...document, metadata: { ...document.metadata, relevanceScore: 9, rank: 9 } }),
+    )
     const ranked = await new ColBERTReranker({ model }).compressDocuments(stale, FLIGHTLESS)
     expect(ranked[0]!.metadata['rank']).toBe(1)
     expect(ranked[0]!.metadata['relevanceScore']).toBeLessThanOrEqual(1)
@@ -125,7 +135,9 @@ describe('bad input', () => {
     await expect(reranker().compressDocuments(birds(), query as string)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
   it('documents without text', async () => {
-    await expect(reranker().compressDocuments([{ metadata: {} } as Document], FLIGHTLESS)).rejects.toThrow('documents[0].pageContent must be a string')
+    await expect(reranker().compressDocuments([{ metadata: {} } as Document], FLIGHTLESS)).rejects.toThrow(
+      'documents[0].pageContent must be a string',
+    )
     await expect(reranker().rerank([undefined as never], FLIGHTLESS)).rejects.toThrow('documents[0]')
     await expect(reranker().rerank('text' as never, FLIGHTLESS)).rejects.toThrow('takes an array')
     const ranked = await reranker().rerank(['', 'Kiwis cannot fly.'], FLIGHTLESS)
@@ -142,7 +154,9 @@ describe('bad input', () => {
     expect(() => new ColBERTReranker({ topK: 3 } as never)).toThrow('Did you mean "topN"')
     expect(() => new ColBERTReranker({ topN: 0 })).toThrow('topN must be an integer of at least 1, got 0')
     expect(() => new RerankingRetriever({ baseCompressor: reranker() } as never)).toThrow('Did you mean "reranker"')
-    expect(() => new RerankingRetriever({ baseRetriever: new Everything(), reranker: {} as never })).toThrow('document compressor')
+    expect(() => new RerankingRetriever({ baseRetriever: new Everything(), reranker: {} as never })).toThrow(
+      'document compressor',
+    )
     expect(() => new RerankingRetriever({ baseRetriever: {} as never, reranker: reranker() })).toThrow('must be a retriever')
   })
   it('a model that does not load is reported by the call', async () => {
@@ -159,7 +173,9 @@ describe('abort', () => {
     let called = false
     const scorer: Scorer = { score: (...args) => ((called = true), model.score(...args)) }
     const aborted = { signal: AbortSignal.abort() }
-    await expect(new ColBERTReranker({ model: scorer }).rerank(birds(), FLIGHTLESS, aborted)).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(new ColBERTReranker({ model: scorer }).rerank(birds(), FLIGHTLESS, aborted)).rejects.toMatchObject({
+      name: 'AbortError',
+    })
     expect(called).toBe(false)
   })
 
@@ -167,7 +183,9 @@ describe('abort', () => {
     const controller = new AbortController()
     const { scorer, done } = watched(() => controller.abort(new Error('enough')))
     const input = many()
-    await expect(new ColBERTReranker({ model: scorer }).rerank(input, FLIGHTLESS, { signal: controller.signal })).rejects.toThrow('enough')
+    await expect(new ColBERTReranker({ model: scorer }).rerank(input, FLIGHTLESS, { signal: controller.signal })).rejects.toThrow(
+      'enough',
+    )
     const reached = done()
     await settle()
     expect(done()).toBe(reached)
@@ -178,7 +196,10 @@ describe('abort', () => {
   it('reaches the reranker through RerankingRetriever', async () => {
     const controller = new AbortController()
     const { scorer, done } = watched(() => controller.abort(new Error('enough')))
-    const retriever = new RerankingRetriever({ baseRetriever: new Everything(many()), reranker: new ColBERTReranker({ model: scorer }) })
+    const retriever = new RerankingRetriever({
+      baseRetriever: new Everything(many()),
+      reranker: new ColBERTReranker({ model: scorer }),
+    })
     await expect(retriever.invoke(FLIGHTLESS, { signal: controller.signal })).rejects.toThrow('enough')
     await settle()
     expect(done()).toBeLessThan(600)
@@ -186,17 +207,22 @@ describe('abort', () => {
 
   it('timeouts too', async () => {
     const { scorer, done } = watched(() => {})
-    const retriever = new RerankingRetriever({ baseRetriever: new Everything(many()), reranker: new ColBERTReranker({ model: scorer }) })
+    const retriever = new RerankingRetriever({
+      baseRetriever: new Everything(many()),
+      reranker: new ColBERTReranker({ model: scorer }),
+    })
     await expect(retriever.invoke(FLIGHTLESS, { timeout: 1 })).rejects.toMatchObject({ name: 'TimeoutError' })
     await settle()
     expect(done()).toBeLessThan(600)
   })
 
-  it('reaches the reranker through LangChain’s own compression retriever inside a runnable, with LangGraph in the app', async () => {
+  it('reaches the reranker through LangChain’s own compression retriever inside a runnable, with LangGraph loaded', async () => {
+    expect(langgraph).toHaveProperty('StateGraph')
     const controller = new AbortController()
     const { scorer, done } = watched(() => controller.abort(new Error('enough')))
     const compression = new ContextualCompressionRetriever({
-      baseRetriever: new Everything(many()), baseCompressor: new ColBERTReranker({ model: scorer }),
+      baseRetriever: new Everything(many()),
+      baseCompressor: new ColBERTReranker({ model: scorer }),
     })
     const step = RunnableLambda.from((query: string, config) => compression.invoke(query, config))
     await expect(step.invoke(FLIGHTLESS, { signal: controller.signal })).rejects.toThrow('enough')
@@ -213,9 +239,17 @@ describe('in LangChain’s own places', () => {
 
   it('ContextualCompressionRetriever, with traces', async () => {
     const { handler, runs } = recordRuns()
-    const retriever = new ContextualCompressionRetriever({ baseRetriever: new Everything(), baseCompressor: new ColBERTReranker({ model }) })
+    const retriever = new ContextualCompressionRetriever({
+      baseRetriever: new Everything(),
+      baseCompressor: new ColBERTReranker({ model }),
+    })
     const found = await retriever.invoke(FLIGHTLESS, { callbacks: [handler] })
-    expect(found.slice(0, 2).map(({ id }) => id).sort()).toEqual(['emu', 'kiwi'])
+    expect(
+      found
+        .slice(0, 2)
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual(['emu', 'kiwi'])
     expect(runs).toHaveLength(2)
     expect(runs[1]!.parent).toBe(runs[0]!.id)
   })

@@ -21,7 +21,13 @@ export function recordRuns(): { handler: BaseCallbackHandler; runs: Run[] } {
     name = 'recorder'
     override awaitHandlers = true
     override handleRetrieverStart(
-      retriever: Serialized, input: string, id: string, parent?: string, _tags?: string[], metadata?: Record<string, unknown>, name?: string,
+      retriever: Serialized,
+      input: string,
+      id: string,
+      parent?: string,
+      _tags?: string[],
+      metadata?: Record<string, unknown>,
+      name?: string,
     ): void {
       runs.push({ type: 'retriever', id, parent, name: name ?? retriever.id.at(-1), input, metadata: metadata ?? {} })
     }
@@ -31,11 +37,26 @@ export function recordRuns(): { handler: BaseCallbackHandler; runs: Run[] } {
     override handleRetrieverError(error: Error, id: string): void {
       run(id).error = error.message
     }
-    override handleToolStart(_tool: Serialized, input: string, id: string, parent?: string, _tags?: string[], _metadata?: object, name?: string): void {
+    override handleToolStart(
+      _tool: Serialized,
+      input: string,
+      id: string,
+      parent?: string,
+      _tags?: string[],
+      _metadata?: object,
+      name?: string,
+    ): void {
       runs.push({ type: 'tool', id, parent, name, input })
     }
     override handleChainStart(
-      _chain: Serialized, _inputs: object, id: string, runType?: string, _tags?: string[], _metadata?: object, name?: string, parent?: string,
+      _chain: Serialized,
+      _inputs: object,
+      id: string,
+      runType?: string,
+      _tags?: string[],
+      _metadata?: object,
+      name?: string,
+      parent?: string,
     ): void {
       runs.push({ type: 'chain', id, parent: parent ?? runType, name })
     }

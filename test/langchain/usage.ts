@@ -8,7 +8,12 @@ import type { StructuredToolInterface } from '@langchain/core/tools'
 import type { VectorStore, VectorStoreRetriever } from '@langchain/core/vectorstores'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
 import {
-  ColBERTReranker, ColBERTRetriever, ColBERTVectorStore, createSourcesTool, MuveraEmbeddings, RerankingRetriever,
+  ColBERTReranker,
+  ColBERTRetriever,
+  ColBERTVectorStore,
+  createSourcesTool,
+  MuveraEmbeddings,
+  RerankingRetriever,
 } from '../../packages/langchain/src/index.js'
 
 export async function usage(documents: DocumentInterface[]): Promise<void> {
@@ -18,7 +23,11 @@ export async function usage(documents: DocumentInterface[]): Promise<void> {
   const retriever = new ColBERTRetriever({ index, k: 5, filter: { lang: 'en', year: { gte: 2020 } }, tags: ['birds'] })
   const asInterface: BaseRetrieverInterface = retriever
   const asRunnable: RunnableInterface<string, DocumentInterface[]> = retriever
-  const found: DocumentInterface[] = await retriever.invoke('query', { k: 3, signal: AbortSignal.timeout(1000), runName: 'birds' })
+  const found: DocumentInterface[] = await retriever.invoke('query', {
+    k: 3,
+    signal: AbortSignal.timeout(1000),
+    runName: 'birds',
+  })
   await retriever.index.upsert([{ id: 'a', text: 'text' }])
   const built: ColBERTRetriever<MultiVectorIndex> = await ColBERTRetriever.fromDocuments(documents, { model, folder: './birds' })
   await ColBERTRetriever.fromTexts(['a'], [{ n: 1 }])
@@ -26,8 +35,10 @@ export async function usage(documents: DocumentInterface[]): Promise<void> {
 
   const reranker = new ColBERTReranker({ model, topN: null, score: 'maxSim' })
   const compressor: BaseDocumentCompressor = reranker
-  const ranking: { index: number; relevanceScore: number }[] = await reranker.rerank(['a', { pageContent: 'b' }], 'query', { topN: 1 })
-  new RerankingRetriever({ baseRetriever: asInterface, reranker: compressor })
+  const ranking: { index: number; relevanceScore: number }[] = await reranker.rerank(['a', { pageContent: 'b' }], 'query', {
+    topN: 1,
+  })
+  const reranking: BaseRetrieverInterface = new RerankingRetriever({ baseRetriever: asInterface, reranker: compressor })
 
   const embeddings = new MuveraEmbeddings({ model, fde: { preset: 'small' } })
   const asEmbeddings: EmbeddingsInterface = embeddings
@@ -41,13 +52,13 @@ export async function usage(documents: DocumentInterface[]): Promise<void> {
   const asTool: StructuredToolInterface = tool
 
   // @ts-expect-error the index is missing
-  new ColBERTRetriever({ k: 5 })
+  void new ColBERTRetriever({ k: 5 })
   // @ts-expect-error it is topN
-  new ColBERTReranker({ topK: 5 })
+  void new ColBERTReranker({ topK: 5 })
   // @ts-expect-error a description is required
   createSourcesTool(retriever, {})
   // @ts-expect-error not a compressor
-  new RerankingRetriever({ baseRetriever: retriever, reranker: retriever })
+  void new RerankingRetriever({ baseRetriever: retriever, reranker: retriever })
 
-  void [asRunnable, found, built, ranking, asEmbeddings, asStore, stock, ids, asTool]
+  void [reranking, asRunnable, found, built, ranking, asEmbeddings, asStore, stock, ids, asTool]
 }

@@ -48,7 +48,12 @@ describe('search', () => {
 
   it('by text is late interaction, higher is better', async () => {
     const scored = await store.similaritySearchWithScore(FLIGHTLESS, 10)
-    expect(scored.slice(0, 2).map(([{ id }]) => id).sort()).toEqual(['emu', 'kiwi'])
+    expect(
+      scored
+        .slice(0, 2)
+        .map(([{ id }]) => id)
+        .sort(),
+    ).toEqual(['emu', 'kiwi'])
     const scores = scored.map(([, score]) => score)
     expect(scores).toEqual([...scores].sort((a, b) => b - a))
     const direct = await store.index.search(FLIGHTLESS, { k: 10 })
@@ -60,8 +65,15 @@ describe('search', () => {
     const scored = await store.similaritySearchVectorWithScore(query, 3)
     expect(scored).toHaveLength(3)
     const vectors = await embeddings.embedDocuments(documents().map(({ pageContent }) => pageContent))
-    const expected = new Map(vectors.map((vector, i) => [documents()[i]!.id, vector.reduce((sum, x, j) => sum + x * query[j]!, 0)]))
-    expect(scored.slice(0, 2).map(([{ id }]) => id).sort()).toEqual(['emu', 'kiwi'])
+    const expected = new Map(
+      vectors.map((vector, i) => [documents()[i]!.id, vector.reduce((sum, x, j) => sum + x * query[j]!, 0)]),
+    )
+    expect(
+      scored
+        .slice(0, 2)
+        .map(([{ id }]) => id)
+        .sort(),
+    ).toEqual(['emu', 'kiwi'])
     const scores = scored.map(([, score]) => score)
     expect(scores).toEqual([...scores].sort((a, b) => b - a))
     // The index keeps token vectors in int8.
@@ -71,7 +83,8 @@ describe('search', () => {
   })
 
   it('filters by equality, conditions and function', async () => {
-    const ids = async (filter: ColBERTVectorStore['FilterType']) => (await store.similaritySearch(FLIGHTLESS, 10, filter)).map(({ id }) => id).sort()
+    const ids = async (filter: ColBERTVectorStore['FilterType']) =>
+      (await store.similaritySearch(FLIGHTLESS, 10, filter)).map(({ id }) => id).sort()
     expect(await ids({ lang: 'de' })).toEqual(['zug'])
     expect(await ids({ year: { gte: 2019 }, lang: 'en' })).toEqual(['bread', 'heart', 'proxy'])
     expect(await ids(({ metadata }) => metadata['year'] === 1763)).toEqual(['tern'])
@@ -79,8 +92,16 @@ describe('search', () => {
 
   it('MMR: relevant and not the same twice', async () => {
     const twins = await ColBERTVectorStore.fromTexts(
-      ['The kiwi is a flightless bird.', 'The kiwi is a flightless bird!', 'The kiwi is a flightless bird.', 'Emus cannot fly either, but run.', 'Bread rises slowly.'],
-      {}, embeddings, { ids: ['a', 'b', 'c', 'd', 'e'] },
+      [
+        'The kiwi is a flightless bird.',
+        'The kiwi is a flightless bird!',
+        'The kiwi is a flightless bird.',
+        'Emus cannot fly either, but run.',
+        'Bread rises slowly.',
+      ],
+      {},
+      embeddings,
+      { ids: ['a', 'b', 'c', 'd', 'e'] },
     )
     const plain = await twins.similaritySearch('flightless kiwi bird', 2)
     const ids = async (lambda: number) =>
@@ -107,7 +128,9 @@ describe('search', () => {
     await expect(store.delete({})).rejects.toThrow('{ ids } or { filter }')
     await expect(store.addDocuments(documents(), { ids: ['one'] })).rejects.toThrow('10 documents came with 1 ids')
     await expect(store.addVectors([[1]], documents())).rejects.toThrow('10 documents came with 1 vectors')
-    await expect(store.addDocuments([new Document({ pageContent: 'x', metadata: { n: Number.NaN } })])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(store.addDocuments([new Document({ pageContent: 'x', metadata: { n: Number.NaN } })])).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
     await expect(store.similaritySearchVectorWithScore([1, 2], 1)).rejects.toThrow('2 numbers')
     expect(() => new ColBERTVectorStore(new FakeEmbeddings(), { index: store.index })).toThrow('must be MuveraEmbeddings')
     expect(() => new ColBERTVectorStore(embeddings, {} as never)).toThrow('index must be a MultiVectorIndex')
@@ -134,6 +157,7 @@ describe('save and load', () => {
   })
 
   it('load needs a saved store', async () => {
+    await expect(ColBERTVectorStore.fromExistingIndex(embeddings)).rejects.toThrow('{ index } or { folder }')
     await expect(ColBERTVectorStore.load(join(folder, 'nothing'), embeddings)).rejects.toMatchObject({ name: 'SerotineError' })
   })
 
@@ -172,7 +196,10 @@ describe('MuveraEmbeddings', () => {
   it('take presets and a sample’s mean', async () => {
     const small = new MuveraEmbeddings({ model, fde: { preset: 'small' } })
     expect((await small.embedQuery('bird')).length).toBe(1280)
-    const fitted = await MuveraEmbeddings.fromSample(BIRDS.map(({ text }) => text), { model, fde: { prepare: 'deflate' } })
+    const fitted = await MuveraEmbeddings.fromSample(
+      BIRDS.map(({ text }) => text),
+      { model, fde: { prepare: 'deflate' } },
+    )
     expect(await fitted.embedQuery('bird')).not.toEqual(await embeddings.embedQuery('bird'))
     expect(() => new MuveraEmbeddings({ model, fde: { prepare: 'center' } })).toThrow('needs means')
     expect(() => new MuveraEmbeddings({ model, presets: 'small' } as never)).toThrow('presets')

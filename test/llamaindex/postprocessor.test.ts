@@ -1,6 +1,15 @@
 import { ColBERT } from '@serotine/core'
 import { MockLLM } from '@llamaindex/core/llms/mock'
-import { ContextChatEngine, Document, ImageNode, NodeRelationship, ObjectType, Settings, TextNode, VectorStoreIndex } from 'llamaindex'
+import {
+  ContextChatEngine,
+  Document,
+  ImageNode,
+  NodeRelationship,
+  ObjectType,
+  Settings,
+  TextNode,
+  VectorStoreIndex,
+} from 'llamaindex'
 import type { NodeWithScore } from 'llamaindex'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ColBERTPostprocessor } from '../../packages/llamaindex/src/index.js'
@@ -29,7 +38,11 @@ describe('postprocessNodes', () => {
   it('scores as the model does, with the metadata the mode asks for', async () => {
     const input = nodes()
     for (const { node } of input) node.excludedEmbedMetadataKeys = ['year']
-    for (const [mode, prefix] of [['EMBED', 'lang: en\n\n'], ['NONE', ''], ['ALL', 'lang: en\nyear: 1813\n\n']] as const) {
+    for (const [mode, prefix] of [
+      ['EMBED', 'lang: en\n\n'],
+      ['NONE', ''],
+      ['ALL', 'lang: en\nyear: 1813\n\n'],
+    ] as const) {
       const ranked = await new ColBERTPostprocessor({ model, topN: null, metadataMode: mode }).postprocessNodes(input, FLIGHTLESS)
       const { scores, queryTokens } = await model.score(FLIGHTLESS, [prefix + BIRDS[0].text])
       expect(ranked.find(({ node }) => node.id_ === 'kiwi')!.score).toBeCloseTo(scores[0]! / queryTokens, 5)
@@ -47,7 +60,10 @@ describe('postprocessNodes', () => {
   it('keepRetrievalScore', async () => {
     const input = nodes()
     input[0]!.node.relationships = { [NodeRelationship.SOURCE]: { nodeId: 'book', nodeType: ObjectType.DOCUMENT, metadata: {} } }
-    const ranked = await new ColBERTPostprocessor({ model, topN: null, keepRetrievalScore: true }).postprocessNodes(input, FLIGHTLESS)
+    const ranked = await new ColBERTPostprocessor({ model, topN: null, keepRetrievalScore: true }).postprocessNodes(
+      input,
+      FLIGHTLESS,
+    )
     const kiwi = ranked.find(({ node }) => node.id_ === 'kiwi')!
     expect(kiwi.node.metadata).toEqual({ lang: 'en', year: 1813, retrieval_score: 1 })
     expect(kiwi.node).toBeInstanceOf(TextNode)
@@ -72,7 +88,11 @@ describe('postprocessNodes', () => {
   })
 
   it('nodes without text', async () => {
-    const empty: NodeWithScore[] = [{ node: new TextNode({ text: '' }) }, { node: new ImageNode({ image: 'data:,' }) }, ...nodes()]
+    const empty: NodeWithScore[] = [
+      { node: new TextNode({ text: '' }) },
+      { node: new ImageNode({ image: 'data:,' }) },
+      ...nodes(),
+    ]
     const ranked = await new ColBERTPostprocessor({ model, topN: null }).postprocessNodes(empty, FLIGHTLESS)
     expect(ranked).toHaveLength(BIRDS.length + 2)
     for (const { score } of ranked) expect(Number.isFinite(score)).toBe(true)
@@ -89,9 +109,13 @@ describe('bad input', () => {
     expect(await processor().postprocessNodes([])).toEqual([])
   })
   it('no query text', async () => {
-    await expect(processor().postprocessNodes(nodes())).rejects.toThrow('ColBERTPostprocessor requires a query with text; none was given')
+    await expect(processor().postprocessNodes(nodes())).rejects.toThrow(
+      'ColBERTPostprocessor requires a query with text; none was given',
+    )
     await expect(processor().postprocessNodes(nodes(), '  ')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    await expect(processor().postprocessNodes(nodes(), [{ type: 'image_url', image_url: { url: 'data:,' } }])).rejects.toThrow('an array of 1 has no text')
+    await expect(processor().postprocessNodes(nodes(), [{ type: 'image_url', image_url: { url: 'data:,' } }])).rejects.toThrow(
+      'an array of 1 has no text',
+    )
   })
   it('options', () => {
     expect(() => new ColBERTPostprocessor({ topK: 3 } as never)).toThrow('Did you mean "topN"')

@@ -56,15 +56,31 @@ describe.each(Object.entries(VERSIONS))('llamaindex, %s', (label, installed) => 
   afterAll(() => app?.remove())
 
   it('is the version the package says it supports', () => {
-    const { version } = JSON.parse(readFileSync(new URL(`../../node_modules/${installed}/package.json`, import.meta.url), 'utf8')) as { version: string }
-    if (label === 'oldest') expect(manifest.peerDependencies['llamaindex']).toBe(`^${version}`)
-    else expect(manifest.devDependencies['llamaindex']).toBe(version)
+    const { version } = JSON.parse(
+      readFileSync(new URL(`../../node_modules/${installed}/package.json`, import.meta.url), 'utf8'),
+    ) as { version: string }
+    const supported = { oldest: manifest.peerDependencies['llamaindex'], newest: `^${manifest.devDependencies['llamaindex']}` }
+    expect(supported[label as keyof typeof VERSIONS]).toBe(`^${version}`)
   })
   it('works as ESM', () => {
-    expect(JSON.parse(app.run('app.mjs', scriptOf((names, specifier) => `import { ${names} } from '${specifier}'`)))).toEqual([3, [1], true, true])
+    expect(
+      JSON.parse(
+        app.run(
+          'app.mjs',
+          scriptOf((names, specifier) => `import { ${names} } from '${specifier}'`),
+        ),
+      ),
+    ).toEqual([3, [1], true, true])
   })
   it('works as CommonJS', () => {
-    expect(JSON.parse(app.run('app.cjs', scriptOf((names, specifier) => `const { ${names} } = require('${specifier}')`)))).toEqual([3, [1], true, true])
+    expect(
+      JSON.parse(
+        app.run(
+          'app.cjs',
+          scriptOf((names, specifier) => `const { ${names} } = require('${specifier}')`),
+        ),
+      ),
+    ).toEqual([3, [1], true, true])
   })
   it('compiles in an app, with wrong uses refused, and from source', () => {
     const files = readdirSync(sources).map((name) => [`src/${name}`, readFileSync(sources + name, 'utf8')])
@@ -77,7 +93,9 @@ describe('the postprocessor', () => {
     for (const name of ['index.js', 'index.cjs']) {
       const files = [name, ...chunksOf(name)]
       for (const file of files) {
-        expect(readFileSync(new URL(`../../packages/llamaindex/dist/${file}`, import.meta.url), 'utf8')).not.toMatch(/(?:from\s*|require\()["'](?:llamaindex|@llamaindex)/)
+        expect(readFileSync(new URL(`../../packages/llamaindex/dist/${file}`, import.meta.url), 'utf8')).not.toMatch(
+          /(?:from\s*|require\()["'](?:llamaindex|@llamaindex)/,
+        )
       }
     }
   })
@@ -91,13 +109,16 @@ describe('the postprocessor', () => {
       import type { BaseNodePostprocessor as Other } from 'llamaindex'
       export const both: [BaseNodePostprocessor, Other] = [new ColBERTPostprocessor(), new ColBERTPostprocessor()]`
     expect(app.check({ 'both.ts': check })).toEqual([])
-    const output = app.run('both.mjs', `
+    const output = app.run(
+      'both.mjs',
+      `
       import { TextNode } from '@llamaindex/core/schema'
       import { ColBERTPostprocessor } from '@serotine/llamaindex'
       const nodes = ['Bread rises.', 'Kiwis cannot fly.'].map((text) => ({ node: new TextNode({ text }) }))
       const [best] = await new ColBERTPostprocessor({ topN: 1, keepRetrievalScore: true }).postprocessNodes(nodes, 'birds')
       console.log(best.node.text, best.node instanceof TextNode)
-      process.exit()`)
+      process.exit()`,
+    )
     expect(output.trim()).toBe('Kiwis cannot fly. true')
     app.remove()
   })

@@ -36,7 +36,10 @@ export function colbertReranker(options: ColBERTRerankerOptions = {}): Reranking
   checkOptions('colbertReranker', options, ['model', 'modelId', 'toText'], { id: 'modelId', getText: 'toText' })
   const { model, toText = JSON.stringify } = options
   if (model !== undefined && typeof model.score !== 'function') {
-    throw new SerotineError('INVALID_ARGUMENT', `model must be a ColBERT, got ${describe(model)}. Load one with await ColBERT.load().`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `model must be a ColBERT, got ${describe(model)}. Load one with await ColBERT.load().`,
+    )
   }
   return {
     specificationVersion: 'v3',
@@ -64,6 +67,9 @@ export function colbertReranker(options: ColBERTRerankerOptions = {}): Reranking
 function checkTexts(texts: readonly unknown[]): asserts texts is readonly string[] {
   texts.forEach((text, i) => {
     if (typeof text === 'string') return
-    throw new SerotineError('INVALID_ARGUMENT', `documents[${i}] must be a string, got ${describe(text)}. Give all strings, or all objects and a toText.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `documents[${i}] must be a string, got ${describe(text)}. Give all strings, or all objects and a toText.`,
+    )
   })
 }

@@ -36,10 +36,16 @@ export function documentFromStored(stored: { id: string; text?: string | undefin
  *
  * @throws INVALID_ARGUMENT naming the document
  */
-export function toIndexed(documents: readonly DocumentInterface[], ids?: readonly string[]): (IndexedDocument & { text: string })[] {
+export function toIndexed(
+  documents: readonly DocumentInterface[],
+  ids?: readonly string[],
+): (IndexedDocument & { text: string })[] {
   checkDocuments(documents)
   if (ids && ids.length !== documents.length) {
-    throw new SerotineError('INVALID_ARGUMENT', `${documents.length} documents came with ${ids.length} ids. Give one id per document.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `${documents.length} documents came with ${ids.length} ids. Give one id per document.`,
+    )
   }
   return documents.map((document, i) => ({
     id: ids?.[i] ?? document.id ?? randomUUID(),
@@ -53,9 +59,13 @@ export function documentsOf(
   texts: readonly string[],
   metadatas: readonly object[] | object,
 ): { pageContent: string; metadata: Record<string, unknown> }[] {
-  if (!Array.isArray(texts)) throw new SerotineError('INVALID_ARGUMENT', `texts must be an array of strings, got ${describe(texts)}.`)
+  if (!Array.isArray(texts))
+    throw new SerotineError('INVALID_ARGUMENT', `texts must be an array of strings, got ${describe(texts)}.`)
   if (Array.isArray(metadatas) && metadatas.length !== texts.length) {
-    throw new SerotineError('INVALID_ARGUMENT', `${texts.length} texts came with ${metadatas.length} metadatas. Give one per text, or one object for all.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `${texts.length} texts came with ${metadatas.length} metadatas. Give one per text, or one object for all.`,
+    )
   }
   const metadataOf = (i: number): object => (Array.isArray(metadatas) ? (metadatas[i] as object) : metadatas)
   return texts.map((pageContent, i) => ({ pageContent, metadata: { ...metadataOf(i) } }))
@@ -70,7 +80,7 @@ export function checkDocuments(documents: unknown): asserts documents is readonl
     if (typeof document?.pageContent === 'string') return
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `documents[${i}].pageContent must be a string, got ${describe(document?.pageContent)}. Pass Documents, or { pageContent, metadata }.`,
+      `documents[${i}].pageContent must be a string, got ${describe(document?.pageContent)}. Pass Documents.`,
     )
   })
 }
@@ -91,7 +101,8 @@ function copyDocument({ id, pageContent }: DocumentInterface, metadata: Record<s
  */
 function toJson(value: unknown, path: string, above: Set<object>): Json | undefined {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value as Json
-  if (above.has(value)) throw new SerotineError('INVALID_ARGUMENT', `${path} of a document refers to itself; metadata holds what JSON can hold.`)
+  if (above.has(value))
+    throw new SerotineError('INVALID_ARGUMENT', `${path} of a document refers to itself; metadata holds what JSON can hold.`)
   if ('toJSON' in value && typeof value.toJSON === 'function') {
     return toJson((value as { toJSON: () => unknown }).toJSON(), path, new Set(above).add(value))
   }

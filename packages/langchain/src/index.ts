@@ -1,6 +1,10 @@
 export { ColBERTRetriever } from './retriever.js'
 export type {
-  BuildOptions, ColBERTRetrieverCallOptions, ColBERTRetrieverInput, ColBERTSearchOptions, SearchableIndex,
+  BuildOptions,
+  ColBERTRetrieverCallOptions,
+  ColBERTRetrieverInput,
+  ColBERTSearchOptions,
+  SearchableIndex,
 } from './retriever.js'
 export { ColBERTReranker, RerankingRetriever } from './reranker.js'
 export type { ColBERTRerankerInput, RerankingRetrieverInput, RerankResult, Scorer } from './reranker.js'

@@ -38,7 +38,10 @@ export class MuveraEmbeddings extends Embeddings {
     this.#input = fields
     const { prepare = 'auto' } = fields.fde ?? {}
     if (prepare !== 'auto' && prepare !== 'none' && !fields.means) {
-      throw new SerotineError('INVALID_ARGUMENT', `fde.prepare: '${prepare}' needs means. Use MuveraEmbeddings.fromSample(texts, …).`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `fde.prepare: '${prepare}' needs means. Use MuveraEmbeddings.fromSample(texts, …).`,
+      )
     }
   }
 
@@ -47,7 +50,10 @@ export class MuveraEmbeddings extends Embeddings {
    * out first; without it their FDEs are all alike. Give a few hundred texts from all over the collection, and keep using what
    * this returns: FDEs made with other means cannot be compared.
    */
-  static async fromSample(texts: readonly string[], fields: Omit<MuveraEmbeddingsInput, 'means'> = {}): Promise<MuveraEmbeddings> {
+  static async fromSample(
+    texts: readonly string[],
+    fields: Omit<MuveraEmbeddingsInput, 'means'> = {},
+  ): Promise<MuveraEmbeddings> {
     const model = fields.model ?? (await defaultModel())
     const means = estimateMeans(await model.encodeDocuments(texts, signalOption()))
     const given = fields.fde?.prepare ?? 'auto'

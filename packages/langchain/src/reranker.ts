@@ -53,12 +53,15 @@ export class ColBERTReranker extends BaseDocumentCompressor {
   topN: number | null
   scoreThreshold: number | undefined
   score: ScoreKind
-  #model: Scorer | Promise<Scorer> | undefined
+  readonly #model: Scorer | Promise<Scorer> | undefined
 
   constructor(fields: ColBERTRerankerInput = {}) {
     super()
     checkOptions('ColBERTReranker', fields, ['model', 'topN', 'scoreThreshold', 'score'], {
-      topK: 'topN', k: 'topN', top_n: 'topN', threshold: 'scoreThreshold',
+      topK: 'topN',
+      k: 'topN',
+      top_n: 'topN',
+      threshold: 'scoreThreshold',
     })
     this.topN = checkTopN(fields.topN === undefined ? 3 : fields.topN)
     this.scoreThreshold = fields.scoreThreshold === undefined ? undefined : checkThreshold(fields.scoreThreshold)
@@ -97,7 +100,7 @@ export class ColBERTReranker extends BaseDocumentCompressor {
     checkQuery(query)
     const signal = options.signal ?? currentSignal()
     signal?.throwIfAborted()
-    const model = await (this.#model ??= defaultModel())
+    const model = await (this.#model ?? defaultModel())
     const { scores, queryTokens } = await model.score(query, texts, { ...(signal && { signal }) })
     const divisor = this.score === 'maxSim' ? 1 : queryTokens
     return Array.from(scores, (score, index) => ({ index, relevanceScore: score / divisor }))
@@ -132,7 +135,9 @@ export class RerankingRetriever extends BaseRetriever {
 
   constructor(fields: RerankingRetrieverInput) {
     checkOptions('RerankingRetriever', fields, ['baseRetriever', 'reranker', 'callbacks', 'tags', 'metadata', 'verbose'], {
-      retriever: 'baseRetriever', baseCompressor: 'reranker', compressor: 'reranker',
+      retriever: 'baseRetriever',
+      baseCompressor: 'reranker',
+      compressor: 'reranker',
     })
     super(baseInput(fields))
     if (typeof fields.baseRetriever?.invoke !== 'function') {
@@ -168,7 +173,9 @@ function textsOf(documents: readonly (string | { readonly pageContent: string })
   if (!Array.isArray(documents)) {
     throw new SerotineError('INVALID_ARGUMENT', `rerank takes an array of documents, got ${describe(documents)}.`)
   }
-  const wrapped = documents.map((document: string | DocumentInterface) => (typeof document === 'string' ? { pageContent: document } : document))
+  const wrapped = documents.map((document: string | DocumentInterface) =>
+    typeof document === 'string' ? { pageContent: document } : document,
+  )
   checkDocuments(wrapped)
   return wrapped.map(({ pageContent }) => pageContent)
 }

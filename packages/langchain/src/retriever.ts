@@ -33,7 +33,8 @@ export interface ColBERTSearchOptions {
   scoreThreshold?: number
 }
 
-export interface ColBERTRetrieverInput<I extends SearchableIndex = SearchableIndex> extends ColBERTSearchOptions, BaseRetrieverInput {
+export interface ColBERTRetrieverInput<I extends SearchableIndex = SearchableIndex>
+  extends ColBERTSearchOptions, BaseRetrieverInput {
   index: I
   /** What `metadata.relevanceScore` holds. Default `meanSimilarity` (−1 … 1, comparable between queries). */
   score?: ScoreKind
@@ -58,7 +59,15 @@ type RetrieverOptions = Omit<ColBERTRetrieverInput, 'index'>
 const SEARCH_OPTIONS = ['k', 'candidates', 'filter', 'scoreThreshold'] as const
 const RETRIEVER_OPTIONS = [...SEARCH_OPTIONS, 'score', 'index', 'callbacks', 'tags', 'metadata', 'verbose']
 const BUILD_OPTIONS = ['model', 'folder', 'onProgress', 'onWarning', 'signal']
-const ALIASES = { topK: 'k', topN: 'k', where: 'filter', threshold: 'scoreThreshold', fetchK: 'candidates', path: 'folder', directory: 'folder' }
+const ALIASES = {
+  topK: 'k',
+  topN: 'k',
+  where: 'filter',
+  threshold: 'scoreThreshold',
+  fetchK: 'candidates',
+  path: 'folder',
+  directory: 'folder',
+}
 
 /**
  * Retrieves with late interaction: a first stage over fixed-dimensional encodings, then exact MaxSim.
@@ -88,7 +97,10 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     checkOptions('ColBERTRetriever', fields, RETRIEVER_OPTIONS, ALIASES)
     super(baseInput(fields))
     if (typeof fields.index?.search !== 'function') {
-      throw new SerotineError('INVALID_ARGUMENT', `index must be a MultiVectorIndex or have its search method, got ${describe(fields.index)}.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `index must be a MultiVectorIndex or have its search method, got ${describe(fields.index)}.`,
+      )
     }
     const { k, candidates, filter, scoreThreshold } = checkSearch(fields)
     this.index = fields.index
@@ -153,7 +165,10 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     return withSignal(config.signal, () => this.#callOptions.run(search, () => super.invoke(input, config)))
   }
 
-  override async _getRelevantDocuments(query: string, _runManager?: CallbackManagerForRetrieverRun): Promise<DocumentInterface[]> {
+  override async _getRelevantDocuments(
+    query: string,
+    _runManager?: CallbackManagerForRetrieverRun,
+  ): Promise<DocumentInterface[]> {
     const call = this.#callOptions.getStore()
     const k = call?.k ?? this.k
     const where = call?.filter ?? this.filter

@@ -21,8 +21,8 @@ export interface ColBERTVectorStoreInput {
 /**
  * A `MultiVectorIndex` as a LangChain vector store: ids that upsert, `delete`, `getByIds`, MMR, the indexing API, save and load.
  *
- * Searches by text are late interaction (first stage, then exact MaxSim) and score MaxSim ÷ query tokens, −1 … 1. A search by
- * vector cannot be: `similaritySearchVectorWithScore` compares FDEs made by `embeddings`.
+ * Searches by text are late interaction (first stage, then exact MaxSim) and score MaxSim ÷ query tokens, −1 … 1. A search
+ * by vector cannot be: `similaritySearchVectorWithScore` compares FDEs made by `embeddings`.
  *
  * @example
  * const store = await ColBERTVectorStore.fromDocuments(documents, new MuveraEmbeddings(), { folder: './birds' })
@@ -43,7 +43,10 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     // Nothing for the base class: what it is given ends up in traces.
     super(checkMuvera(embeddings), {})
     if (typeof index?.search !== 'function') {
-      throw new SerotineError('INVALID_ARGUMENT', `index must be a MultiVectorIndex, got ${describe(index)}. ColBERTVectorStore.open() makes one.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `index must be a MultiVectorIndex, got ${describe(index)}. ColBERTVectorStore.open() makes one.`,
+      )
     }
     this.index = index
   }
@@ -84,11 +87,21 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     return ColBERTVectorStore.fromDocuments(documentsOf(texts, metadatas), embeddings, config)
   }
 
+  /** Over an index that is there: open, or in a folder. */
   static async fromExistingIndex(
     embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
     config: ColBERTVectorStoreInput = {},
   ): Promise<ColBERTVectorStore> {
-    return ColBERTVectorStore.open(embeddings, config)
+    checkOptions('ColBERTVectorStore.fromExistingIndex', config, ['index', 'folder'], { directory: 'folder', path: 'folder' })
+    const { index, folder } = config
+    if (index === undefined && folder === undefined) {
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        'fromExistingIndex takes { index } or { folder }. ColBERTVectorStore.open() makes a new one.',
+      )
+    }
+    const model = await checkMuvera(embeddings).model()
+    return new ColBERTVectorStore(embeddings, { index: index ?? (await MultiVectorIndex.open(folder, { model, create: false })) })
   }
 
   /** Adds documents, or replaces those whose id exists. Ids: `options.ids`, else the document's, else a new UUID. */
@@ -101,9 +114,16 @@ export class ColBERTVectorStore extends SaveableVectorStore {
   }
 
   /** As `addDocuments`: token vectors cannot be recovered from the FDEs given, so the texts are encoded. */
-  override async addVectors(vectors: number[][], documents: DocumentInterface[], options: { ids?: string[] } = {}): Promise<string[]> {
+  override async addVectors(
+    vectors: number[][],
+    documents: DocumentInterface[],
+    options: { ids?: string[] } = {},
+  ): Promise<string[]> {
     if (vectors.length !== documents.length) {
-      throw new SerotineError('INVALID_ARGUMENT', `${documents.length} documents came with ${vectors.length} vectors. Give one per document, or use addDocuments.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `${documents.length} documents came with ${vectors.length} vectors. Give one per document, or use addDocuments.`,
+      )
     }
     return this.addDocuments(documents, options)
   }
@@ -129,7 +149,10 @@ export class ColBERTVectorStore extends SaveableVectorStore {
   }
 
   override async similaritySearchWithScore(
-    query: string, k = 4, filter?: Where, _callbacks?: Callbacks,
+    query: string,
+    k = 4,
+    filter?: Where,
+    _callbacks?: Callbacks,
   ): Promise<[DocumentInterface, number][]> {
     return (await this.#search(query, k, filter)).map((hit) => [documentFromStored(hit), hit.meanSimilarity])
   }
@@ -138,12 +161,19 @@ export class ColBERTVectorStore extends SaveableVectorStore {
    * The first stage alone: inner products of an FDE made by `embeddings.embedQuery` with those of all documents, which are made
    * from the stored token vectors on every call. For vectors of texts use `similaritySearch`, which is exact and faster.
    */
-  override async similaritySearchVectorWithScore(query: number[], k: number, filter?: Where): Promise<[DocumentInterface, number][]> {
+  override async similaritySearchVectorWithScore(
+    query: number[],
+    k: number,
+    filter?: Where,
+  ): Promise<[DocumentInterface, number][]> {
     checkInteger('k', k, 1)
     const model = await this.embeddings.model()
     const { outputDim } = this.embeddings.encoder(model.dim)
     if (query.length !== outputDim) {
-      throw new SerotineError('DIM_MISMATCH', `The vector has ${query.length} numbers, FDEs of these MuveraEmbeddings ${outputDim}. Make it with embedQuery.`)
+      throw new SerotineError(
+        'DIM_MISMATCH',
+        `The vector has ${query.length} numbers, FDEs of these MuveraEmbeddings ${outputDim}. Make it with embedQuery.`,
+      )
     }
     const fits = filter === undefined ? undefined : compileWhere(filter)
     const scored: [DocumentInterface, number][] = []
@@ -167,10 +197,14 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     options: MaxMarginalRelevanceSearchOptions<Where>,
     _callbacks?: Callbacks,
   ): Promise<DocumentInterface[]> {
-    checkOptions('maxMarginalRelevanceSearch', options, ['k', 'fetchK', 'lambda', 'filter'], { where: 'filter', fetch_k: 'fetchK' })
+    checkOptions('maxMarginalRelevanceSearch', options, ['k', 'fetchK', 'lambda', 'filter'], {
+      where: 'filter',
+      fetch_k: 'fetchK',
+    })
     const { k, fetchK = 20, lambda = 0.5, filter } = options
     checkInteger('fetchK', fetchK, 1)
-    if (!(lambda >= 0 && lambda <= 1)) throw new SerotineError('INVALID_ARGUMENT', `lambda must be from 0 to 1, got ${describe(lambda)}.`)
+    if (!(lambda >= 0 && lambda <= 1))
+      throw new SerotineError('INVALID_ARGUMENT', `lambda must be from 0 to 1, got ${describe(lambda)}.`)
     checkInteger('k', k, 1)
     const hits = await this.#search(query, Math.max(k, fetchK), filter)
     const fdes = await Promise.all(hits.map(({ id }) => this.#fde(id)))
@@ -193,9 +227,8 @@ export class ColBERTVectorStore extends SaveableVectorStore {
   }
 
   /** Opens what `save` wrote. */
-  static override async load(directory: string, embeddings: EmbeddingsInterface = new MuveraEmbeddings()): Promise<ColBERTVectorStore> {
-    const model = await checkMuvera(embeddings).model()
-    return new ColBERTVectorStore(embeddings, { index: await MultiVectorIndex.open(directory, { model, create: false }) })
+  static override load(directory: string, embeddings: EmbeddingsInterface = new MuveraEmbeddings()): Promise<ColBERTVectorStore> {
+    return ColBERTVectorStore.fromExistingIndex(embeddings, { folder: directory })
   }
 
   /** All documents with their vectors, so that nothing is encoded again. */
@@ -228,7 +261,8 @@ export class ColBERTVectorStore extends SaveableVectorStore {
 }
 
 function checkMuvera(embeddings: EmbeddingsInterface): MuveraEmbeddings {
-  if (embeddings instanceof MuveraEmbeddings) return embeddings
+  // Not instanceof: an app may have loaded this package as ESM and as CommonJS.
+  if (typeof (embeddings as Partial<MuveraEmbeddings> | undefined)?.fdeOf === 'function') return embeddings as MuveraEmbeddings
   throw new SerotineError(
     'INVALID_ARGUMENT',
     `ColBERTVectorStore keeps token vectors, so its embeddings must be MuveraEmbeddings, got ${describe(embeddings)}.`,

@@ -41,11 +41,18 @@ export class ColBERTPostprocessor implements BaseNodePostprocessor {
 
   constructor(options: ColBERTPostprocessorOptions = {}) {
     checkOptions('ColBERTPostprocessor', options, ['model', 'topN', 'metadataMode', 'keepRetrievalScore', 'scoreThreshold'], {
-      topK: 'topN', k: 'topN', top_n: 'topN', keep_retrieval_score: 'keepRetrievalScore', similarityCutoff: 'scoreThreshold',
+      topK: 'topN',
+      k: 'topN',
+      top_n: 'topN',
+      keep_retrieval_score: 'keepRetrievalScore',
+      similarityCutoff: 'scoreThreshold',
     })
     const { model, topN = 2, metadataMode = 'EMBED', keepRetrievalScore = false, scoreThreshold = -Infinity } = options
     if (model !== undefined && typeof model.score !== 'function') {
-      throw new SerotineError('INVALID_ARGUMENT', `model must be a ColBERT, got ${describe(model)}. Load one with await ColBERT.load().`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `model must be a ColBERT, got ${describe(model)}. Load one with await ColBERT.load().`,
+      )
     }
     if (typeof scoreThreshold !== 'number' || Number.isNaN(scoreThreshold)) {
       throw new SerotineError('INVALID_ARGUMENT', `scoreThreshold must be a number, got ${describe(scoreThreshold)}.`)
@@ -62,7 +69,10 @@ export class ColBERTPostprocessor implements BaseNodePostprocessor {
     if (nodes.length === 0) return []
     const text = queryText(query, 'ColBERTPostprocessor')
     const model = this.#model ?? (await defaultModel())
-    const { scores, queryTokens } = await model.score(text, nodes.map(({ node }) => textOf(node, this.metadataMode)))
+    const { scores, queryTokens } = await model.score(
+      text,
+      nodes.map(({ node }) => textOf(node, this.metadataMode)),
+    )
     return Array.from(scores, (score, index) => ({ index, score: score / queryTokens }))
       .filter(({ score }) => score >= this.scoreThreshold)
       .sort((a, b) => b.score - a.score || a.index - b.index)

@@ -32,7 +32,14 @@ export interface FromNodesOptions extends ColBERTRetrieverOptions {
 }
 
 const SEARCH_OPTIONS = ['similarityTopK', 'candidates', 'where']
-const ALIASES = { topK: 'similarityTopK', k: 'similarityTopK', topN: 'similarityTopK', filter: 'where', filters: 'where', preFilters: 'where' }
+const ALIASES = {
+  topK: 'similarityTopK',
+  k: 'similarityTopK',
+  topN: 'similarityTopK',
+  filter: 'where',
+  filters: 'where',
+  preFilters: 'where',
+}
 /** Where a stored document keeps its node; LlamaIndex's own stores use the same name. */
 const NODE = '_node_content'
 
@@ -54,7 +61,10 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     checkOptions('ColBERTRetriever', options, SEARCH_OPTIONS, ALIASES)
     super()
     if (typeof index?.search !== 'function') {
-      throw new SerotineError('INVALID_ARGUMENT', `index must be a MultiVectorIndex or have its search method, got ${describe(index)}.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `index must be a MultiVectorIndex or have its search method, got ${describe(index)}.`,
+      )
     }
     this.index = index
     this.similarityTopK = checkInteger('similarityTopK', options.similarityTopK ?? 2, 1)
@@ -63,7 +73,10 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
   }
 
   /** Indexes nodes and returns a retriever over them. Ids are the nodes' own; relationships come back with them. */
-  static async fromNodes(nodes: readonly BaseNode[], options: FromNodesOptions = {}): Promise<ColBERTRetriever<MultiVectorIndex>> {
+  static async fromNodes(
+    nodes: readonly BaseNode[],
+    options: FromNodesOptions = {},
+  ): Promise<ColBERTRetriever<MultiVectorIndex>> {
     const own = ['model', 'folder', 'metadataMode', 'onProgress', 'signal']
     checkOptions('ColBERTRetriever.fromNodes', options, [...own, ...SEARCH_OPTIONS], ALIASES)
     const { model = await defaultModel(), folder, metadataMode = 'EMBED', onProgress, signal, ...search } = options
