@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
@@ -11,6 +11,7 @@ import type { Modules } from './modules.js'
 import { readMultiVectorEncoder } from './multi-vector-encoder.js'
 import { memoryTensors, openSafetensors } from './safetensors.js'
 import type { SafetensorsFolder } from './safetensors.js'
+import { tokenizerJsonFromVocab } from '../text/tokenizer-json.js'
 import { fromArtifactMetadata, fromPyLate, mergeTextConfig } from './text-config.js'
 import type {
   BertConfig,
@@ -104,19 +105,21 @@ interface Parts {
 
 async function readTokenizer({ path, files, modules }: Folder): Promise<Tokenizer> {
   const folder = files.includes('tokenizer.json') ? path : join(path, modules?.transformer ?? '')
-  const json = await readJson(folder, 'tokenizer.json')
-  if (json === undefined) {
+  const saved = await readJson(folder, 'tokenizer.json')
+  const config = await JsonFile.read(folder, 'tokenizer_config.json')
+  // Old stanford checkpoints hold the vocabulary alone.
+  const vocab = saved === undefined ? await readFile(join(folder, 'vocab.txt'), 'utf8').catch(() => undefined) : undefined
+  if (saved === undefined && vocab === undefined) {
     throw new SerotineError(
       'MODEL_FILES_MISSING',
-      `${folder} has no tokenizer.json. Save it once in Python: ` +
+      `${folder} has neither tokenizer.json nor vocab.txt. Save the first once in Python: ` +
         'AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder).',
     )
   }
-  const config = await JsonFile.read(folder, 'tokenizer_config.json')
   return {
-    json,
+    json: saved ?? tokenizerJsonFromVocab(vocab!, config?.values),
     config: config ?? JsonFile.absent(folder, 'tokenizer_config.json'),
-    files: [join(folder, 'tokenizer.json'), ...(config ? [config.path] : [])],
+    files: [join(folder, saved === undefined ? 'vocab.txt' : 'tokenizer.json'), ...(config ? [config.path] : [])],
   }
 }
 
