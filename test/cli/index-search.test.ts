@@ -32,7 +32,7 @@ describe('index and search', () => {
     const { code, stdout, stderr } = await inWork('search', 'Which bird lays the largest egg?', '-k', '2')
     expect(code).toBe(0)
     expect(stderr).toBe('')
-    expect(stdout).toMatch(/^ 1 {2}library\/birds\/kiwi\.md:4 {2}Kiwi .* 0\.\d{3} \(\d+\.\d\d\)\n {4}/)
+    expect(stdout).toMatch(/^ 1 {2}library\/birds\/kiwi\.md:6 {2}Kiwi .* 0\.\d{3} \(\d+\.\d\d\)\n {4}/)
     expect(stdout).toContain('lays the largest egg of all birds')
     expect(stdout).not.toContain('\u001b[')
   })

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { commonWords } from '../../packages/cli/src/output/common-words.js'
-import { matchedWords, snippet } from '../../packages/cli/src/output/highlight.js'
+import { bestStretch, matchedWords, snippet } from '../../packages/cli/src/output/highlight.js'
 import { formatHit } from '../../packages/cli/src/output/hits.js'
 import { matrixRows, shortFloat } from '../../packages/cli/src/output/json.js'
 import { clock, count, counted, duration, fileSize } from '../../packages/cli/src/output/numbers.js'
@@ -40,10 +40,11 @@ describe('matched words', () => {
 })
 
 describe('snippet', () => {
+  const shown = (text: string, spans: Parameters<typeof snippet>[1], length: number) => snippet(text, spans, bestStretch(text, spans, length))
   const join = (parts: readonly { text: string }[]): string => parts.map(({ text }) => text).join('')
 
   it('shows a short text whole, blanks run together', () => {
-    expect(snippet('  one\n\ttwo  ', [{ start: 3, end: 5, weight: 1 }], 50)).toEqual([
+    expect(shown('  one\n\ttwo  ', [{ start: 3, end: 5, weight: 1 }], 50)).toEqual([
       { text: 'o', matched: false }, { text: 'ne', matched: true }, { text: ' two', matched: false },
     ])
   })
@@ -51,7 +52,7 @@ describe('snippet', () => {
   it('shows the stretch with the most matches', () => {
     const text = `${'filler '.repeat(50)}the needle here ${'filler '.repeat(50)}`
     const at = text.indexOf('needle')
-    const parts = snippet(text, [{ start: 0, end: 6, weight: 0.2 }, { start: at, end: at + 6, weight: 0.9 }], 60)
+    const parts = shown(text, [{ start: 0, end: 6, weight: 0.2 }, { start: at, end: at + 6, weight: 0.9 }], 60)
     expect(join(parts)).toMatch(/^… .*needle here.* …$/)
     expect(parts.filter(({ matched }) => matched)).toEqual([{ text: 'needle', matched: true }])
   })
@@ -59,17 +60,17 @@ describe('snippet', () => {
   it('never breaks a character, whatever the text', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 300 }), fc.nat(300), fc.integer({ min: 20, max: 100 }), (text, at, length) => {
       const span = { start: Math.min(at, text.length), end: Math.min(at + 3, text.length), weight: 1 }
-      const shown = join(snippet(text, [], length)) + join(snippet(text, [span], length))
-      expect(shown.length).toBeLessThanOrEqual(2 * (length + 10))
+      const both = join(shown(text, [], length)) + join(shown(text, [span], length))
+      expect(both.length).toBeLessThanOrEqual(2 * (length + 10))
     }))
-    expect(join(snippet('😀'.repeat(100), [], 41))).toBe(`${'😀'.repeat(20)} …`)
+    expect(join(shown('😀'.repeat(100), [], 41))).toBe(`${'😀'.repeat(20)} …`)
   })
 })
 
 describe('formatHit', () => {
   it('fits the width and shows place, heading and scores', () => {
     const hit = {
-      rank: 1, place: 'docs/proxy.md:12', heading: 'Guide › Proxy', text: 'To set up a proxy, use HTTPS_PROXY. '.repeat(20),
+      rank: 1, place: (offset: number) => `docs/proxy.md:${offset}`, heading: 'Guide › Proxy', text: 'To set up a proxy, use HTTPS_PROXY. '.repeat(20),
       score: 12.345, meanSimilarity: 0.7716, query: 'proxy', matches: [match(12, 17, 0.9)],
     }
     const lines = formatHit(hit, createTerminal({ color: false })).trimEnd().split('\n')

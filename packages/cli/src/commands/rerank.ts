@@ -89,7 +89,7 @@ async function rerank(context: Context, query: string, files: readonly string[],
     const isCommon = commonWords(candidates.map(({ text }) => text))
     for (const { rank, score, meanSimilarity, document } of ranked) {
       const matches = await model.explain(query, document.text, { ...prompts, signal })
-      await terminal.out((rank > 1 ? '\n' : '') + formatHit({ rank, score, meanSimilarity, query, matches, text: document.text, place: String(document.id ?? document.place) }, terminal, isCommon))
+      await terminal.out((rank > 1 ? '\n' : '') + formatHit({ rank, score, meanSimilarity, query, matches, text: document.text, place: () => String(document.id ?? document.place) }, terminal, isCommon))
     }
     terminal.aside(`\n${counted(candidates.length, 'text')} ranked in ${duration(milliseconds)}`)
   } finally {

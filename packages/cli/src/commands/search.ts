@@ -147,11 +147,10 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
   }
   if (answer.many) await terminal.out(`${terminal.colors.bold(query)}\n\n`)
   for (const { rank, id, score, meanSimilarity, text, metadata } of hits) {
-    const { source, line } = place(metadata, answer.root)
     const heading = typeof metadata.heading === 'string' ? metadata.heading : typeof metadata.title === 'string' ? metadata.title : undefined
     await terminal.out(`${rank > 1 ? '\n' : ''}${formatHit({
       rank, score, meanSimilarity, query, text: text ?? '', matches: await explain(text),
-      place: source === undefined ? id : line === undefined ? source : `${source}:${line}`,
+      place: (offset) => placeOf(metadata, answer.root, text ?? '', offset) ?? id,
       ...(heading && { heading }),
     }, terminal, answer.isCommon)}`)
   }
@@ -159,6 +158,15 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
   const among = `${counted(answer.passages, 'passage')} in ${duration(milliseconds)} (${describeStage(stage, candidates)})`
   if (answer.many) await terminal.out('\n')
   terminal.aside(`\n${hits.length === 0 ? 'nothing found' : counted(hits.length, 'hit')} among ${among}`)
+}
+
+/** `path:line` of an offset of a passage. The line is the passage's own where its text is not the file's, as in HTML. */
+function placeOf(metadata: Metadata, root: string, text: string, offset: number): string | undefined {
+  const { source, line } = place(metadata, root)
+  if (source === undefined || line === undefined) return source
+  const linesBefore = (end: number): number => text.slice(0, end).split('\n').length - 1
+  const isVerbatim = metadata.lineEnd === line + linesBefore(text.length)
+  return `${source}:${isVerbatim ? line + linesBefore(offset) : line}`
 }
 
 /** Where a passage stands, as a path from here; nothing for documents that were not read from files. */

@@ -1,7 +1,7 @@
 /** Fewer texts than this say nothing about which words are common. */
 const FEWEST_TEXTS = 8
 /** A word in more than this share of the texts is background there ("the", "der", "の"). */
-const COMMON_SHARE = 0.3
+const COMMON_SHARE = 0.2
 
 /**
  * Which words are background in a collection, told from a sample of its texts rather than from a list of one language's

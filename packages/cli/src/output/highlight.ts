@@ -57,11 +57,8 @@ function wholeWord(text: string, start: number, end: number): { start: number; e
   return { start, end }
 }
 
-/**
- * The stretch of a text of about `length` characters with the most matched words, cut between words, `…` where it is cut.
- */
-export function snippet(text: string, spans: readonly Span[], length: number): SnippetPart[] {
-  const { begin, end } = window(text, spans, length)
+/** A stretch of a text, blanks run together, `…` where it is cut. */
+export function snippet(text: string, spans: readonly Span[], { begin, end }: Stretch): SnippetPart[] {
   const parts: SnippetPart[] = []
   const push = (piece: string, matched: boolean): void => {
     if (piece !== '') parts.push({ text: piece.replace(/\s+/g, ' '), matched })
@@ -79,7 +76,13 @@ export function snippet(text: string, spans: readonly Span[], length: number): S
   return parts
 }
 
-function window(text: string, spans: readonly Span[], length: number): { begin: number; end: number } {
+export interface Stretch {
+  readonly begin: number
+  readonly end: number
+}
+
+/** The stretch of about `length` characters with the most matched words, from word to word. */
+export function bestStretch(text: string, spans: readonly Span[], length: number): Stretch {
   const last = text.trimEnd().length
   if (last <= length) return { begin: text.length - text.trimStart().length, end: last }
   let best = 0

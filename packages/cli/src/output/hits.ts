@@ -1,13 +1,13 @@
 import type { Colors, Terminal } from './terminal.js'
-import { matchedWords, snippet } from './highlight.js'
+import { bestStretch, matchedWords, snippet } from './highlight.js'
 import type { SnippetPart } from './highlight.js'
 import type { TextMatch } from '@serotine/core'
 
 /** What a result looks like on a terminal. */
 export interface ShownHit {
   readonly rank: number
-  /** `path:line`, or an id. */
-  readonly place: string
+  /** Where an offset of the text stands: `path:line`, or an id. Asked for the first word shown that matched. */
+  place(offset: number): string
   readonly heading?: string
   readonly text: string
   readonly score: number
@@ -27,15 +27,17 @@ const SNIPPET_LINES = 3
 export function formatHit(hit: ShownHit, terminal: Pick<Terminal, 'colors' | 'width'>, isCommon?: (word: string) => boolean): string {
   const { colors } = terminal
   const width = Math.min(terminal.width, 110)
+  const words = matchedWords(hit.text, hit.matches, hit.query, isCommon)
+  const stretch = bestStretch(hit.text, words, (width - INDENT.length) * SNIPPET_LINES - 8)
+  const place = hit.place(words.find(({ start, end }) => start >= stretch.begin && end <= stretch.end)?.start ?? stretch.begin)
   const score = `${hit.meanSimilarity.toFixed(3)}`
   const raw = `(${hit.score.toFixed(2)})`
   const rank = `${hit.rank}`.padStart(2)
-  const room = width - rank.length - 2 - hit.place.length - score.length - raw.length - 3
+  const room = width - rank.length - 2 - place.length - score.length - raw.length - 3
   const heading = hit.heading && room > 12 ? `  ${cut(hit.heading, room - 2)}` : ''
   const gap = ' '.repeat(Math.max(1, room - heading.length + 2))
-  const head = `${colors.dim(rank)}  ${colors.bold(hit.place)}${colors.dim(heading)}${gap}${score} ${colors.dim(raw)}`
-  const parts = snippet(hit.text, matchedWords(hit.text, hit.matches, hit.query, isCommon), (width - INDENT.length) * SNIPPET_LINES - 8)
-  return `${head}\n${wrap(parts, width - INDENT.length, colors).map((line) => INDENT + line).join('\n')}\n`
+  const head = `${colors.dim(rank)}  ${colors.bold(place)}${colors.dim(heading)}${gap}${score} ${colors.dim(raw)}`
+  return `${head}\n${wrap(snippet(hit.text, words, stretch), width - INDENT.length, colors).map((line) => INDENT + line).join('\n')}\n`
 }
 
 /** Breaks marked text into lines of at most `width` columns, colouring after measuring. */
