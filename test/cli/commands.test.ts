@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { startHub } from '../support/hub-server.js'
 import { GOLDENS, serotine, workFolder } from './run-cli.js'
 
 const work = workFolder('library', 'collection')
@@ -121,6 +122,28 @@ describe('serotine inspect', () => {
 })
 
 describe('serotine download', () => {
+  it('fetches a model once, for every command to use', async () => {
+    const hub = await startHub('org/tiny', join(GOLDENS, 'bert-tiny', 'model'))
+    hub.token = 'hf_secret'
+    const where = ['--endpoint', hub.endpoint, '--cache-dir', join(work.path, 'cache'), '--revision', 'v1']
+    try {
+      expect(await serotine(['download', 'org/tiny', ...where])).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^serotine: .*org\/tiny/) })
+      const fetched = await serotine(['download', 'org/tiny', ...where, '--token', 'hf_secret', '--json'])
+      expect({ code: fetched.code, stderr: fetched.stderr }).toEqual({ code: 0, stderr: '' })
+      const { folder, revision } = JSON.parse(fetched.stdout) as { folder: string; revision: string }
+      expect(folder.startsWith(join(work.path, 'cache'))).toBe(true)
+      expect(revision).toBe(hub.commit)
+    } finally {
+      await hub.close()
+    }
+    const encoded = await serotine(['encode', '--query', '-m', 'org/tiny', ...where, '--offline'], { input: '{"id": 1, "text": "a"}' })
+    expect(encoded).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('"embeddings"') })
+    const indexed = await inWork('index', 'library', '-m', 'org/tiny', ...where, '--offline', '--out', 'tiny', '--json', '-q')
+    expect(JSON.parse(indexed.stdout)).toMatchObject({ model: 'org/tiny', passages: 5 })
+    expect(await readFile(join(work.path, 'tiny', 'serotine.json'), 'utf8')).not.toContain('hf_secret')
+    expect(await inWork('search', 'bird', '--index', 'tiny', '--offline')).toMatchObject({ code: 0, stderr: '' })
+  })
+
   it('prints the folder, and never uses the network when told not to', async () => {
     const folder = join(GOLDENS, 'bert-tiny', 'model')
     expect(await serotine(['download', folder])).toMatchObject({ code: 0, stdout: `${folder}\n` })
