@@ -73,6 +73,24 @@ def made_queries(text, random_):
     return " ".join(random_.sample(choice, min(len(choice), random_.randint(2, 5))))
 
 
+def vocabulary_lists(text, counts, random_, length=60):
+    """Shuffled word pieces as passages, rare ones up to six times: most of the vocabulary hardly occurs in the texts.
+
+    `counts[id]` says how often a piece does; the lists teach the word embeddings of the others.
+    """
+    pile = []
+    for token, number in sorted(text.tokenizer.get_vocab().items(), key=lambda entry: entry[1]):
+        bare = token.lstrip("#")
+        if len(bare) > 1 and bare.isascii() and bare.isalnum():
+            pile += [number] * (6 if counts[number] < 30 else 2 if counts[number] < 300 else 1)
+    random_.shuffle(pile)
+    for at in range(0, len(pile) - length + 1, length):
+        pieces = pile[at : at + length]
+        first = random_.randrange(length - 6)
+        query = pieces[first : first + random_.randint(3, 5)]
+        yield {"src": "vocabulary", "d": text.frame(pieces, False), "q": [text.frame(query, True)]}
+
+
 def all_documents(arguments):
     if arguments.pool:
         yield from sources.ready_pool(arguments.pool)
@@ -119,13 +137,18 @@ def main():
 
     text = Text(arguments.tokenizer)
     counts: dict[str, Counter] = {}
+    seen_pieces: Counter = Counter()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with open(arguments.out, "w", encoding="utf-8") as file:
         for source, passage, queries in records:
             d = text.frame(text.pieces([passage])[0], False)
             q = [text.frame(p, True, 64) for p in text.pieces(queries)]
+            seen_pieces.update(d)
             counts.setdefault(source, Counter()).update(documents=1, queries=len(q), tokens=len(d) + sum(map(len, q)))
             file.write(json.dumps({"src": source, "text": passage, "queries": queries, "d": d, "q": q}) + "\n")
+    with open(arguments.out.with_name("vocabulary.jsonl"), "w", encoding="utf-8") as file:
+        for record in vocabulary_lists(text, seen_pieces, random_):
+            file.write(json.dumps(record) + "\n")
     report = {
         "gram": GRAM,
         "checked": sorted(f.name for f in arguments.check),

@@ -50,7 +50,7 @@ class Data:
     def __init__(self, specifications, skip, hold_out):
         self.shards = [Shards(s) for s in specifications]
         self.skip = np.array(sorted(skip))
-        self.items, self.held_out, self.means = [], [], []
+        self.items, self.held_out, self.means, self.lists = [], [], [], []
         self.hold_out = hold_out
         self.grow()
 
@@ -63,6 +63,9 @@ class Data:
                 if keep.sum() < 5:
                     continue
                 item = (np.array(r["d"]), [np.array(s) for s in r["q"]], d, q, keep)
+                if r["src"] == "vocabulary":
+                    self.lists.append(item)
+                    continue
                 if len(self.held_out) < self.hold_out:
                     self.held_out.append(item)
                     continue
@@ -78,13 +81,14 @@ class Data:
         means = F.normalize(means - means.mean(0), dim=1)
         return torch.cat([(block @ means.T).topk(k + 1).indices for block in means.split(1024)])
 
-    def batch(self, random, groups, size):
-        """Indices of `groups` seeds with `size - 1` of their neighbours each, without repeats."""
+    def batch(self, random, groups, size, lists=0):
+        """`groups` seeds with `size - 1` of their neighbours each, without repeats, and some vocabulary lists."""
         chosen = []
         for seed in random.integers(len(self.items), size=groups):
             near = self.neighbours[seed].numpy()
             chosen += [seed, *random.choice(near[1:], size - 1, replace=False)]
-        return list(dict.fromkeys(int(c) for c in chosen))
+        extra = random.integers(len(self.lists), size=lists) if self.lists else []
+        return [self.items[i] for i in dict.fromkeys(int(c) for c in chosen)] + [self.lists[i] for i in extra]
 
 
 def targets(vectors, head):
@@ -120,7 +124,7 @@ def learn_head(data, dim, steps, seed, tau=0.05):
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 2e-3 * (1 - step / steps)
-        items = [data.items[i] for i in data.batch(random, 8, 4)]
+        items = data.batch(random, 8, 4)
         counts = [int(i[4].sum()) for i in items]
         documents = targets([i[2][i[4]] for i in items], head)
         queries = targets([i[3][0] for i in items], head)
@@ -202,6 +206,7 @@ def main():
     parser.add_argument("--steps", type=int, default=0, help="instead of --minutes: reproducible to the step")
     parser.add_argument("--groups", type=int, default=8)
     parser.add_argument("--group-size", type=int, default=6)
+    parser.add_argument("--lists", type=int, default=8, help="vocabulary lists a batch")
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--tau", type=float, default=0.03)
     parser.add_argument("--token-weight", type=float, default=4.0)
@@ -220,15 +225,13 @@ def main():
     text = Text(arguments.start / "tokenizer.json")
     data = Data(arguments.data, text.skip, arguments.hold_out)
     print(len(data.items), "documents", flush=True)
-    head_file = arguments.out / "head.npy"
-    if head_file.exists():
-        head = torch.from_numpy(np.load(head_file))
-    else:
-        head = learn_head(data, 128, arguments.head_steps, arguments.seed)
-        np.save(head_file, head.numpy())
+    before = arguments.start / "head.npy"
+    head = torch.from_numpy(np.load(before)) if before.exists() else learn_head(data, 128, arguments.head_steps, arguments.seed)
+    np.save(arguments.out / "head.npy", head.numpy())
 
     student = load_student(arguments.start)
-    fit_dense(student, data, head)
+    if not (arguments.start / "head.npy").exists():  # else a run that goes on
+        fit_dense(student, data, head)
     print("start, held out (token, kl, agreement):", held_out(student, data, head, arguments.tau), flush=True)
     matrices = [p for n, p in student.named_parameters() if p.ndim == 2]
     vectors = [p for n, p in student.named_parameters() if p.ndim != 2]
@@ -246,7 +249,7 @@ def main():
         rate = arguments.lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        items = [data.items[i] for i in data.batch(random, arguments.groups, arguments.group_size)]
+        items = data.batch(random, arguments.groups, arguments.group_size, arguments.lists)
         token, kl, agreement = losses(student, items, head, arguments.tau, random, arguments.bf16)
         loss = arguments.token_weight * token + arguments.kl_weight * kl
         optimizer.zero_grad(set_to_none=False)
