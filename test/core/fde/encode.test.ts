@@ -25,14 +25,19 @@ describe('config', () => {
     expect(lengths(128)).toEqual([1280, 2560, 10240, 10240])
     expect(lengths(48)).toEqual([1280, 2560, 10240, 10240])
     // Few dimensions: no sketch when it would not make the encoding shorter.
-    expect(lengths(8)).toEqual([20 * 4 * 8, 20 * 8 * 8, 20 * 16 * 8, 20 * 32 * 8])
+    expect(lengths(3)).toEqual([20 * 16 * 3, 20 * 32 * 3, 20 * 64 * 3, 20 * 32 * 3])
+  })
+
+  test('a preset gives way where dimensions are many, an explicit number of bits does not', () => {
+    expect(resolveFdeConfig({ dim: 4096 })).toMatchObject({ simHashBits: 3, finalDim: 2560 })
+    expect(() => resolveFdeConfig({ dim: 4096, simHashBits: 5 })).toThrowError(code('INVALID_ARGUMENT'))
   })
 
   test('the default is compact, unprepared, with the portable seed', () => {
     expect(resolveFdeConfig({ dim: 96 })).toEqual({
       dim: 96,
       repetitions: 20,
-      simHashBits: 3,
+      simHashBits: 5,
       projection: 'none',
       projectionDim: 0,
       projectionScale: 1,
@@ -216,7 +221,7 @@ describe('FdeEncoder', () => {
   })
 
   test('the fingerprint is the same in every version that can read the same index', () => {
-    expect(new FdeEncoder(resolveFdeConfig({ dim: 128 })).fingerprint).toMatchInlineSnapshot(`"caa1a8711a857e79"`)
+    expect(new FdeEncoder(resolveFdeConfig({ dim: 128 })).fingerprint).toMatchInlineSnapshot(`"9e6e6d792130a5cb"`)
   })
 
   test('mistakes are named', () => {
