@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ContextualCompressionRetriever } from '@langchain/classic/retrievers/contextual_compression'
+import { EnsembleRetriever } from '@langchain/classic/retrievers/ensemble'
 import { Document } from '@langchain/core/documents'
 import { BaseRetriever } from '@langchain/core/retrievers'
 import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
@@ -176,6 +178,17 @@ describe('bad input', () => {
     })
     await expect(ColBERTRetriever.fromTexts(['a', 'b'], [{}], { model })).rejects.toThrow('2 texts came with 1 metadatas')
   })
+  it('metadata that JSON cannot hold is refused by name, and nothing is indexed', async () => {
+    const circular: Record<string, unknown> = {}
+    circular['self'] = circular
+    for (const [metadata, message] of [
+      [{ n: 1n }, 'metadata.n'],
+      [{ deep: { x: [Number.NaN] } }, 'metadata.deep.x[0]'],
+      [circular, 'metadata.self'],
+    ] as const) {
+      await expect(ColBERTRetriever.fromTexts(['a'], metadata, { model })).rejects.toThrow(message)
+    }
+  })
   it('no documents give an empty retriever', async () => {
     const empty = await ColBERTRetriever.fromDocuments([], { model })
     expect(await empty.invoke(FLIGHTLESS)).toEqual([])
@@ -284,5 +297,26 @@ describe('tracing', () => {
     await nested.invoke(FLIGHTLESS, { callbacks: [handler] })
     expect(runs).toHaveLength(2)
     expect(runs[1]!.parent).toBe(runs[0]!.id)
+  })
+})
+
+describe('in LangChain’s own retrievers', () => {
+  it('ContextualCompressionRetriever, which passes callbacks where a config belongs', async () => {
+    const { handler, runs } = recordRuns()
+    const compression = new ContextualCompressionRetriever({
+      baseRetriever: new ColBERTRetriever({ index: retriever.index, k: 10 }),
+      baseCompressor: new ColBERTReranker({ model, topN: 2 }),
+    })
+    const found = await compression.invoke(FLIGHTLESS, { callbacks: [handler] })
+    expect(found.map(({ id }) => id).sort()).toEqual(['emu', 'kiwi'])
+    expect(runs.map(({ parent }) => parent)).toEqual([undefined, runs[0]!.id])
+  })
+
+  it('EnsembleRetriever', async () => {
+    const german = new ColBERTRetriever({ index: retriever.index, filter: { lang: 'de' } })
+    const ensemble = new EnsembleRetriever({ retrievers: [retriever, german], weights: [0.9, 0.1] })
+    const ids = (await ensemble.invoke(FLIGHTLESS)).map(({ id }) => id)
+    expect(ids.slice(0, 2).sort()).toEqual(['emu', 'kiwi'])
+    expect(ids).toContain('zug')
   })
 })
