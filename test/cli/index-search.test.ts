@@ -133,7 +133,7 @@ describe('a second run', () => {
     expect(await inWork('index', 'library', '--out', 'third', '-m', model)).toMatchObject({ code: 1, stderr: expect.stringContaining('no-such-model') })
     const other = await inWork('index', 'library', '--out', 'third', '--query-length', '16')
     expect(other.code).toBe(1)
-    expect(other.stderr).toMatch(/^serotine: .*model/)
+    expect(other.stderr).toMatch(/^serotine: .*model.* Or begin anew with --rebuild\.\n$/)
     const rebuilt = summary(await inWork('index', 'library', '--out', 'third', '--query-length', '16', '--rebuild', '--json', '-q'))
     expect(rebuilt).toMatchObject({ passages: 5, added: 5 })
   })

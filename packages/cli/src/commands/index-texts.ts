@@ -99,6 +99,9 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
       ...pickOptions(settings, INDEX_OPTIONS),
       model: withEncodeOptions(model, { query: {}, document: encodeOptions(settings) }),
       onWarning: warnOnce(context),
+    }).catch((error: unknown) => {
+      if (!SerotineError.isInstance(error) || error.code !== 'INDEX_MISMATCH') throw error
+      throw new SerotineError('INDEX_MISMATCH', `${error.message} Or begin anew with --rebuild.`, { cause: error })
     })
     // Before the first passage: an index whose making is interrupted can be searched and gone on with.
     await writeRecord(folder, record)
