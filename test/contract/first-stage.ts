@@ -15,7 +15,7 @@ import { FakeEncoder, random, randomText } from '../core/index/fake-encoder.js'
  */
 export function describeFirstStage(create: (encoder: FdeEncoder, rows: FdeRows) => Promise<FirstStage>, minRecall: number): void {
   const model = new FakeEncoder()
-  const encoder = new FdeEncoder(resolveFdeConfig({ dim: model.dim, preset: 'small' }))
+  const encoder = new FdeEncoder(resolveFdeConfig({ dim: model.dim, repetitions: 8, simHashBits: 3, finalDim: 256 }))
   const next = random(3)
   const documents = Array.from({ length: 1500 }, () => model.embed(randomText(next, 10)))
   const queries = Array.from({ length: 20 }, () => model.embed(randomText(next, 5)))

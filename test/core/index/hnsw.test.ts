@@ -30,7 +30,7 @@ describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
     folder = mkdtempSync(join(tmpdir(), 'serotine-hnsw-'))
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
-  const open = (options = {}) => MultiVectorIndex.open(folder, { model, fde: 'small', firstStage: 'hnsw', ...options })
+  const open = (options = {}) => MultiVectorIndex.open(folder, { model, fde: { repetitions: 8, simHashBits: 3, finalDim: 256 }, firstStage: 'hnsw', ...options })
   const graphs = () => readdirSync(folder).filter((name) => name.includes('hnsw'))
   const search = (index: MultiVectorIndex, n: number) => index.searchDetailed(documents[n]!.text, { k: 1 })
 

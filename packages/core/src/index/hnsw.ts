@@ -142,8 +142,9 @@ export class HnswGraph implements FirstStage {
     if (wanted === 0) return { ordinals: new Int32Array(0), scores: new Float32Array(0) }
     this.#graph.setEf(Math.max(EF_SEARCH, 2 * wanted))
     const fde = Array.from(this.#encoder.encodeQuery(query))
-    // The filter must not throw: an exception inside it ends the process.
-    const { neighbors, distances } = this.#graph.searchKnn(fde, wanted, (label) => allowed.has(label))
+    // Called for every node passed on the way, so only given when it is needed; if it threw, the process would end.
+    const filter = allowed.count() < this.#built ? (label: number) => allowed.has(label) : undefined
+    const { neighbors, distances } = this.#graph.searchKnn(fde, wanted, filter)
     // hnswlib's "distance" by inner product is 1 − the product. Ties come in the order of the walk: sort them.
     const order = neighbors.map((_, i) => i).sort((a, b) => distances[a]! - distances[b]! || neighbors[a]! - neighbors[b]!)
     return { ordinals: Int32Array.from(order, (i) => neighbors[i]!), scores: Float32Array.from(order, (i) => 1 - distances[i]!) }

@@ -81,7 +81,10 @@ export function checkStored({ manifest, folder }: IndexStore, { model, dim, code
     if (fde === false && found === undefined) return
     throw new SerotineError('INDEX_MISMATCH', `The index ${where} was made ${found ? 'with' : 'without'} FDEs, not ${found ? 'without' : 'with'}. ${remedy}`)
   }
-  const [has, asked] = [planned(found, manifest.dim ?? 128), planned(fdeOptions(fde), manifest.dim ?? 128)]
+  const asked = planned(fdeOptions(fde), manifest.dim ?? 128)
+  // What the FDEs were made with, which a preset of the same name may no longer mean.
+  const learned = manifest.fde?.learned
+  const has = learned ? { ...learned.config, prepare: found.prepare ?? 'auto' } : planned(found, manifest.dim ?? 128)
   if (isDeepStrictEqual(has, asked)) return
   const names = (Object.keys(has) as (keyof FdeConfig)[]).filter((name) => has[name] !== asked[name])
   throw new SerotineError(
