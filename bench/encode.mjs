@@ -40,18 +40,22 @@ for (const { name, ...load } of setups) {
   let embeddings = await model.encodeDocuments(texts)
   const tokens = embeddings.reduce((sum, { length }) => sum + length, 0)
   const seconds = []
+  const cpuBefore = process.cpuUsage()
   for (let i = 0; i < Number(options.rounds); i++) {
     const started = performance.now()
     embeddings = await model.encodeDocuments(texts)
     seconds.push((performance.now() - started) / 1000)
   }
+  const { user, system } = process.cpuUsage(cpuBefore)
   await model.close()
   reference ??= embeddings
   const mean = seconds.reduce((sum, value) => sum + value, 0) / seconds.length
   const rate = (amount) => ({ max: round(amount / Math.min(...seconds)), mean: round(amount / mean) })
   const [textsPerSecond, tokensPerSecond] = [rate(texts.length), rate(tokens)]
+  // What a busy machine inflates less.
+  const tokensPerCpuSecond = round((tokens * seconds.length * 1e6) / (user + system))
   const maxDifference = largestDifference(reference, embeddings)
-  runs.push({ name, ...load, tokens, textsPerSecond, tokensPerSecond, maxDifference })
+  runs.push({ name, ...load, tokens, textsPerSecond, tokensPerSecond, tokensPerCpuSecond, maxDifference })
   const speed = Math.round(tokensPerSecond.max).toLocaleString('en-US').padStart(9)
   console.log(`${name.padEnd(42)} ${speed} tokens/s   largest difference ${maxDifference.toExponential(1)}`)
 }

@@ -6,12 +6,14 @@ import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const BLOCK = /<!-- bench:([\w-]+) -->\n[\s\S]*?<!-- \/bench:\1 -->/g
+const BLOCK = /<!-- bench:([\w-]+) -->\n([\s\S]*?)<!-- \/bench:\1 -->/g
 
 /** The text with every block filled in. `results` maps a block's name to its result. */
 export function fillTables(text, results, where = 'the text') {
-  return text.replace(BLOCK, (_, name) => {
+  return text.replace(BLOCK, (block, name, content) => {
     const result = results[name]
+    // Not measured yet.
+    if (result === undefined && content === '') return block
     if (result === undefined) throw new Error(`${where} asks for bench:${name}, but there is no bench/results/${name}.json.`)
     const render = RENDERERS[result.kind]
     if (render === undefined)
@@ -23,7 +25,7 @@ export function fillTables(text, results, where = 'the text') {
 const RENDERERS = { retrieval: retrievalTable, encode: encodeTable, frameworks: frameworksTable }
 
 function retrievalTable(result, name) {
-  const { dataset, model, index, stages, machine, versions, date } = result
+  const { dataset, model, index, stages } = result
   const rows = stages.map((stage) => [
     stage.name,
     stage.metrics['ndcg@10'].toFixed(4),
@@ -36,24 +38,22 @@ function retrievalTable(result, name) {
     '',
     `${model.name}, ${count(dataset.documents)} documents, ${count(dataset.queries)} queries; index of ` +
       `${(index.bytes / 1e6).toFixed(0)} MB (${index.codec} tokens) built in ${index.buildSeconds.toFixed(0)} s. A query takes ` +
-      `${milliseconds(result.encodeQueryMs)} ms to encode on top. ${machine.cpu}, ${machine.cores} cores, Node ${versions.node}, ${date} ` +
-      `([result](bench/results/${name}.json)).`,
+      `${milliseconds(result.encodeQueryMs)} ms to encode on top. ${measuredOn(result, name)}`,
   ].join('\n')
 }
 
 function encodeTable(result, name) {
-  const { machine, versions, date, dataset } = result
   const rows = result.runs.map((run) => [
     run.name,
     count(run.textsPerSecond.max),
     count(run.tokensPerSecond.max),
+    count(run.tokensPerCpuSecond),
     run.maxDifference === undefined ? '–' : run.maxDifference === 0 ? '0' : run.maxDifference.toExponential(1),
   ])
   return [
-    ...markdownTable(['', 'texts/s', 'tokens/s', 'largest difference'], rows),
+    ...markdownTable(['', 'texts/s', 'tokens/s', 'tokens per CPU second', 'largest difference'], rows),
     '',
-    `${count(result.texts)} documents of ${dataset}, best of ${result.rounds} rounds. ${machine.cpu}, ${machine.cores} cores, ` +
-      `Node ${versions.node}, ${date} ([result](bench/results/${name}.json)).`,
+    `${count(result.texts)} documents of ${result.dataset}, best of ${result.rounds} rounds. ${measuredOn(result, name)}`,
   ].join('\n')
 }
 
@@ -72,6 +72,12 @@ function frameworksTable(result, name) {
       `\`invoke()\` from text to documents, encoding included. ${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}, ` +
       `Node ${versions.node}, ${date} ([result](bench/results/${name}.json)).`,
   ].join('\n')
+}
+
+/** Machine, versions and date, and whether other work slowed the measurement down. */
+function measuredOn({ machine, versions, date }, name) {
+  const busy = machine.loadAverage > machine.cores ? `, busy with other work (load ${machine.loadAverage})` : ''
+  return `${machine.cpu}, ${machine.cores} cores${busy}, Node ${versions.node}, ${date} ([result](bench/results/${name}.json)).`
 }
 
 function markdownTable(head, rows) {

@@ -31,8 +31,13 @@ describe('fillTables', () => {
     expect(fillTables(filled, { mini: result })).toBe(filled)
   })
 
-  it('refuses a block without a result and a result no table shows', () => {
+  it('leaves an empty block empty while there is no result', () => {
     const text = '<!-- bench:mini -->\n<!-- /bench:mini -->'
+    expect(fillTables(text, {})).toBe(text)
+  })
+
+  it('refuses numbers without a result and a result no table shows', () => {
+    const text = '<!-- bench:mini -->\n| numbers |\n<!-- /bench:mini -->'
     expect(() => fillTables(text, {}, 'README.md')).toThrow(/README\.md asks for bench:mini/)
     expect(() => fillTables(text, { mini: { kind: 'x' } })).toThrow(/kind "x"/)
   })
