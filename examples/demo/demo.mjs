@@ -39,12 +39,12 @@ print()
 /** Opens the index of an earlier run, or starts a new one when the model or the format is another. */
 async function openIndex() {
   try {
-    return await MultiVectorIndex.open(INDEX, { model })
+    return await MultiVectorIndex.open(INDEX, { model, fde: 'compact' })
   } catch (error) {
     if (!SerotineError.isInstance(error) || !UNUSABLE.includes(error.code)) throw error
     print(paint.dim(`The index of an earlier run does not fit (${error.code}) and is built again.`))
     await rm(INDEX, { recursive: true })
-    return MultiVectorIndex.open(INDEX, { model })
+    return MultiVectorIndex.open(INDEX, { model, fde: 'compact' })
   }
 }
 

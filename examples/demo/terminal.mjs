@@ -9,6 +9,12 @@ export const paint = { bold, cyan, dim, green, yellow }
 const interactive = process.stdout.isTTY === true
 export const width = Math.min(interactive ? (process.stdout.columns ?? 80) : 88, 96)
 
+// `npm run demo | head` ends the demo, not with a stack trace.
+process.stdout.on('error', (error) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
 export function print(text = '') {
   process.stdout.write(`${text}\n`)
 }
