@@ -11,7 +11,7 @@ function sourcesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     if (entry.name === 'node_modules' || entry.name === 'dist') return []
     const path = join(folder, entry.name)
-    return entry.isDirectory() ? sourcesBelow(path) : /\.ts$/.test(entry.name) ? [path] : []
+    return entry.isDirectory() ? sourcesBelow(path) : entry.name.endsWith('.ts') ? [path] : []
   })
 }
 
