@@ -27,8 +27,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }))
 
 const open = (options: OpenOptions = {}) => MultiVectorIndex.open(folder, { model, ...options })
-const rejects = (work: Promise<unknown>, code: string, message: RegExp) =>
-  expect(work).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string })
+const error = (code: string, message: RegExp) => ({ code, message: expect.stringMatching(message) as string })
 const state = () => Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'latin1')]))
 
 async function filled(): Promise<void> {
@@ -75,7 +74,7 @@ describe('an index that is opened again', () => {
     const before = state()
     await using reader = await open({ readonly: true })
     for (const change of [reader.upsert(documents), reader.insert(documents), reader.delete('d1'), reader.compact()]) {
-      await rejects(change, 'INDEX_READONLY', /opened with \{ readonly: true \}/)
+      await expect(change).rejects.toMatchObject(error('INDEX_READONLY', /opened with \{ readonly: true \}/))
     }
     await reader.search('kiwi')
     expect(state()).toEqual(before)
@@ -84,14 +83,14 @@ describe('an index that is opened again', () => {
   test('another model, dimension, codec or FDE is refused, naming both', async () => {
     await filled()
     const before = state()
-    await rejects(open({ model: new FakeEncoder({ fingerprint: 'fake-2' }) }), 'INDEX_MISMATCH', /built with fake fake-1 .*not fake fake-2/)
-    await rejects(open({ model: new FakeEncoder({ dim: 8 }) }), 'INDEX_MISMATCH', /dimension 16.*fake-1 makes 8/)
-    await rejects(MultiVectorIndex.open(folder, { dim: 48 }), 'INDEX_MISMATCH', /dimension 16, dim says 48/)
-    await rejects(open({ codec: 'f32' }), 'INDEX_MISMATCH', /as int8, not f32/)
-    await rejects(open({ fde: 'quality' }), 'INDEX_MISMATCH', /simHashBits \d+, not \d+/)
-    await rejects(open({ fde: { seed: 7 } }), 'INDEX_MISMATCH', /seed 42, not 7/)
-    await rejects(open({ fde: { prepare: 'none' } }), 'INDEX_MISMATCH', /prepare auto, not none/)
-    await rejects(open({ fde: false }), 'INDEX_MISMATCH', /made with FDEs, not without/)
+    await expect(open({ model: new FakeEncoder({ fingerprint: 'fake-2' }) })).rejects.toMatchObject(error('INDEX_MISMATCH', /built with fake fake-1 .*not fake fake-2/))
+    await expect(open({ model: new FakeEncoder({ dim: 8 }) })).rejects.toMatchObject(error('INDEX_MISMATCH', /dimension 16.*fake-1 makes 8/))
+    await expect(MultiVectorIndex.open(folder, { dim: 48 })).rejects.toMatchObject(error('INDEX_MISMATCH', /dimension 16, dim says 48/))
+    await expect(open({ codec: 'f32' })).rejects.toMatchObject(error('INDEX_MISMATCH', /as int8, not f32/))
+    await expect(open({ fde: 'quality' })).rejects.toMatchObject(error('INDEX_MISMATCH', /simHashBits \d+, not \d+/))
+    await expect(open({ fde: { seed: 7 } })).rejects.toMatchObject(error('INDEX_MISMATCH', /seed 42, not 7/))
+    await expect(open({ fde: { prepare: 'none' } })).rejects.toMatchObject(error('INDEX_MISMATCH', /prepare auto, not none/))
+    await expect(open({ fde: false })).rejects.toMatchObject(error('INDEX_MISMATCH', /made with FDEs, not without/))
     expect(state()).toEqual(before)
     await (await open({ codec: 'int8', fde: 'compact' })).close()
   })
@@ -105,7 +104,7 @@ describe('an index that is opened again', () => {
     expect((await second.stats()).model).toBeNull()
     await second.upsert([{ id: 'text', text: 'kiwi' }])
     await second.close()
-    await rejects(open({ model: new FakeEncoder({ fingerprint: 'other' }) }), 'INDEX_MISMATCH', /fake-1/)
+    await expect(open({ model: new FakeEncoder({ fingerprint: 'other' }) })).rejects.toMatchObject(error('INDEX_MISMATCH', /fake-1/))
   })
 })
 
@@ -113,13 +112,13 @@ describe('folders that are not an index', () => {
   test('are refused and left as they are', async () => {
     mkdirSync(folder)
     writeFileSync(join(folder, 'thesis.docx'), 'ten years of work')
-    await rejects(open(), 'INDEX_FORMAT', /not a Serotine index: it holds "thesis.docx" and no manifest.json/)
+    await expect(open()).rejects.toMatchObject(error('INDEX_FORMAT', /not a Serotine index: it holds "thesis.docx" and no manifest.json/))
     writeFileSync(join(folder, 'manifest.json'), '{"name": "My web app"}')
-    await rejects(open(), 'INDEX_FORMAT', /does not say "format": "serotine-index"/)
+    await expect(open()).rejects.toMatchObject(error('INDEX_FORMAT', /does not say "format": "serotine-index"/))
     expect(readdirSync(folder).sort()).toEqual(['manifest.json', 'thesis.docx'])
     const file = join(root, 'file')
     writeFileSync(file, '')
-    await rejects(MultiVectorIndex.open(file), 'INDEX_FORMAT', /it is a file/)
+    await expect(MultiVectorIndex.open(file)).rejects.toMatchObject(error('INDEX_FORMAT', /it is a file/))
   })
 
   test('an empty folder, or one a first commit was interrupted in, becomes an index', async () => {
@@ -129,7 +128,7 @@ describe('folders that are not an index', () => {
     writeFileSync(join(folder, 'manifest.json.tmp'), '{')
     await filled()
     unlinkSync(join(folder, 'manifest.json'))
-    await rejects(open(), 'INDEX_FORMAT', /it holds "000002.fde"/)
+    await expect(open()).rejects.toMatchObject(error('INDEX_FORMAT', /it holds "000002.fde"/))
     expect(readdirSync(folder)).toContain('000002.tokens')
   })
 })
@@ -150,11 +149,11 @@ describe('damage', () => {
     const path = join(folder, 'manifest.json')
     const good = readFileSync(path, 'utf8')
     writeFileSync(path, good.replace('"generation":2', '"generation":3'))
-    await rejects(open(), 'INDEX_CORRUPT', /manifest\.json fails its checksum/)
+    await expect(open()).rejects.toMatchObject(error('INDEX_CORRUPT', /manifest\.json fails its checksum/))
     writeFileSync(path, good.slice(0, 100))
-    await rejects(open({ readonly: true }), 'INDEX_CORRUPT', /manifest\.json is not JSON/)
+    await expect(open({ readonly: true })).rejects.toMatchObject(error('INDEX_CORRUPT', /manifest\.json is not JSON/))
     writeFileSync(path, good.replace('"version":1', '"version":2'))
-    await rejects(open(), 'INDEX_VERSION', /format 2; this build reads up to 1\. Upgrade/)
+    await expect(open()).rejects.toMatchObject(error('INDEX_VERSION', /format 2; this build reads up to 1\. Upgrade/))
     writeFileSync(path, good)
     await (await open()).close()
   })
@@ -162,10 +161,10 @@ describe('damage', () => {
   test('of a table is noticed when the index is opened', async () => {
     await filled()
     flip(file('table'))
-    await rejects(open(), 'INDEX_CORRUPT', /000002\.table: the checksum of the document table is wrong/)
+    await expect(open()).rejects.toMatchObject(error('INDEX_CORRUPT', /000002\.table: the checksum of the document table is wrong/))
     flip(file('table'))
     flip(file('deleted'))
-    await rejects(open(), 'INDEX_CORRUPT', /000001\.deleted: the checksum of the list of deleted documents is wrong/)
+    await expect(open()).rejects.toMatchObject(error('INDEX_CORRUPT', /000001\.deleted: the checksum of the list of deleted documents is wrong/))
     flip(file('deleted'))
     await (await open()).close()
   })
@@ -176,9 +175,9 @@ describe('damage', () => {
     flip(file('texts'), 3)
     flip(file('fde'))
     await using index = await open()
-    await rejects(index.search('kiwi', { stage: 'exact' }), 'INDEX_CORRUPT', /000002\.tokens: the checksum of the token vectors of document "d0" is wrong/)
-    await rejects(index.get('d0'), 'INDEX_CORRUPT', /000002\.texts: the checksum of the text of document "d0"/)
-    await rejects(index.search('kiwi', { stage: 'fde' }), 'INDEX_CORRUPT', /000002\.fde: the checksum of the FDE rows/)
+    await expect(index.search('kiwi', { stage: 'exact' })).rejects.toMatchObject(error('INDEX_CORRUPT', /000002\.tokens: the checksum of the token vectors of document "d0" is wrong/))
+    await expect(index.get('d0')).rejects.toMatchObject(error('INDEX_CORRUPT', /000002\.texts: the checksum of the text of document "d0"/))
+    await expect(index.search('kiwi', { stage: 'fde' })).rejects.toMatchObject(error('INDEX_CORRUPT', /000002\.fde: the checksum of the FDE rows/))
     expect((await index.get('d1'))!.text).toBe(documents[1]!.text)
     expect(await index.search('kiwi', { where: { n: { gt: 150 } } })).toHaveLength(10)
   })
@@ -190,9 +189,9 @@ describe('damage', () => {
       cpSync(folder, copy, { recursive: true })
       const name = file(kind)
       truncateSync(join(copy, name), 3)
-      await rejects(MultiVectorIndex.open(copy, { model }), 'INDEX_CORRUPT', new RegExp(`${name} ends after 3 bytes where \\d+ are committed`))
+      await expect(MultiVectorIndex.open(copy, { model })).rejects.toMatchObject(error('INDEX_CORRUPT', new RegExp(`${name} ends after 3 bytes where \\d+ are committed`)))
       unlinkSync(join(copy, name))
-      await rejects(MultiVectorIndex.open(copy, { model }), 'INDEX_CORRUPT', new RegExp(`${name} is missing`))
+      await expect(MultiVectorIndex.open(copy, { model })).rejects.toMatchObject(error('INDEX_CORRUPT', new RegExp(`${name} is missing`)))
       expect(existsSync(join(copy, 'lock'))).toBe(false)
     }
   })
@@ -247,7 +246,7 @@ describe('a failed commit', () => {
 describe('the lock', () => {
   test('lets one index of this process write', async () => {
     await using first = await open()
-    await rejects(open(), 'INDEX_LOCKED', new RegExp(`being written by this process \\(${process.pid}\\)`))
+    await expect(open()).rejects.toMatchObject(error('INDEX_LOCKED', new RegExp(`being written by this process \\(${process.pid}\\)`)))
     await using reader = await open({ readonly: true })
     expect(reader.count).toBe(0)
     await first.close()
@@ -257,7 +256,7 @@ describe('the lock', () => {
   test('is also respected through another name of the folder', async () => {
     await using _writer = await open()
     symlinkSync(folder, join(root, 'alias'))
-    await rejects(MultiVectorIndex.open(join(root, 'alias'), { model }), 'INDEX_LOCKED', new RegExp(`process.*${process.pid}`))
+    await expect(MultiVectorIndex.open(join(root, 'alias'), { model })).rejects.toMatchObject(error('INDEX_LOCKED', new RegExp(`process.*${process.pid}`)))
   })
 
   const write = (content: unknown) => writeFileSync(join(folder, 'lock'), typeof content === 'string' ? content : JSON.stringify(content))
@@ -277,7 +276,7 @@ describe('the lock', () => {
   test('of another machine is believed', async () => {
     await filled()
     write({ pid: 1, host: 'elsewhere', started: 5 })
-    await rejects(open(), 'INDEX_LOCKED', /process 1 on elsewhere.*delete .*lock/)
+    await expect(open()).rejects.toMatchObject(error('INDEX_LOCKED', /process 1 on elsewhere.*delete .*lock/))
   })
 
   test('released twice harms nobody', () => {
@@ -319,7 +318,7 @@ describe('another process', () => {
 
   test('that writes is named; once it is gone its lock is taken over', async () => {
     const child = await start('hold')
-    await rejects(open(), 'INDEX_LOCKED', new RegExp(`process ${child.pid}\\. Wait, or open it with \\{ readonly: true \\}`))
+    await expect(open()).rejects.toMatchObject(error('INDEX_LOCKED', new RegExp(`process ${child.pid}\\. Wait, or open it with \\{ readonly: true \\}`)))
     await (await open({ readonly: true })).close()
     child.kill('SIGKILL')
     await once(child, 'exit')

@@ -14,12 +14,13 @@ import { FakeEncoder, random, randomText } from './fake-encoder.js'
 /** Absent where there was no compiler when it was installed; then only what happens without it can be tested. */
 const hnswlib = await loadHnswlib().catch(() => undefined)
 
-describe.skipIf(!hnswlib)('HNSW graph', () =>
+describe.skipIf(!hnswlib)('HNSW graph', () => {
   describeFirstStage(async (encoder, rows) => {
     const graph = await HnswGraph.create(encoder, rows)
     await graph.update()
     return graph
-  }, 0.95))
+  }, 0.95)
+})
 
 describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
   const model = new FakeEncoder()

@@ -5,7 +5,9 @@ import { describeFirstStage } from '../../contract/first-stage.js'
 import { random } from './fake-encoder.js'
 
 // Not 1: the query is rounded to 14 bits, so products that are almost equal may change places.
-describe('FDE scan', () => describeFirstStage(async (encoder, rows) => new FdeScan(encoder, rows), 0.98))
+describe('FDE scan', () => {
+  describeFirstStage(async (encoder, rows) => new FdeScan(encoder, rows), 0.98)
+})
 
 describe('FDE rows', () => {
   const next = random(5)

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compileWhere } from '../../../packages/core/src/index/where.js'
 import type { Where, WhereFields } from '../../../packages/core/src/index/where.js'

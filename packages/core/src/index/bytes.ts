@@ -174,6 +174,7 @@ function openExisting(path: string, flags: 'r' | 'r+'): number {
 function truncated(path: string, expected: number, found: number): SerotineError {
   return new SerotineError(
     'INDEX_CORRUPT',
-    `${path} ends after ${found} bytes where ${expected} are committed. The file is damaged; restore it or build the index again.`,
+    `${path} ends after ${found} bytes where ${expected} are committed. The file is damaged; restore it or build the index ` +
+      'again.',
   )
 }

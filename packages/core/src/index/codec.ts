@@ -53,7 +53,10 @@ export function encodeRecord(codec: TokenCodec, { data, length, dim }: TokenEmbe
 function checkHalfRange(data: Float32Array): void {
   const tooLarge = data.find((value) => Math.abs(value) > 65504)
   if (tooLarge === undefined) return
-  throw new SerotineError('INVALID_ARGUMENT', `The component ${tooLarge} does not fit float16 (±65504). Create the index with codec: 'f32'.`)
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    `The component ${tooLarge} does not fit float16 (±65504). Create the index with codec: 'f32'.`,
+  )
 }
 
 /** The vectors a record stands for; what was lost by rounding stays lost. */

@@ -60,7 +60,10 @@ export function decodeRows(table: Uint8Array, name: string): DocumentRow[] {
   for (let at = 0; at < bytes.length;) {
     const length = at + HEAD <= bytes.length ? bytes.readUInt32LE(at) : 0
     if (length < HEAD || at + length > bytes.length) {
-      throw new SerotineError('INDEX_CORRUPT', `${name}: row ${rows.length} does not fit the table. The file is damaged; restore it or build the index again.`)
+      throw new SerotineError(
+        'INDEX_CORRUPT',
+        `${name}: row ${rows.length} does not fit the table. The file is damaged; restore it or build the index again.`,
+      )
     }
     const flags = bytes.readUInt32LE(at + 4)
     const idEnd = at + HEAD + bytes.readUInt32LE(at + 44)

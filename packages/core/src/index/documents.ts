@@ -39,13 +39,17 @@ const BATCH_NUMBERS = 16_000_000
 /** @throws INVALID_ARGUMENT, UNKNOWN_OPTION, EMBEDDINGS_SHAPE, NOT_FINITE */
 export function checkDocument(document: IndexedDocument, position: number, hasModel: boolean): CheckedDocument {
   if (typeof document !== 'object' || document === null) {
-    throw new SerotineError('INVALID_ARGUMENT', `Document ${position} must be an object like { id, text }, got ${describe(document)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `Document ${position} must be an object like { id, text }, got ${describe(document)}.`,
+    )
   }
   const { id, text, metadata, embeddings } = document
   checkId(id, `The id of document ${position}`)
   const what = `document ${describe(id)}`
   checkOptions(what, document, ['id', 'text', 'metadata', 'embeddings'], {
-    content: 'text', pageContent: 'text', document: 'text', body: 'text', meta: 'metadata', payload: 'metadata', vector: 'embeddings', embedding: 'embeddings', _id: 'id',
+    content: 'text', pageContent: 'text', document: 'text', body: 'text', meta: 'metadata', payload: 'metadata',
+    vector: 'embeddings', embedding: 'embeddings', _id: 'id',
   })
   if (text !== undefined && typeof text !== 'string') {
     throw new SerotineError('INVALID_ARGUMENT', `The text of ${what} must be a string, got ${describe(text)}.`)
@@ -54,7 +58,10 @@ export function checkDocument(document: IndexedDocument, position: number, hasMo
     throw new SerotineError('INVALID_ARGUMENT', `${what} has neither text nor embeddings.`)
   }
   if (embeddings === undefined && !hasModel) {
-    throw new SerotineError('INVALID_ARGUMENT', `${what} comes without embeddings and the index was opened without a model. Pass embeddings, or open it with { model }.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `${what} comes without embeddings and the index was opened without a model. Pass embeddings, or open it with { model }.`,
+    )
   }
   if (embeddings !== undefined) checkMatrix(embeddings, what)
   return { id, text, metadata: metadataJson(metadata, what), embeddings, position }
@@ -69,7 +76,10 @@ export function checkId(id: unknown, name: string): string {
 function checkMatrix(embeddings: TokenEmbeddings, what: string): void {
   const { data, length, dim } = embeddings ?? {}
   if (!(data instanceof Float32Array) || !Number.isInteger(length) || !Number.isInteger(dim) || length < 0 || dim < 1) {
-    throw new SerotineError('EMBEDDINGS_SHAPE', `The embeddings of ${what} must be { data: Float32Array, length, dim }, got ${describe(embeddings)}.`)
+    throw new SerotineError(
+      'EMBEDDINGS_SHAPE',
+      `The embeddings of ${what} must be { data: Float32Array, length, dim }, got ${describe(embeddings)}.`,
+    )
   }
   checkEmbeddings(embeddings, dim, what)
 }
@@ -86,7 +96,10 @@ export async function* batches(source: DocumentSource, size: number, hasModel: b
     const checked = checkDocument(document, position, hasModel)
     const earlier = positions.get(checked.id)
     if (earlier !== undefined) {
-      throw new SerotineError('DUPLICATE_ID', `Id ${describe(checked.id)} comes twice in one call: documents ${earlier} and ${position}. Keep one of them.`)
+      throw new SerotineError(
+        'DUPLICATE_ID',
+        `Id ${describe(checked.id)} comes twice in one call: documents ${earlier} and ${position}. Keep one of them.`,
+      )
     }
     positions.set(checked.id, position)
     return checked
@@ -111,7 +124,10 @@ export async function* batches(source: DocumentSource, size: number, hasModel: b
 export function checkSource(source: unknown, call: string): DocumentSource {
   const iterable = typeof source === 'object' && source !== null && (Symbol.iterator in source || Symbol.asyncIterator in source)
   if (iterable) return source as DocumentSource
-  throw new SerotineError('INVALID_ARGUMENT', `${call} takes an array or an (async) iterable of documents, got ${describe(source)}. One document: [document].`)
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    `${call} takes an array or an (async) iterable of documents, got ${describe(source)}. One document: [document].`,
+  )
 }
 
 /** Of everything its vectors and its text come from: equal hash, nothing to do. 128 bits. */

@@ -43,7 +43,8 @@ export class Encodings {
     if (encoder.fingerprint !== learned.fingerprint) {
       throw new SerotineError(
         'INDEX_MISMATCH',
-        `The FDEs of the index ${folder} were made by other arithmetic (${learned.fingerprint}) than this build's (${encoder.fingerprint}). Build the index again.`,
+        `The FDEs of the index ${folder} were made by other arithmetic (${learned.fingerprint}) than this build's ` +
+          `(${encoder.fingerprint}). Build the index again.`,
       )
     }
     this.#learned = { manifest: learned, encoder }

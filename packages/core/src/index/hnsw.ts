@@ -1,6 +1,5 @@
 import { closeSync, fsyncSync, openSync, readSync, renameSync, statSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { HierarchicalNSW } from 'hnswlib-node'
 import { SerotineError } from '../errors.js'
 import type { FdeEncoder } from '../fde/encode.js'
 import type { TokenEmbeddings } from '../types.js'
@@ -9,9 +8,19 @@ import { checksum } from './bytes.js'
 import type { FdeRows } from './fde-rows.js'
 import type { Candidates, FirstStage } from './first-stage.js'
 
-/** What is used of `hnswlib-node`. */
+/** What is used of `hnswlib-node`. Written out, because its types are missing wherever the optional package is. */
 export interface Hnswlib {
-  readonly HierarchicalNSW: typeof HierarchicalNSW
+  readonly HierarchicalNSW: new (space: 'ip', dim: number) => {
+    initIndex(capacity: number, m: number, efConstruction: number, seed: number): void
+    resizeIndex(capacity: number): void
+    addPoint(point: number[], label: number): void
+    setEf(ef: number): void
+    searchKnn(query: number[], k: number, filter?: (label: number) => boolean): { distances: number[]; neighbors: number[] }
+    getCurrentCount(): number
+    getMaxElements(): number
+    readIndexSync(file: string): void
+    writeIndex(file: string): Promise<boolean>
+  }
 }
 
 /** The module, or how to get it: for where a bundler hides the package. */
@@ -25,6 +34,14 @@ const EF_SEARCH = 200
 /** The graph is built in slices of about this many milliseconds, so that timers and sockets get their turn. */
 const SLICE_MS = 20
 
+/** A graph's file, for the manifest. */
+export interface SavedGraph {
+  readonly bytes: number
+  /** Points in it: ordinals below it. */
+  readonly rows: number
+  readonly crc: number
+}
+
 /** @throws HNSWLIB_MISSING */
 export async function loadHnswlib(given?: HnswlibSource): Promise<Hnswlib> {
   try {
@@ -35,7 +52,8 @@ export async function loadHnswlib(given?: HnswlibSource): Promise<Hnswlib> {
   } catch (cause) {
     throw new SerotineError(
       'HNSWLIB_MISSING',
-      "hnswlib-node cannot be loaded. Install it where a C++ compiler is available (with pnpm also run `pnpm approve-builds`, or its binary is not built), or use firstStage: 'fde', which scans the FDEs exactly.",
+      "hnswlib-node cannot be loaded. Install it where a C++ compiler is available (with pnpm also run `pnpm " +
+        "approve-builds`, or its binary is not built), or use firstStage: 'fde', which scans the FDEs exactly.",
       { cause },
     )
   }
@@ -50,7 +68,7 @@ export class HnswGraph implements FirstStage {
   readonly name = 'hnsw'
   readonly #encoder: FdeEncoder
   readonly #rows: FdeRows
-  readonly #graph: HierarchicalNSW
+  readonly #graph: InstanceType<Hnswlib['HierarchicalNSW']>
   #capacity: number
   #built: number
   /** Ends of the last change or save: hnswlib writes on another thread, and nothing may be added meanwhile. */
@@ -85,7 +103,7 @@ export class HnswGraph implements FirstStage {
    * @throws HNSWLIB_MISSING
    */
   static async load(
-    file: string, saved: { bytes: number; rows: number; crc: number }, encoder: FdeEncoder, rows: FdeRows, hnswlib?: HnswlibSource,
+    file: string, saved: SavedGraph, encoder: FdeEncoder, rows: FdeRows, hnswlib?: HnswlibSource,
   ): Promise<HnswGraph | undefined> {
     const library = await loadHnswlib(hnswlib)
     try {
@@ -108,7 +126,7 @@ export class HnswGraph implements FirstStage {
   }
 
   /** Writes the graph in one step. */
-  save(file: string): Promise<{ bytes: number; rows: number; crc: number }> {
+  save(file: string): Promise<SavedGraph> {
     return this.#inTurn(() => this.#save(file))
   }
 
@@ -150,7 +168,7 @@ export class HnswGraph implements FirstStage {
     return { ordinals: Int32Array.from(order, (i) => neighbors[i]!), scores: Float32Array.from(order, (i) => 1 - distances[i]!) }
   }
 
-  async #save(file: string): Promise<{ bytes: number; rows: number; crc: number }> {
+  async #save(file: string): Promise<SavedGraph> {
     const rows = this.#built
     await this.#graph.writeIndex(`${file}.tmp`)
     const fd = openSync(`${file}.tmp`, 'r+')

@@ -9,7 +9,7 @@ import type { DocumentRow } from './document-table.js'
 import { Encodings } from './encodings.js'
 import { lockFolder } from './lock.js'
 import { commitManifest, fileName, inspectFolder, leftovers, readManifest, segmentFiles } from './manifest.js'
-import type { HnswManifest, Manifest } from './manifest.js'
+import type { HnswManifest, InitialManifest, Manifest } from './manifest.js'
 import { readChecked, Segment } from './token-store.js'
 import type { StoredDocument } from './token-store.js'
 
@@ -43,7 +43,8 @@ export class IndexStore {
   #searches = 0
 
   private constructor(
-    storage: Storage, readonly: boolean, unlock: () => void, manifest: Manifest, segments: Segment[], deleted: ByteLog, segmentBytes = SEGMENT_BYTES,
+    storage: Storage, readonly: boolean, unlock: () => void, manifest: Manifest,
+    segments: Segment[], deleted: ByteLog, segmentBytes = SEGMENT_BYTES,
   ) {
     this.#storage = storage
     this.readonly = readonly
@@ -52,7 +53,7 @@ export class IndexStore {
     this.#deleted = deleted
     this.#segmentBytes = segmentBytes
     this.#collection = new Collection(segments, readOrdinals(deleted, manifest))
-    this.#encodings = Encodings.open(manifest)
+    this.#encodings = Encodings.open(manifest, storage.folder)
   }
 
   /**
@@ -61,11 +62,16 @@ export class IndexStore {
    * @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, INDEX_LOCKED
    */
   static async open(
-    folder: string | undefined, initial: Pick<Manifest, 'codec' | 'dim' | 'model' | 'fde'>,
+    folder: string | undefined, initial: InitialManifest,
     options: { readonly: boolean; create: boolean; segmentBytes?: number | undefined },
   ): Promise<IndexStore> {
     const empty: Manifest = {
-      ...initial, generation: 0, nextFile: 2, segments: [], deleted: { file: fileName(1, 'deleted'), bytes: 0, crc: 0 }, hnsw: null,
+      ...initial,
+      generation: 0,
+      nextFile: 2,
+      segments: [],
+      deleted: { file: fileName(1, 'deleted'), bytes: 0, crc: 0 },
+      hnsw: null,
     }
     if (folder === undefined) {
       const storage = memoryStorage()
@@ -73,7 +79,7 @@ export class IndexStore {
     }
     const found = inspectFolder(folder)
     if (found !== 'index' && (options.readonly || !options.create)) {
-      const remedy = options.readonly ? 'An index is made by opening it without { readonly: true }.' : 'Omit { create: false } to make one.'
+      const remedy = options.readonly ? 'Open it without { readonly: true } to make one.' : 'Omit { create: false } to make one.'
       throw new SerotineError('INDEX_FORMAT', `There is no index in ${folder}. ${remedy}`)
     }
     if (options.readonly) return IndexStore.#openReader(folder)
@@ -108,7 +114,9 @@ export class IndexStore {
     }
   }
 
-  static #openFiles(storage: Storage, readonly: boolean, unlock: () => void, manifest: Manifest, segmentBytes?: number): IndexStore {
+  static #openFiles(
+    storage: Storage, readonly: boolean, unlock: () => void, manifest: Manifest, segmentBytes?: number,
+  ): IndexStore {
     const opened: { close(): void }[] = []
     try {
       const segments = manifest.segments.map((segment) => {

@@ -85,6 +85,9 @@ export interface Manifest {
   readonly hnsw: HnswManifest | null
 }
 
+/** What the options of `open` decide of a new index. */
+export type InitialManifest = Pick<Manifest, 'codec' | 'dim' | 'model' | 'fde'>
+
 /** What is in a folder, before anything is opened. */
 export function inspectFolder(folder: string): 'missing' | 'empty' | 'index' {
   if (!existsSync(folder)) return 'missing'
@@ -93,11 +96,15 @@ export function inspectFolder(folder: string): 'missing' | 'empty' | 'index' {
   // A first commit that was interrupted leaves these and nothing else: no document.
   const others = readdirSync(folder).filter((name) => !/^(lock(\..*)?|manifest\.json\.tmp|0+1\.deleted)$/.test(name))
   if (others.length === 0) return 'empty'
-  throw notAnIndex(folder, `it holds ${others.slice(0, 3).map(describe).join(', ')}${others.length > 3 ? ' …' : ''} and no ${FILE}`)
+  const names = others.slice(0, 3).map(describe).join(', ')
+  throw notAnIndex(folder, `it holds ${names}${others.length > 3 ? ' …' : ''} and no ${FILE}`)
 }
 
 function notAnIndex(folder: string, why: string): SerotineError {
-  return new SerotineError('INDEX_FORMAT', `${folder} is not a Serotine index: ${why}. Nothing was changed; choose another folder.`)
+  return new SerotineError(
+    'INDEX_FORMAT',
+    `${folder} is not a Serotine index: ${why}. Nothing was changed; choose another folder.`,
+  )
 }
 
 /** @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT */
@@ -108,12 +115,16 @@ export function readManifest(folder: string): Manifest {
     parsed = JSON.parse(readFileSync(path, 'utf8'))
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== undefined) throw cause
-    throw new SerotineError('INDEX_CORRUPT', `${path} is not JSON. The file is damaged; restore it or build the index again.`, { cause })
+    throw new SerotineError(
+      'INDEX_CORRUPT',
+      `${path} is not JSON. The file is damaged; restore it or build the index again.`,
+      { cause },
+    )
   }
   if (typeof parsed !== 'object' || parsed === null || parsed.format !== FORMAT) {
     throw notAnIndex(folder, `its ${FILE} does not say "format": "${FORMAT}"`)
   }
-  const { format, version, checksum, ...manifest } = parsed
+  const { format: _format, version, checksum, ...manifest } = parsed
   if (!Number.isInteger(version) || (version as number) > FORMAT_VERSION) {
     throw new SerotineError(
       'INDEX_VERSION',
@@ -122,7 +133,10 @@ export function readManifest(folder: string): Manifest {
   }
   const result = manifest as unknown as Manifest
   if (checksum !== checksumOf(version as number, result) || !TOKEN_CODECS.includes(result.codec)) {
-    throw new SerotineError('INDEX_CORRUPT', `${path} fails its checksum. The file is damaged; restore it or build the index again.`)
+    throw new SerotineError(
+      'INDEX_CORRUPT',
+      `${path} fails its checksum. The file is damaged; restore it or build the index again.`,
+    )
   }
   return result
 }

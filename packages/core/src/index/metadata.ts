@@ -20,7 +20,10 @@ const DEEPEST = 100
 
 function check(value: unknown, path: string, what: string, depth: number): void {
   if (depth > DEEPEST) {
-    throw new SerotineError('INVALID_ARGUMENT', `The metadata of ${what} is nested more than ${DEEPEST} levels deep or refers to itself.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The metadata of ${what} is nested more than ${DEEPEST} levels deep or refers to itself.`,
+    )
   }
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return
   if (typeof value === 'number' && Number.isFinite(value)) return
@@ -51,5 +54,6 @@ export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
   if (Array.isArray(a) !== Array.isArray(b)) return false
   const left = Object.entries(a as Metadata)
   const right = b as Metadata
-  return left.length === Object.keys(right).length && left.every(([key, value]) => Object.hasOwn(right, key) && sameJson(value, right[key]))
+  if (left.length !== Object.keys(right).length) return false
+  return left.every(([key, value]) => Object.hasOwn(right, key) && sameJson(value, right[key]))
 }

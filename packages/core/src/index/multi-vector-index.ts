@@ -33,11 +33,11 @@ export interface OpenOptions {
   create?: boolean
   /** How token vectors are stored in a new index. Default `int8`. */
   codec?: TokenCodec
-  /** The fixed-dimensional encodings of a new index: a preset or its fields. Default preset `compact`; false: none, always exact. */
+  /** Fixed-dimensional encodings of a new index: a preset or its fields. Default `compact`; false: none, always exact. */
   fde?: FdePreset | FdeOptions | false
   /**
-   * How candidates are found. Default `auto`: everything is scored exactly in small collections and behind selective filters, else
-   * the FDEs are scanned, and in large collections walked by hnswlib-node where it is installed.
+   * How candidates are found. Default `auto`: everything is scored exactly in small collections and behind selective filters,
+   * else the FDEs are scanned, and in large collections walked by hnswlib-node where it is installed.
    */
   firstStage?: StageName | 'auto'
   /** The `hnswlib-node` module or a function that imports it, where a bundler hides it. */
@@ -89,7 +89,7 @@ export class MultiVectorIndex {
    */
   static async open(folder?: string, options: OpenOptions = {}): Promise<MultiVectorIndex> {
     const checked = checkOpen(folder, options)
-    const store = await IndexStore.open(checked.folder, initialManifest(options), { readonly: checked.readonly, create: checked.create })
+    const store = await IndexStore.open(checked.folder, initialManifest(options), checked)
     try {
       checkStored(store, options)
       const stages = new FirstStages(store, checked.firstStage, options.hnswlib, options.onWarning)
@@ -125,11 +125,13 @@ export class MultiVectorIndex {
   get(ids: readonly string[]): Promise<(StoredDocument | undefined)[]>
   async get(ids: string | readonly string[]): Promise<StoredDocument | undefined | (StoredDocument | undefined)[]> {
     if (typeof ids === 'string') return this.#get(ids)
-    if (!Array.isArray(ids)) throw new SerotineError('INVALID_ARGUMENT', `get() takes an id or an array of ids, got ${describe(ids)}.`)
+    if (!Array.isArray(ids)) {
+      throw new SerotineError('INVALID_ARGUMENT', `get() takes an id or an array of ids, got ${describe(ids)}.`)
+    }
     return (ids as readonly string[]).map((id) => this.#get(id))
   }
 
-  /** The stored token vectors of a document, as far as the codec kept them; undefined when it is not there. @throws INDEX_CORRUPT */
+  /** The token vectors of a document, as far as the codec kept them; undefined when it is not there. @throws INDEX_CORRUPT */
   async embeddings(id: string): Promise<TokenEmbeddings | undefined> {
     const { collection, manifest } = this.#open
     const ordinal = collection.ordinalOf(checkId(id, 'The id'))
@@ -240,7 +242,8 @@ export class MultiVectorIndex {
     const documents = checkSource(source, call)
     const { signal, onProgress, onWarning = this.#onWarning } = options
     const batchSize = checkInteger('batchSize', options.batchSize ?? 256, 1)
-    const step = { batchSize, insertOnly, ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) }
+    const given = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) }
+    const step = { batchSize, insertOnly, ...given }
     return this.#change(async (store) => {
       const result = await putDocuments(store, this.#model, documents, step)
       await this.#stages.update(store.collection, signal, (done, total) => onProgress?.({ stage: 'build', done, total }))
@@ -256,7 +259,10 @@ export class MultiVectorIndex {
   async #change<T>(change: (store: IndexStore) => Promise<T>): Promise<T> {
     const store = this.#open
     if (store.readonly) {
-      throw new SerotineError('INDEX_READONLY', `The index ${store.folder} was opened with { readonly: true }. Open it without to change it.`)
+      throw new SerotineError(
+        'INDEX_READONLY',
+        `The index ${store.folder} was opened with { readonly: true }. Open it without to change it.`,
+      )
     }
     const done = this.#turn.then(() => change(store))
     this.#turn = done.catch(() => {})
@@ -267,7 +273,11 @@ export class MultiVectorIndex {
     const { dim, model } = this.#store.manifest
     if (typeof query === 'string') {
       if (!this.#model) {
-        throw new SerotineError('INVALID_ARGUMENT', 'The index was opened without a model, so it cannot encode a text. Search with token embeddings, or open it with { model }.')
+        throw new SerotineError(
+          'INVALID_ARGUMENT',
+          'The index was opened without a model, so it cannot encode a text. Search with token embeddings, or open it with ' +
+            '{ model }.',
+        )
       }
       const [embeddings] = await this.#model.encodeQueries([query], {
         ...(signal && { signal }),
@@ -280,7 +290,10 @@ export class MultiVectorIndex {
     }
     if (dim !== null && query.dim !== dim) {
       const by = model ? ` (index: ${model.name}@${model.fingerprint.slice(0, 8)})` : ''
-      throw new SerotineError('DIM_MISMATCH', `The query has dimension ${query.dim}, the index ${dim}. Was it built with another model?${by}`)
+      throw new SerotineError(
+        'DIM_MISMATCH',
+        `The query has dimension ${query.dim}, the index ${dim}. Was it built with another model?${by}`,
+      )
     }
     checkEmbeddings(query, query.dim, 'the query')
     return query
@@ -294,7 +307,8 @@ function closed(): SerotineError {
 /** What `delete` was told, checked at once, as a function that finds the ordinals when its turn has come. */
 function selector(which: string | readonly string[] | { where: Where }): (store: IndexStore) => number[] {
   if (typeof which === 'string' || Array.isArray(which)) {
-    const ids = new Set((typeof which === 'string' ? [which] : (which as readonly string[])).map((id, i) => checkId(id, `Id ${i}`)))
+    const list = typeof which === 'string' ? [which] : (which as readonly string[])
+    const ids = new Set(list.map((id, i) => checkId(id, `Id ${i}`)))
     return ({ collection }) => [...ids].map((id) => collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
   }
   checkOptions('delete()', which, ['where'], { filter: 'where' })
@@ -303,5 +317,7 @@ function selector(which: string | readonly string[] | { where: Where }): (store:
     throw new SerotineError('INVALID_ARGUMENT', `delete() takes an id, an array of ids or { where }, got ${describe(which)}.`)
   }
   const test = compileWhere(where)
-  return ({ collection }) => [...collection.ordinals()].filter((ordinal) => test({ id: collection.row(ordinal).id, metadata: collection.metadata(ordinal) }))
+  return ({ collection }) => [...collection.ordinals()].filter((ordinal) => {
+    return test({ id: collection.row(ordinal).id, metadata: collection.metadata(ordinal) })
+  })
 }

@@ -4,7 +4,7 @@ import { resolveFdeConfig } from '../fde/config.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
 import { TOKEN_CODECS } from './codec.js'
 import type { IndexStore } from './index-store.js'
-import type { Manifest } from './manifest.js'
+import type { InitialManifest } from './manifest.js'
 import type { OpenOptions } from './multi-vector-index.js'
 import { checkStage } from './search.js'
 import type { StageName } from './search.js'
@@ -16,20 +16,31 @@ export interface CheckedOpen {
   readonly firstStage: StageName | 'auto'
 }
 
+const OPTIONS = ['model', 'dim', 'readonly', 'create', 'codec', 'fde', 'firstStage', 'hnswlib', 'onWarning']
+
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT, DIM_MISMATCH */
 export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
   if (folder !== undefined && (typeof folder !== 'string' || folder === '')) {
-    throw new SerotineError('INVALID_ARGUMENT', `The folder must be a path, or ':memory:' or undefined for an index in memory; got ${describe(folder)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The folder must be a path, or ':memory:' or undefined for an index in memory; got ${describe(folder)}.`,
+    )
   }
-  checkOptions('MultiVectorIndex.open()', options, ['model', 'dim', 'readonly', 'create', 'codec', 'fde', 'firstStage', 'hnswlib', 'onWarning'], {
-    readOnly: 'readonly', read_only: 'readonly', encoder: 'model', dimension: 'dim', ann: 'firstStage', stage: 'firstStage', muvera: 'fde',
+  checkOptions('MultiVectorIndex.open()', options, OPTIONS, {
+    readOnly: 'readonly', read_only: 'readonly', encoder: 'model', dimension: 'dim',
+    ann: 'firstStage', stage: 'firstStage', muvera: 'fde',
   })
   const { model, dim, readonly = false, create = true, codec, fde, firstStage = 'auto', onWarning } = options
   for (const [name, value] of Object.entries({ readonly, create })) {
-    if (typeof value !== 'boolean') throw new SerotineError('INVALID_ARGUMENT', `${name} must be true or false, got ${describe(value)}.`)
+    if (typeof value !== 'boolean') {
+      throw new SerotineError('INVALID_ARGUMENT', `${name} must be true or false, got ${describe(value)}.`)
+    }
   }
   if (model !== undefined && typeof model?.encodeQueries !== 'function') {
-    throw new SerotineError('INVALID_ARGUMENT', `model must be a loaded model like \`await ColBERT.load()\`, got ${describe(model)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `model must be a loaded model like \`await ColBERT.load()\`, got ${describe(model)}.`,
+    )
   }
   if (dim !== undefined) checkInteger('dim', dim, 1)
   if (dim !== undefined && model && model.dim !== dim) {
@@ -44,12 +55,14 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
   }
   if (fde !== undefined && fde !== false) planned(fdeOptions(fde), model?.dim ?? dim ?? 128)
   const inMemory = folder === undefined || folder === ':memory:'
-  if (inMemory && readonly) throw new SerotineError('INVALID_ARGUMENT', 'An index in memory cannot be opened readonly: it would stay empty.')
+  if (inMemory && readonly) {
+    throw new SerotineError('INVALID_ARGUMENT', 'An index in memory cannot be opened readonly: it would stay empty.')
+  }
   return { folder: inMemory ? undefined : (folder as string), readonly, create, firstStage }
 }
 
 /** What a new index starts with. */
-export function initialManifest({ model, dim, codec = 'int8', fde = 'compact' }: OpenOptions): Pick<Manifest, 'codec' | 'dim' | 'model' | 'fde'> {
+export function initialManifest({ model, dim, codec = 'int8', fde = 'compact' }: OpenOptions): InitialManifest {
   return {
     codec,
     dim: model?.dim ?? dim ?? null,
@@ -65,21 +78,33 @@ export function checkStored({ manifest, folder }: IndexStore, { model, dim, code
   if (model && manifest.model && model.fingerprint !== manifest.model.fingerprint) {
     throw new SerotineError(
       'INDEX_MISMATCH',
-      `The index ${where} was built with ${manifest.model.name} (${manifest.model.fingerprint.slice(0, 12)}), not ${model.name} (${model.fingerprint.slice(0, 12)}): their vectors cannot be compared. Load that model, with the same options, or build another index.`,
+      `The index ${where} was built with ${manifest.model.name} (${manifest.model.fingerprint.slice(0, 12)}), not ` +
+        `${model.name} (${model.fingerprint.slice(0, 12)}): their vectors cannot be compared. Load that model, with the same ` +
+        'options, or build another index.',
     )
   }
   const wanted = model?.dim ?? dim
   if (wanted !== undefined && manifest.dim !== null && wanted !== manifest.dim) {
-    throw new SerotineError('INDEX_MISMATCH', `The index ${where} holds vectors of dimension ${manifest.dim}, ${model ? `the model ${model.name} makes` : 'dim says'} ${wanted}. ${remedy}`)
+    throw new SerotineError(
+      'INDEX_MISMATCH',
+      `The index ${where} holds vectors of dimension ${manifest.dim}, ` +
+        `${model ? `the model ${model.name} makes` : 'dim says'} ${wanted}. ${remedy}`,
+    )
   }
   if (codec !== undefined && codec !== manifest.codec) {
-    throw new SerotineError('INDEX_MISMATCH', `The index ${where} stores its vectors as ${manifest.codec}, not ${codec}. ${remedy}`)
+    throw new SerotineError(
+      'INDEX_MISMATCH',
+      `The index ${where} stores its vectors as ${manifest.codec}, not ${codec}. ${remedy}`,
+    )
   }
   if (fde === undefined) return
   const found = manifest.fde?.options
   if (fde === false || found === undefined) {
     if (fde === false && found === undefined) return
-    throw new SerotineError('INDEX_MISMATCH', `The index ${where} was made ${found ? 'with' : 'without'} FDEs, not ${found ? 'without' : 'with'}. ${remedy}`)
+    throw new SerotineError(
+      'INDEX_MISMATCH',
+      `The index ${where} was made ${found ? 'with' : 'without'} FDEs, not ${found ? 'without' : 'with'}. ${remedy}`,
+    )
   }
   const asked = planned(fdeOptions(fde), manifest.dim ?? 128)
   // What the FDEs were made with, which a preset of the same name may no longer mean.
@@ -89,14 +114,18 @@ export function checkStored({ manifest, folder }: IndexStore, { model, dim, code
   const names = (Object.keys(has) as (keyof FdeConfig)[]).filter((name) => has[name] !== asked[name])
   throw new SerotineError(
     'INDEX_MISMATCH',
-    `The FDEs of the index ${where} have ${names.map((name) => `${name} ${has[name]}, not ${asked[name]}`).join('; ')}. ${remedy}`,
+    `The FDEs of the index ${where} have ${names.map((name) => `${name} ${has[name]}, not ${asked[name]}`).join('; ')}. ` +
+      `${remedy}`,
   )
 }
 
 function fdeOptions(fde: NonNullable<Exclude<OpenOptions['fde'], false>>): FdeOptions {
   const options = typeof fde === 'string' ? { preset: fde } : fde
   if (options.prepare === 'center') {
-    throw new SerotineError('INVALID_ARGUMENT', "An index has no queries to take their mean of, which prepare: 'center' needs. Use 'auto' or 'deflate'.")
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      "An index has no queries to take their mean of, which prepare: 'center' needs. Use 'auto' or 'deflate'.",
+    )
   }
   return options
 }

@@ -82,12 +82,15 @@ export const EXACT_TOKENS = 250_000
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
 export function checkSearch(options: SearchOptions): CheckedSearch {
   checkOptions('search()', options, ['k', 'candidates', 'where', 'stage', 'rerank', 'signal'], {
-    topK: 'k', top_k: 'k', limit: 'k', topN: 'k', n: 'k', filter: 'where', numCandidates: 'candidates', firstStage: 'stage', abortSignal: 'signal',
+    topK: 'k', top_k: 'k', limit: 'k', topN: 'k', n: 'k', filter: 'where', numCandidates: 'candidates', firstStage: 'stage',
+    abortSignal: 'signal',
   })
   const { where, stage, rerank = true, signal } = options
   const k = checkInteger('k', options.k ?? 10, 1)
   if (stage !== undefined) checkStage('stage', stage)
-  if (typeof rerank !== 'boolean') throw new SerotineError('INVALID_ARGUMENT', `rerank must be true or false, got ${describe(rerank)}.`)
+  if (typeof rerank !== 'boolean') {
+    throw new SerotineError('INVALID_ARGUMENT', `rerank must be true or false, got ${describe(rerank)}.`)
+  }
   return {
     k,
     candidates: Math.max(k, checkInteger('candidates', options.candidates ?? 100, 1)),
@@ -111,7 +114,8 @@ export async function searchCollection(
   const started = performance.now()
   const allowed = allowedDocuments(collection, search)
   if (allowed.count === 0 || query.length === 0) {
-    return { hits: [], stage: 'none', candidates: 0, timings: { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 } }
+    const timings = { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 }
+    return { hits: [], stage: 'none', candidates: 0, timings }
   }
   const stage = await stages.choose(collection, search, allowed)
   search.signal?.throwIfAborted()
@@ -125,7 +129,8 @@ export async function searchCollection(
   const ordinals = found ? found.ordinals.sort() : Int32Array.from(allowed.documents)
   const { scores, fetchMs, scoreMs } = await exactScores(collection, store.manifest.codec, query, ordinals, search.signal)
   const ordering = performance.now()
-  const hits = best(collection, ordinals, scores, search.k).map((i, rank) => hitOf(collection, ordinals[i]!, scores[i]!, query, rank))
+  const order = best(collection, ordinals, scores, search.k)
+  const hits = order.map((i, position) => hitOf(collection, ordinals[i]!, scores[i]!, query, position))
   const timings = { encode, firstStage, fetch: fetchMs, rerank: scoreMs + performance.now() - ordering }
   return { hits, stage: stage?.name ?? 'exact', candidates: ordinals.length, timings }
 }

@@ -11,9 +11,10 @@ import { EXACT_TOKENS } from './search.js'
 import type { Allowed, CheckedSearch, StageName } from './search.js'
 
 /**
- * `auto` builds a graph from so many FDE numbers (documents × numbers each) on: about 100,000 documents of the `compact` preset. A scan of
- * them takes some 35 ms on one core (17 ms measured for 50,000), a graph 7 to 10, at 6 ms to build and 10 kB of memory a document
- * and some lost candidates; below, that is a bad bargain (`bench/first-stages.mjs`: 10,000 documents, scan 4.9 ms, graph 6.7).
+ * `auto` builds a graph from so many FDE numbers (documents × numbers each) on: about 100,000 documents of the `compact` preset.
+ * CPU time of one core by `bench/first-stages.mjs`: a scan of 10,000 takes 4.8 ms, of 50,000 19 ms; a graph of 10,000 takes
+ * 7.2 ms, 6 ms a document to build, 10 kB of memory each, and loses some candidates. So a graph is worth it only where a scan
+ * takes tens of milliseconds.
  */
 export const GRAPH_NUMBERS = 250_000_000
 /** When fewer of the documents pass the filter, the graph would walk past most of its nodes: a scan is sooner. */
@@ -38,7 +39,8 @@ export class FirstStages {
 
   /** @param graphNumbers `auto` uses a graph from so many FDE numbers on */
   constructor(
-    store: IndexStore, preferred: StageName | 'auto', hnswlib: HnswlibSource | undefined, onWarning: OnWarning | undefined, graphNumbers = GRAPH_NUMBERS,
+    store: IndexStore, preferred: StageName | 'auto', hnswlib: HnswlibSource | undefined, onWarning: OnWarning | undefined,
+    graphNumbers = GRAPH_NUMBERS,
   ) {
     this.#store = store
     this.#preferred = preferred
@@ -57,7 +59,8 @@ export class FirstStages {
    *
    * @throws HNSWLIB_MISSING when `hnsw` was asked for
    */
-  async choose(collection: Collection, { stage = this.#preferred, candidates, rerank, signal }: CheckedSearch, allowed: Allowed): Promise<FirstStage | undefined> {
+  async choose(collection: Collection, search: CheckedSearch, allowed: Allowed): Promise<FirstStage | undefined> {
+    const { stage = this.#preferred, candidates, rerank, signal } = search
     const encoder = this.#store.encodings?.encoder
     if (stage === 'exact' || !encoder) return undefined
     if (stage === 'auto' && rerank && (allowed.count <= candidates || allowed.tokens <= EXACT_TOKENS)) return undefined
@@ -112,7 +115,8 @@ export class FirstStages {
     } catch (error) {
       if (!SerotineError.isInstance(error) || error.code !== 'HNSWLIB_MISSING') throw error
       this.#missing = true
-      this.#onWarning?.({ code: 'HNSWLIB_MISSING', message: `${error.message} Until then ${collection.size} documents are scanned in every search.` })
+      const message = `${error.message} Until then ${collection.size} documents are scanned in every search.`
+      this.#onWarning?.({ code: 'HNSWLIB_MISSING', message })
       return undefined
     }
   }

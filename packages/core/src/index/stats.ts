@@ -3,7 +3,7 @@ import type { FdeConfig } from '../fde/config.js'
 import type { TokenCodec } from './codec.js'
 import { fdeRowBytes } from './fde-rows.js'
 import type { IndexStore } from './index-store.js'
-import type { Manifest } from './manifest.js'
+import type { Manifest, SegmentManifest } from './manifest.js'
 import type { StageName } from './search.js'
 import type { FirstStages } from './stages.js'
 
@@ -18,7 +18,7 @@ export interface IndexStats {
   readonly codec: TokenCodec
   readonly model: Manifest['model']
   /** Bytes on disk (or in memory), deleted documents included. */
-  readonly bytes: { readonly tokens: number; readonly texts: number; readonly table: number; readonly fde: number; readonly hnsw: number; readonly total: number }
+  readonly bytes: Readonly<Record<'tokens' | 'texts' | 'table' | 'fde' | 'hnsw' | 'total', number>>
   readonly segments: number
   /** Commits so far. */
   readonly generation: number
@@ -40,7 +40,8 @@ export interface FdeStats {
 }
 
 export function statsOf({ manifest, collection, deletedCount }: IndexStore, stages: FirstStages): IndexStats {
-  const sum = (part: (segment: Manifest['segments'][number]) => number) => manifest.segments.reduce((total, segment) => total + part(segment), 0)
+  const sum = (part: (segment: SegmentManifest) => number) =>
+    manifest.segments.reduce((total, segment) => total + part(segment), 0)
   const bytes = {
     tokens: sum(({ tokenBytes }) => tokenBytes),
     texts: sum(({ textBytes }) => textBytes),

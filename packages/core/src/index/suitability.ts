@@ -53,10 +53,14 @@ export async function measureSuitability(
   if (recall < UNSUITABLE_BELOW) {
     onWarning?.({
       code: 'FDE_UNSUITABLE',
-      message: `The FDE first stage keeps ${Math.round(recall * 100)} % of the exact top ${TOP} among ${CANDIDATES} candidates (${queries.length} pieces of text against ${documents.length} documents). Search with more candidates or stage: 'exact', or build the index with fde: 'quality'.`,
+      message:
+        `The FDE first stage keeps ${Math.round(recall * 100)} % of the exact top ${TOP} among ${CANDIDATES} candidates ` +
+        `(${queries.length} pieces of text against ${documents.length} documents). Search with more candidates or stage: ` +
+        "'exact', or build the index with fde: 'quality'.",
     })
   }
-  return { recall, documents: documents.length, queries: queries.length, candidates: CANDIDATES, collection: collection.searchableCount }
+  const sizes = { documents: documents.length, queries: queries.length, collection: collection.searchableCount }
+  return { recall, candidates: CANDIDATES, ...sizes }
 }
 
 /** Evenly spread over the collection; the same every time. */
@@ -83,7 +87,8 @@ function middleWords(text: string | undefined): string | undefined {
 }
 
 function middleTokens({ manifest }: IndexStore, collection: Collection, ordinal: number): TokenEmbeddings {
-  const { data, length, dim } = decodeRecord(manifest.codec, collection.readRecord(ordinal), collection.row(ordinal).tokens, manifest.dim!)
+  const { tokens } = collection.row(ordinal)
+  const { data, length, dim } = decodeRecord(manifest.codec, collection.readRecord(ordinal), tokens, manifest.dim!)
   const start = Math.max(0, (length - QUERY_WORDS) >> 1)
   const count = Math.min(QUERY_WORDS, length)
   return { data: data.slice(start * dim, (start + count) * dim), length: count, dim }

@@ -57,13 +57,20 @@ export class Segment {
     const files: ByteLog[] = []
     try {
       for (const [kind, length] of [
-        ['tokens', manifest.tokenBytes], ['texts', manifest.textBytes], ['table', manifest.table.bytes], ['fde', manifest.fde.bytes],
+        ['tokens', manifest.tokenBytes],
+        ['texts', manifest.textBytes],
+        ['table', manifest.table.bytes],
+        ['fde', manifest.fde.bytes],
       ] as const) files.push(storage.open(fileName(manifest.id, kind), length))
       const segment = new Segment(manifest, files as [ByteLog, ByteLog, ByteLog, ByteLog])
       const table = readChecked(segment.#table, manifest.table, 'document table')
       for (const row of decodeRows(table, segment.#table.name)) segment.rows.push(row)
       if (segment.rows.length !== manifest.documents) {
-        throw new SerotineError('INDEX_CORRUPT', `${segment.#table.name} has ${segment.rows.length} rows, the manifest ${manifest.documents}. Restore the index or build it again.`)
+        throw new SerotineError(
+          'INDEX_CORRUPT',
+          `${segment.#table.name} has ${segment.rows.length} rows, the manifest ${manifest.documents}. Restore the index ` +
+            'or build it again.',
+        )
       }
       return segment
     } catch (error) {
@@ -159,7 +166,9 @@ export class Segment {
       if (this.#checked[i]) continue
       const { id, tokenOffset, tokenBytes, tokenCrc } = this.rows[i]!
       const at = tokenOffset - start
-      if (checksum(target.subarray(at, at + tokenBytes)) !== tokenCrc) throw corrupt(this.#tokens.name, `the token vectors of document ${JSON.stringify(id)}`)
+      if (checksum(target.subarray(at, at + tokenBytes)) !== tokenCrc) {
+        throw corrupt(this.#tokens.name, `the token vectors of document ${JSON.stringify(id)}`)
+      }
       this.#checked[i] = true
     }
   }
@@ -217,5 +226,8 @@ export function readChecked(file: ByteLog, { bytes: length, crc }: Extent, secti
 }
 
 function corrupt(path: string, section: string): SerotineError {
-  return new SerotineError('INDEX_CORRUPT', `${path}: the checksum of ${section} is wrong. The file is damaged; restore it or build the index again.`)
+  return new SerotineError(
+    'INDEX_CORRUPT',
+    `${path}: the checksum of ${section} is wrong. The file is damaged; restore it or build the index again.`,
+  )
 }

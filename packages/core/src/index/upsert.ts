@@ -38,7 +38,9 @@ interface Step extends Required<Pick<UpsertOptions, 'batchSize'>>, Omit<UpsertOp
  * @throws DUPLICATE_ID, DIM_MISMATCH, NOT_FINITE and what the model throws: the batch they are in is not written, those before
  * it are
  */
-export async function putDocuments(store: IndexStore, model: Encoder | undefined, source: DocumentSource, options: Step): Promise<UpsertResult> {
+export async function putDocuments(
+  store: IndexStore, model: Encoder | undefined, source: DocumentSource, options: Step,
+): Promise<UpsertResult> {
   const { signal, onProgress } = options
   const total = Array.isArray(source) ? { total: source.length } : {}
   const result = { added: 0, updated: 0, unchanged: 0 }
@@ -46,7 +48,8 @@ export async function putDocuments(store: IndexStore, model: Encoder | undefined
   const started = performance.now()
   const report = (more: number) => {
     const seconds = (performance.now() - started) / 1000
-    onProgress?.({ stage: 'index', done: done + more, ...total, ...(tokens > 0 && seconds > 0 && { tokensPerSecond: tokens / seconds }) })
+    const speed = tokens > 0 && seconds > 0 ? { tokensPerSecond: tokens / seconds } : {}
+    onProgress?.({ stage: 'index', done: done + more, ...total, ...speed })
   }
   signal?.throwIfAborted()
   for await (const batch of batches(source, options.batchSize, model !== undefined)) {
@@ -60,7 +63,8 @@ export async function putDocuments(store: IndexStore, model: Encoder | undefined
       const documents = plan.changed.map(({ document, hash }) => stored(store, document, hash, records.get(document)))
       const deleted = plan.changed.flatMap(({ ordinal }) => (ordinal === undefined ? [] : [ordinal]))
       const used = model && plan.toEncode.some((document) => !document.embeddings)
-      await store.commit({ documents, deleted, dim, model: store.manifest.model ?? (used ? { name: model.name, fingerprint: model.fingerprint } : null) })
+      const adopted = used ? { name: model.name, fingerprint: model.fingerprint } : null
+      await store.commit({ documents, deleted, dim, model: store.manifest.model ?? adopted })
     }
     for (const { length } of embeddings) tokens += length
     result.updated += plan.changed.filter(({ ordinal }) => ordinal !== undefined).length
@@ -97,7 +101,8 @@ function planBatch(store: IndexStore, model: Encoder | undefined, batch: readonl
 
 /** The vectors of the documents, in their order, checked: all have the index's dimension and hold numbers. */
 async function embed(
-  store: IndexStore, model: Encoder | undefined, documents: readonly CheckedDocument[], options: Step, report: (done: number) => void,
+  store: IndexStore, model: Encoder | undefined, documents: readonly CheckedDocument[], options: Step,
+  report: (done: number) => void,
 ): Promise<TokenEmbeddings[]> {
   const { signal, onWarning } = options
   const texts = documents.filter(({ embeddings }) => !embeddings).map(({ text }) => text!)
@@ -118,7 +123,9 @@ async function embed(
 }
 
 /** Without embeddings, the vectors of the document's earlier state: only its metadata changed. */
-function stored(store: IndexStore, { id, text, metadata }: CheckedDocument, hash: string, embeddings: TokenEmbeddings | undefined): StoredDocument {
+function stored(
+  store: IndexStore, { id, text, metadata }: CheckedDocument, hash: string, embeddings: TokenEmbeddings | undefined,
+): StoredDocument {
   const { codec } = store.manifest
   if (embeddings) return { id, text, metadata, hash, tokens: embeddings.length, record: encodeRecord(codec, embeddings) }
   const { collection } = store

@@ -43,7 +43,8 @@ const OPERATORS = ['eq', 'ne', 'in', 'nin', 'gt', 'gte', 'lt', 'lte', 'exists', 
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(OPERATORS.map((name) => [`$${name}`, name])),
   '=': 'eq', '==': 'eq', '===': 'eq', '!=': 'ne', '!==': 'ne', '<>': 'ne', '>': 'gt', '>=': 'gte', '<': 'lt', '<=': 'lte',
-  equals: 'eq', not: 'ne', notIn: 'nin', not_in: 'nin', includes: 'contains', has: 'contains', like: 'contains', min: 'gte', max: 'lte',
+  equals: 'eq', not: 'ne', notIn: 'nin', not_in: 'nin', includes: 'contains', has: 'contains', like: 'contains',
+  min: 'gte', max: 'lte',
 }
 
 /**
@@ -56,7 +57,10 @@ export function compileWhere(where: Where): (document: { readonly id: string; re
     return (document) => {
       const answer: unknown = where(document)
       if (typeof answer === 'boolean') return answer
-      throw new SerotineError('INVALID_ARGUMENT', `The where function must return true or false, got ${describe(answer)} for ${describe(document.id)}.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `The where function must return true or false, got ${describe(answer)} for ${describe(document.id)}.`,
+      )
     }
   }
   const test = compileFields(where, 'where')
@@ -65,7 +69,10 @@ export function compileWhere(where: Where): (document: { readonly id: string; re
 
 function compileFields(where: unknown, path: string): Test {
   if (typeof where !== 'object' || where === null || Array.isArray(where)) {
-    throw new SerotineError('INVALID_ARGUMENT', `${path} must be an object like { lang: 'en' } or a function, got ${describe(where)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `${path} must be an object like { lang: 'en' } or a function, got ${describe(where)}.`,
+    )
   }
   const tests: Test[] = []
   for (const [key, value] of Object.entries(where)) {
@@ -80,19 +87,26 @@ function compileFields(where: unknown, path: string): Test {
 
 function unknownOperator(key: string, path: string): SerotineError {
   const name = key.slice(1)
-  const hint = ['and', 'or', 'not'].includes(name) ? `Write "${name}".` : `Operators come after a field: { field: { ${OTHER_NAMES[key] ?? 'eq'}: … } }.`
+  const hint = ['and', 'or', 'not'].includes(name)
+    ? `Write "${name}".`
+    : `Operators come after a field: { field: { ${OTHER_NAMES[key] ?? 'eq'}: … } }.`
   return new SerotineError('UNKNOWN_OPTION', `${path} has no operator "${key}". ${hint}`)
 }
 
 function compileList(kind: 'and' | 'or', list: unknown, path: string): Test {
-  if (!Array.isArray(list)) throw new SerotineError('INVALID_ARGUMENT', `${path} must be an array of conditions, got ${describe(list)}.`)
+  if (!Array.isArray(list)) {
+    throw new SerotineError('INVALID_ARGUMENT', `${path} must be an array of conditions, got ${describe(list)}.`)
+  }
   const tests = list.map((item, i) => compileFields(item, `${path}[${i}]`))
   return kind === 'and' ? all(tests) : (metadata) => tests.some((test) => test(metadata))
 }
 
 function compileField(field: string, value: unknown, path: string): Test {
   if (Array.isArray(value)) {
-    throw new SerotineError('INVALID_ARGUMENT', `${path} is an array: say { in: […] } for any of these values or { eq: […] } for this very array.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `${path} is an array: say { in: […] } for any of these values or { eq: […] } for this very array.`,
+    )
   }
   if (typeof value !== 'object' || value === null) {
     const wanted = checkJson(value, path)
@@ -121,11 +135,14 @@ function compileCondition(operator: keyof FieldConditions, operand: unknown, pat
     }
     case 'in':
     case 'nin': {
-      if (!Array.isArray(operand)) throw new SerotineError('INVALID_ARGUMENT', `${path} must be an array of values, got ${describe(operand)}.`)
+      if (!Array.isArray(operand)) {
+        throw new SerotineError('INVALID_ARGUMENT', `${path} must be an array of values, got ${describe(operand)}.`)
+      }
       const list = operand.map((item, i) => checkJson(item, `${path}[${i}]`))
       const simple = new Set(list)
       const objects = list.filter((item) => typeof item === 'object' && item !== null)
-      const among = (found: Json | undefined) => found !== undefined && (simple.has(found) || objects.some((item) => sameJson(found, item)))
+      const among = (found: Json | undefined) =>
+        found !== undefined && (simple.has(found) || objects.some((item) => sameJson(found, item)))
       return operator === 'in' ? among : (found) => !among(found)
     }
     case 'gt': return compare(operand, path, (order) => order > 0)
@@ -133,7 +150,9 @@ function compileCondition(operator: keyof FieldConditions, operand: unknown, pat
     case 'lt': return compare(operand, path, (order) => order < 0)
     case 'lte': return compare(operand, path, (order) => order <= 0)
     case 'exists': {
-      if (typeof operand !== 'boolean') throw new SerotineError('INVALID_ARGUMENT', `${path} must be true or false, got ${describe(operand)}.`)
+      if (typeof operand !== 'boolean') {
+        throw new SerotineError('INVALID_ARGUMENT', `${path} must be true or false, got ${describe(operand)}.`)
+      }
       return (found) => (found !== undefined) === operand
     }
     case 'contains': {
@@ -159,11 +178,12 @@ function compare(operand: unknown, path: string, holds: (order: number) => boole
 }
 
 function checkJson(value: unknown, path: string): Json {
-  const kind = typeof value
-  if (value === null || kind === 'string' || kind === 'boolean' || (kind === 'number' && Number.isFinite(value))) return value as Json
-  const plain = kind === 'object' && !(value instanceof Date)
-  if (plain) return value as Json
-  throw new SerotineError('INVALID_ARGUMENT', `${path} must be a JSON value, got ${value instanceof Date ? 'a Date' : describe(value)}.`)
+  const isScalar = value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
+  if (isScalar || (typeof value === 'object' && !(value instanceof Date))) return value as Json
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    `${path} must be a JSON value, got ${value instanceof Date ? 'a Date' : describe(value)}.`,
+  )
 }
 
 /** A field by its whole name, else by its dotted path. */
