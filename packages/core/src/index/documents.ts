@@ -131,9 +131,9 @@ export function checkSource(source: unknown, call: string): DocumentSource {
 }
 
 /** Of everything its vectors and its text come from: equal hash, nothing to do. 128 bits. */
-export function contentHash({ text, embeddings }: CheckedDocument, fingerprint: string | undefined): string {
+export function contentHash({ text, embeddings }: CheckedDocument, encodedBy: string | undefined): string {
   const hash = createHash('sha256')
-  hash.update(embeddings ? `embeddings ${embeddings.length} ${embeddings.dim}` : `model ${fingerprint}`)
+  hash.update(embeddings ? `embeddings ${embeddings.length} ${embeddings.dim}` : `model ${encodedBy}`)
   if (text === undefined) {
     hash.update('|no text|')
   } else {

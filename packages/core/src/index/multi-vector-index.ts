@@ -12,12 +12,12 @@ import type { HnswlibSource } from './hnsw.js'
 import { IndexStore } from './index-store.js'
 import { checkOpen, checkStored, initialManifest } from './open.js'
 import { checkSearch, searchCollection } from './search.js'
-import type { SearchHit, SearchOptions, SearchResult, StageName } from './search.js'
+import type { CheckedSearch, SearchHit, SearchOptions, SearchResult, StageName } from './search.js'
 import { FirstStages } from './stages.js'
 import { statsOf } from './stats.js'
 import type { IndexStats } from './stats.js'
 import { isSuitabilityDue, measureSuitability } from './suitability.js'
-import { putDocuments } from './upsert.js'
+import { DOCUMENT_ENCODING, putDocuments } from './upsert.js'
 import type { UpsertOptions, UpsertResult } from './upsert.js'
 import { compileWhere } from './where.js'
 import type { Where } from './where.js'
@@ -186,7 +186,7 @@ export class MultiVectorIndex {
     checked.signal?.throwIfAborted()
     const store = this.#open
     const started = performance.now()
-    const embeddings = await this.#encodeQuery(query, checked.signal)
+    const embeddings = await this.#encodeQuery(query, checked)
     checked.signal?.throwIfAborted()
     const encode = performance.now() - started
     if (this.#closing) throw closed()
@@ -238,12 +238,17 @@ export class MultiVectorIndex {
   }
 
   async #put(call: string, source: DocumentSource, options: UpsertOptions, insertOnly: boolean): Promise<UpsertResult> {
-    checkOptions(call, options, ['batchSize', 'signal', 'onProgress', 'onWarning'], { abortSignal: 'signal' })
+    checkOptions(call, options, [...DOCUMENT_ENCODING, 'batchSize', 'signal', 'onProgress', 'onWarning'], {
+      abortSignal: 'signal', pool_factor: 'poolFactor', prompt_name: 'promptName', batch_size: 'batchSize',
+    })
     const documents = checkSource(source, call)
     const { signal, onProgress, onWarning = this.#onWarning } = options
+    const encoding = Object.fromEntries(
+      DOCUMENT_ENCODING.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
+    )
     const batchSize = checkInteger('batchSize', options.batchSize ?? 256, 1)
     const given = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) }
-    const step = { batchSize, insertOnly, ...given }
+    const step = { batchSize, insertOnly, encoding, ...given }
     return this.#change(async (store) => {
       const result = await putDocuments(store, this.#model, documents, step)
       await this.#stages.update(store.collection, signal, (done, total) => onProgress?.({ stage: 'build', done, total }))
@@ -269,7 +274,7 @@ export class MultiVectorIndex {
     return done
   }
 
-  async #encodeQuery(query: string | TokenEmbeddings, signal: AbortSignal | undefined): Promise<TokenEmbeddings> {
+  async #encodeQuery(query: string | TokenEmbeddings, { encoding, signal }: CheckedSearch): Promise<TokenEmbeddings> {
     const { dim, model } = this.#store.manifest
     if (typeof query === 'string') {
       if (!this.#model) {
@@ -280,6 +285,7 @@ export class MultiVectorIndex {
         )
       }
       const [embeddings] = await this.#model.encodeQueries([query], {
+        ...encoding,
         ...(signal && { signal }),
         ...(this.#onWarning && { onWarning: this.#onWarning }),
       })
@@ -287,6 +293,12 @@ export class MultiVectorIndex {
     }
     if (typeof query !== 'object' || query === null || !(query.data instanceof Float32Array)) {
       throw new SerotineError('INVALID_ARGUMENT', `The query must be a text or token embeddings, got ${describe(query)}.`)
+    }
+    if (Object.keys(encoding).length > 0) {
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        'search() has a prompt and a query that is encoded already. Give the prompt to encodeQueries, or search with the text.',
+      )
     }
     if (dim !== null && query.dim !== dim) {
       const by = model ? ` (index: ${model.name}@${model.fingerprint.slice(0, 8)})` : ''

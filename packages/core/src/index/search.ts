@@ -1,6 +1,6 @@
 import { checkInteger, checkOptions, describe, SerotineError } from '../errors.js'
 import { topK } from '../math/top-k.js'
-import type { Metadata, TokenEmbeddings } from '../types.js'
+import type { EncodeOptions, Metadata, TokenEmbeddings } from '../types.js'
 import { Bitset } from './bitset.js'
 import type { Collection } from './collection.js'
 import { metadataOf } from './document-table.js'
@@ -27,6 +27,10 @@ export interface SearchOptions {
    * measurements.
    */
   rerank?: boolean
+  /** Put in front of the query, as in `encodeQueries`: models that follow instructions want one. */
+  prompt?: string
+  /** Key of the model's `prompts`. */
+  promptName?: string
   signal?: AbortSignal
 }
 
@@ -70,6 +74,8 @@ export interface CheckedSearch {
   readonly where: ReturnType<typeof compileWhere> | undefined
   readonly stage: StageName | 'auto' | undefined
   readonly rerank: boolean
+  /** For a query that is a text. */
+  readonly encoding: Pick<EncodeOptions, 'prompt' | 'promptName'>
   readonly signal: AbortSignal | undefined
 }
 
@@ -81,11 +87,11 @@ export const EXACT_TOKENS = 250_000
 
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
 export function checkSearch(options: SearchOptions): CheckedSearch {
-  checkOptions('search()', options, ['k', 'candidates', 'where', 'stage', 'rerank', 'signal'], {
+  checkOptions('search()', options, ['k', 'candidates', 'where', 'stage', 'rerank', 'prompt', 'promptName', 'signal'], {
     topK: 'k', top_k: 'k', limit: 'k', topN: 'k', n: 'k', filter: 'where', numCandidates: 'candidates', firstStage: 'stage',
     abortSignal: 'signal',
   })
-  const { where, stage, rerank = true, signal } = options
+  const { where, stage, rerank = true, prompt, promptName, signal } = options
   const k = checkInteger('k', options.k ?? 10, 1)
   if (stage !== undefined) checkStage('stage', stage)
   if (typeof rerank !== 'boolean') {
@@ -97,6 +103,7 @@ export function checkSearch(options: SearchOptions): CheckedSearch {
     where: where === undefined ? undefined : compileWhere(where),
     stage,
     rerank,
+    encoding: { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) },
     signal,
   }
 }

@@ -74,7 +74,10 @@ async function pseudoQueries(
 ): Promise<TokenEmbeddings[]> {
   const texts = model && store.manifest.model ? Array.from(ordinals, (ordinal) => middleWords(collection.readText(ordinal))) : []
   const written = texts.filter((text) => text !== undefined)
-  if (model && written.length === ordinals.length) return model.encodeQueries(written, signal ? { signal } : {})
+  if (model && written.length === ordinals.length) {
+    // These are pieces of documents, not what the caller wrote: that they are cut is nobody's concern.
+    return model.encodeQueries(written, { onWarning: () => {}, ...(signal && { signal }) })
+  }
   return Array.from(ordinals, (ordinal) => middleTokens(store, collection, ordinal))
 }
 

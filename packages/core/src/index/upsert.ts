@@ -1,7 +1,7 @@
 import { describe, SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { checkEmbeddings } from '../types.js'
-import type { Encoder, Json, OnProgress, TokenEmbeddings } from '../types.js'
+import type { EncodeOptions, Encoder, Json, OnProgress, TokenEmbeddings } from '../types.js'
 import { encodeRecord } from './codec.js'
 import { batches, contentHash } from './documents.js'
 import type { CheckedDocument, DocumentSource } from './documents.js'
@@ -9,7 +9,11 @@ import type { IndexStore } from './index-store.js'
 import { sameJson } from './metadata.js'
 import type { StoredDocument } from './token-store.js'
 
-export interface UpsertOptions {
+/** How the texts of one call are encoded; as in `encodeDocuments`. */
+export type DocumentEncoding = Pick<EncodeOptions, (typeof DOCUMENT_ENCODING)[number]>
+export const DOCUMENT_ENCODING = ['prompt', 'promptName', 'poolFactor', 'protectedTokens'] as const
+
+export interface UpsertOptions extends DocumentEncoding {
   /** Documents encoded and committed together. What is committed survives whatever happens next. Default 256. */
   batchSize?: number
   signal?: AbortSignal
@@ -27,7 +31,9 @@ export interface UpsertResult {
   readonly unchanged: number
 }
 
-interface Step extends Required<Pick<UpsertOptions, 'batchSize'>>, Omit<UpsertOptions, 'batchSize'> {
+interface Step extends Pick<UpsertOptions, 'signal' | 'onProgress' | 'onWarning'> {
+  readonly batchSize: number
+  readonly encoding: DocumentEncoding
   /** A known id is an error. */
   readonly insertOnly: boolean
 }
@@ -54,7 +60,7 @@ export async function putDocuments(
   signal?.throwIfAborted()
   for await (const batch of batches(source, options.batchSize, model !== undefined)) {
     signal?.throwIfAborted()
-    const plan = planBatch(store, model, batch, options.insertOnly)
+    const plan = planBatch(store, model, batch, options)
     const embeddings = await embed(store, model, plan.toEncode, options, report)
     const records = new Map(plan.toEncode.map((document, i) => [document, embeddings[i]!]))
     const dim = store.manifest.dim ?? embeddings[0]?.dim ?? null
@@ -82,15 +88,19 @@ interface Plan {
   readonly toEncode: CheckedDocument[]
 }
 
-function planBatch(store: IndexStore, model: Encoder | undefined, batch: readonly CheckedDocument[], insertOnly: boolean): Plan {
+function planBatch(
+  store: IndexStore, model: Encoder | undefined, batch: readonly CheckedDocument[], { insertOnly, encoding }: Step,
+): Plan {
   const { collection } = store
+  // The same text encoded otherwise is other content.
+  const encodedBy = Object.keys(encoding).length === 0 ? model?.fingerprint : `${model?.fingerprint} ${JSON.stringify(encoding)}`
   const plan: Plan = { changed: [], toEncode: [] }
   for (const document of batch) {
     const ordinal = collection.ordinalOf(document.id)
     if (ordinal !== undefined && insertOnly) {
       throw new SerotineError('DUPLICATE_ID', `Id ${describe(document.id)} already exists. Use upsert() to replace it.`)
     }
-    const hash = contentHash(document, model?.fingerprint)
+    const hash = contentHash(document, encodedBy)
     const sameContent = ordinal !== undefined && collection.row(ordinal).hash === hash
     if (sameContent && sameJson(JSON.parse(document.metadata) as Json, collection.metadata(ordinal))) continue
     plan.changed.push({ document, hash, ordinal })
@@ -104,9 +114,10 @@ async function embed(
   store: IndexStore, model: Encoder | undefined, documents: readonly CheckedDocument[], options: Step,
   report: (done: number) => void,
 ): Promise<TokenEmbeddings[]> {
-  const { signal, onWarning } = options
+  const { signal, onWarning, encoding } = options
   const texts = documents.filter(({ embeddings }) => !embeddings).map(({ text }) => text!)
   const encoded = texts.length === 0 ? [] : await model!.encodeDocuments(texts, {
+    ...encoding,
     ...(signal && { signal }),
     ...(onWarning && { onWarning }),
     // The whole batch is reported when it is committed.
