@@ -34,7 +34,7 @@ describe.each(names)('packages/%s', (name) => {
   it('packs its licence, its README and nothing that is not meant for users', () => {
     const listing = run('tar', ['-tzf', tarballs.get(name)!], folder).trim().split('\n').map((path) => path.slice('package/'.length))
     expect(listing).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
-    expect(listing.filter((path) => !/^(dist|model)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path))).toEqual([])
+    expect(listing.filter((path) => !/^(bin|dist|model)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path))).toEqual([])
   })
 
   it('declares no workspace or catalog version once packed', () => {
