@@ -1,13 +1,15 @@
 // Quality beside speed, for every way of searching one collection.
 //
 //   node bench/retrieval.mjs                                     SciFact, the embedded model
+//   node bench/retrieval.mjs --presets small,compact,quality,paper --candidates 10,20,50,100,200,400 --name scifact-sweep
+//                                                                for the plots of node bench/report.mjs
 //   node bench/retrieval.mjs --data <BEIR folder> --model <folder or Hub id> --presets compact,quality --candidates 50,100
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
-import { evaluateRetrieval, indexStage, readBeir, writeTrecRun } from '@serotine/core/evaluation'
+import { evaluateRetrieval, indexStage, readBeir, worstQueries, writeTrecRun } from '@serotine/core/evaluation'
 import { BM25 } from '../examples/demo/bm25.mjs'
 import { environment, round, saveResult, spread } from './environment.mjs'
 
@@ -58,29 +60,39 @@ async function main() {
   const times = await fill([...indexes.values()])
   const first = indexes.get(presets[0])
   const bm25 = new BM25(dataset.documents)
+  const { tokens: tokenBytes } = await bytesPerDocument(first)
   const stages = [
     { name: 'BM25 (k1 0.9, b 0.4, stemmed)', search: ({ text }, k) => ({ documents: bm25.search(text, k) }) },
     indexStage('exact MaxSim over all', first, { stage: 'exact' }),
   ]
+  // What a report plots, by stage.
+  const facts = new Map([[stages[1].name, { bytesPerDocument: tokenBytes }]])
+  const add = (stage, about) => {
+    stages.push(stage)
+    facts.set(stage.name, about)
+  }
   for (const [preset, index] of indexes) {
     const { length } = (await index.stats()).fde
     // So few tokens that the index made no FDEs: everything is scored exactly.
     if (length === null) continue
+    const bytes = await bytesPerDocument(index)
     const muvera = `MUVERA ${preset} (${length.toLocaleString('en-US')} numbers)`
-    for (const candidates of candidateCounts) {
-      stages.push(indexStage(`${muvera}, exact MaxSim of ${candidates}`, index, { stage: 'fde', candidates }))
-    }
-    if (options.hnsw && index === first) {
+    const kinds = options.hnsw && index === first ? ['fde', 'hnsw'] : ['fde']
+    for (const kind of kinds) {
+      const series = `MUVERA ${preset}${kind === 'hnsw' ? ' in HNSW' : ''}`
       for (const candidates of candidateCounts) {
-        stages.push(indexStage(`${muvera} in HNSW, exact MaxSim of ${candidates}`, index, { stage: 'hnsw', candidates }))
+        const name = `${muvera}${kind === 'hnsw' ? ' in HNSW' : ''}, exact MaxSim of ${candidates}`
+        const bytesPerDocument = bytes.tokens + bytes.fde + (kind === 'hnsw' ? bytes.hnsw : 0)
+        add(indexStage(name, index, { stage: kind, candidates }), { series, candidates, fdeLength: length, bytesPerDocument })
       }
     }
-    stages.push(indexStage(`${muvera} alone`, index, { stage: 'fde', rerank: false }))
+    const alone = { series: `MUVERA ${preset}`, fdeLength: length, bytesPerDocument: bytes.fde }
+    add(indexStage(`${muvera} alone`, index, { stage: 'fde', rerank: false }), alone)
   }
   // Once unmeasured: the first calls run code that is not compiled yet.
   await evaluateRetrieval({ dataset: { ...dataset, queries: dataset.queries.slice(0, 5) }, model, stages })
   const result = await evaluateRetrieval({ dataset, model, stages })
-  const saved = await report(result, first, times)
+  const saved = await report(result, first, times, facts)
   for (const { name, run } of options.runs ? result.stages : []) {
     await writeTrecRun(join(options.runs, `${name.replaceAll(/[^\w.]+/g, '-')}.trec`), run)
   }
@@ -117,10 +129,16 @@ async function fill(indexes) {
   return { encodeSeconds, indexSeconds, tokens }
 }
 
-async function report(result, index, { encodeSeconds, indexSeconds, tokens }) {
+async function bytesPerDocument(index) {
+  const { bytes, documents } = await index.stats()
+  return Object.fromEntries(['tokens', 'fde', 'hnsw'].map((part) => [part, Math.round(bytes[part] / documents)]))
+}
+
+async function report(result, index, { encodeSeconds, indexSeconds, tokens }, facts) {
   const folder = join(scratch, presets[0])
   const entries = await Promise.all((await readdir(folder, { recursive: true })).map((name) => stat(join(folder, name))))
   const stats = await index.stats()
+  const looked = stageToLookAt(facts)
   return {
     kind: 'retrieval',
     ...(await environment()),
@@ -144,13 +162,25 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }) {
     encodeQueryMs: round(result.encodeQueriesMs / result.queries),
     stages: result.stages.map(({ name, metrics, exactTop10, searchMs, cpuMs, partsMs }) => ({
       name,
+      ...facts.get(name),
       metrics: Object.fromEntries(Object.entries(metrics).map(([key, value]) => [key, Number(value.toFixed(5))])),
       exactTop10: Number(exactTop10.toFixed(4)),
       cpuMs: round(cpuMs),
       searchMs: spread(searchMs),
       partsMs: Object.fromEntries(Object.entries(partsMs).map(([part, ms]) => [part, spread(ms)])),
     })),
+    worst: { stage: looked, metric: 'ndcg@10', queries: worstQueries(dataset, result, { stage: looked, metric: 'ndcg@10' }) },
   }
+}
+
+/** What a user of the defaults would get: about 100 candidates of the default preset, if that was asked for. */
+function stageToLookAt(facts) {
+  const ranked = [...facts].filter(([, { candidates }]) => candidates !== undefined)
+  const usual = ranked.filter(([, { series }]) => series === 'MUVERA compact')
+  const nearest = (usual.length > 0 ? usual : ranked).toSorted(
+    ([, a], [, b]) => Math.abs(a.candidates - 100) - Math.abs(b.candidates - 100),
+  )[0]
+  return nearest?.[0] ?? 'exact MaxSim over all'
 }
 
 function print(result, saved) {

@@ -15,3 +15,7 @@ export { distillationDivergence, pylateRetrievalMetrics, tripletAccuracy } from 
 export type { PylateRetrievalOptions } from './pylate.js'
 export type { Qrels, Run, ScoredDocument, TieRule } from './run.js'
 export { formatTrecRun, readQrels, readTrecRun, writeTrecRun } from './trec.js'
+export { worstQueries } from './worst-queries.js'
+export type { QueryReport } from './worst-queries.js'
+export { formatReport } from './report.js'
+export type { EvaluationReport, ReportDataset, ReportStage } from './report.js'

@@ -1,0 +1,51 @@
+// One HTML page of committed results: tables, plots, the queries answered worst.
+//
+//   node bench/report.mjs                                     bench/results/*-sweep.json → bench/results/report.html
+//   node bench/report.mjs result.json … --out report.html --title 'My collections'
+import { readFile, readdir, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { formatReport } from '@serotine/core/evaluation'
+
+const folder = fileURLToPath(new URL('results', import.meta.url))
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { out: { type: 'string', default: join(folder, 'report.html') }, title: { type: 'string' } },
+})
+
+async function sweeps() {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('-sweep.json')).sort()
+  return names.map((name) => join(folder, name))
+}
+
+/** A result of bench/retrieval.mjs as the report takes it. */
+function datasetOf({ kind, dataset, model, index, stages, worst, machine, versions, command, date, encodeQueryMs }, file) {
+  if (kind !== 'retrieval')
+    throw new Error(`${file} is of kind ${JSON.stringify(kind)}; the report shows results of bench/retrieval.mjs.`)
+  const settings = `${model.dtype}, documents cut at ${model.documentLength} tokens`
+  return {
+    ...dataset,
+    model: model.name,
+    stages,
+    ...(worst && { worst }),
+    measured: {
+      machine: `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGB} GB, ${machine.os}, load ${machine.loadAverage}`,
+      versions: Object.entries(versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(', '),
+      index: `${index.tokens.toLocaleString('en-US')} token vectors as ${index.codec}, built in ${index.buildSeconds} s`,
+      model: settings,
+      query: `${encodeQueryMs} ms to encode, not counted above`,
+      date,
+      command,
+    },
+  }
+}
+
+const files = positionals.length > 0 ? positionals : await sweeps()
+const datasets = []
+for (const file of files) datasets.push(datasetOf(JSON.parse(await readFile(file, 'utf8')), file))
+const html = formatReport({ datasets, ...(values.title && { title: values.title }) })
+await writeFile(values.out, html)
+console.log(`${relative('.', values.out)} written, ${(html.length / 1000).toFixed(0)} kB`)

@@ -1,0 +1,79 @@
+import { SerotineError, checkInteger, checkOptions, describe } from '../errors.js'
+import type { BeirDataset } from './beir.js'
+import type { RetrievalEvaluation } from './evaluate.js'
+import { rankedIds } from './run.js'
+
+/** A query, how well each stage answered it, and what one of them returned. */
+export interface QueryReport {
+  readonly id: string
+  readonly text: string
+  /** The metric by stage name. */
+  readonly values: Readonly<Record<string, number>>
+  /** Rank of the best relevant document in the stage looked at, from 1; absent when it returned none. */
+  readonly firstRelevantRank?: number
+  /** Relevant documents of the query. */
+  readonly relevant: number
+  /** What the stage looked at returned first. */
+  readonly top: readonly { readonly id: string; readonly title: string; readonly grade: number }[]
+}
+
+/**
+ * The queries that one stage answers worst: lowest metric first, ties by where the first relevant document came, then in
+ * the order of the collection.
+ *
+ * @param options `stage`: name of the stage looked at (default the first); `metric`: one that was evaluated (default its first);
+ *   `limit`: queries (default 20); `top`: documents shown of each (default 3)
+ * @throws INVALID_ARGUMENT for a stage or metric that was not evaluated
+ */
+export function worstQueries(
+  dataset: Pick<BeirDataset, 'queries' | 'qrels' | 'documents'>,
+  evaluation: RetrievalEvaluation,
+  options: { stage?: string; metric?: string; limit?: number; top?: number } = {},
+): QueryReport[] {
+  checkOptions('worstQueries', options, ['stage', 'metric', 'limit', 'top'])
+  const limit = checkInteger('limit', options.limit ?? 20, 0)
+  const shown = checkInteger('top', options.top ?? 3, 0)
+  const stage = options.stage === undefined ? evaluation.stages[0] : evaluation.stages.find(({ name }) => name === options.stage)
+  if (stage === undefined) {
+    const names = evaluation.stages.map(({ name }) => name).join(', ')
+    throw new SerotineError('INVALID_ARGUMENT', `No stage is named ${describe(options.stage)}. Stages: ${names || 'none'}.`)
+  }
+  const metric = options.metric ?? Object.keys(stage.metrics)[0] ?? ''
+  if (!(metric in stage.metrics)) {
+    const names = Object.keys(stage.metrics).join(', ')
+    throw new SerotineError('INVALID_ARGUMENT', `The metric ${describe(metric)} was not evaluated. Evaluated: ${names}.`)
+  }
+  const ranked = dataset.queries
+    .filter(({ id }) => stage.perQuery.has(id))
+    .map((query) => {
+      const grades = dataset.qrels.get(query.id)
+      const ids = rankedIds(query.id, stage.run.get(query.id) ?? [], 'trec_eval')
+      const rank = ids.findIndex((id) => (grades?.get(id) ?? 0) > 0)
+      return { query, ids, grades, rank: rank < 0 ? Infinity : rank + 1, value: stage.perQuery.get(query.id)![metric]! }
+    })
+    .toSorted((a, b) => a.value - b.value || (a.rank === b.rank ? 0 : b.rank - a.rank))
+    .slice(0, limit)
+  const wanted = new Set(ranked.flatMap(({ ids }) => ids.slice(0, shown)))
+  const titles = new Map<string, string>()
+  for (const { id, text, metadata } of dataset.documents) if (wanted.has(id)) titles.set(id, beginning(metadata.title ?? text))
+  return ranked.map(({ query, ids, grades, rank }) => ({
+    id: query.id,
+    text: query.text,
+    values: Object.fromEntries(
+      evaluation.stages.map(({ name, perQuery }) => [name, round(perQuery.get(query.id)?.[metric] ?? 0)]),
+    ),
+    ...(Number.isFinite(rank) && { firstRelevantRank: rank }),
+    relevant: [...(grades?.values() ?? [])].filter((grade) => grade > 0).length,
+    top: ids.slice(0, shown).map((id) => ({ id, title: titles.get(id) ?? '', grade: grades?.get(id) ?? 0 })),
+  }))
+}
+
+/** One line's worth, cut between words. */
+function beginning(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim()
+  return line.length <= 100 ? line : `${line.slice(0, 100).replace(/\s\S*$/, '')} …`
+}
+
+function round(value: number): number {
+  return Number(value.toFixed(4))
+}
