@@ -51,6 +51,8 @@ rows.push(await measure('ColBERTRetriever', new ColBERTRetriever({ index, k: 10 
 const file = await saveResult('frameworks', {
   kind: 'frameworks',
   ...(await environment()),
+  // The folder is another one on every machine.
+  command: `node bench/frameworks.mjs${minilm ? ' --minilm <folder>' : ''}`,
   dataset: { name: dataset.name, documents: documents.length, queries: queries.length },
   model: { name: model.name, documentLength: model.config.documentLength, workers },
   candidates,
