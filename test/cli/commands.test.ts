@@ -95,6 +95,22 @@ describe('serotine eval', () => {
     expect(run[0]).toMatch(/^q1 Q0 kiwi 1 \d+\.\d+ serotine-exact$/)
   })
 
+  it('writes an HTML report that holds no token', async () => {
+    const args = ['--stages', 'exact,muvera', '--report', 'out.html', '--candidates', '30', '--token', 'hf_secret', '--offline', '--json']
+    const { code, stdout, stderr } = await inWork('eval', 'collection', ...args)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    // The stages that only the report needs are not in the other outputs.
+    expect((JSON.parse(stdout) as { stages: { name: string }[] }).stages.map(({ name }) => name)).toEqual(['exact', 'muvera'])
+    const html = await readFile(join(work.path, 'out.html'), 'utf8')
+    expect(html).toMatch(/^<!doctype html>/)
+    expect(html).toContain('<td>exact MaxSim over all</td><td>1.0000</td>')
+    // Three documents make no FDEs, so there is nothing to plot.
+    expect(html).toContain('exact MaxSim of 30')
+    expect(html).not.toContain('exact MaxSim of 100')
+    expect(html).toContain('serotine eval collection --stages exact,muvera --candidates 30 --report out.html --json --offline<')
+    expect(html).not.toContain('hf_secret')
+  })
+
   it('prints a table', async () => {
     const { stdout } = await inWork('eval', 'collection', '--stages', 'exact', '--metrics', 'ndcg@10,accuracy@1')
     expect(stdout).toMatch(/^collection test, 3 documents, 2 queries, .*\n\n\s+ndcg@10\s+accuracy@1\s+of exact top 10\s+a query\nexact MaxSim\s+1\.0000\s+1\.0000\s+1\.000\s+\d/)

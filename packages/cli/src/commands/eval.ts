@@ -8,6 +8,7 @@ import type { CommonValues, Context } from '../command.js'
 import { encodeOptions, forMuch, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { ENCODING_OPTIONS, INDEX_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
 import { parseInteger, parseWords } from '../option-values.js'
+import { PLOTTED_CANDIDATES, writeEvalReport } from '../output/eval-report.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
 import { formatTable } from '../output/table.js'
@@ -21,6 +22,7 @@ interface Values extends CommonValues {
   metrics: string[]
   stages: string[]
   runFile?: string
+  report?: string
   json?: boolean
 }
 
@@ -38,6 +40,7 @@ export function evalCommand(): Command {
     examples: [
       ['serotine eval ./scifact', ''],
       ['serotine eval ./scifact --fde quality --candidates 200', ''],
+      ['serotine eval ./scifact --report scifact.html', 'tables and plots'],
       ['serotine eval ./scifact --stages exact --run-file scifact.trec', 'for trec_eval'],
     ],
   })
@@ -50,6 +53,7 @@ export function evalCommand(): Command {
     .option('--metrics <names>', 'e.g. ndcg@10 recall@100 mrr@10 map@100', words, ['ndcg@10', 'recall@100', 'mrr@10', 'map@100'])
     .option('--index <folder>', 'keep the index there, and go on from it next time (default: in memory)')
     .option('--run-file <file>', 'write the rankings in TREC’s form; with several stages, one file each')
+    .option('--report <file>', `write an HTML page, with MUVERA at ${PLOTTED_CANDIDATES.join(', ')} candidates too`)
     .option('--json', 'one JSON object on standard output')
   addOptions(command, INDEX_OPTIONS.filter(({ name }) => name !== 'firstStage'), GROUPS.index)
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
@@ -60,11 +64,11 @@ export function evalCommand(): Command {
     if (unknown !== undefined || values.stages.length === 0) {
       command.error(`error: --stages takes ${Object.keys(STAGES).join(', ')}, not ${JSON.stringify(unknown ?? '')}.`, { exitCode: 2 })
     }
-    return runWith(values, (context) => evaluate(context, folder, values))
+    return runWith(values, (context) => evaluate(context, folder, values, command))
   })
 }
 
-async function evaluate(context: Context, folder: string, values: Values): Promise<void> {
+async function evaluate(context: Context, folder: string, values: Values, command: Command): Promise<void> {
   const { terminal, signal } = context
   const settings = values as unknown as Record<string, unknown>
   const dataset = await readBeir(folder, { split: values.split })
@@ -86,16 +90,26 @@ async function evaluate(context: Context, folder: string, values: Values): Promi
     const encodeMs = performance.now() - started
     bar.stop()
     bar = startProgress(terminal, 'Answering')
-    const result = await evaluateRetrieval({
+    const { fde } = await index.stats()
+    const kinds = stagesToRun(values, fde?.length != null)
+    const evaluation = await evaluateRetrieval({
       dataset,
       model: encoder,
-      stages: values.stages.map((name) => stageOf(name as StageName, index!, values.candidates)),
+      stages: kinds.map(({ kind, candidates }) => stageOf(kind, index!, candidates ?? values.candidates)),
       depth: values.depth,
       metrics: values.metrics,
       signal,
       onProgress: ({ done, total }) => bar.update(total ? done / total : undefined, counted(done, 'answer')),
     })
     bar.stop()
+    // What was asked for comes first; what only a report shows, after it.
+    const result = { ...evaluation, stages: evaluation.stages.slice(0, values.stages.length) }
+    if (values.report !== undefined) {
+      await writeEvalReport(values.report, {
+        dataset, model: model.name, stats: await index.stats(), kinds, evaluation,
+        version: command.parent?.version() ?? '', command: commandLine(folder, command),
+      })
+    }
     if (values.runFile !== undefined) {
       for (const [i, stage] of result.stages.entries()) {
         const name = values.stages[i]!
@@ -126,6 +140,28 @@ async function evaluate(context: Context, folder: string, values: Values): Promi
     await index?.close()
     await model.close()
   }
+}
+
+interface StageToRun { readonly kind: StageName; readonly candidates?: number }
+
+/** The stages asked for, then, for a report that can plot them, MUVERA with other numbers of candidates. */
+function stagesToRun(values: Values, hasFdes: boolean): StageToRun[] {
+  const asked = values.stages.map((name) =>
+    name === 'muvera' ? { kind: name, candidates: values.candidates } as const : { kind: name as StageName })
+  if (values.report === undefined || !hasFdes || !values.stages.includes('muvera')) return asked
+  const others = PLOTTED_CANDIDATES.filter((candidates) => candidates !== values.candidates)
+  return [...asked, ...others.map((candidates) => ({ kind: 'muvera', candidates }) as const)]
+}
+
+/** What was typed, less what must not be passed on. */
+function commandLine(folder: string, command: Command): string {
+  const given = command.options.flatMap((option) => {
+    const name = option.attributeName()
+    if (name === 'token' || command.getOptionValueSource(name) !== 'cli') return []
+    const value: unknown = command.getOptionValue(name)
+    return typeof value !== 'boolean' ? [option.long!, String(value)] : value === option.negate ? [] : [option.long!]
+  })
+  return ['serotine', 'eval', folder, ...given].join(' ')
 }
 
 function row(stage: StageEvaluation, values: Values, i: number): string[] {

@@ -32,6 +32,8 @@ export interface ReportDataset {
   readonly queries: number
   readonly model: string
   readonly stages: readonly ReportStage[]
+  /** Of the stages that differ in this only, the one that the table shows. Default: the number nearest to 100. */
+  readonly candidates?: number
   /** See `worstQueries`; `stage` is the one whose answers are shown. */
   readonly worst?: { readonly stage: string; readonly metric: string; readonly queries: readonly QueryReport[] }
   /** How the numbers came about: machine, versions, command, settings. Shown as given, in this order. */
@@ -81,7 +83,7 @@ function formatDataset(dataset: ReportDataset): string {
   const { name, split, documents, queries, model, stages, worst, measured } = dataset
   const exact = stages.find((stage) => stage.exact) ?? stages.find(({ exactTop10 }) => exactTop10 === 1)
   const metric = mainMetric(stages)
-  const focus = focusOf(stages)
+  const focus = dataset.candidates ?? nearestTo100(stages)
   const plots = [
     ...candidatePlots(stages, metric, exact),
     sizePlot(stages, metric, exact, focus),
@@ -304,8 +306,7 @@ function candidateCounts(stages: readonly ReportStage[]): number[] {
   ].toSorted((a, b) => a - b)
 }
 
-/** The number of candidates the table shows: the one nearest to 100, Serotine's default. */
-function focusOf(stages: readonly ReportStage[]): number | undefined {
+function nearestTo100(stages: readonly ReportStage[]): number | undefined {
   return candidateCounts(stages).toSorted((a, b) => Math.abs(a - 100) - Math.abs(b - 100))[0]
 }
 

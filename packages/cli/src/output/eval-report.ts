@@ -1,0 +1,75 @@
+import { writeFile } from 'node:fs/promises'
+import { cpus, release, totalmem, type } from 'node:os'
+import { resolve } from 'node:path'
+import type { IndexStats } from '@serotine/core'
+import { formatReport, worstQueries } from '@serotine/core/evaluation'
+import type { BeirDataset, ReportStage, RetrievalEvaluation } from '@serotine/core/evaluation'
+
+/** Numbers of candidates that a report plots beside the one asked for. */
+export const PLOTTED_CANDIDATES: readonly number[] = [10, 20, 50, 100, 200, 400]
+
+export interface EvalReportInput {
+  readonly dataset: BeirDataset
+  readonly model: string
+  readonly stats: IndexStats
+  /** Stage by stage: what kind it is, and of `muvera` how many candidates it scores. */
+  readonly kinds: readonly { readonly kind: 'exact' | 'muvera' | 'fde'; readonly candidates?: number }[]
+  readonly evaluation: RetrievalEvaluation
+  readonly version: string
+  readonly command: string
+}
+
+/** Writes an evaluation as an HTML page and returns its full path. */
+export async function writeEvalReport(file: string, input: EvalReportInput): Promise<string> {
+  await writeFile(file, evalReport(input))
+  return resolve(file)
+}
+
+function evalReport({ dataset, model, stats, kinds, evaluation, version, command }: EvalReportInput): string {
+  const fdeLength = stats.fde?.length ?? undefined
+  const bytesOf = (part: 'tokens' | 'fde'): number => stats.bytes[part] / Math.max(1, stats.documents)
+  const bytes = { exact: bytesOf('tokens'), muvera: bytesOf('tokens') + bytesOf('fde'), fde: bytesOf('fde') }
+  const numbers = fdeLength === undefined ? '' : ` (${fdeLength.toLocaleString('en-US')} numbers)`
+  const nameOf = ({ kind, candidates }: EvalReportInput['kinds'][number]): string =>
+    kind === 'exact' ? 'exact MaxSim over all' : kind === 'muvera' ? `MUVERA${numbers}, exact MaxSim of ${candidates}` : `MUVERA${numbers} alone`
+  const stages = evaluation.stages.map(({ metrics, exactTop10, cpuMs }, i): ReportStage => {
+    const { kind, candidates } = kinds[i]!
+    return {
+      name: nameOf(kinds[i]!),
+      metrics,
+      exact: kind === 'exact',
+      cpuMs,
+      ...(exactTop10 !== undefined && { exactTop10 }),
+      // Without FDEs (few documents) everything was scored exactly, whatever was asked for.
+      ...(kind !== 'exact' && fdeLength !== undefined && { series: 'MUVERA', fdeLength, ...(candidates !== undefined && { candidates }) }),
+      ...((kind === 'exact' || fdeLength !== undefined) && { bytesPerDocument: Math.round(bytes[kind]) }),
+    }
+  })
+  const named = { ...evaluation, stages: evaluation.stages.map((stage, i) => ({ ...stage, name: stages[i]!.name })) }
+  const candidates = kinds.find(({ kind }) => kind === 'muvera')?.candidates
+  const looked = stages[Math.max(0, kinds.findIndex(({ kind }) => kind === 'muvera'))]!
+  const metric = 'ndcg@10' in looked.metrics ? 'ndcg@10' : Object.keys(looked.metrics)[0]!
+  const [processor] = cpus()
+  return formatReport({
+    title: `Retrieval on ${dataset.name}`,
+    datasets: [{
+      name: dataset.name,
+      split: dataset.split,
+      documents: dataset.documents.length,
+      queries: evaluation.queries,
+      model,
+      stages,
+      ...(candidates !== undefined && { candidates }),
+      worst: { stage: looked.name, metric, queries: worstQueries(dataset, named, { stage: looked.name, metric }) },
+      measured: {
+        machine: `${processor?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ` +
+          `${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release()}`,
+        versions: `serotine ${version}, node ${process.versions.node}`,
+        index: `${stats.tokens.toLocaleString('en-US')} token vectors as ${stats.codec}`,
+        query: `${(evaluation.encodeQueriesMs / Math.max(1, evaluation.queries)).toFixed(1)} ms to encode, not counted above`,
+        date: new Date().toISOString().slice(0, 10),
+        command,
+      },
+    }],
+  })
+}
