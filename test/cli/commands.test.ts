@@ -31,9 +31,12 @@ describe('serotine', () => {
     }
     await fails(/^serotine: There is no index at \.serotine\. Make one with: serotine index/, 'search', 'x')
     await fails(/^serotine: no-such-folder cannot be read \(ENOENT\)/, 'index', 'no-such-folder')
+    await writeFile(join(work.path, 'fine.jsonl'), '{"id": "a", "text": "fine"}\n')
     await writeFile(join(work.path, 'bad.jsonl'), '{"id": "a", "text": "fine"}\n{"id": "b"\n')
     await fails(/^serotine: bad\.jsonl:2 is not JSON .*--skip-bad-lines/, 'index', 'bad.jsonl')
     expect(existsSync(join(work.path, '.serotine'))).toBe(false)
+    const missing = join('no-such-folder', 'x.safetensors')
+    await fails(/^serotine: .*x\.safetensors cannot be used \(open: ENOENT\)\. A folder of this path does not exist\. Check the path\.\n$/, 'encode', '--query', 'fine.jsonl', '--format', 'safetensors', '--out', missing)
     await mkdir(join(work.path, 'empty'))
     await fails(/^serotine: There are no texts in empty\. Read are \.txt/, 'index', 'empty')
     await fails(/^serotine: .*library .*(tokenizer|config)\.json/, 'encode', '--query', '-m', 'library')

@@ -70,6 +70,23 @@ describe('the embedded model', () => {
     expect(warnings[0]!.message).toMatch(/1 of 3 documents did not fit 300 tokens/)
   })
 
+  it('reports any number of cut texts', async () => {
+    const short = await ColBERT.load(golden('bert-tiny'), { documentLength: 3 })
+    const stop = new Error('stop before encoding')
+    const onWarning = ({ message }: Warning): never => {
+      expect(message).toMatch(/^150000 of 150000 documents did not fit 3 tokens; up to 1 tokens/)
+      throw stop
+    }
+    await expect(short.encodeDocuments(Array<string>(150_000).fill('a'), { onWarning })).rejects.toBe(stop)
+    await short.close()
+  })
+
+  it('stops loading when told to', async () => {
+    const controller = new AbortController()
+    const loading = ColBERT.load(golden('modernbert-tiny-wrong-residual'), { signal: controller.signal, onWarning: () => controller.abort() })
+    await expect(loading).rejects.toThrow(/abort/i)
+  })
+
   it('reports progress and stops when told to', async () => {
     const texts = Array.from({ length: 100 }, (_, i) => `text number ${i} ${'word '.repeat(i)}`)
     const seen: number[] = []

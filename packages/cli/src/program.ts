@@ -10,6 +10,7 @@ import { indexCommand } from './commands/index-texts.js'
 import { inspectCommand } from './commands/inspect.js'
 import { rerankCommand } from './commands/rerank.js'
 import { searchCommand } from './commands/search.js'
+import { isSystemError, systemMessage } from './output/system-error.js'
 import { createTerminal } from './output/terminal.js'
 
 /** Also shows what only some need: the options of models. */
@@ -87,12 +88,13 @@ function knownFlags(program: Command): Set<string> {
 
 function reportError(error: unknown, debug: boolean): void {
   const { errColors } = createTerminal({})
-  const message = error instanceof Error || SerotineError.isInstance(error) ? error.message : String(error)
+  const message = isSystemError(error) ? systemMessage(error)
+    : error instanceof Error || SerotineError.isInstance(error) ? error.message : String(error)
   process.stderr.write(`${errColors.red('serotine:')} ${message}\n`)
   if (debug && error instanceof Error) {
     process.stderr.write(`${errColors.dim(error.stack ?? '')}\n`)
     if (error.cause instanceof Error) process.stderr.write(errColors.dim(`caused by ${error.cause.stack}\n`))
-  } else if (!SerotineError.isInstance(error)) {
+  } else if (!SerotineError.isInstance(error) && !isSystemError(error)) {
     // Not one of ours: the message alone may say little.
     process.stderr.write(`${errColors.dim('This was not expected. Run again with --debug to see where it comes from.')}\n`)
   }

@@ -136,6 +136,7 @@ export class ColBERT implements Encoder {
     const runtime = await createRuntime(checkpoint, pick(options, [...RUNTIME, 'onWarning']))
     const variant = [runtime.variant, options.maskedAttention ?? 'zeros', ...(options.tokenizer ? ['own tokenizer'] : [])].join(', ')
     try {
+      options.signal?.throwIfAborted()
       return new ColBERT({
         name, folder, tokenizer, runtime,
         config: checkpoint.config,
@@ -315,7 +316,8 @@ export class ColBERT implements Encoder {
     const [length, option] = kind === 'query'
       ? [this.config.queryLength, 'queryLength'] as const
       : [this.config.documentLength, 'documentLength'] as const
-    const longest = Math.max(...cut.map((input) => input.cut))
+    // Not Math.max(...): a call takes only some 100,000 arguments.
+    const longest = cut.reduce((most, input) => Math.max(most, input.cut), 0)
     onWarning({
       code: 'TRUNCATED',
       message:

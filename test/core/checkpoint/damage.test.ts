@@ -1,6 +1,7 @@
-import { cpSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { ColBERT } from '../../../packages/core/src/colbert.js'
 import { readCheckpoint } from '../../../packages/core/src/checkpoint/config.js'
 import { copyOf, editJson, editTensors, failure, model, readModuleList, without, writeJson } from './folder.js'
 
@@ -38,6 +39,21 @@ describe('missing and damaged files', () => {
       code: 'MODEL_CORRUPT',
       message: expect.stringContaining(file.split('/').at(-1)!),
     })
+  })
+
+  it('a tokenizer.json that holds null', async () => {
+    const folder = copyOf('bert-tiny')
+    writeFileSync(join(folder, 'tokenizer.json'), 'null')
+    await expect(ColBERT.load(folder)).rejects.toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining('got null') })
+  })
+
+  it('a byte order mark and Windows line ends are no damage', async () => {
+    const folder = copyOf('bert-tiny')
+    for (const file of ['config.json', 'tokenizer.json', 'modules.json']) {
+      const path = join(folder, file)
+      writeFileSync(path, `\ufeff${readFileSync(path, 'utf8').replaceAll('\n', '\r\n')}`)
+    }
+    expect((await readCheckpoint(folder)).config.dim).toBe(16)
   })
 
   it('a setting of the wrong type names file, key and value', async () => {

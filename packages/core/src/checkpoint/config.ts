@@ -117,7 +117,7 @@ async function readTokenizer({ path, files, modules }: Folder): Promise<Tokenize
     )
   }
   return {
-    json: saved ?? tokenizerJsonFromVocab(vocab!, config?.values),
+    json: saved === undefined ? tokenizerJsonFromVocab(vocab!, config?.values) : saved,
     config: config ?? JsonFile.absent(folder, 'tokenizer_config.json'),
     files: [join(folder, saved === undefined ? 'vocab.txt' : 'tokenizer.json'), ...(config ? [config.path] : [])],
   }

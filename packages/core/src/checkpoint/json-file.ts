@@ -96,7 +96,8 @@ export async function readJson(folder: string, name: string): Promise<unknown> {
     throw new SerotineError('MODEL_FILES_MISSING', `${path} cannot be read: ${(cause as Error).message}.`, { cause })
   }
   try {
-    return JSON.parse(text)
+    // Windows editors put a byte order mark in front.
+    return JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text)
   } catch (cause) {
     const hint = text.startsWith('version https://git-lfs')
       ? 'It is a Git LFS pointer: run "git lfs pull".'

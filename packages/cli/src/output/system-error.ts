@@ -1,0 +1,22 @@
+const REMEDIES: Readonly<Record<string, string>> = {
+  EACCES: 'Permission is denied. Choose another place, or change who may use it.',
+  EPERM: 'Permission is denied. Choose another place, or change who may use it.',
+  EROFS: 'The file system is read-only. Choose another place.',
+  ENOSPC: 'The disk is full. Make room and run the same command again.',
+  EDQUOT: 'The disk quota is used up. Make room and run the same command again.',
+  EMFILE: 'Too many files are open. Raise the limit (ulimit -n) and run the same command again.',
+  ENOENT: 'A folder of this path does not exist. Check the path.',
+  ENOTDIR: 'A part of this path is a file, not a folder. Check the path.',
+  EISDIR: 'It is a folder; a file is needed.',
+  EEXIST: 'There is something by this name already. Choose another.',
+  EIO: 'The disk reports an error. Check it before going on.',
+}
+
+/** An error of the operating system that a user can do something about. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && Object.hasOwn(REMEDIES, (error as NodeJS.ErrnoException).code ?? '')
+}
+
+export function systemMessage({ path, syscall, code }: NodeJS.ErrnoException): string {
+  return `${path ?? 'A file'} cannot be used (${syscall}: ${code}). ${REMEDIES[code!]}`
+}
