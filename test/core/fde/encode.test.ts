@@ -80,6 +80,32 @@ describe('config', () => {
   })
 })
 
+describe('explicit matrices', () => {
+  const config = resolveFdeConfig({ dim: 4, repetitions: 1, simHashBits: 1, finalDim: 0 })
+  const refused = (matrices: object): unknown => {
+    try {
+      return new FdeEncoder(config, matrices)
+    } catch (error) {
+      return error
+    }
+  }
+
+  test('a misspelt name is an error, not a matrix from the seed', () => {
+    expect(refused({ sketch_index: [0] })).toMatchObject({ code: 'UNKNOWN_OPTION', message: expect.stringContaining('"sketchIndex"') })
+    expect(refused({ simHash: [1, 2, 3, 4] })).toMatchObject({ code: 'UNKNOWN_OPTION', message: expect.stringContaining('"simhash"') })
+  })
+
+  test('numbers that are none are named', () => {
+    expect(refused({ simhash: [1, 2, NaN, 4] })).toMatchObject({ code: 'NOT_FINITE', message: expect.stringContaining('simhash[2] is NaN') })
+    expect(refused({ simhash: [1, 2, 3] })).toMatchObject({ code: 'EMBEDDINGS_SHAPE' })
+  })
+
+  test('a projection without its size is an error', () => {
+    expect(() => resolveFdeConfig({ dim: 64, projection: 'sparse' })).toThrowError(code('INVALID_ARGUMENT'))
+    expect(resolveFdeConfig({ dim: 64, preset: 'paper', projection: 'sparse' })).toMatchObject({ projection: 'sparse', projectionDim: 16 })
+  })
+})
+
 describe('partition numbers', () => {
   test('both codes are bijections, and neighbours in the Gray code differ in one hyperplane', () => {
     for (let bits = 0; bits <= 7; bits++) {

@@ -155,6 +155,12 @@ export function resolveFdeConfig(options: FdeOptions & { dim: number }, auto: Fd
   }
   const given = Object.fromEntries(FIELDS.filter((field) => options[field] !== undefined).map((field) => [field, options[field]]))
   const merged = { ...FDE_PRESETS[name], ...given } as Preset & { projectionScale?: number; prepare?: FdeOptions['prepare'] }
+  if (merged.projection !== 'none' && options.projectionDim === undefined && merged.projectionDim === 0) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `projection ${describe(merged.projection)} needs a projectionDim: numbers per partition.`,
+    )
+  }
   const identity = merged.projection === 'none' || merged.projectionDim <= 0 || merged.projectionDim >= options.dim
   const projectionDim = identity ? 0 : merged.projectionDim
   const config: FdeConfig = {

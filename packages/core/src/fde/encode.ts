@@ -9,7 +9,7 @@ import type { Workspace } from '../math/workspace.js'
 import { checkFdeConfig, fdeLength } from './config.js'
 import type { FdeConfig } from './config.js'
 import { emptyPartitionSources, partitionIds } from './partitions.js'
-import { checkLength, linearMap, simHashMatrix } from './matrices.js'
+import { checkMatrix, checkMatrixNames, linearMap, simHashMatrix } from './matrices.js'
 import type { FdeMatrices } from './matrices.js'
 
 /** Mean tokens of a collection, `[dim]` each. `document` serves `deflate` and `center`, `query` only `center`. */
@@ -56,15 +56,16 @@ export class FdeEncoder {
   readonly #resident: ReturnType<typeof residentLayout>
   #fingerprint: string | undefined
 
-  /** @throws INVALID_ARGUMENT, EMBEDDINGS_SHAPE when a matrix or mean has the wrong size, NOT_FINITE */
+  /** @throws INVALID_ARGUMENT, UNKNOWN_OPTION, EMBEDDINGS_SHAPE when a matrix or mean has the wrong size, NOT_FINITE */
   constructor(config: FdeConfig, matrices: FdeMatrices = {}, means: FdeMeans = {}, workspace: Workspace = sharedWorkspace) {
     checkFdeConfig(config)
+    checkMatrixNames(matrices)
     this.config = config
     this.outputDim = fdeLength(config)
     this.#workspace = workspace
     const { dim, repetitions, simHashBits } = config
     const simhash = matrices.simhash ?? simHashMatrix(config)
-    checkLength('simhash', simhash, repetitions * dim * simHashBits, 'repetitions × dim × simHashBits')
+    checkMatrix('simhash', simhash, repetitions * dim * simHashBits, 'repetitions × dim × simHashBits')
     this.#planes = packLanes(planesAsRows(simhash, config), repetitions * simHashBits, dim)
     this.#map = linearMap(config, matrices)
     this.#ids = partitionIds(simHashBits, config.code)

@@ -1,4 +1,4 @@
-import { SerotineError } from '../errors.js'
+import { SerotineError, checkOptions, describe } from '../errors.js'
 import { STREAM, binomial, scaleU32, stream } from '../math/random.js'
 import { partitionWidth, unsketchedLength } from './config.js'
 import type { FdeConfig } from './config.js'
@@ -16,6 +16,13 @@ export interface FdeMatrices {
   sketchIndex?: ArrayLike<number>
   /** … with this sign, ±1. */
   sketchSign?: ArrayLike<number>
+}
+
+/** A misspelt matrix would silently be replaced by one from the seed. @throws UNKNOWN_OPTION */
+export function checkMatrixNames(matrices: FdeMatrices): void {
+  checkOptions('The matrices of an FDE', matrices, ['simhash', 'projection', 'sketchIndex', 'sketchSign'], {
+    simHash: 'simhash', sketch_index: 'sketchIndex', sketch_sign: 'sketchSign',
+  })
 }
 
 /** `[repetitions × dim × simHashBits]` from the seed: whole numbers of mean 0 and standard deviation 4. */
@@ -83,7 +90,7 @@ export interface LinearMap {
  * number to one place times a factor, so their product does as well, and one scatter does both. Only a dense projection needs a
  * multiplication first.
  *
- * @throws EMBEDDINGS_SHAPE when a matrix has the wrong size, INVALID_ARGUMENT when a sketch index is out of range
+ * @throws EMBEDDINGS_SHAPE when a matrix has the wrong size, NOT_FINITE, INVALID_ARGUMENT when a sketch index is out of range
  */
 export function linearMap(config: FdeConfig, matrices: FdeMatrices): LinearMap {
   const { repetitions, dim } = config
@@ -91,7 +98,7 @@ export function linearMap(config: FdeConfig, matrices: FdeMatrices): LinearMap {
   const width = partitionWidth(config)
   const projected = width !== dim
   const matrix = projected ? (matrices.projection ?? projectionMatrix(config)) : undefined
-  if (matrix) checkLength('projection', matrix, repetitions * dim * width, 'repetitions × dim × projectionDim')
+  if (matrix) checkMatrix('projection', matrix, repetitions * dim * width, 'repetitions × dim × projectionDim')
   const sketch = finalSketch(config, matrices)
   const place = (r: number, c: number, j: number): number => (r * partitions + c) * width + j
 
@@ -127,8 +134,8 @@ function finalSketch(
   if (!matrices.sketchIndex && !matrices.sketchSign) return countSketch(config)
   const { sketchIndex: index = [], sketchSign: sign = [] } = matrices
   const length = unsketchedLength(config)
-  checkLength('sketchIndex', index, length, 'repetitions × partitions × width')
-  checkLength('sketchSign', sign, length, 'repetitions × partitions × width')
+  checkMatrix('sketchIndex', index, length, 'repetitions × partitions × width')
+  checkMatrix('sketchSign', sign, length, 'repetitions × partitions × width')
   for (let i = 0; i < length; i++) {
     const to = index[i]!
     if (!Number.isInteger(to) || to < 0 || to >= config.finalDim) {
@@ -158,7 +165,12 @@ function oneEntryPerRow(matrix: ArrayLike<number>, width: number): { column: Int
   return { column, value }
 }
 
-export function checkLength(name: string, values: ArrayLike<number>, expected: number, shape: string): void {
-  if (values.length === expected) return
-  throw new SerotineError('EMBEDDINGS_SHAPE', `${name} must hold ${shape} = ${expected} numbers, got ${values.length}.`)
+/** @throws EMBEDDINGS_SHAPE, NOT_FINITE */
+export function checkMatrix(name: string, values: ArrayLike<number>, expected: number, shape: string): void {
+  if (values.length !== expected) {
+    throw new SerotineError('EMBEDDINGS_SHAPE', `${name} must hold ${shape} = ${expected} numbers, got ${values.length}.`)
+  }
+  for (let i = 0; i < expected; i++) {
+    if (!Number.isFinite(values[i])) throw new SerotineError('NOT_FINITE', `${name}[${i}] is ${describe(values[i])}.`)
+  }
 }
