@@ -18,5 +18,6 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 }
 
 export function systemMessage({ path, syscall, code }: NodeJS.ErrnoException): string {
-  return `${path ?? 'A file'} cannot be used (${syscall}: ${code}). ${REMEDIES[code!]}`
+  const what = path === undefined ? 'Reading or writing failed' : `${path} cannot be used`
+  return `${what} (${syscall}: ${code}). ${REMEDIES[code!]}`
 }
