@@ -9,14 +9,15 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
-import { evaluateRetrieval, indexStage, readBeir, worstQueries, writeTrecRun } from '@serotine/core/evaluation'
+import { evaluateRetrieval, indexStage, readCollection, worstQueries, writeTrecRun } from '@serotine/core/evaluation'
 import { BM25 } from '../examples/demo/bm25.mjs'
 import { environment, round, saveResult, spread } from './environment.mjs'
 
 const { values: options } = parseArgs({
   options: {
     data: { type: 'string', default: 'bench/data/scifact' },
-    split: { type: 'string', default: 'test' },
+    split: { type: 'string' },
+    subset: { type: 'string' },
     model: { type: 'string' },
     dtype: { type: 'string', default: 'fp32' },
     presets: { type: 'string', default: 'compact,quality' },
@@ -31,7 +32,8 @@ const { values: options } = parseArgs({
 })
 if (options.help) {
   console.log(`node bench/retrieval.mjs [options]
-  --data <folder>        BEIR folder (default bench/data/scifact)   --split <name>      default test
+  --data <folder>        BEIR, MTEB, NanoBEIR, LongEmbed or BRIGHT folder (default bench/data/scifact)
+  --split <name>         default test, or the only one              --subset <name>     domain of BRIGHT
   --model <id|folder>    default: the embedded model                --dtype fp32|int8   default fp32
   --presets a,b          FDE presets (default compact,quality)      --candidates a,b    reranked exactly (default 100)
   --codec f32|f16|int8   how token vectors are stored               --hnsw              also search with hnswlib-node
@@ -40,7 +42,8 @@ if (options.help) {
   process.exit(0)
 }
 
-const dataset = await readBeir(options.data, { split: options.split })
+const { split, subset } = options
+const dataset = await readCollection(options.data, { ...(split && { split }), ...(subset && { subset }) })
 const model = await ColBERT.load(options.model, { workers: Number(options.workers), dtype: options.dtype })
 const presets = options.presets.split(',')
 const candidateCounts = options.candidates.split(',').map(Number)
@@ -142,7 +145,7 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }, fa
   return {
     kind: 'retrieval',
     ...(await environment()),
-    dataset: { name: dataset.name, split: options.split, documents: dataset.documents.length, queries: result.queries },
+    dataset: { name: dataset.name, split: dataset.split, documents: dataset.documents.length, queries: result.queries },
     model: {
       name: model.name,
       dim: model.dim,

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { startHub } from '../support/hub-server.js'
 import { GOLDENS, serotine, workFolder } from './run-cli.js'
@@ -112,6 +113,16 @@ describe('serotine eval', () => {
     expect(html).not.toContain('exact MaxSim of 100')
     expect(html).toContain('serotine eval collection --stages exact,muvera --candidates 30 --report out.html --json --offline<')
     expect(html).not.toContain('hf_secret')
+  })
+
+  it('reads other layouts than BEIR, with what they leave out', async () => {
+    const bright = fileURLToPath(new URL('../fixtures/bright-mini', import.meta.url))
+    const { stdout } = await inWork('eval', bright, '--subset', 'biology', '--stages', 'exact', '--json', '--run-file', 'bright.trec')
+    expect(JSON.parse(stdout)).toMatchObject({ dataset: 'bright-mini biology', split: 'standard', documents: 3, queries: 2 })
+    const run = await readFile(join(work.path, 'bright.trec'), 'utf8')
+    expect(run.match(/^0 Q0 /gm)).toHaveLength(3)
+    expect(run.match(/^1 Q0 /gm)).toHaveLength(2)
+    expect(run).not.toMatch(/^1 Q0 owl/m)
   })
 
   it('prints a table', async () => {

@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import type { Command } from 'commander'
 import { MultiVectorIndex } from '@serotine/core'
-import { evaluateRetrieval, indexStage, readBeir, writeTrecRun } from '@serotine/core/evaluation'
+import { evaluateRetrieval, indexStage, readCollection, writeTrecRun } from '@serotine/core/evaluation'
 import type { RetrievalStage, StageEvaluation } from '@serotine/core/evaluation'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
@@ -15,7 +15,8 @@ import { formatTable } from '../output/table.js'
 
 interface Values extends CommonValues {
   model?: string
-  split: string
+  split?: string
+  subset?: string
   index?: string
   candidates: number
   depth: number
@@ -35,8 +36,9 @@ export function evalCommand(): Command {
   const command = createCommand('eval', {
     summary: 'measure retrieval on a collection with judgments',
     description:
-      'Measures retrieval on a BEIR folder (corpus.jsonl, queries.jsonl, qrels/<split>.tsv, .gz too): exact MaxSim over ' +
-      'everything, MUVERA with its best candidates scored exactly, and MUVERA alone. Metrics as trec_eval has them.',
+      'Measures retrieval on a folder in the layout of BEIR (corpus.jsonl, queries.jsonl, qrels/<split>.tsv, .gz too), MTEB, ' +
+      'NanoBEIR, LongEmbed or BRIGHT (JSON lines): exact MaxSim over everything, MUVERA with its best candidates scored ' +
+      'exactly, and MUVERA alone. Metrics as trec_eval has them.',
     examples: [
       ['serotine eval ./scifact', ''],
       ['serotine eval ./scifact --fde quality --candidates 200', ''],
@@ -44,9 +46,10 @@ export function evalCommand(): Command {
       ['serotine eval ./scifact --stages exact --run-file scifact.trec', 'for trec_eval'],
     ],
   })
-    .argument('<folder>', 'BEIR folder')
+    .argument('<folder>', 'collection with judgments')
     .option('-m, --model <model>', 'folder or Hub id (default: built in)')
-    .option('--split <name>', 'judgments to use', 'test')
+    .option('--split <name>', 'judgments to use (default: test, or the only ones)')
+    .option('--subset <name>', 'domain of BRIGHT')
     .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, words, Object.keys(STAGES))
     .option('--candidates <n>', 'candidates of MUVERA that are scored exactly', (text) => parseInteger(text, 1), 100)
     .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
@@ -71,7 +74,10 @@ export function evalCommand(): Command {
 async function evaluate(context: Context, folder: string, values: Values, command: Command): Promise<void> {
   const { terminal, signal } = context
   const settings = values as unknown as Record<string, unknown>
-  const dataset = await readBeir(folder, { split: values.split })
+  const dataset = await readCollection(folder, {
+    ...(values.split !== undefined && { split: values.split }),
+    ...(values.subset !== undefined && { subset: values.subset }),
+  })
   const model = await loadModel(context, values.model, forMuch(settings, dataset.documents.reduce((sum, { text }) => sum + text.length, 0)))
   const own = encodeOptions(settings)
   const { poolFactor: _pool, protectedTokens: _protected, ...query } = own
@@ -119,7 +125,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     const documents = dataset.documents.length
     if (values.json) {
       await terminal.out(`${JSON.stringify({
-        dataset: dataset.name, split: values.split, model: model.name, documents, queries: result.queries,
+        dataset: dataset.name, split: dataset.split, model: model.name, documents, queries: result.queries,
         indexing: { documents: missing.length, seconds: Number((encodeMs / 1000).toFixed(3)) },
         encodeQueriesMs: Number(result.encodeQueriesMs.toFixed(2)),
         stages: result.stages.map((stage, i) => ({
@@ -131,7 +137,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
       return
     }
     const { bold, dim } = terminal.colors
-    await terminal.out(`${bold(dataset.name)} ${dim(`${values.split}, ${counted(documents, 'document')}, ${counted(result.queries, 'query', 'queries')}, ${model.name}`)}\n\n`)
+    await terminal.out(`${bold(dataset.name)} ${dim(`${dataset.split}, ${counted(documents, 'document')}, ${counted(result.queries, 'query', 'queries')}, ${model.name}`)}\n\n`)
     await terminal.out(formatTable(['', ...values.metrics, 'of exact top 10', 'a query'], result.stages.map((stage, i) => row(stage, values, i)), terminal.colors))
     const encoded = missing.length > 0 ? `${counted(missing.length, 'document')} indexed in ${duration(encodeMs)}` : 'the index was there already'
     terminal.aside(`\n${encoded}; encoding a query takes ${duration(result.encodeQueriesMs / Math.max(1, result.queries))} more`)

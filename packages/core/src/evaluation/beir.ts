@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { SerotineError, checkOptions, describe } from '../errors.js'
-import { readLines } from './lines.js'
+import { readRecords } from './records.js'
 import { readQrels } from './trec.js'
 import type { Qrels } from './run.js'
 
@@ -26,6 +26,8 @@ export interface BeirDataset {
   /** Only the queries the split judges, in the order of the file. */
   readonly queries: readonly BeirQuery[]
   readonly qrels: Qrels
+  /** Documents to leave out, by query, where the collection says so (BRIGHT). */
+  readonly exclude?: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 /**
@@ -39,7 +41,7 @@ export async function readBeir(folder: string, options: { split?: string } = {})
   const { split = 'test' } = options
   const qrels = await readQrels(await qrelsFile(folder, split))
   const queries: BeirQuery[] = []
-  for await (const { id, text } of readRecords(await presentFile(folder, 'queries.jsonl'))) {
+  for await (const { id, text } of readRecords([await presentFile(folder, 'queries.jsonl')])) {
     if (qrels.has(id)) queries.push({ id, text })
   }
   if (queries.length < qrels.size) {
@@ -57,49 +59,9 @@ export async function readBeir(folder: string, options: { split?: string } = {})
 
 /** The documents of a BEIR folder one by one, for collections too large for memory. Same errors as {@link readBeir}. */
 export async function* readBeirCorpus(folder: string): AsyncGenerator<BeirDocument> {
-  for await (const { id, text, title } of readRecords(await presentFile(folder, 'corpus.jsonl'))) {
+  for await (const { id, text, title } of readRecords([await presentFile(folder, 'corpus.jsonl')])) {
     yield { id, text: `${title ?? ''} ${text}`.trim(), metadata: title ? { title } : {} }
   }
-}
-
-interface BeirRecord {
-  readonly id: string
-  readonly text: string
-  readonly title: string | undefined
-}
-
-async function* readRecords(file: string): AsyncGenerator<BeirRecord> {
-  const places = new Map<string, string>()
-  for await (const { text: line, place } of readLines(file)) {
-    const record = parseRecord(line, place)
-    const before = places.get(record.id)
-    if (before !== undefined)
-      throw new SerotineError('DUPLICATE_ID', `${place}: id ${describe(record.id)} was used before, at ${before}.`)
-    places.set(record.id, place)
-    yield record
-  }
-}
-
-function parseRecord(line: string, place: string): BeirRecord {
-  let value: unknown
-  try {
-    value = JSON.parse(line)
-  } catch (cause) {
-    throw new SerotineError('INPUT_FORMAT', `${place}: not a JSON object: ${(cause as Error).message}`, { cause })
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new SerotineError('INPUT_FORMAT', `${place}: expected a JSON object with "_id" and "text", got ${describe(value)}.`)
-  }
-  const { _id, id = _id, text, title } = value as Record<string, unknown>
-  if ((typeof id !== 'string' && typeof id !== 'number') || id === '') {
-    throw new SerotineError('INPUT_FORMAT', `${place}: "_id" must be a non-empty string, got ${describe(id)}.`)
-  }
-  if (typeof text !== 'string')
-    throw new SerotineError('INPUT_FORMAT', `${place}: "text" must be a string, got ${describe(text)}.`)
-  if (title !== undefined && title !== null && typeof title !== 'string') {
-    throw new SerotineError('INPUT_FORMAT', `${place}: "title" must be a string, got ${describe(title)}.`)
-  }
-  return { id: String(id), text, title: title ?? undefined }
 }
 
 /** The file or its `.gz`, whichever is there. */

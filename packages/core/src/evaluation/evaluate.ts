@@ -30,7 +30,7 @@ export interface RetrievalStage {
 }
 
 export interface EvaluateRetrievalOptions {
-  readonly dataset: Pick<BeirDataset, 'queries' | 'qrels'> & Partial<Pick<BeirDataset, 'documents'>>
+  readonly dataset: Pick<BeirDataset, 'queries' | 'qrels'> & Partial<Pick<BeirDataset, 'documents' | 'exclude'>>
   readonly model: Encoder
   readonly stages: readonly RetrievalStage[]
   /** Documents asked of every stage. Default 100. */
@@ -39,7 +39,7 @@ export interface EvaluateRetrievalOptions {
   readonly metrics?: readonly string[]
   /** Leave out documents whose id is the query's, as BEIR's own evaluation always does. Default true. */
   readonly excludeSameId?: boolean
-  /** Documents to leave out, by query (BRIGHT). */
+  /** Documents to leave out, by query (BRIGHT). Default: those that the dataset names. */
   readonly exclude?: ReadonlyMap<string, ReadonlySet<string>>
   readonly signal?: AbortSignal
   /** `stage: 'evaluate'`; `done` and `total` count the queries of all stages. */
@@ -79,7 +79,7 @@ const OPTIONS = ['dataset', 'model', 'stages', 'depth', 'metrics', 'excludeSameI
  */
 export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Promise<RetrievalEvaluation> {
   checkOptions('evaluateRetrieval', options, OPTIONS)
-  const { dataset, model, stages, excludeSameId = true, exclude, signal, onProgress } = options
+  const { dataset, model, stages, excludeSameId = true, exclude = dataset.exclude, signal, onProgress } = options
   const depth = checkInteger('depth', options.depth ?? 100, 1)
   const exactStages = stages.filter(({ exact }) => exact)
   if (exactStages.length > 1) {

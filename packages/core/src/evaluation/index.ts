@@ -1,5 +1,7 @@
 export { readBeir, readBeirCorpus } from './beir.js'
 export type { BeirDataset, BeirDocument, BeirQuery } from './beir.js'
+export { readCollection } from './collection.js'
+export type { Collection, CollectionLayout, ReadCollectionOptions } from './collection.js'
 export { evaluateRetrieval, indexStage, shareOfTop } from './evaluate.js'
 export type {
   EvaluateRetrievalOptions,
@@ -9,6 +11,8 @@ export type {
   RetrievedDocuments,
   StageEvaluation,
 } from './evaluate.js'
+export { LONG_EMBED_LENGTHS, generateNeedles, generatePasskeys } from './long-embed.js'
+export type { LongEmbedOptions, Needle } from './long-embed.js'
 export { evaluateRun } from './metrics.js'
 export type { MetricsOptions, MetricsResult } from './metrics.js'
 export { distillationDivergence, pylateRetrievalMetrics, tripletAccuracy } from './pylate.js'

@@ -1,0 +1,170 @@
+import { readdir } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { SerotineError, checkOptions, checkString, describe } from '../errors.js'
+import { readBeir } from './beir.js'
+import type { BeirDataset, BeirDocument, BeirQuery } from './beir.js'
+import { readBright } from './bright.js'
+import { folderContents, jsonlFiles } from './folder-contents.js'
+import type { FolderContents } from './folder-contents.js'
+import { readObjects, readRecords } from './records.js'
+
+/** The layouts of benchmark folders; see `docs/evaluation.md`. */
+export type CollectionLayout = 'beir' | 'hugging-face' | 'long-embed' | 'bright'
+
+export interface Collection extends BeirDataset {
+  readonly layout: CollectionLayout
+}
+
+export interface ReadCollectionOptions {
+  /**
+   * Judgments to use. Default `test`, or the only split there is. Of LongEmbed's passkey and needle, `test_256` … `test_32768`;
+   * of BRIGHT, `standard` (default) or `long` (whole pages).
+   */
+  readonly split?: string
+  /** BRIGHT's domain, when the folder holds several. */
+  readonly subset?: string
+}
+
+/**
+ * Reads a local copy of a benchmark, whichever layout it has: BEIR (`qrels/<split>.tsv`), folders as Hugging Face exports them
+ * (MTEB, NanoBEIR: `corpus`, `queries` and `qrels`, `default` or `data` with judgments as JSON lines), LongEmbed (`qrels.jsonl`)
+ * and BRIGHT (`documents` and `examples`). JSON lines only, `.gz` too; Parquet must be converted first.
+ *
+ * @throws INPUT_FORMAT naming what was found instead; DUPLICATE_ID
+ */
+export async function readCollection(folder: string, options: ReadCollectionOptions = {}): Promise<Collection> {
+  checkString('folder', folder)
+  checkOptions('readCollection', options, ['split', 'subset'])
+  const contents = await folderContents(folder)
+  const layout = layoutOf(contents)
+  if (options.subset !== undefined && layout !== 'bright') {
+    throw new SerotineError(
+      'INPUT_FORMAT',
+      `${folder} is in the layout ${layout}, which has no subsets, but ${describe(options.subset)} was asked for.`,
+    )
+  }
+  if (layout === 'bright') return { layout, ...(await readBright(folder, contents, options)) }
+  if (layout === 'beir') {
+    const splits = (await readdir(join(folder, 'qrels'))).flatMap((name) => /^(.+)\.tsv(?:\.gz)?$/.exec(name)?.[1] ?? [])
+    return { layout, ...(await readBeir(folder, { split: chooseSplit(folder, splits, options.split) })) }
+  }
+  return { layout, ...(await readJsonLines(folder, contents, layout, options.split)) }
+}
+
+function layoutOf({ folder, names, has, parquet }: FolderContents): CollectionLayout {
+  if (has('documents') && has('examples')) return 'bright'
+  if (has('corpus') && has('queries')) {
+    if (names.some((name) => /^qrels\/.+\.tsv(\.gz)?$/.test(name))) return 'beir'
+    if (names.some((name) => /^qrels\.jsonl(\.gz)?$/.test(name))) return 'long-embed'
+    if (has('qrels') || has('default') || has('data')) return 'hugging-face'
+  }
+  const found =
+    names.length > 0 ? `It holds ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' and more' : ''}.` : 'It is empty.'
+  const remedy = parquet
+    ? 'Parquet is not read: convert each file to JSON lines first, e.g. in Python: ' +
+      'pandas.read_parquet(file).to_json(name, orient="records", lines=True).'
+    : 'Expected corpus, queries and qrels (BEIR, MTEB, NanoBEIR, LongEmbed) or documents and examples (BRIGHT), as JSON lines.'
+  throw new SerotineError('INPUT_FORMAT', `${folder} is not a collection that can be read. ${found} ${remedy}`)
+}
+
+async function readJsonLines(
+  folder: string,
+  contents: FolderContents,
+  layout: CollectionLayout,
+  asked: string | undefined,
+): Promise<BeirDataset> {
+  const { split, files } = judgmentFiles(folder, contents, layout, asked)
+  const contextLength = /^test_(\d+)$/.exec(asked ?? '')?.[1]
+  const wanted = contextLength === undefined ? undefined : Number(contextLength)
+  const lengths = new Set<number>()
+  const keeps = (length: number | undefined): boolean => {
+    if (length !== undefined) lengths.add(length)
+    return length === undefined || length === wanted
+  }
+  const { qrels, graded } = await readJudgments(files, keeps)
+  const queries: BeirQuery[] = []
+  for await (const { id, text } of readRecords(jsonlFiles(contents, 'queries'))) if (qrels.has(id)) queries.push({ id, text })
+  const documents: BeirDocument[] = []
+  for await (const { id, title, text, contextLength: length } of readRecords(jsonlFiles(contents, 'corpus'))) {
+    if (!keeps(length)) continue
+    const whole = `${title ?? ''} ${text}`.trim()
+    // NanoBEIR, whose judgments have no grades, holds empty texts; its evaluator leaves them out.
+    if (whole === '' && !graded) continue
+    documents.push({ id, text: whole, metadata: title ? { title } : {} })
+  }
+  if (lengths.size > 0 && (wanted === undefined || !lengths.has(wanted))) {
+    const splits = [...lengths].toSorted((a, b) => a - b).map((length) => `test_${length}`)
+    throw new SerotineError(
+      'INPUT_FORMAT',
+      `${folder} holds documents of several lengths; choose one as the split: ${splits.join(', ')}.`,
+    )
+  }
+  checkQueries(folder, split, qrels, queries)
+  return { name: basename(resolve(folder)), split, documents, queries, qrels }
+}
+
+function judgmentFiles(
+  folder: string,
+  contents: FolderContents,
+  layout: CollectionLayout,
+  asked: string | undefined,
+): { split: string; files: string[] } {
+  if (layout === 'long-embed') return { split: asked ?? 'test', files: jsonlFiles(contents, 'qrels') }
+  const place = ['qrels', 'default', 'data'].find((name) => contents.has(name))!
+  const files = jsonlFiles(contents, place)
+  const splits = [...new Set(files.map(splitOfFile))]
+  const split = chooseSplit(folder, splits, asked)
+  return { split, files: files.filter((file) => splitOfFile(file) === split) }
+}
+
+/** `test` of `test.jsonl.gz` and of `test-00000-of-00002.jsonl`. */
+function splitOfFile(file: string): string {
+  return basename(file)
+    .replace(/\.jsonl(\.gz)?$/, '')
+    .replace(/-\d+-of-\d+$/, '')
+}
+
+export function chooseSplit(folder: string, splits: readonly string[], asked: string | undefined, usual = 'test'): string {
+  const split = asked ?? (splits.length === 1 ? splits[0]! : usual)
+  if (splits.includes(split)) return split
+  throw new SerotineError(
+    'INPUT_FORMAT',
+    `${folder} has no judgments for the split ${describe(split)}. Splits there: ${splits.join(', ') || 'none'}.`,
+  )
+}
+
+async function readJudgments(files: readonly string[], keeps: (contextLength: number | undefined) => boolean) {
+  const qrels = new Map<string, Map<string, number>>()
+  let graded = false
+  for await (const { fields, place } of readObjects(files)) {
+    if (!keeps(typeof fields.context_length === 'number' ? fields.context_length : undefined)) continue
+    const query = fields['query-id'] ?? fields.query_id ?? fields.qid
+    const document = fields['corpus-id'] ?? fields.corpus_id ?? fields.doc_id
+    const grade = fields.score ?? 1
+    if (!isId(query) || !isId(document) || typeof grade !== 'number') {
+      throw new SerotineError(
+        'INPUT_FORMAT',
+        `${place}: expected "query-id", "corpus-id" and a number "score" (or "qid" and "doc_id"), got ${describe(fields)}.`,
+      )
+    }
+    graded ||= fields.score !== undefined
+    const judgments = qrels.get(String(query))
+    if (judgments) judgments.set(String(document), grade)
+    else qrels.set(String(query), new Map([[String(document), grade]]))
+  }
+  return { qrels, graded }
+}
+
+function isId(value: unknown): value is string | number {
+  return (typeof value === 'string' && value !== '') || typeof value === 'number'
+}
+
+function checkQueries(folder: string, split: string, qrels: ReadonlyMap<string, unknown>, queries: readonly BeirQuery[]): void {
+  if (queries.length === qrels.size) return
+  const present = new Set(queries.map(({ id }) => id))
+  const absent = [...qrels.keys()].find((id) => !present.has(id))
+  throw new SerotineError(
+    'INPUT_FORMAT',
+    `The ${split} judgments of ${folder} name query ${describe(absent)}, which its queries do not hold.`,
+  )
+}
