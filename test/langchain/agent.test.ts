@@ -61,6 +61,8 @@ describe('createSourcesTool', () => {
     const short = createSourcesTool(retriever, { description: 'x', format: ({ id }, n) => `${n}=${id}` })
     expect(await short.invoke({ query: 'grey parrots learn words' })).toMatch(/^1=parrot/)
     expect(() => createSourcesTool(retriever, { descripton: 'x' } as never)).toThrow('Did you mean "description"')
+    expect(() => createSourcesTool(retriever, {} as never)).toThrow('description must be a string, got undefined')
+    expect(() => createSourcesTool(undefined as never, { description: 'x' })).toThrow('takes a retriever, got undefined')
   })
 
   it('passes the abort signal on', async () => {

@@ -152,6 +152,9 @@ describe('bad input', () => {
   })
   it('options', () => {
     expect(() => new ColBERTReranker({ topK: 3 } as never)).toThrow('Did you mean "topN"')
+    for (const model of [null, 'colbert', {}, ColBERT]) {
+      expect(() => new ColBERTReranker({ model: model as never })).toThrow('model must be a ColBERT or a promise of one')
+    }
     expect(() => new ColBERTReranker({ topN: 0 })).toThrow('topN must be an integer of at least 1, got 0')
     expect(() => new RerankingRetriever({ baseCompressor: reranker() } as never)).toThrow('Did you mean "reranker"')
     expect(() => new RerankingRetriever({ baseRetriever: new Everything(), reranker: {} as never })).toThrow(

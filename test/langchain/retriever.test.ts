@@ -181,10 +181,17 @@ describe('bad input', () => {
   it('metadata that JSON cannot hold is refused by name, and nothing is indexed', async () => {
     const circular: Record<string, unknown> = {}
     circular['self'] = circular
+    let deep: Record<string, unknown> = {}
+    for (let i = 0; i < 20_000; i++) deep = { deep }
     for (const [metadata, message] of [
       [{ n: 1n }, 'metadata.n'],
       [{ deep: { x: [Number.NaN] } }, 'metadata.deep.x[0]'],
       [circular, 'metadata.self'],
+      // JSON.stringify would write {} and lose what they hold.
+      [{ m: new Map([['a', 1]]) }, 'metadata.m'],
+      [{ list: [new Set([1])] }, 'metadata.list[0]'],
+      [{ failed: new Error('why') }, 'metadata.failed'],
+      [deep, 'nested more than 100 levels'],
     ] as const) {
       await expect(ColBERTRetriever.fromTexts(['a'], metadata, { model })).rejects.toThrow(message)
     }

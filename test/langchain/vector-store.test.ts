@@ -134,6 +134,8 @@ describe('search', () => {
     await expect(store.similaritySearchVectorWithScore([1, 2], 1)).rejects.toThrow('2 numbers')
     expect(() => new ColBERTVectorStore(new FakeEmbeddings(), { index: store.index })).toThrow('must be MuveraEmbeddings')
     expect(() => new ColBERTVectorStore(embeddings, {} as never)).toThrow('index must be a MultiVectorIndex')
+    await expect(store.getByIds('kiwi' as never)).rejects.toThrow('getByIds takes an array of ids, got "kiwi"')
+    expect(() => new MuveraEmbeddings({ model: 'colbert' as never })).toThrow('model must be a loaded model, got "colbert"')
     expect(await store.addDocuments([])).toEqual([])
     expect(await store.similaritySearch(FLIGHTLESS, 100)).toHaveLength(BIRDS.length)
   })

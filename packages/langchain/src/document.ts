@@ -95,12 +95,16 @@ function copyDocument({ id, pageContent }: DocumentInterface, metadata: Record<s
   return new Document({ pageContent, metadata, ...(id !== undefined && { id }) })
 }
 
+/** Levels of metadata that are looked at; the index refuses what goes deeper. */
+const DEEPEST = 200
+
 /**
  * Loaders put more than JSON into metadata (Dates, class instances). They become what JSON.stringify makes of them; what
- * it would drop or change silently (functions, NaN, typed arrays) stays as it is, for the index to refuse by name.
+ * it would drop or change silently (functions, NaN, typed arrays, Maps, Errors) stays as it is, for the index to refuse by
+ * name.
  */
 function toJson(value: unknown, path: string, above: Set<object>): Json | undefined {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value as Json
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || above.size > DEEPEST) return value as Json
   if (above.has(value))
     throw new SerotineError('INVALID_ARGUMENT', `${path} of a document refers to itself; metadata holds what JSON can hold.`)
   if ('toJSON' in value && typeof value.toJSON === 'function') {
@@ -108,6 +112,13 @@ function toJson(value: unknown, path: string, above: Set<object>): Json | undefi
   }
   const inside = new Set(above).add(value)
   if (Array.isArray(value)) return value.map((item, i) => toJson(item, `${path}[${i}]`, inside) ?? null)
+  // JSON.stringify writes {} for these, as if they had held nothing.
+  if (Object.keys(value).length === 0 && !isPlain(value)) return value as unknown as Json
   const entries = Object.entries(value).filter(([, item]) => item !== undefined)
   return Object.fromEntries(entries.map(([key, item]) => [key, toJson(item, `${path}.${key}`, inside)])) as Json
+}
+
+function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value) as unknown
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }

@@ -1,5 +1,7 @@
 import { Embeddings } from '@langchain/core/embeddings'
-import { checkOptions, choosePreparation, estimateMeans, FdeEncoder, resolveFdeConfig, SerotineError } from '@serotine/core'
+import {
+  checkOptions, choosePreparation, describe, estimateMeans, FdeEncoder, resolveFdeConfig, SerotineError,
+} from '@serotine/core'
 import type { Encoder, FdeMeans, FdeOptions, TokenEmbeddings } from '@serotine/core'
 import { currentSignal } from './abort.js'
 import { defaultModel } from './default-model.js'
@@ -36,6 +38,12 @@ export class MuveraEmbeddings extends Embeddings {
     // Nothing for the base class: what it is given ends up in traces.
     super({})
     this.#input = fields
+    if (fields.model !== undefined && typeof (fields.model as Encoder | null)?.encodeQueries !== 'function') {
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `model must be a loaded model, got ${describe(fields.model)}. Load one with await ColBERT.load().`,
+      )
+    }
     const { prepare = 'auto' } = fields.fde ?? {}
     if (prepare !== 'auto' && prepare !== 'none' && !fields.means) {
       throw new SerotineError(

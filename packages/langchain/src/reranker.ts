@@ -66,7 +66,7 @@ export class ColBERTReranker extends BaseDocumentCompressor {
     this.topN = checkTopN(fields.topN === undefined ? 3 : fields.topN)
     this.scoreThreshold = fields.scoreThreshold === undefined ? undefined : checkThreshold(fields.scoreThreshold)
     this.score = checkScoreKind(fields.score)
-    this.#model = fields.model
+    this.#model = fields.model === undefined ? undefined : checkModel(fields.model)
     // A model that fails to load is reported by the call that needs it.
     if (this.#model instanceof Promise) this.#model.catch(() => {})
   }
@@ -163,6 +163,16 @@ export class RerankingRetriever extends BaseRetriever {
     signal?.throwIfAborted()
     return this.reranker.compressDocuments(documents, query, runManager?.getChild('reranker'))
   }
+}
+
+/** @throws INVALID_ARGUMENT */
+function checkModel(model: Scorer | Promise<Scorer>): Scorer | Promise<Scorer> {
+  const given = model as (Partial<Scorer> & Partial<Promise<Scorer>>) | null
+  if (typeof given?.score === 'function' || typeof given?.then === 'function') return model
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    `model must be a ColBERT or a promise of one, got ${describe(model)}. Load one with await ColBERT.load().`,
+  )
 }
 
 function checkTopN(topN: number | null): number | null {

@@ -3,7 +3,7 @@ import type { BaseRetrieverInterface } from '@langchain/core/retrievers'
 import type { RunnableConfig } from '@langchain/core/runnables'
 import { tool } from '@langchain/core/tools'
 import type { DynamicStructuredTool } from '@langchain/core/tools'
-import { checkOptions } from '@serotine/core'
+import { checkOptions, checkString, describe, SerotineError } from '@serotine/core'
 
 export interface SourcesToolOptions {
   /** What the model calls it. Default `search`. */
@@ -28,6 +28,10 @@ export function createSourcesTool(
 ): DynamicStructuredTool<typeof SCHEMA, { query: string }, { query: string }, [string, DocumentInterface[]]> {
   checkOptions('createSourcesTool', options, ['name', 'description', 'format'])
   const { name = 'search', description, format = formatSource } = options
+  if (typeof (retriever as BaseRetrieverInterface | null)?.invoke !== 'function') {
+    throw new SerotineError('INVALID_ARGUMENT', `createSourcesTool takes a retriever, got ${describe(retriever)}.`)
+  }
+  checkString('description', description)
   const search = async ({ query }: { query: string }, config?: RunnableConfig): Promise<[string, DocumentInterface[]]> => {
     const documents = await retriever.invoke(query, config)
     if (documents.length === 0) return [`Nothing was found for ${JSON.stringify(query)}.`, []]

@@ -140,7 +140,8 @@ export class ColBERTVectorStore extends SaveableVectorStore {
 
   /** In the order of `ids`; ids that do not exist are passed over. */
   async getByIds(ids: readonly string[]): Promise<DocumentInterface[]> {
-    const found = await this.index.get(ids)
+    if (!Array.isArray(ids)) throw new SerotineError('INVALID_ARGUMENT', `getByIds takes an array of ids, got ${describe(ids)}.`)
+    const found = await this.index.get(ids as readonly string[])
     return found.flatMap((stored) => (stored ? [documentFromStored(stored)] : []))
   }
 
