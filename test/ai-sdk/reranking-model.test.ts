@@ -71,6 +71,8 @@ describe('bad input', () => {
   it('options', () => {
     expect(() => colbertReranker({ modelID: 'x' } as never)).toThrow('Did you mean "modelId"')
     expect(() => colbertReranker({ model: 'colbert' as never })).toThrow('ColBERT.load()')
+    expect(() => colbertReranker({ model: null as never })).toThrow('must be a ColBERT, got null')
+    expect(() => colbertReranker({ toText: 'title' as never })).toThrow('toText must be a function')
   })
 })
 

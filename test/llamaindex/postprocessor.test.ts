@@ -71,6 +71,15 @@ describe('postprocessNodes', () => {
     expect(kiwi.score).toBeLessThan(1)
   })
 
+  it('keepRetrievalScore keeps where in its document a node begins, 0 too', async () => {
+    const node = new TextNode({ text: 'Kiwis cannot fly.' })
+    Object.assign(node, { startCharIdx: 0, endCharIdx: 17 })
+    const processor = new ColBERTPostprocessor({ model, keepRetrievalScore: true })
+    const [ranked] = await processor.postprocessNodes([{ node, score: 1 }], FLIGHTLESS)
+    expect(ranked!.node).not.toBe(node)
+    expect(ranked!.node).toMatchObject({ startCharIdx: 0, endCharIdx: 17 })
+  })
+
   it('multi-modal queries: the text parts', async () => {
     const text = await new ColBERTPostprocessor({ model }).postprocessNodes(nodes(), FLIGHTLESS)
     const parts = await new ColBERTPostprocessor({ model }).postprocessNodes(nodes(), [
@@ -117,7 +126,13 @@ describe('bad input', () => {
       'an array of 1 has no text',
     )
   })
+  it('what is no list of nodes, and no query', async () => {
+    await expect(processor().postprocessNodes(undefined as never, FLIGHTLESS)).rejects.toThrow('takes an array, got undefined')
+    await expect(processor().postprocessNodes([{ text: 'a' } as never], FLIGHTLESS)).rejects.toThrow('item 0 has no node')
+    await expect(processor().postprocessNodes(nodes(), { query: 'a' } as never)).rejects.toThrow('requires a query with text')
+  })
   it('options', () => {
+    expect(() => new ColBERTPostprocessor({ model: null as never })).toThrow('must be a ColBERT, got null')
     expect(() => new ColBERTPostprocessor({ topK: 3 } as never)).toThrow('Did you mean "topN"')
     expect(() => new ColBERTPostprocessor({ topN: 0 })).toThrow('got 0')
     expect(() => new ColBERTPostprocessor({ metadataMode: 'embed' as never })).toThrow('ALL, EMBED, LLM, NONE')

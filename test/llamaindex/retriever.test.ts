@@ -86,6 +86,15 @@ describe('ColBERTRetriever', () => {
     expect(() => new ColBERTRetriever(retriever.index, { topK: 3 } as never)).toThrow('Did you mean "similarityTopK"')
     expect(() => new ColBERTRetriever(retriever.index, { similarityTopK: 0 })).toThrow('got 0')
     expect(() => new ColBERTRetriever(undefined as never)).toThrow('index must be a MultiVectorIndex')
+    await expect(ColBERTRetriever.fromNodes('a' as never, { model })).rejects.toThrow('takes an array')
+    await expect(ColBERTRetriever.fromNodes([{ text: 'a' } as never], { model })).rejects.toThrow('item 0 has no node')
+    const circular: Record<string, unknown> = {}
+    circular['self'] = circular
+    for (const metadata of [{ n: 1n }, circular]) {
+      const node = new TextNode({ id_: 'odd', text: 'a', metadata })
+      const building = ColBERTRetriever.fromNodes([node], { model, metadataMode: 'NONE' })
+      await expect(building).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('"odd"') })
+    }
     const aborted = AbortSignal.abort(new Error('stop'))
     await expect(ColBERTRetriever.fromNodes(nodes(), { model, signal: aborted })).rejects.toThrow('stop')
     const none = await ColBERTRetriever.fromNodes([], { model })

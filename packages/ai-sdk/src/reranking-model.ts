@@ -35,11 +35,14 @@ export interface ColBERTRerankerOptions {
 export function colbertReranker(options: ColBERTRerankerOptions = {}): RerankingModelV3 {
   checkOptions('colbertReranker', options, ['model', 'modelId', 'toText'], { id: 'modelId', getText: 'toText' })
   const { model, toText = JSON.stringify } = options
-  if (model !== undefined && typeof model.score !== 'function') {
+  if (model !== undefined && typeof (model as Scorer | null)?.score !== 'function') {
     throw new SerotineError(
       'INVALID_ARGUMENT',
       `model must be a ColBERT, got ${describe(model)}. Load one with await ColBERT.load().`,
     )
+  }
+  if (typeof toText !== 'function') {
+    throw new SerotineError('INVALID_ARGUMENT', `toText must be a function from a document to its text, got ${describe(toText)}.`)
   }
   return {
     specificationVersion: 'v3',

@@ -17,13 +17,33 @@ export function textOf(node: BaseNode, mode: NodeMetadataMode): string {
   return node.getContent(mode as MetadataMode)
 }
 
+/** @throws INVALID_ARGUMENT naming the first that is not a node */
+export function checkNodes(nodes: unknown, who: string): asserts nodes is readonly BaseNode[] {
+  if (!Array.isArray(nodes)) throw new SerotineError('INVALID_ARGUMENT', `${who} takes an array, got ${describe(nodes)}.`)
+  nodes.forEach((node: Partial<BaseNode> | null | undefined, i) => {
+    if (typeof node?.getContent === 'function') return
+    throw new SerotineError('INVALID_ARGUMENT', `${who}: item ${i} has no node of LlamaIndex, got ${describe(node)}.`)
+  })
+}
+
+/** LlamaIndex's own reading of a node takes a start of 0 for none. */
+export function withStart<N extends BaseNode>(node: N, startCharIdx: number | undefined): N {
+  if (startCharIdx !== undefined) (node as N & { startCharIdx?: number }).startCharIdx = startCharIdx
+  return node
+}
+
+export function copyOf(node: BaseNode): BaseNode {
+  return withStart(node.clone(), (node as { startCharIdx?: number }).startCharIdx)
+}
+
 /**
  * The text of a query: a string, or the text parts of a multi-modal message; images and files are passed over.
  *
  * @throws INVALID_ARGUMENT when there is no text
  */
 export function queryText(query: MessageContent | undefined, who: string): string {
-  const parts = typeof query === 'string' ? [query] : (query ?? []).map((part) => (part.type === 'text' ? part.text : ''))
+  const given = typeof query === 'string' ? [{ type: 'text', text: query } as const] : Array.isArray(query) ? query : []
+  const parts = given.map((part) => (part.type === 'text' ? part.text : ''))
   const text = parts.filter((part) => part !== '').join('\n\n')
   if (text.trim() !== '') return text
   const what = query === undefined ? 'none was given' : `${describe(query)} has no text in it`

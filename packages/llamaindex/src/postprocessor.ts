@@ -1,7 +1,7 @@
 import { checkInteger, checkOptions, describe, SerotineError } from '@serotine/core'
 import type { BaseNodePostprocessor, MessageContent, NodeWithScore } from 'llamaindex'
 import { defaultModel } from './default-model.js'
-import { checkMetadataMode, queryText, textOf } from './node.js'
+import { checkMetadataMode, checkNodes, copyOf, queryText, textOf } from './node.js'
 import type { NodeMetadataMode } from './node.js'
 
 /** What the postprocessor needs of a model. `ColBERT` is one. */
@@ -48,7 +48,7 @@ export class ColBERTPostprocessor implements BaseNodePostprocessor {
       similarityCutoff: 'scoreThreshold',
     })
     const { model, topN = 2, metadataMode = 'EMBED', keepRetrievalScore = false, scoreThreshold = -Infinity } = options
-    if (model !== undefined && typeof model.score !== 'function') {
+    if (model !== undefined && typeof (model as Scorer | null)?.score !== 'function') {
       throw new SerotineError(
         'INVALID_ARGUMENT',
         `model must be a ColBERT, got ${describe(model)}. Load one with await ColBERT.load().`,
@@ -66,6 +66,7 @@ export class ColBERTPostprocessor implements BaseNodePostprocessor {
 
   /** @throws INVALID_ARGUMENT when there are nodes but no query text */
   async postprocessNodes(nodes: NodeWithScore[], query?: MessageContent): Promise<NodeWithScore[]> {
+    checkNodes(Array.isArray(nodes) ? nodes.map((found?: NodeWithScore) => found?.node) : nodes, 'postprocessNodes')
     if (nodes.length === 0) return []
     const text = queryText(query, 'ColBERTPostprocessor')
     const model = this.#model ?? (await defaultModel())
@@ -82,7 +83,7 @@ export class ColBERTPostprocessor implements BaseNodePostprocessor {
 
   #node({ node, score }: NodeWithScore): NodeWithScore['node'] {
     if (!this.keepRetrievalScore) return node
-    const copy = node.clone()
+    const copy = copyOf(node)
     copy.metadata = { ...node.metadata, retrieval_score: score ?? null }
     return copy
   }

@@ -3,7 +3,7 @@ import type { Encoder, Metadata, OnProgress, SearchHit, Where } from '@serotine/
 import { BaseRetriever, jsonToNode, TextNode } from 'llamaindex'
 import type { BaseNode, NodeWithScore, QueryBundle } from 'llamaindex'
 import { defaultModel } from './default-model.js'
-import { checkMetadataMode, queryText, textOf } from './node.js'
+import { checkMetadataMode, checkNodes, queryText, textOf, withStart } from './node.js'
 import type { NodeMetadataMode } from './node.js'
 
 /** What the retriever needs of an index. `MultiVectorIndex` is one; so is any store with the same `search`. */
@@ -81,6 +81,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     checkOptions('ColBERTRetriever.fromNodes', options, [...own, ...SEARCH_OPTIONS], ALIASES)
     const { model = await defaultModel(), folder, metadataMode = 'EMBED', onProgress, signal, ...search } = options
     const mode = checkMetadataMode(metadataMode)
+    checkNodes(nodes, 'ColBERTRetriever.fromNodes')
     signal?.throwIfAborted()
     const index = await MultiVectorIndex.open(folder, { model })
     try {
@@ -88,7 +89,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
       const documents = nodes.map((node) => ({
         id: node.id_,
         text: textOf(node, mode),
-        metadata: { ...plainMetadata(node), [NODE]: JSON.stringify({ ...node.toJSON(), embedding: undefined }) },
+        metadata: metadataOf(node),
       }))
       await index.upsert(documents, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
       return retriever
@@ -108,17 +109,28 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
   }
 }
 
-/** What JSON makes of a node's metadata, so that `where` can look at it. */
-function plainMetadata(node: BaseNode): Metadata {
-  return JSON.parse(JSON.stringify(node.metadata)) as Metadata
+/**
+ * What JSON makes of a node's metadata, so that `where` can look at it, and the node itself.
+ *
+ * @throws INVALID_ARGUMENT for what JSON cannot write: a bigint, an object that refers to itself
+ */
+function metadataOf(node: BaseNode): Metadata {
+  try {
+    const metadata = JSON.parse(JSON.stringify(node.metadata)) as Metadata
+    return { ...metadata, [NODE]: JSON.stringify({ ...node.toJSON(), embedding: undefined }) }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The metadata of node ${describe(node.id_)} must be what JSON can hold: ${reason}`,
+      { cause: error },
+    )
+  }
 }
 
 function nodeOf({ id, text = '', metadata }: SearchHit): BaseNode {
   const { [NODE]: content, ...rest } = metadata
   if (typeof content !== 'string') return new TextNode({ id_: id, text, metadata: rest })
   const json = JSON.parse(content) as { startCharIdx?: number }
-  const node = jsonToNode(json)
-  // LlamaIndex's own reading takes a start of 0 for none.
-  if (json.startCharIdx !== undefined) node.startCharIdx = json.startCharIdx
-  return node
+  return withStart(jsonToNode(json), json.startCharIdx)
 }
