@@ -29,3 +29,20 @@ it('hands prompts and pooling on to the model, and encodes a text again when the
   await expect(index.search(embeddings, { promptName: 'query' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   await index.close()
 })
+
+it.each([
+  ['too few matrices', [], 'EMBEDDINGS_SHAPE'],
+  ['nothing', undefined, 'EMBEDDINGS_SHAPE'],
+  ['a hole', [undefined], 'EMBEDDINGS_SHAPE'],
+  ['another dimension', [{ data: new Float32Array(3), length: 1, dim: 3 }], 'DIM_MISMATCH'],
+  ['NaN', [{ data: Float32Array.of(NaN, 0), length: 1, dim: 2 }], 'NOT_FINITE'],
+])('refuses a model that gives %s, and keeps what it has', async (_, output, code) => {
+  const { encoder } = recordingEncoder()
+  const index = await MultiVectorIndex.open(undefined, { model: encoder })
+  await index.upsert([{ id: 'a', text: 'text' }])
+  encoder.encodeDocuments = encoder.encodeQueries = async () => output as never
+  await expect(index.upsert([{ id: 'b', text: 'text' }])).rejects.toMatchObject({ code })
+  await expect(index.search('query')).rejects.toMatchObject({ code })
+  expect([index.has('a'), index.has('b')]).toEqual([true, false])
+  await index.close()
+})

@@ -10,6 +10,7 @@ import { checkId, checkSource } from './documents.js'
 import type { DocumentSource } from './documents.js'
 import type { HnswlibSource } from './hnsw.js'
 import { IndexStore } from './index-store.js'
+import { checkModelOutput } from './model-output.js'
 import { checkOpen, checkStored, initialManifest } from './open.js'
 import { checkSearch, searchCollection } from './search.js'
 import type { CheckedSearch, SearchHit, SearchOptions, SearchResult, StageName } from './search.js'
@@ -284,12 +285,14 @@ export class MultiVectorIndex {
             '{ model }.',
         )
       }
-      const [embeddings] = await this.#model.encodeQueries([query], {
+      const encoded = await this.#model.encodeQueries([query], {
         ...encoding,
         ...(signal && { signal }),
         ...(this.#onWarning && { onWarning: this.#onWarning }),
       })
-      return embeddings!
+      const embeddings = checkModelOutput(this.#model, 'encodeQueries', encoded, 1)[0]!
+      checkEmbeddings(embeddings, dim ?? this.#model.dim, 'the query')
+      return embeddings
     }
     if (typeof query !== 'object' || query === null || !(query.data instanceof Float32Array)) {
       throw new SerotineError('INVALID_ARGUMENT', `The query must be a text or token embeddings, got ${describe(query)}.`)

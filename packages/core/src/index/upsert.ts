@@ -7,6 +7,7 @@ import { batches, contentHash } from './documents.js'
 import type { CheckedDocument, DocumentSource } from './documents.js'
 import type { IndexStore } from './index-store.js'
 import { sameJson } from './metadata.js'
+import { checkModelOutput } from './model-output.js'
 import type { StoredDocument } from './token-store.js'
 
 /** How the texts of one call are encoded; as in `encodeDocuments`. */
@@ -116,13 +117,13 @@ async function embed(
 ): Promise<TokenEmbeddings[]> {
   const { signal, onWarning, encoding } = options
   const texts = documents.filter(({ embeddings }) => !embeddings).map(({ text }) => text!)
-  const encoded = texts.length === 0 ? [] : await model!.encodeDocuments(texts, {
+  const encoded = texts.length === 0 ? [] : checkModelOutput(model!, 'encodeDocuments', await model!.encodeDocuments(texts, {
     ...encoding,
     ...(signal && { signal }),
     ...(onWarning && { onWarning }),
     // The whole batch is reported when it is committed.
     onProgress: ({ stage, done }) => stage === 'encode' && done < documents.length && report(done),
-  })
+  }), texts.length)
   let next = 0
   let { dim } = store.manifest
   return documents.map((document) => {
