@@ -1,6 +1,7 @@
 // One HTML page of committed results: tables, plots, the queries answered worst.
 //
 //   node bench/report.mjs                                     bench/results/*-sweep.json → bench/results/report.html
+//   node bench/report.mjs --check                             only says whether that page would change (exit code 1)
 //   node bench/report.mjs result.json … --out report.html --title 'My collections'
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
@@ -11,7 +12,7 @@ import { formatReport } from '@serotine/core/evaluation'
 const folder = fileURLToPath(new URL('results', import.meta.url))
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { out: { type: 'string', default: join(folder, 'report.html') }, title: { type: 'string' } },
+  options: { out: { type: 'string', default: join(folder, 'report.html') }, title: { type: 'string' }, check: { type: 'boolean' } },
 })
 
 async function sweeps() {
@@ -47,5 +48,12 @@ const files = positionals.length > 0 ? positionals : await sweeps()
 const datasets = []
 for (const file of files) datasets.push(datasetOf(JSON.parse(await readFile(file, 'utf8')), file))
 const html = formatReport({ datasets, ...(values.title && { title: values.title }) })
-await writeFile(values.out, html)
-console.log(`${relative('.', values.out)} written, ${(html.length / 1000).toFixed(0)} kB`)
+if (values.check) {
+  if ((await readFile(values.out, 'utf8')) !== html) {
+    console.log(`${relative('.', values.out)} differs from its results`)
+    process.exitCode = 1
+  }
+} else {
+  await writeFile(values.out, html)
+  console.log(`${relative('.', values.out)} written, ${(html.length / 1000).toFixed(0)} kB`)
+}

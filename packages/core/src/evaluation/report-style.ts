@@ -55,7 +55,8 @@ code { font: .9em ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, mon
 @media print {
   :root { --paper: #fff; --ink: #000; --quiet: #444; --rule: #bbb; --grid: #ddd; --tone-0: #0b6aa8; --tone-1: #b4540a;
     --tone-2: #1e7d53; --tone-3: #a03a84; --tone-4: #6a5acd; --tone-5: #7a6a00 }
-  body { font-size: 10pt; padding: 0; max-width: none }
+  body { font-size: 9pt; padding: 0; max-width: none }
+  .wide { overflow: visible } thead { display: table-header-group } h3 + p { break-after: avoid }
   h2 { break-before: page; border: 0; padding: 0; margin-top: 0 } h2:first-of-type { break-before: auto; margin-top: 2rem }
   h2, h3 { break-after: avoid } figure, tr, dl { break-inside: avoid } .plots { grid-template-columns: 1fr 1fr; gap: 1rem }
   @page { margin: 16mm }
