@@ -27,6 +27,17 @@ describe('the embedded model', () => {
     expect(ranked[0]!.meanSimilarity).toBeLessThanOrEqual(1)
   })
 
+  it('is loaded once for all who share it, and again after one of them closed it', async () => {
+    const [first, second] = await Promise.all([ColBERT.shared(), ColBERT.shared()])
+    expect(second).toBe(first)
+    await first.close()
+    const [third, fourth] = await Promise.all([ColBERT.shared(), ColBERT.shared()])
+    expect(third).not.toBe(first)
+    expect(fourth).toBe(third)
+    expect(await third.encodeQueries(['a'])).toHaveLength(1)
+    await third.close()
+  })
+
   it('takes objects with a text and gives them back untouched', async () => {
     const documents = Object.freeze([Object.freeze({ id: 7, text: 'a' }), Object.freeze({ id: 8, text: 'b' })])
     const ranked = await model.rerank('b', documents, { topN: 1 })

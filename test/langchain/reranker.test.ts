@@ -7,7 +7,7 @@ import { BaseRetriever } from '@langchain/core/retrievers'
 import { BaseDocumentCompressor } from '@langchain/core/retrievers/document_compressors'
 import { RunnableLambda } from '@langchain/core/runnables'
 import { ColBERT } from '@serotine/core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ColBERTReranker, RerankingRetriever } from '../../packages/langchain/src/index.js'
 import type { Scorer } from '../../packages/langchain/src/index.js'
 import { BIRDS, FLIGHTLESS } from '../contract/birds.js'
@@ -103,11 +103,14 @@ describe('compressDocuments', () => {
   })
 
   it('loads the embedded model by itself, once', async () => {
+    const load = vi.spyOn(ColBERT, 'load')
     const [first, second] = await Promise.all([
       new ColBERTReranker({ topN: 1 }).compressDocuments(birds(), FLIGHTLESS),
       new ColBERTReranker({ topN: 1 }).compressDocuments(birds(), FLIGHTLESS),
     ])
     expect(first).toEqual(second)
+    expect(load).toHaveBeenCalledTimes(1)
+    load.mockRestore()
   })
 })
 

@@ -1,6 +1,5 @@
 import type { JSONObject, RerankingModelV3 } from '@ai-sdk/provider'
-import { checkInteger, checkOptions, describe, SerotineError } from '@serotine/core'
-import { defaultModel } from './default-model.js'
+import { checkInteger, checkOptions, ColBERT, describe, SerotineError } from '@serotine/core'
 
 /** What the reranking model needs. `ColBERT` is one. */
 export interface Scorer {
@@ -57,7 +56,7 @@ export function colbertReranker(options: ColBERTRerankerOptions = {}): Reranking
         throw new SerotineError('INVALID_ARGUMENT', `The query must be a text with at least one word, got ${describe(query)}.`)
       }
       abortSignal?.throwIfAborted()
-      const scorer = model ?? (await defaultModel())
+      const scorer = model ?? (await ColBERT.shared())
       const { scores, queryTokens } = await scorer.score(query, texts, { ...(abortSignal && { signal: abortSignal }) })
       const ranking = Array.from(scores, (score, index) => ({ index, relevanceScore: score / queryTokens }))
         .sort((a, b) => b.relevanceScore - a.relevanceScore || a.index - b.index)

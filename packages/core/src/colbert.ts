@@ -93,6 +93,7 @@ export class ColBERT implements Encoder {
   readonly #runtime: Runtime
   readonly #onWarning: OnWarning | undefined
   #closed = false
+  static #shared: Promise<ColBERT> | undefined
 
   private constructor(parts: {
     name: string
@@ -147,6 +148,18 @@ export class ColBERT implements Encoder {
       await runtime.close()
       throw error
     }
+  }
+
+  /** The embedded model, loaded once for all who ask for it here. After someone closed it, the next call loads it again. */
+  static async shared(): Promise<ColBERT> {
+    const loading = (ColBERT.#shared ??= ColBERT.load())
+    const model = await loading.catch((error: unknown) => {
+      if (ColBERT.#shared === loading) ColBERT.#shared = undefined
+      throw error
+    })
+    if (!model.#closed) return model
+    if (ColBERT.#shared === loading) ColBERT.#shared = undefined
+    return ColBERT.shared()
   }
 
   /** One `[tokens × dim]` matrix per query, in the order given. With query expansion always `queryLength` tokens. */

@@ -1,10 +1,9 @@
 import { Embeddings } from '@langchain/core/embeddings'
 import {
-  checkOptions, choosePreparation, describe, estimateMeans, FdeEncoder, resolveFdeConfig, SerotineError,
+  checkOptions, choosePreparation, ColBERT, describe, estimateMeans, FdeEncoder, resolveFdeConfig, SerotineError,
 } from '@serotine/core'
 import type { Encoder, FdeMeans, FdeOptions, TokenEmbeddings } from '@serotine/core'
 import { currentSignal } from './abort.js'
-import { defaultModel } from './default-model.js'
 
 export interface MuveraEmbeddingsInput {
   /** Default: the embedded model, shared by the process and loaded at the first use. */
@@ -62,7 +61,7 @@ export class MuveraEmbeddings extends Embeddings {
     texts: readonly string[],
     fields: Omit<MuveraEmbeddingsInput, 'means'> = {},
   ): Promise<MuveraEmbeddings> {
-    const model = fields.model ?? (await defaultModel())
+    const model = fields.model ?? (await ColBERT.shared())
     const means = estimateMeans(await model.encodeDocuments(texts, signalOption()))
     const given = fields.fde?.prepare ?? 'auto'
     const prepare = given === 'auto' ? choosePreparation(means) : given
@@ -94,7 +93,7 @@ export class MuveraEmbeddings extends Embeddings {
 
   /** The model whose token embeddings are encoded. */
   async model(): Promise<Encoder> {
-    return this.#input.model ?? defaultModel()
+    return this.#input.model ?? ColBERT.shared()
   }
 
   encoder(dim: number): FdeEncoder {

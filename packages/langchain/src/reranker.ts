@@ -6,9 +6,8 @@ import type { BaseRetrieverInput, BaseRetrieverInterface } from '@langchain/core
 import { BaseDocumentCompressor } from '@langchain/core/retrievers/document_compressors'
 import { ensureConfig } from '@langchain/core/runnables'
 import type { RunnableConfig } from '@langchain/core/runnables'
-import { checkInteger, checkOptions, describe, SerotineError } from '@serotine/core'
+import { checkInteger, checkOptions, ColBERT, describe, SerotineError } from '@serotine/core'
 import { currentSignal, withSignal } from './abort.js'
-import { defaultModel } from './default-model.js'
 import { checkDocuments, checkQuery, withRelevance } from './document.js'
 import type { ScoreKind } from './document.js'
 import { baseInput, checkScoreKind, checkThreshold } from './retriever.js'
@@ -100,7 +99,7 @@ export class ColBERTReranker extends BaseDocumentCompressor {
     checkQuery(query)
     const signal = options.signal ?? currentSignal()
     signal?.throwIfAborted()
-    const model = await (this.#model ?? defaultModel())
+    const model = await (this.#model ?? ColBERT.shared())
     const { scores, queryTokens } = await model.score(query, texts, { ...(signal && { signal }) })
     const divisor = this.score === 'maxSim' ? 1 : queryTokens
     return Array.from(scores, (score, index) => ({ index, relevanceScore: score / divisor }))

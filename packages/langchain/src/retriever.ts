@@ -6,10 +6,9 @@ import { BaseRetriever } from '@langchain/core/retrievers'
 import type { BaseRetrieverInput } from '@langchain/core/retrievers'
 import { ensureConfig } from '@langchain/core/runnables'
 import type { RunnableConfig } from '@langchain/core/runnables'
-import { checkInteger, checkOptions, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
+import { checkInteger, checkOptions, ColBERT, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { Encoder, OnProgress, OnWarning, SearchHit, Where } from '@serotine/core'
 import { currentSignal, withSignal } from './abort.js'
-import { defaultModel } from './default-model.js'
 import { checkQuery, documentFromHit, documentsOf, toIndexed } from './document.js'
 import type { ScoreKind } from './document.js'
 
@@ -118,7 +117,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
   ): Promise<ColBERTRetriever<MultiVectorIndex>> {
     const [build, fields] = splitOptions('ColBERTRetriever.fromDocuments', options)
     const items = toIndexed(documents)
-    const { folder, model = await defaultModel(), onWarning, signal, onProgress } = build
+    const { folder, model = await ColBERT.shared(), onWarning, signal, onProgress } = build
     signal?.throwIfAborted()
     const index = await MultiVectorIndex.open(folder, { model, ...(onWarning && { onWarning }) })
     try {
@@ -148,7 +147,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     const [{ model, onWarning }, fields] = splitOptions('ColBERTRetriever.fromExistingIndex', options)
     if (typeof indexOrFolder !== 'string') return new ColBERTRetriever({ ...fields, index: indexOrFolder })
     const index = await MultiVectorIndex.open(indexOrFolder, {
-      model: model ?? (await defaultModel()),
+      model: model ?? (await ColBERT.shared()),
       create: false,
       readonly: true,
       ...(onWarning && { onWarning }),

@@ -1,6 +1,5 @@
-import { checkInteger, checkOptions, describe, SerotineError } from '@serotine/core'
+import { checkInteger, checkOptions, ColBERT, describe, SerotineError } from '@serotine/core'
 import type { BaseNodePostprocessor, MessageContent, NodeWithScore } from 'llamaindex'
-import { defaultModel } from './default-model.js'
 import { checkMetadataMode, checkNodes, copyOf, queryText, textOf } from './node.js'
 import type { NodeMetadataMode } from './node.js'
 
@@ -69,7 +68,7 @@ export class ColBERTPostprocessor implements BaseNodePostprocessor {
     checkNodes(Array.isArray(nodes) ? nodes.map((found?: NodeWithScore) => found?.node) : nodes, 'postprocessNodes')
     if (nodes.length === 0) return []
     const text = queryText(query, 'ColBERTPostprocessor')
-    const model = this.#model ?? (await defaultModel())
+    const model = this.#model ?? (await ColBERT.shared())
     const { scores, queryTokens } = await model.score(
       text,
       nodes.map(({ node }) => textOf(node, this.metadataMode)),

@@ -1,8 +1,7 @@
-import { checkInteger, checkOptions, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
+import { checkInteger, checkOptions, ColBERT, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { Encoder, Metadata, OnProgress, SearchHit, Where } from '@serotine/core'
 import { BaseRetriever, jsonToNode, TextNode } from 'llamaindex'
 import type { BaseNode, NodeWithScore, QueryBundle } from 'llamaindex'
-import { defaultModel } from './default-model.js'
 import { checkMetadataMode, checkNodes, queryText, textOf, withStart } from './node.js'
 import type { NodeMetadataMode } from './node.js'
 
@@ -79,7 +78,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
   ): Promise<ColBERTRetriever<MultiVectorIndex>> {
     const own = ['model', 'folder', 'metadataMode', 'onProgress', 'signal']
     checkOptions('ColBERTRetriever.fromNodes', options, [...own, ...SEARCH_OPTIONS], ALIASES)
-    const { model = await defaultModel(), folder, metadataMode = 'EMBED', onProgress, signal, ...search } = options
+    const { model = await ColBERT.shared(), folder, metadataMode = 'EMBED', onProgress, signal, ...search } = options
     const mode = checkMetadataMode(metadataMode)
     checkNodes(nodes, 'ColBERTRetriever.fromNodes')
     signal?.throwIfAborted()
