@@ -22,7 +22,7 @@ export function fillTables(text, results, where = 'the text') {
   })
 }
 
-const RENDERERS = { retrieval: retrievalTable, encode: encodeTable, frameworks: frameworksTable }
+const RENDERERS = { retrieval: retrievalTable, encode: encodeTable, frameworks: frameworksTable, 'long-embed': longEmbedTable }
 
 function retrievalTable(result, name) {
   const { dataset, model, index, stages } = result
@@ -71,6 +71,18 @@ function frameworksTable(result, name) {
     `${dataset.name}, ${count(dataset.documents)} documents, ${count(dataset.queries)} questions, ${model.name}. Times are medians of ` +
       `\`invoke()\` from text to documents, encoding included. ${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}, ` +
       `Node ${versions.node}, ${date} ([result](bench/results/${name}.json)).`,
+  ].join('\n')
+}
+
+function longEmbedTable(result, name) {
+  const lengths = Object.keys(result.rows[0]['accuracy@1'])
+  const rows = result.rows.map((row) => [row.task, ...lengths.map((length) => row['accuracy@1'][length].toFixed(2))])
+  const { model, queries, documents } = result
+  return [
+    ...markdownTable(['accuracy@1 at tokens', ...lengths.map(count)], rows),
+    '',
+    `${model.name}, which cuts documents at ${count(model.documentLength)} tokens; exact MaxSim, ${queries} queries and ${documents} ` +
+      `documents of each length. ${measuredOn(result, name)}`,
   ].join('\n')
 }
 
