@@ -368,6 +368,8 @@ test('wrong options of open are named, and nothing is created', async () => {
   await expect(MultiVectorIndex.open(folder, { codec: any('int4') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /f32, f16, int8; got "int4"/))
   await expect(MultiVectorIndex.open(folder, { firstStage: any('ann') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /firstStage/))
   await expect(MultiVectorIndex.open(folder, { fde: any('tiny') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /Presets/))
+  await expect(MultiVectorIndex.open(folder, { fde: any(null) })).rejects.toMatchObject(error('INVALID_ARGUMENT', /fde must be .*got null/))
+  await expect(MultiVectorIndex.open(folder, { fde: any({ dim: 3 }) })).rejects.toMatchObject(error('UNKNOWN_OPTION', /finalDim/))
   await expect(MultiVectorIndex.open(folder, { fde: { prepare: 'center' } })).rejects.toMatchObject(error('INVALID_ARGUMENT', /no queries/))
   await expect(MultiVectorIndex.open(folder, { fde: any({ reps: 3 }) })).rejects.toMatchObject(error('UNKNOWN_OPTION', /repetitions/))
   await expect(MultiVectorIndex.open(folder, { dim: 0 })).rejects.toMatchObject(error('INVALID_ARGUMENT', /dim/))

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { checkInteger, checkOptions, describe, SerotineError } from '../errors.js'
-import { resolveFdeConfig } from '../fde/config.js'
+import { FDE_PRESETS, resolveFdeConfig } from '../fde/config.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
 import { TOKEN_CODECS } from './codec.js'
 import type { IndexStore } from './index-store.js'
@@ -121,6 +121,15 @@ export function checkStored({ manifest, folder }: IndexStore, { model, dim, code
 
 function fdeOptions(fde: NonNullable<Exclude<OpenOptions['fde'], false>>): FdeOptions {
   const options = typeof fde === 'string' ? { preset: fde } : fde
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `fde must be ${Object.keys(FDE_PRESETS).join(', ')}, an object of FDE options, or false for none; got ${describe(fde)}.`,
+    )
+  }
+  if ('dim' in options) {
+    throw new SerotineError('UNKNOWN_OPTION', 'fde has no option "dim": FDEs are of the token vectors of the index. Did you mean "finalDim"?')
+  }
   if (options.prepare === 'center') {
     throw new SerotineError(
       'INVALID_ARGUMENT',
