@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { documentedProgram } from '../contract/documented.js'
 
-it('the program of docs/langchain.md prints what the page says', () => {
-  const { says, prints } = documentedProgram('langchain.md')
+it.each(['docs/langchain.md', 'packages/langchain/README.md'])('the program of %s prints what the page says', (page) => {
+  const { says, prints } = documentedProgram(page)
   expect(prints).toBe(says)
 })
