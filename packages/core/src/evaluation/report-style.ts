@@ -19,7 +19,7 @@ small { font-size: .85em }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem }
 th { font-weight: 500; color: var(--quiet); font-size: .87em; vertical-align: bottom }
-td:first-child { font-size: .96em }
+td:first-child { font-size: .96em; min-width: 12rem }
 th, td { text-align: right; padding: .34rem 0 .34rem 1rem; border-bottom: 1px solid var(--rule) }
 td { vertical-align: top }
 td:not(:first-child) { white-space: nowrap }
