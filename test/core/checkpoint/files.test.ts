@@ -226,6 +226,12 @@ describe('a bad connection', () => {
     expect(error).toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('ENOTFOUND') })
   }, 30_000)
 
+  it('of a bare name says that there is no such folder either', async () => {
+    const nowhere = () => Promise.reject(new TypeError('fetch failed'))
+    const error = await failure(resolveCheckpoint('my-model', { endpoint: hub.endpoint, cacheDir, fetch: nowhere }))
+    expect(error).toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringMatching(/there is none named my-model here/) })
+  }, 30_000)
+
   it('that changes bytes is found out', async () => {
     hub.faults.set(LARGE, [{ corrupt: true }])
     hub.faults.set('config.json', [{ corrupt: true }])

@@ -132,7 +132,9 @@ export function hubError(error: unknown, hub: HubOptions): unknown {
   if (!(error instanceof HttpError)) {
     const reasons = [(error as Error).message, ((error as Error).cause as Error | undefined)?.message]
     const remedy = isConnectionError(error) ? `Check the connection to ${endpoint}, ${offline}.` : 'Try again.'
-    return make('DOWNLOAD_FAILED', `${model} could not be downloaded: ${reasons.filter(Boolean).join(': ')}. ${remedy}`)
+    // Who types a bare name more likely means a folder that is not there.
+    const folder = id.includes('/') ? '' : ` If a folder was meant: there is none named ${id} here.`
+    return make('DOWNLOAD_FAILED', `${model} could not be downloaded: ${reasons.filter(Boolean).join(': ')}. ${remedy}${folder}`)
   }
   const { status, hubCode } = error
   if (hubCode === 'RevisionNotFound') {
