@@ -147,7 +147,9 @@ describe('k, candidates', () => {
     expect(await retriever.invoke(FLIGHTLESS, { k: 500 })).toHaveLength(BIRDS.length)
   })
   it('travel through withConfig and pipe', async () => {
-    expect(await retriever.withConfig({ k: 2 } as object).invoke(FLIGHTLESS)).toHaveLength(2)
+    expect(await retriever.withConfig({ k: 2 }).invoke(FLIGHTLESS)).toHaveLength(2)
+    const [one] = await retriever.withConfig({ filter: { lang: 'de' } }).batch([FLIGHTLESS], { k: 10 })
+    expect(one!.map(({ id }) => id)).toEqual(['zug'])
   })
 })
 

@@ -28,6 +28,7 @@ export async function usage(documents: DocumentInterface[]): Promise<void> {
     signal: AbortSignal.timeout(1000),
     runName: 'birds',
   })
+  const few: DocumentInterface[][] = await retriever.withConfig({ k: 1, tags: ['few'] }).batch(['a', 'b'], { candidates: 20 })
   await retriever.index.upsert([{ id: 'a', text: 'text' }])
   const built: ColBERTRetriever<MultiVectorIndex> = await ColBERTRetriever.fromDocuments(documents, { model, folder: './birds' })
   await ColBERTRetriever.fromTexts(['a'], [{ n: 1 }])
@@ -51,6 +52,8 @@ export async function usage(documents: DocumentInterface[]): Promise<void> {
   const tool = createSourcesTool(retriever, { name: 'search', description: 'Searches.' })
   const asTool: StructuredToolInterface = tool
 
+  // @ts-expect-error it is k
+  retriever.withConfig({ topK: 1 })
   // @ts-expect-error the index is missing
   void new ColBERTRetriever({ k: 5 })
   // @ts-expect-error it is topN
@@ -60,5 +63,5 @@ export async function usage(documents: DocumentInterface[]): Promise<void> {
   // @ts-expect-error not a compressor
   void new RerankingRetriever({ baseRetriever: retriever, reranker: retriever })
 
-  void [reranking, asRunnable, found, built, ranking, asEmbeddings, asStore, stock, ids, asTool]
+  void [reranking, asRunnable, found, few, built, ranking, asEmbeddings, asStore, stock, ids, asTool]
 }

@@ -5,7 +5,7 @@ import type { DocumentInterface } from '@langchain/core/documents'
 import { BaseRetriever } from '@langchain/core/retrievers'
 import type { BaseRetrieverInput } from '@langchain/core/retrievers'
 import { ensureConfig } from '@langchain/core/runnables'
-import type { RunnableConfig } from '@langchain/core/runnables'
+import type { Runnable, RunnableConfig } from '@langchain/core/runnables'
 import { checkInteger, checkOptions, ColBERT, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { Encoder, OnProgress, OnWarning, SearchHit, Where } from '@serotine/core'
 import { currentSignal, withSignal } from './abort.js'
@@ -162,6 +162,13 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     config.signal?.throwIfAborted()
     const search = checkSearch(config)
     return withSignal(config.signal, () => this.#callOptions.run(search, () => super.invoke(input, config)))
+  }
+
+  /** A runnable whose searches use these options: `invoke`, `batch` and `stream` of the result take them too. */
+  override withConfig(
+    config: Partial<ColBERTRetrieverCallOptions>,
+  ): Runnable<string, DocumentInterface[], ColBERTRetrieverCallOptions> {
+    return super.withConfig(config)
   }
 
   override async _getRelevantDocuments(
