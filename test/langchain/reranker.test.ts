@@ -211,6 +211,23 @@ describe('abort', () => {
     expect(done()).toBeLessThan(600)
   })
 
+  it('of the caller stops it, whether or not rerank() has a signal of its own', async () => {
+    const controller = new AbortController()
+    const { scorer, done } = watched(() => controller.abort(new Error('enough')))
+    const own = new AbortController()
+    class Own extends BaseRetriever {
+      lc_namespace = ['test']
+      override async _getRelevantDocuments(query: string): Promise<Document[]> {
+        const ranking = await new ColBERTReranker({ model: scorer }).rerank(many(), query, { signal: own.signal })
+        return ranking.map(({ index }) => many()[index]!)
+      }
+    }
+    const retriever = new RerankingRetriever({ baseRetriever: new Own(), reranker: new ColBERTReranker({ model }) })
+    await expect(retriever.invoke(FLIGHTLESS, { signal: controller.signal })).rejects.toThrow('enough')
+    await settle()
+    expect(done()).toBeLessThan(600)
+  })
+
   it('timeouts too', async () => {
     const { scorer, done } = watched(() => {})
     const retriever = new RerankingRetriever({

@@ -7,9 +7,13 @@ const signals = new AsyncLocalStorage<AbortSignal>()
 
 /** Runs `work` so that `currentSignal()` finds this signal, joined with the one of an enclosing call. */
 export function withSignal<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  const outer = signals.getStore()
-  const joined = signal && outer && signal !== outer ? AbortSignal.any([signal, outer]) : (signal ?? outer)
+  const joined = eitherSignal(signal, signals.getStore())
   return joined ? signals.run(joined, work) : work()
+}
+
+/** Aborted as soon as one of the two is. */
+export function eitherSignal(a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {
+  return a && b && a !== b ? AbortSignal.any([a, b]) : (a ?? b)
 }
 
 /** The signal of the call in progress: ours, or the one LangChain keeps for the runnable or graph node around it. */

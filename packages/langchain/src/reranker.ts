@@ -7,7 +7,7 @@ import { BaseDocumentCompressor } from '@langchain/core/retrievers/document_comp
 import { ensureConfig } from '@langchain/core/runnables'
 import type { RunnableConfig } from '@langchain/core/runnables'
 import { checkInteger, checkOptions, ColBERT, describe, SerotineError } from '@serotine/core'
-import { currentSignal, withSignal } from './abort.js'
+import { currentSignal, eitherSignal, withSignal } from './abort.js'
 import { checkDocuments, checkQuery, withRelevance } from './document.js'
 import type { ScoreKind } from './document.js'
 import { baseInput, checkScoreKind, checkThreshold } from './retriever.js'
@@ -97,7 +97,7 @@ export class ColBERTReranker extends BaseDocumentCompressor {
     const texts = textsOf(documents)
     if (texts.length === 0) return []
     checkQuery(query)
-    const signal = options.signal ?? currentSignal()
+    const signal = eitherSignal(options.signal, currentSignal())
     signal?.throwIfAborted()
     const model = await (this.#model ?? ColBERT.shared())
     const { scores, queryTokens } = await model.score(query, texts, { ...(signal && { signal }) })
