@@ -1,6 +1,7 @@
 import { ColBERT } from '@serotine/core'
 import { MockLLM } from '@llamaindex/core/llms/mock'
 import {
+  CondenseQuestionChatEngine,
   ContextChatEngine,
   Document,
   ImageNode,
@@ -152,6 +153,18 @@ describe('in engines', () => {
     const { sourceNodes, message } = await engine.query({ query: FLIGHTLESS })
     expect(sourceNodes!.map(({ node }) => node.sourceNode!.nodeId).sort()).toEqual(['emu', 'kiwi'])
     expect(message.content).not.toBe('')
+  })
+
+  it('chat engine that rewrites the question', async () => {
+    // The mock model repeats what it is told: the rewritten question.
+    const chatModel = new MockLLM({ responseMessage: FLIGHTLESS, timeBetweenToken: 0 })
+    const engine = new CondenseQuestionChatEngine({
+      queryEngine: index.asQueryEngine({ similarityTopK: 10, nodePostprocessors: [new ColBERTPostprocessor({ model })] }),
+      chatHistory: [{ role: 'user', content: 'Tell me about birds.' }],
+    })
+    engine.llm = chatModel
+    const { sourceNodes } = await engine.chat({ message: 'And which of them stay on the ground?' })
+    expect(sourceNodes!.map(({ node }) => node.sourceNode!.nodeId).sort()).toEqual(['emu', 'kiwi'])
   })
 
   it('chat engine, streaming', async () => {
