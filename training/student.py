@@ -113,18 +113,20 @@ def save_weights(state: dict, folder, dtype=torch.float16) -> None:
     save_file({"linear.weight": dense}, folder / "1_Dense" / "model.safetensors", metadata={"format": "pt"})
 
 
-def quantize_rows(weight: torch.Tensor):
-    """Symmetric int8, one scale a row: weight ~ codes * scale."""
+def quantize_rows(weight: torch.Tensor, power_of_two=False):
+    """Symmetric int8, one scale a row: weight ~ codes * scale. With a power of two as scale, fp16 holds the product exactly."""
     scale = weight.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127
+    if power_of_two:
+        scale = torch.exp2(torch.ceil(torch.log2(scale)))
     return torch.clamp(torch.round(weight / scale), -127, 127).to(torch.int8), scale.float()
 
 
-def int8_state(state: dict) -> dict:
+def int8_state(state: dict, power_of_two=False) -> dict:
     """The state as it is after a trip through per-row int8 (matrices only; vectors stay float)."""
     out = {}
     for name, value in state.items():
         if value.ndim == 2 and name not in ("segment", "position.weight"):
-            codes, scale = quantize_rows(value.float())
+            codes, scale = quantize_rows(value.float(), power_of_two)
             value = codes.float() * scale
         out[name] = value
     return out

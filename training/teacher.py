@@ -115,6 +115,7 @@ def main():
     parser.add_argument("--models", type=Path, default=Path("work/teachers"))
     parser.add_argument("--pool", type=Path, default=Path("work/pool.jsonl"))
     parser.add_argument("--out", type=Path, default=Path("work/teacher"))
+    parser.add_argument("--projection", type=Path, help="projection.npz of another folder")
     parser.add_argument("--dim", type=int, default=192, help="kept dimensions of the 768; the learnt head takes them to 128")
     parser.add_argument("--fit-documents", type=int, default=1500)
     parser.add_argument("--shard", type=int, default=1000, help="records a shard")
@@ -132,7 +133,7 @@ def main():
         documents = [r["d"] for r in records[: arguments.fit_documents]]
         fit(teacher, documents, arguments.dim, arguments.out)
         return
-    projection = Projection.load(arguments.out / "projection.npz")
+    projection = Projection.load(arguments.projection or arguments.out / "projection.npz")
     for shard in range(arguments.first, -(-len(records) // arguments.shard), arguments.step):
         target = arguments.out / f"{shard:04d}.npy"
         if target.exists():
