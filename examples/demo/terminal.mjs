@@ -7,7 +7,7 @@ const { bold, cyan, dim, green, underline, yellow } = colors
 export const paint = { bold, cyan, dim, green, yellow }
 
 const interactive = process.stdout.isTTY === true
-export const width = Math.min(interactive ? (process.stdout.columns ?? 80) : 88, 96)
+export const width = Math.min(interactive ? process.stdout.columns || 80 : 88, 96)
 
 // `npm run demo | head` ends the demo, not with a stack trace.
 process.stdout.on('error', (error) => {
