@@ -1,3 +1,6 @@
+import type { EncodingBuilder } from './encoding.js'
+import { alignedEnd, alignedStart } from './normalization.js'
+import type { Aligned } from './normalization.js'
 import { WHITE_SPACE } from './unicode.js'
 
 /** A token that is cut out of the text before the model's own splitting, as in `added_tokens` of tokenizer.json. */
@@ -61,6 +64,40 @@ export class AddedTokenMatcher {
     }
     if (segments && done < text.length) segments.push({ start: done, end: text.length, id: -1 })
     return segments
+  }
+}
+
+/**
+ * A text's added tokens in the order Python's `tokenizers` looks for them: in the text as it is, then in what normalising
+ * makes of the rest.
+ */
+export class AddedTokens {
+  readonly #raw: AddedTokenMatcher
+  readonly #normalized: AddedTokenMatcher
+  readonly #normalize: (text: string, base: number) => Aligned
+
+  /** @param normalize a stretch of text that begins at `base`, with the way back to its characters */
+  constructor(tokens: readonly AddedToken[], normalize: (text: string, base: number) => Aligned) {
+    this.#normalize = normalize
+    this.#raw = new AddedTokenMatcher(tokens.filter((token) => !token.normalized))
+    this.#normalized = new AddedTokenMatcher(
+      tokens.filter((token) => token.normalized).map((token) => ({ ...token, content: normalize(token.content, 0).text })),
+    )
+  }
+
+  /** Pushes added tokens to `out` as they come; the normalised stretches between them are for `encodeBetween`. */
+  encode(text: string, out: EncodingBuilder, encodeBetween: (part: Aligned, from: number, to: number) => void): void {
+    for (const { start, end, id } of this.#raw.split(text) ?? [{ start: 0, end: text.length, id: -1 }]) {
+      if (id >= 0) {
+        out.push(id, start, end)
+        continue
+      }
+      const part = this.#normalize(text.slice(start, end), start)
+      for (const inner of this.#normalized.split(part.text) ?? [{ start: 0, end: part.text.length, id: -1 }]) {
+        if (inner.id >= 0) out.push(inner.id, alignedStart(part, inner.start), alignedEnd(part, inner.end))
+        else encodeBetween(part, inner.start, inner.end)
+      }
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { AddedTokenMatcher } from './added-tokens.js'
+import { AddedTokens } from './added-tokens.js'
 import { mergePairs } from './bpe-merge.js'
 import type { Merges } from './bpe-merge.js'
 import { EncodingBuilder, WordCache } from './encoding.js'
@@ -28,8 +28,7 @@ export interface ByteLevelModel {
 export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
   readonly #model: ByteLevelModel
   readonly #merges: Merges
-  readonly #raw: AddedTokenMatcher
-  readonly #normalized: AddedTokenMatcher
+  readonly #added: AddedTokens
   readonly #characters = byteCharacters()
   readonly #byteIds: Int32Array
   readonly #pieces = new WordCache()
@@ -42,37 +41,19 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
     this.#model = model
     this.#byteIds = Int32Array.from(this.#characters, (ch) => model.vocab.get(ch)!)
     this.#merges = mergeTable(model, this.size)
-    this.#raw = new AddedTokenMatcher(pipeline.addedTokens.filter((token) => !token.normalized))
-    this.#normalized = new AddedTokenMatcher(
-      pipeline.addedTokens
-        .filter((token) => token.normalized)
-        .map((token) => ({ ...token, content: model.nfc ? token.content.normalize('NFC') : token.content })),
-    )
+    this.#added = new AddedTokens(pipeline.addedTokens, (text, base) => this.#normalize(text, base))
   }
 
   encode(input: string): Encoding {
-    const text = wellFormed(input)
     const out = this.#out
     out.pushSpecial(this.leadingIds)
-    for (const { start, end, id } of this.#raw.split(text) ?? [{ start: 0, end: text.length, id: -1 }]) {
-      if (id >= 0) out.push(id, start, end)
-      else this.#encodePart(this.#normalize(text.slice(start, end), start), out)
-    }
+    this.#added.encode(wellFormed(input), out, (part, from, to) => this.#splitPieces(part, from, to, out))
     out.pushSpecial(this.trailingIds)
     return out.take()
   }
 
   #normalize(text: string, base: number): Aligned {
     return this.#model.nfc ? canonical('NFC', text, base) : { text, starts: undefined, ends: undefined, base }
-  }
-
-  #encodePart(part: Aligned, out: EncodingBuilder): void {
-    const segments = this.#normalized.split(part.text)
-    if (!segments) return this.#splitPieces(part, 0, part.text.length, out)
-    for (const { start, end, id } of segments) {
-      if (id >= 0) out.push(id, alignedStart(part, start), alignedEnd(part, end))
-      else this.#splitPieces(part, start, end, out)
-    }
   }
 
   #splitPieces(part: Aligned, from: number, to: number, out: EncodingBuilder): void {

@@ -1,4 +1,4 @@
-import { AddedTokenMatcher } from './added-tokens.js'
+import { AddedTokens } from './added-tokens.js'
 import { EncodingBuilder, WordCache } from './encoding.js'
 import type { Encoding, Tokenizer } from './encoding.js'
 import { alignedEnd, alignedStart, canonical, mapCharacters, seenThrough } from './normalization.js'
@@ -44,8 +44,7 @@ const KEPT_COMBINING = /[\u302e\u302f\u{16ff0}\u{16ff1}\u{1d15e}-\u{1d166}\u{1d1
 export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
   readonly #normalizer: BertNormalizer
   readonly #model: WordPieceModel
-  readonly #raw: AddedTokenMatcher
-  readonly #normalized: AddedTokenMatcher
+  readonly #added: AddedTokens
   readonly #words = new WordCache()
   readonly #classes = unicodeClasses()
   readonly #out = new EncodingBuilder()
@@ -58,33 +57,15 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
     this.#normalizer = normalizer
     this.#model = model
     this.#longest = [...model.vocab.keys()].reduce((longest, token) => Math.max(longest, token.length), 0)
-    this.#raw = new AddedTokenMatcher(pipeline.addedTokens.filter((token) => !token.normalized))
-    this.#normalized = new AddedTokenMatcher(
-      pipeline.addedTokens
-        .filter((token) => token.normalized)
-        .map((token) => ({ ...token, content: this.#normalize(token.content, 0).text })),
-    )
+    this.#added = new AddedTokens(pipeline.addedTokens, (text, base) => this.#normalize(text, base))
   }
 
   encode(input: string): Encoding {
-    const text = wellFormed(input)
     const out = this.#out
     out.pushSpecial(this.leadingIds)
-    for (const { start, end, id } of this.#raw.split(text) ?? [{ start: 0, end: text.length, id: -1 }]) {
-      if (id >= 0) out.push(id, start, end)
-      else this.#encodePart(this.#normalize(text.slice(start, end), start), out)
-    }
+    this.#added.encode(wellFormed(input), out, (part, from, to) => this.#splitWords(part, from, to, out))
     out.pushSpecial(this.trailingIds)
     return out.take()
-  }
-
-  #encodePart(part: Aligned, out: EncodingBuilder): void {
-    const segments = this.#normalized.split(part.text)
-    if (!segments) return this.#splitWords(part, 0, part.text.length, out)
-    for (const { start, end, id } of segments) {
-      if (id >= 0) out.push(id, alignedStart(part, start), alignedEnd(part, end))
-      else this.#splitWords(part, start, end, out)
-    }
   }
 
   /** Cuts at white space and around each punctuation character. */
