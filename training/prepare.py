@@ -18,11 +18,15 @@ import sources
 from evaluate import lines
 from student import Text
 
-# Share of a source's passages that is used: prose about science most, reference manuals least.
+# Share of a source's passages that is used: prose about science most, dictionaries least.
 SCIENCE = ("scikit-learn", "scipy", "statsmodels", "phylip", "biopython", "nibabel", "astropy", "scikit-image", "r")
 SHARES = {s: 0.9 for s in SCIENCE}
-SHARES |= {"gene-ontology": 0.55, "wiki": 1, "anarchism": 1, "medquad": 1, "debian": 0.5, "gcide": 0.1, "wn": 0.05, "foldoc": 0.2}
-OTHERS = 0.3
+SHARES |= {"gene-ontology": 0.6, "wiki": 1, "anarchism": 0.8, "medquad": 1, "debian": 0.6, "gcide": 0.15, "wn": 0.1, "foldoc": 0.5}
+OTHERS = 0.5
+# The development set: passages held out of each of these, about a fifth of them with their heading, term or question as query.
+DEV = {"medquad": 1500, "gene-ontology": 1500, "wiki": 1000, "debian": 1300, "documentation": 2000}
+NO_DOCUMENTATION = {"medquad", "gene-ontology", "wiki", "debian", "gcide", "wn", "foldoc"}
+DEV_QUERIES = 300
 STOP = set("the a an of and or to in is are for on with as by it this that be from at not can which if you was were has".split())
 WORD = re.compile(r"[a-z0-9]+")
 GRAM = 13
@@ -91,6 +95,29 @@ def vocabulary_lists(text, counts, random_, length=60):
         yield {"src": "vocabulary", "d": text.frame(pieces, False), "q": [text.frame(query, True)]}
 
 
+def take_development_set(records):
+    """Splits shuffled (source, passage, queries, natural) records -> (records to train on, development records).
+
+    A development query is a natural one (no query made from the passage), of three words or more outside of Wikipedia's
+    titles and the ontology's terms, and asked of one held-out passage only.
+    """
+    held, rest = {group: [] for group in DEV}, []
+    for record in records:
+        group = record[0] if record[0] in NO_DOCUMENTATION else "documentation"
+        part = held.get(group)
+        (rest if part is None or len(part) == DEV[group] else part).append(record)
+    development = []
+    for group, part in held.items():
+        often = Counter(natural for *_, natural in part)
+        asked = 0
+        for _, passage, _, natural in part:
+            enough = 1 if group in ("wiki", "gene-ontology") else 3
+            ask = asked < DEV_QUERIES and natural and often[natural] == 1 and len(natural.split()) >= enough
+            asked += bool(ask)
+            development.append((group, passage, [natural] if ask else [], natural))
+    return rest, development
+
+
 def all_documents(arguments):
     if arguments.pool:
         yield from sources.ready_pool(arguments.pool)
@@ -124,28 +151,37 @@ def main():
         seen.add(start)
         made = made_queries(text, random_)
         touched = contamination.of(f"{title} {text}") or (contamination.of_title(title) if source == "wiki" else None)
-        kept = [q for q in [random_.choice(queries[:2]), made] if q and not contamination.of(q)]
+        natural = random_.choice(queries[:2])
+        natural = natural if natural and not contamination.of(natural) else ""
+        kept = [q for q in [natural, made] if q and not contamination.of(q)]
         if touched or not kept:
             dropped.setdefault(touched or "queries only", Counter())[source] += 1
             continue
-        by_source.setdefault(source, []).append((source, f"{title} {text}".strip() if source == "wiki" else text, kept))
+        passage = f"{title} {text}".strip() if source == "wiki" else text
+        by_source.setdefault(source, []).append((source, passage, kept, natural))
     records = []
     for source, part in by_source.items():
         random_.shuffle(part)
         records += part[: round(SHARES.get(source, OTHERS) * len(part))]
     random_.shuffle(records)
+    records, development = take_development_set(records)
 
     text = Text(arguments.tokenizer)
     counts: dict[str, Counter] = {}
     seen_pieces: Counter = Counter()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    with open(arguments.out, "w", encoding="utf-8") as file:
-        for source, passage, queries in records:
-            d = text.frame(text.pieces([passage])[0], False)
-            q = [text.frame(p, True, 64) for p in text.pieces(queries)]
-            seen_pieces.update(d)
-            counts.setdefault(source, Counter()).update(documents=1, queries=len(q), tokens=len(d) + sum(map(len, q)))
-            file.write(json.dumps({"src": source, "text": passage, "queries": queries, "d": d, "q": q}) + "\n")
+    for target, part in ((arguments.out, records), (arguments.out.with_name("dev.jsonl"), development)):
+        with open(target, "w", encoding="utf-8") as file:
+            for source, passage, queries, _ in part:
+                d = text.frame(text.pieces([passage])[0], False)
+                q = [text.frame(p, True, 64) for p in text.pieces(queries)]
+                name = source
+                if part is development:
+                    name = f"development: {source}"
+                else:
+                    seen_pieces.update(d)
+                counts.setdefault(name, Counter()).update(documents=1, queries=len(q), tokens=len(d) + sum(map(len, q)))
+                file.write(json.dumps({"src": source, "text": passage, "queries": queries, "d": d, "q": q}) + "\n")
     with open(arguments.out.with_name("vocabulary.jsonl"), "w", encoding="utf-8") as file:
         for record in vocabulary_lists(text, seen_pieces, random_):
             file.write(json.dumps(record) + "\n")
@@ -155,7 +191,7 @@ def main():
         "found": dict(found),
         "dropped": {k: dict(v) for k, v in dropped.items()},
         "used": {k: dict(v) for k, v in sorted(counts.items())},
-        "total": dict(sum(counts.values(), Counter())),
+        "total to train on": dict(sum((v for k, v in counts.items() if not k.startswith("development")), Counter())),
     }
     arguments.out.with_name("contamination.json").write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))

