@@ -97,25 +97,29 @@ class Data:
 
 
 class Target:
-    """What the student imitates: head @ (teacher vector - offset), at unit length."""
+    """What the student imitates: head @ (teacher vector - offset) at unit length, a last coordinate `sink[word piece]`
+    beside it, and unit length again. Frequent pieces have a long sink: they all resemble one another a little, so that
+    they add nearly the same to every document's score, and the rest of their vector counts less."""
 
-    def __init__(self, offset, head):
-        self.offset, self.head = offset, head
+    def __init__(self, offset, head, sink):
+        self.offset, self.head, self.sink = offset, head, sink
 
-    def __call__(self, vectors):
-        joint = torch.from_numpy(np.concatenate(vectors).astype(np.float32)).to(self.head.device)
-        return F.normalize((joint - self.offset) @ self.head.T, dim=-1)
+    def __call__(self, vectors, pieces):
+        device = self.head.device
+        joint = torch.from_numpy(np.concatenate(vectors).astype(np.float32)).to(device)
+        sink = self.sink[torch.from_numpy(np.concatenate(pieces)).to(device)]
+        return F.normalize(torch.cat([F.normalize((joint - self.offset) @ self.head.T, dim=-1), sink[:, None]], dim=1), dim=-1)
 
     def to(self, device):
-        return Target(self.offset.to(device), self.head.to(device))
+        return Target(self.offset.to(device), self.head.to(device), self.sink.to(device))
 
     def save(self, path):
-        np.savez(path, offset=self.offset.numpy(), head=self.head.numpy())
+        np.savez(path, offset=self.offset.numpy(), head=self.head.numpy(), sink=self.sink.numpy())
 
     @classmethod
     def load(cls, path):
         data = np.load(path)
-        return cls(torch.from_numpy(data["offset"]), torch.from_numpy(data["head"]))
+        return cls(*(torch.from_numpy(data[name]) for name in ("offset", "head", "sink")))
 
 
 def best_tokens(queries, documents, counts):
@@ -148,9 +152,9 @@ def learn_head(data, target, steps, seed, tau=0.05):
             group["lr"] = 2e-3 * (1 - step / steps)
         items = data.batch(random, 8, 4)
         counts = [int(i[4].sum()) for i in items]
-        current = Target(target.offset, head)
-        documents = current([i[2][i[4]] for i in items])
-        queries = current([i[3][0] for i in items])
+        current = Target(target.offset, head, target.sink)
+        documents = current([i[2][i[4]] for i in items], [i[0][i[4]] for i in items])
+        queries = current([i[3][0] for i in items], [i[1][0] for i in items])
         owner = torch.repeat_interleave(torch.arange(len(items)), torch.tensor([len(i[3][0]) for i in items]))
         s = in_batch_scores(queries, owner, len(items), documents, counts)
         # staying near an orthogonal map keeps inner products, and with them the teacher's ranking
@@ -161,7 +165,7 @@ def learn_head(data, target, steps, seed, tau=0.05):
         if step % 50 == 0 or step == steps - 1:
             right = (s.argmax(1) == torch.arange(len(items))).float().mean()
             print(f"head {step} loss {loss.item():.4f} accuracy {right:.3f}", flush=True)
-    return Target(target.offset, head.detach())
+    return Target(target.offset, head.detach(), target.sink)
 
 
 def run_student(student, sequences, group=16, bf16=False):
@@ -194,7 +198,7 @@ def losses(student, items, target, tau, random=None, bf16=False):
     d = run_student(student, d_ids, 16, bf16)
     q = run_student(student, q_ids, 48, bf16)
     with torch.no_grad():
-        td, tq = target([i[2] for i in items]), target([items[i][3][k] for i, k in picks])
+        td, tq = target([i[2] for i in items], d_ids), target([items[i][3][k] for i, k in picks], q_ids)
         t = in_batch_scores(tq, owner, len(picks), td[kept], counts)
     s = in_batch_scores(q, owner, len(picks), F.embedding(kept, d), counts)
     token = (1 - (d * td).sum(1)).mean() + (1 - (q * tq).sum(1)).mean()
@@ -217,7 +221,7 @@ def fit_dense(student, data, target, n=400):
     with torch.no_grad():
         items = data.items[:n]
         x = torch.cat([student(*pad([i[0]]))[0] for i in items] + [student(*pad([i[1][0]]))[0] for i in items])
-        y = target([i[2] for i in items] + [i[3][0] for i in items])
+        y = target([i[2] for i in items] + [i[3][0] for i in items], [i[0] for i in items] + [i[1][0] for i in items])
         dense.weight.copy_(torch.linalg.solve(x.T @ x + 1e-3 * len(x) * torch.eye(x.shape[1]), x.T @ y).T)
     student.dense = dense
 
