@@ -1,13 +1,11 @@
-"""The trained weights as a model folder: fp16 PyLate layout, and the same weights as int8 with one scale a row.
+"""The trained weights as a model folder in PyLate's layout, on an int8 grid, and the same model as true int8.
 
-    python export.py --model work/model --layout <PyLate folder with configuration and tokenizer> --out candidate
+    python export.py --model work/model --layout <PyLate folder with configuration and tokenizer> --out work/candidate
 
-With `--int8-grid` the fp16 file holds int8 values too: code * 2^e with one e a row, exact in fp16, so that a compressed
-package is as small as an int8 one and still an ordinary checkpoint.
-
-`model.safetensors` and `1_Dense/model.safetensors` are fp16, readable by every ColBERT library.
-`model.int8.safetensors` holds both: a matrix `<name>` is I8 [rows, columns] with `<name>.scale` F32 [rows, 1], and
-weight = code * scale; vectors, position and segment embeddings are F16; the Dense layer is `1_Dense.linear.weight`.
+`model.safetensors` and `1_Dense/model.safetensors` are fp16, readable by every ColBERT library. Their matrices hold
+code * 2^e with an int8 code and one e a row, exact in fp16; `--float` leaves the weights as trained instead.
+`model.int8.safetensors` and `1_Dense/model.int8.safetensors` have the same tensor names: a matrix `<name>` is I8
+[rows, columns] beside `<name>.scale` F32 [rows], weight = code * scale; vectors, position and segment embeddings are F16.
 """
 
 import argparse
@@ -30,7 +28,8 @@ def int8_tensors(tensors: dict) -> dict:
     out = {}
     for name, value in tensors.items():
         if value.ndim == 2 and not any(part in name for part in FLOAT):
-            out[name], out[f"{name}.scale"] = quantize_rows(value.float())
+            codes, scale = quantize_rows(value.float())
+            out[name], out[f"{name}.scale"] = codes, scale[:, 0].contiguous()
         else:
             out[name] = value.to(torch.float16)
     return out
@@ -41,16 +40,16 @@ def main():
     parser.add_argument("--model", type=Path, default=Path("work/model"))
     parser.add_argument("--layout", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("work/candidate"))
-    parser.add_argument("--int8-grid", action="store_true")
+    parser.add_argument("--float", action="store_true", help="fp16 weights as trained, not on the int8 grid")
     arguments = parser.parse_args()
 
     state = load_student(arguments.model).state_dict()
     (arguments.out / "1_Dense").mkdir(parents=True, exist_ok=True)
     for file in CONFIGURATION:
         shutil.copyfile(arguments.layout / file, arguments.out / file)
-    save_weights(int8_state(state, power_of_two=True) if arguments.int8_grid else state, arguments.out)
-    tensors = {**bert_tensors(state), "1_Dense.linear.weight": state["dense.weight"]}
-    save_file(int8_tensors(tensors), arguments.out / "model.int8.safetensors", metadata={"format": "pt"})
+    save_weights(state if arguments.float else int8_state(state, power_of_two=True), arguments.out)
+    for folder, tensors in ((".", bert_tensors(state)), ("1_Dense", {"linear.weight": state["dense.weight"]})):
+        save_file(int8_tensors(tensors), arguments.out / folder / "model.int8.safetensors", metadata={"format": "pt"})
     for file in sorted(arguments.out.rglob("*.safetensors")):
         print(f"{file.relative_to(arguments.out)}: {file.stat().st_size / 1e6:.2f} MB")
 
