@@ -41,11 +41,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   checkpoint: ['text'],
   scoring: ['math'],
   fde: ['math', 'scoring'],
+  centroids: ['math'],
   pooling: ['math'],
   graph: ['checkpoint', 'text'],
   runtime: ['graph', 'checkpoint', 'text'],
   colbert: ['runtime', 'checkpoint', 'text', 'scoring', 'pooling'],
-  index: ['math', 'scoring', 'fde'],
+  index: ['math', 'scoring', 'fde', 'centroids'],
   evaluation: ['math', 'scoring', 'fde', 'index'],
 }
 

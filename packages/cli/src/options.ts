@@ -61,7 +61,7 @@ export const ENCODING_OPTIONS: readonly OptionSpec[] = [
 export const INDEX_OPTIONS: readonly OptionSpec[] = [
   { name: 'codec', value: 'type', choices: ['f32', 'f16', 'int8'], help: 'how token vectors are stored:' },
   { name: 'fde', value: 'preset', parse: parseFde, help: 'MUVERA: compact, small, quality, paper, none, or JSON' },
-  { name: 'firstStage', value: 'stage', choices: ['auto', 'exact', 'fde', 'hnsw'], help: 'how candidates are found:' },
+  { name: 'firstStage', value: 'stage', choices: ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw'], help: 'how candidates are found:' },
 ]
 
 /** The flag of a library option: `queryLength` → `--query-length`. */

@@ -76,6 +76,7 @@ export interface Warning {
     | 'HUB_UNREACHABLE'
     | 'HNSWLIB_MISSING'
     | 'FDE_UNSUITABLE'
+    | 'CENTROIDS_UNSUITABLE'
     | 'INDEX_REPAIRED'
     | 'INT8_SATURATES'
   readonly message: string

@@ -4,7 +4,7 @@ export type { LoadOptions, RankedDocument, RerankOptions, TextMatch } from './co
 export { MultiVectorIndex } from './index/multi-vector-index.js'
 export type { OpenOptions, StoredDocument } from './index/multi-vector-index.js'
 export type { DocumentSource, IndexedDocument } from './index/documents.js'
-export type { SearchHit, SearchOptions, SearchResult, SearchTimings, StageName } from './index/search.js'
+export type { SearchHit, SearchOptions, SearchResult, SearchTimings, StageChoice, StageName } from './index/search.js'
 export type { IndexStats } from './index/stats.js'
 export type { UpsertOptions, UpsertResult } from './index/upsert.js'
 export { compileWhere } from './index/where.js'

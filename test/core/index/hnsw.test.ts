@@ -104,18 +104,18 @@ describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
     }
   })
 
-  test('auto uses a graph where the collection is large', async () => {
-    const index = await open({ firstStage: 'auto' })
+  test('muvera uses a graph where the collection is large', async () => {
+    const index = await open({ firstStage: 'muvera' })
     await index.upsert(documents)
     await index.close()
     const store = await IndexStore.open(folder, null as never, { readonly: false, create: false })
-    const stages = new FirstStages(store, 'auto', undefined, undefined, 1000)
+    const stages = new FirstStages(store, 'muvera', undefined, undefined, 1000)
     const everything = { documents: store.collection.searchable(), count: 400, tokens: 1e6 }
-    expect((await stages.choose(store.collection, checkSearch({ stage: 'auto' }), everything))!.name).toBe('hnsw')
+    expect((await stages.choose(store.collection, checkSearch({ stage: 'muvera' }), everything))!.name).toBe('hnsw')
     await stages.update(store.collection)
     expect((await stages.choose(store.collection, checkSearch({}), everything))!.name).toBe('hnsw')
-    expect(stages.planned(store.collection)).toBe('exact')
-    expect(await stages.choose(store.collection, checkSearch({}), { ...everything, tokens: 10 })).toBeUndefined()
+    expect(stages.planned(store.collection)).toBe('hnsw')
+    expect(await stages.choose(store.collection, checkSearch({}), { ...everything, count: 100 })).toBeUndefined()
     store.close()
   })
 })
@@ -137,7 +137,7 @@ describe('without hnswlib-node', () => {
     await expect(index.search('kiwi', { stage: 'hnsw' })).rejects.toMatchObject({ code: 'HNSWLIB_MISSING' })
   })
 
-  test('auto does without it, and says so once where it would have been used', async () => {
+  test('muvera does without it, and says so once where it would have been used', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'serotine-hnsw-'))
     const index = await MultiVectorIndex.open(folder, { model, hnswlib: missing })
     await index.upsert(documents)
@@ -145,11 +145,11 @@ describe('without hnswlib-node', () => {
     const store = await IndexStore.open(folder, null as never, { readonly: false, create: false })
     const warnings: Warning[] = []
     const everything = { documents: store.collection.searchable(), count: 400, tokens: 1e6 }
-    const small = new FirstStages(store, 'auto', missing, (warning) => warnings.push(warning))
+    const small = new FirstStages(store, 'muvera', missing, (warning) => warnings.push(warning))
     await small.update(store.collection)
     expect((await small.choose(store.collection, checkSearch({}), everything))!.name).toBe('fde')
     expect(warnings).toEqual([])
-    const large = new FirstStages(store, 'auto', missing, (warning) => warnings.push(warning), 1000)
+    const large = new FirstStages(store, 'muvera', missing, (warning) => warnings.push(warning), 1000)
     for (let i = 0; i < 3; i++) {
       await large.update(store.collection)
       expect((await large.choose(store.collection, checkSearch({}), everything))!.name).toBe('fde')

@@ -333,7 +333,7 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     await expect(index.search('x', any({ filter: {} }))).rejects.toMatchObject(error('UNKNOWN_OPTION', /Did you mean "where"/))
     await expect(index.search('x', { k: 0 })).rejects.toMatchObject(error('INVALID_ARGUMENT', /k must be an integer of at least 1, got 0/))
     await expect(index.search('x', { candidates: 1.5 })).rejects.toMatchObject(error('INVALID_ARGUMENT', /candidates/))
-    await expect(index.search('x', { stage: any('best') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /auto, exact, fde, hnsw; got "best"/))
+    await expect(index.search('x', { stage: any('best') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /auto, exact, centroids, muvera, fde, hnsw; got "best"/))
     await expect(index.search('x', { rerank: any('no') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /rerank/))
     await expect(index.search(any(42))).rejects.toMatchObject(error('INVALID_ARGUMENT', /text or token embeddings, got 42/))
     await expect(index.upsert(any({ id: 'a', text: 'b' }))).rejects.toMatchObject(error('INVALID_ARGUMENT', /One document: \[document\]/))
@@ -385,7 +385,11 @@ test('wrong options of open are named, and nothing is created', async () => {
 test('without FDEs everything is scored exactly', async () => {
   await using index = await MultiVectorIndex.open(undefined, { model: new FakeEncoder(), fde: false })
   await index.upsert(MANY)
-  expect(await index.searchDetailed('kiwi', { stage: 'fde' })).toMatchObject({ stage: 'exact', candidates: 300 })
+  expect(await index.searchDetailed('kiwi')).toMatchObject({ stage: 'exact', candidates: 300 })
+  for (const stage of ['fde', 'hnsw', 'muvera'] as const) {
+    await expect(index.search('kiwi', { stage })).rejects.toMatchObject(error('INVALID_ARGUMENT', /made with fde: false/))
+    await expect(MultiVectorIndex.open(undefined, { fde: false, firstStage: stage })).rejects.toMatchObject(error('INVALID_ARGUMENT', /needs FDEs/))
+  }
   expect(await index.stats()).toMatchObject({ fde: null, firstStage: 'exact' })
 })
 

@@ -116,18 +116,37 @@ async function inspectIndex({ terminal }: Context, folder: string, values: Value
     await terminal.out(`${JSON.stringify({ kind: 'index', folder, ...stats, ...(record && { record }) })}\n`)
     return
   }
-  const { documents, deleted, tokens, dim, codec, model, bytes, fde, firstStage } = stats
+  const { documents, deleted, tokens, dim, codec, model, bytes, fde, centroids, firstStage } = stats
   const perDocument = documents > 0 ? `${count(tokens / documents)} a passage, ` : ''
   await terminal.out(`${terminal.colors.bold(folder)}\n`)
   await terminal.out(formatPairs([
     ['passages', `${count(documents)}${deleted > 0 ? ` (and ${count(deleted)} deleted, kept until compaction)` : ''}`],
     ['token vectors', `${count(tokens)} (${perDocument}${dim ?? '?'} components, ${codec})`],
     ['model', model ? `${model.name} (${model.fingerprint.slice(0, 16)})` : 'none yet'],
-    ['on disk', `${fileSize(bytes.total)}: vectors ${fileSize(bytes.tokens)}, texts ${fileSize(bytes.texts)}, FDEs ${fileSize(bytes.fde)}${bytes.hnsw ? `, HNSW ${fileSize(bytes.hnsw)}` : ''}`],
-    ['search', { exact: 'exact MaxSim of everything', fde: 'FDE scan, then exact MaxSim', hnsw: 'HNSW over FDEs, then exact MaxSim' }[firstStage]],
+    ['on disk', `${fileSize(bytes.total)}: vectors ${fileSize(bytes.tokens)}, texts ${fileSize(bytes.texts)}, FDEs ${fileSize(bytes.fde)}${bytes.hnsw ? `, HNSW ${fileSize(bytes.hnsw)}` : ''}${bytes.centroids ? `, centroid codes ${fileSize(bytes.centroids)}` : ''}`],
+    ['search', SEARCHED[firstStage]],
+    ...describeCentroids(centroids),
     ...describeFde(fde),
     ...(record ? describeRecord(folder, record) : []),
   ], terminal.colors))
+}
+
+const SEARCHED: Record<IndexStats['firstStage'], string> = {
+  exact: 'exact MaxSim of everything',
+  centroids: 'centroid scan, then exact MaxSim',
+  fde: 'FDE scan, then exact MaxSim',
+  hnsw: 'HNSW over FDEs, then exact MaxSim',
+}
+
+function describeCentroids(centroids: IndexStats['centroids']): [string, string][] {
+  if (!centroids) return []
+  const { trainedAt, suitability } = centroids
+  return [['centroids', `${count(centroids.count)}, trained at ${count(trainedAt)} tokens`], ...kept('centroids keep', suitability)]
+}
+
+function kept(name: string, suitability: NonNullable<IndexStats['centroids']>['suitability']): [string, string][] {
+  if (!suitability) return []
+  return [[name, `${Math.round(suitability.recall * 100)} % of the exact top 10 (${count(suitability.documents)} documents)`]]
 }
 
 function describeFde(fde: IndexStats['fde']): [string, string][] {
@@ -135,8 +154,7 @@ function describeFde(fde: IndexStats['fde']): [string, string][] {
   const { config, length, suitability } = fde
   if (!config || length === null) return [['FDE', 'not needed yet: few passages are scored exactly']]
   const shape = `${count(length)} numbers: ${config.repetitions} × 2^${config.simHashBits} partitions, ${config.aggregation}, preparation ${config.prepare}`
-  const kept = suitability ? [['FDE keeps', `${Math.round(suitability.recall * 100)} % of the exact top 10 (${count(suitability.documents)} documents)`] as [string, string]] : []
-  return [['FDE', shape], ...kept]
+  return [['FDE', shape], ...kept('FDE keeps', suitability)]
 }
 
 function describeRecord(folder: string, record: IndexRecord): [string, string][] {

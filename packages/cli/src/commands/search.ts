@@ -31,7 +31,7 @@ export interface SearchValues extends CommonValues {
 /** Passages looked at to tell common words. */
 const SAMPLE = 300
 
-const STAGES = ['auto', 'exact', 'fde', 'hnsw']
+const STAGES = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw']
 
 export function searchCommand(): Command {
   const command = createCommand('search', {
@@ -178,7 +178,8 @@ function place(metadata: Metadata, root: string): { source?: string; line?: numb
 
 function describeStage(stage: string, candidates: number): string {
   if (stage === 'exact') return 'exact MaxSim of all'
-  return stage === 'none' ? 'nothing to search' : `${stage === 'hnsw' ? 'HNSW' : 'FDE scan'}, then exact MaxSim of ${count(candidates)}`
+  const found = { centroids: 'centroid scan', fde: 'FDE scan', hnsw: 'HNSW' }[stage]
+  return found === undefined ? 'nothing to search' : `${found}, then exact MaxSim of ${count(candidates)}`
 }
 
 function rounded(timings: SearchTimings): Record<string, number> {

@@ -5,18 +5,18 @@ import type { Bitset } from './bitset.js'
 export interface Candidates {
   /** Document ordinals: positions in the order of insertion. */
   readonly ordinals: Int32Array
-  /** What the stage thinks of each; comparable within one answer only. */
+  /** The stage's estimate of each one's MaxSim. */
   readonly scores: Float32Array
 }
 
 /**
  * Finds candidates for exact MaxSim without reading token vectors. Implementations share the collection's rows and
- * differ in how they look through them: `scan` reads every FDE, `hnsw` walks a graph over them, a centroid scan would
- * keep codes of its own.
+ * differ in how they look through them: `fde` reads every FDE, `hnsw` walks a graph over them, `centroids` keeps codes of
+ * its own.
  */
 export interface FirstStage {
   /** As reported in search results. */
-  readonly name: 'fde' | 'hnsw'
+  readonly name: 'centroids' | 'fde' | 'hnsw'
   /**
    * The `count` best documents that are in `allowed` (fewer when there are fewer), ties by ordinal.
    *

@@ -165,7 +165,9 @@ export class HnswGraph implements FirstStage {
     const { neighbors, distances } = this.#graph.searchKnn(fde, wanted, filter)
     // hnswlib's "distance" by inner product is 1 − the product. Ties come in the order of the walk: sort them.
     const order = neighbors.map((_, i) => i).sort((a, b) => distances[a]! - distances[b]! || neighbors[a]! - neighbors[b]!)
-    return { ordinals: Int32Array.from(order, (i) => neighbors[i]!), scores: Float32Array.from(order, (i) => 1 - distances[i]!) }
+    const { repetitions } = this.#encoder.config
+    const scores = Float32Array.from(order, (i) => (1 - distances[i]!) / repetitions)
+    return { ordinals: Int32Array.from(order, (i) => neighbors[i]!), scores }
   }
 
   async #save(file: string): Promise<SavedGraph> {

@@ -9,7 +9,7 @@ import type { DocumentRow } from './document-table.js'
 import { Encodings } from './encodings.js'
 import { lockFolder } from './lock.js'
 import { commitManifest, fileName, inspectFolder, leftovers, readManifest, segmentFiles } from './manifest.js'
-import type { HnswManifest, InitialManifest, Manifest } from './manifest.js'
+import type { CentroidsManifest, HnswManifest, InitialManifest, Manifest } from './manifest.js'
 import { readChecked, Segment } from './token-store.js'
 import type { StoredDocument } from './token-store.js'
 
@@ -72,6 +72,7 @@ export class IndexStore {
       segments: [],
       deleted: { file: fileName(1, 'deleted'), bytes: 0, crc: 0 },
       hnsw: null,
+      centroids: null,
     }
     if (folder === undefined) {
       const storage = memoryStorage()
@@ -194,8 +195,10 @@ export class IndexStore {
     if (late !== undefined) throw late
   }
 
-  /** Changes only what the manifest says about the FDEs or the graph. */
-  async commitManifest(change: { fde?: Manifest['fde']; hnsw?: HnswManifest | null }): Promise<void> {
+  /** Changes only what the manifest says about first stages. */
+  async commitManifest(
+    change: { fde?: Manifest['fde']; hnsw?: HnswManifest | null; centroids?: CentroidsManifest | null },
+  ): Promise<void> {
     const next: Manifest = { ...this.#manifest, generation: this.#manifest.generation + 1, ...change }
     const late = await this.#putInPlace(next)
     this.#manifest = next
@@ -218,6 +221,7 @@ export class IndexStore {
       segments: result.segments.map(({ manifest }) => manifest),
       deleted: { file, bytes: 0, crc: 0 },
       hnsw: null,
+      centroids: null,
     }
     let late: unknown
     try {
@@ -229,7 +233,8 @@ export class IndexStore {
     }
     for (const segment of result.created) segment.commit()
     const names = [this.#manifest.deleted.file, ...result.replaced.flatMap(({ id }) => segmentFiles(id))]
-    if (this.#manifest.hnsw) names.push(this.#manifest.hnsw.file)
+    const { hnsw, centroids } = this.#manifest
+    for (const each of [hnsw, centroids?.codebook, centroids?.codes]) if (each) names.push(each.file)
     const closing = [this.#deleted, ...result.replaced]
     this.#retired.push({ close: () => closing.forEach((each) => each.close()), names })
     this.#deleted = log
@@ -245,6 +250,18 @@ export class IndexStore {
     const name = fileName(this.#manifest.nextFile, kind)
     this.#manifest = { ...this.#manifest, nextFile: this.#manifest.nextFile + 1 }
     return { name, path: this.#storage.folder === undefined ? undefined : join(this.#storage.folder, name) }
+  }
+
+  /** An empty file of a new name, for a first stage. */
+  createLog(kind: 'centroids' | 'codes'): { name: string; log: ByteLog } {
+    const name = fileName(this.#manifest.nextFile, kind)
+    this.#manifest = { ...this.#manifest, nextFile: this.#manifest.nextFile + 1 }
+    return { name, log: this.#storage.create(name) }
+  }
+
+  /** @throws INDEX_CORRUPT when it is missing or short */
+  openLog(name: string, length: number): ByteLog {
+    return this.#storage.open(name, length)
   }
 
   removeFile(name: string): void {

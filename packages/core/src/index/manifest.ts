@@ -29,9 +29,9 @@ export interface SegmentManifest {
   readonly fde: Extent & { readonly rows: number }
 }
 
-/** How much of the exact top 10 the FDE first stage keeps, on a sample of the collection. */
+/** How much of the exact top 10 a first stage keeps, on a sample of the collection. */
 export interface SuitabilityReport {
-  /** Share of the exact top 10 among the FDE candidates, 0 … 1. */
+  /** Share of the exact top 10 among the candidates, 0 … 1. */
   readonly recall: number
   /** Documents and pseudo queries it was measured with. */
   readonly documents: number
@@ -62,6 +62,18 @@ export interface LearnedFde {
   readonly tokens: number
 }
 
+/** The centroid codes: a codebook, and an append-only list of codes (u16, one a token) in the order of the documents. */
+export interface CentroidsManifest {
+  /** Float32 directions of the cells, then of the centroids. */
+  readonly codebook: Extent & { readonly file: string }
+  readonly cellBlocks: readonly number[]
+  /** Codes of the documents with ordinals below `rows`. */
+  readonly codes: Extent & { readonly file: string; readonly rows: number }
+  /** Tokens the collection had when the codebook was trained. */
+  readonly tokens: number
+  readonly suitability: SuitabilityReport | null
+}
+
 export interface HnswManifest {
   readonly file: string
   readonly bytes: number
@@ -83,6 +95,8 @@ export interface Manifest {
   /** Ordinals (u32) of deleted documents, in the order of deletion. */
   readonly deleted: Extent & { readonly file: string }
   readonly hnsw: HnswManifest | null
+  /** Absent in indexes of builds that had none. */
+  readonly centroids?: CentroidsManifest | null
 }
 
 /** What the options of `open` decide of a new index. */
@@ -188,14 +202,18 @@ export function syncFolder(folder: string): void {
 
 /** Names of files in the folder that Serotine wrote and the manifest no longer mentions. */
 export function leftovers(folder: string, manifest: Manifest): string[] {
-  const known = new Set([manifest.deleted.file, ...(manifest.hnsw ? [manifest.hnsw.file] : [])])
+  const { deleted, hnsw, centroids } = manifest
+  const derived = [...(hnsw ? [hnsw] : []), ...(centroids ? [centroids.codebook, centroids.codes] : [])]
+  const known = new Set([deleted, ...derived].map(({ file }) => file))
   for (const { id } of manifest.segments) for (const name of segmentFiles(id)) known.add(name)
   return readdirSync(folder).filter((name) => OURS.test(name) && !known.has(name))
 }
 
-const OURS = /^\d{6,}\.(tokens|texts|table|fde|deleted|hnsw)(\.tmp)?$/
+const OURS = /^\d{6,}\.(tokens|texts|table|fde|deleted|hnsw|centroids|codes)(\.tmp)?$/
 
-export function fileName(id: number, kind: 'tokens' | 'texts' | 'table' | 'fde' | 'deleted' | 'hnsw'): string {
+type FileKind = 'tokens' | 'texts' | 'table' | 'fde' | 'deleted' | 'hnsw' | 'centroids' | 'codes'
+
+export function fileName(id: number, kind: FileKind): string {
   return `${String(id).padStart(6, '0')}.${kind}`
 }
 

@@ -13,11 +13,11 @@ import { IndexStore } from './index-store.js'
 import { checkModelOutput } from './model-output.js'
 import { checkOpen, checkStored, initialManifest } from './open.js'
 import { checkSearch, searchCollection } from './search.js'
-import type { CheckedSearch, SearchHit, SearchOptions, SearchResult, StageName } from './search.js'
+import type { CheckedSearch, SearchHit, SearchOptions, SearchResult, StageChoice } from './search.js'
 import { FirstStages } from './stages.js'
 import { statsOf } from './stats.js'
 import type { IndexStats } from './stats.js'
-import { isSuitabilityDue, measureSuitability } from './suitability.js'
+import { measureSuitability, stagesToMeasure } from './suitability.js'
 import { DOCUMENT_ENCODING, putDocuments } from './upsert.js'
 import type { UpsertOptions, UpsertResult } from './upsert.js'
 import { compileWhere } from './where.js'
@@ -34,13 +34,13 @@ export interface OpenOptions {
   create?: boolean
   /** How token vectors are stored in a new index. Default `int8`. */
   codec?: TokenCodec
-  /** Fixed-dimensional encodings of a new index: a preset or its fields. Default `compact`; false: none, always exact. */
+  /** Fixed-dimensional encodings of a new index: a preset or its fields. Default `compact`; false: none, no search by MUVERA. */
   fde?: FdePreset | FdeOptions | false
   /**
    * How candidates are found. Default `auto`: everything is scored exactly in small collections and behind selective filters,
-   * else the FDEs are scanned, and in large collections walked by hnswlib-node where it is installed.
+   * else by centroid codes. `muvera`: the FDEs are scanned, in large collections walked by hnswlib-node where it is installed.
    */
-  firstStage?: StageName | 'auto'
+  firstStage?: StageChoice
   /** The `hnswlib-node` module or a function that imports it, where a bundler hides it. */
   hnswlib?: HnswlibSource
   onWarning?: OnWarning
@@ -253,9 +253,13 @@ export class MultiVectorIndex {
     return this.#change(async (store) => {
       const result = await putDocuments(store, this.#model, documents, step)
       await this.#stages.update(store.collection, signal, (done, total) => onProgress?.({ stage: 'build', done, total }))
-      if (isSuitabilityDue(store)) {
-        const report = await measureSuitability(store, this.#model, onWarning, signal)
-        await store.commitManifest({ fde: store.encodings!.withSuitability(report) })
+      const due = await stagesToMeasure(store, () => this.#stages.centroids(store.collection))
+      if (due.length > 0) {
+        const { fde, centroids } = await measureSuitability(store, due, this.#model, onWarning, signal)
+        await store.commitManifest({
+          ...(fde && { fde: store.encodings!.withSuitability(fde) }),
+          ...(centroids && { centroids: { ...store.manifest.centroids!, suitability: centroids } }),
+        })
       }
       return result
     })

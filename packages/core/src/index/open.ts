@@ -7,13 +7,13 @@ import type { IndexStore } from './index-store.js'
 import type { InitialManifest } from './manifest.js'
 import type { OpenOptions } from './multi-vector-index.js'
 import { checkStage } from './search.js'
-import type { StageName } from './search.js'
+import type { StageChoice } from './search.js'
 
 export interface CheckedOpen {
   readonly folder: string | undefined
   readonly readonly: boolean
   readonly create: boolean
-  readonly firstStage: StageName | 'auto'
+  readonly firstStage: StageChoice
 }
 
 const OPTIONS = ['model', 'dim', 'readonly', 'create', 'codec', 'fde', 'firstStage', 'hnswlib', 'onWarning']
@@ -50,6 +50,10 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
     throw new SerotineError('INVALID_ARGUMENT', `codec must be one of ${TOKEN_CODECS.join(', ')}; got ${describe(codec)}.`)
   }
   checkStage('firstStage', firstStage)
+  if (fde === false && ['muvera', 'fde', 'hnsw'].includes(firstStage)) {
+    const message = `firstStage ${describe(firstStage)} needs FDEs, and fde is false. Omit one of them.`
+    throw new SerotineError('INVALID_ARGUMENT', message)
+  }
   if (onWarning !== undefined && typeof onWarning !== 'function') {
     throw new SerotineError('INVALID_ARGUMENT', `onWarning must be a function, got ${describe(onWarning)}.`)
   }

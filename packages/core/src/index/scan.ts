@@ -19,6 +19,7 @@ export class FdeScan implements FirstStage {
   search(query: TokenEmbeddings, count: number, allowed: Bitset): Candidates {
     const products = this.#rows.innerProducts(this.#encoder.encodeQuery(query))
     const ordinals = topK(products, count, (ordinal) => allowed.has(ordinal))
-    return { ordinals, scores: Float32Array.from(ordinals, (ordinal) => products[ordinal]!) }
+    const { repetitions } = this.#encoder.config
+    return { ordinals, scores: Float32Array.from(ordinals, (ordinal) => products[ordinal]! / repetitions) }
   }
 }

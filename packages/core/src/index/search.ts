@@ -11,7 +11,9 @@ import { compileWhere } from './where.js'
 import type { Where } from './where.js'
 
 /** How candidates are found. `exact` scores every document and needs no candidates. */
-export type StageName = 'exact' | 'fde' | 'hnsw'
+export type StageName = 'exact' | 'centroids' | 'fde' | 'hnsw'
+/** What can be asked for: a stage, `muvera` = FDEs by `fde` or `hnsw` as their number has it, or `auto`. */
+export type StageChoice = StageName | 'muvera' | 'auto'
 
 export interface SearchOptions {
   /** How many hits. More than there are documents gives them all. Default 10. */
@@ -21,10 +23,9 @@ export interface SearchOptions {
   /** Which documents to consider. */
   where?: Where
   /** How candidates are found in this search. Default: as the index was opened with, `auto` if nothing was said. */
-  stage?: StageName | 'auto'
+  stage?: StageChoice
   /**
-   * Default true. False returns what the first stage alone finds, with the inner product of the FDEs ÷ repetitions as score: for
-   * measurements.
+   * Default true. False returns what the first stage alone finds, with its estimate of MaxSim as score: for measurements.
    */
   rerank?: boolean
   /** Put in front of the query, as in `encodeQueries`: models that follow instructions want one. */
@@ -72,7 +73,7 @@ export interface CheckedSearch {
   readonly k: number
   readonly candidates: number
   readonly where: ReturnType<typeof compileWhere> | undefined
-  readonly stage: StageName | 'auto' | undefined
+  readonly stage: StageChoice | undefined
   readonly rerank: boolean
   /** For a query that is a text. */
   readonly encoding: Pick<EncodeOptions, 'prompt' | 'promptName'>
@@ -84,6 +85,8 @@ export interface CheckedSearch {
  * int8 tokens of 128 numbers and 32 query tokens, `bench/first-stages.mjs`). The FDE stage would take 4 ms and miss documents.
  */
 export const EXACT_TOKENS = 250_000
+
+const STAGES: readonly StageChoice[] = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw']
 
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
 export function checkSearch(options: SearchOptions): CheckedSearch {
@@ -109,9 +112,9 @@ export function checkSearch(options: SearchOptions): CheckedSearch {
 }
 
 /** @throws INVALID_ARGUMENT */
-export function checkStage(name: string, stage: unknown): StageName | 'auto' {
-  if (stage === 'auto' || stage === 'exact' || stage === 'fde' || stage === 'hnsw') return stage
-  throw new SerotineError('INVALID_ARGUMENT', `${name} must be one of auto, exact, fde, hnsw; got ${describe(stage)}.`)
+export function checkStage(name: string, stage: unknown): StageChoice {
+  if (STAGES.includes(stage as StageChoice)) return stage as StageChoice
+  throw new SerotineError('INVALID_ARGUMENT', `${name} must be one of ${STAGES.join(', ')}; got ${describe(stage)}.`)
 }
 
 /** First stage, exact MaxSim of its candidates, hits. */
@@ -129,8 +132,7 @@ export async function searchCollection(
   const found = stage?.search(query, search.rerank ? search.candidates : search.k, allowed.documents)
   const firstStage = performance.now() - started
   if (stage && found && !search.rerank) {
-    const repetitions = store.encodings!.encoder!.config.repetitions
-    const hits = Array.from(found.ordinals, (ordinal, i) => hitOf(collection, ordinal, found.scores[i]! / repetitions, query, i))
+    const hits = Array.from(found.ordinals, (ordinal, i) => hitOf(collection, ordinal, found.scores[i]!, query, i))
     return { hits, stage: stage.name, candidates: 0, timings: { encode, firstStage, fetch: 0, rerank: 0 } }
   }
   const ordinals = found ? found.ordinals.sort() : Int32Array.from(allowed.documents)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
-import { SerotineError } from '../errors.js'
+import { describe, SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
+import { Centroids } from './centroids.js'
 import type { Collection } from './collection.js'
 import type { FirstStage } from './first-stage.js'
 import { HnswGraph, loadHnswlib } from './hnsw.js'
@@ -8,10 +9,10 @@ import type { HnswlibSource } from './hnsw.js'
 import type { IndexStore } from './index-store.js'
 import { FdeScan } from './scan.js'
 import { EXACT_TOKENS } from './search.js'
-import type { Allowed, CheckedSearch, StageName } from './search.js'
+import type { Allowed, CheckedSearch, StageChoice, StageName } from './search.js'
 
 /**
- * `auto` builds a graph from so many FDE numbers (documents × numbers each) on: about 100,000 documents of the `compact` preset.
+ * `muvera` builds a graph from so many FDE numbers (documents × numbers each) on: about 100,000 documents of the `compact` preset.
  * CPU time of one core by `bench/first-stages.mjs`: a scan of 10,000 takes 4.8 ms, of 50,000 19 ms; a graph of 10,000 takes
  * 7.2 ms, 6 ms a document to build, 10 kB of memory each, and loses some candidates. So a graph is worth it only where a scan
  * takes tens of milliseconds.
@@ -21,13 +22,14 @@ export const GRAPH_NUMBERS = 250_000_000
 const GRAPH_SHARE = 0.2
 /** A graph is saved again when it has grown by this share. */
 const SAVE_SHARE = 0.1
-/** A search of its own accord adds at most so many rows to a graph; beyond it scans. */
+/** A search of its own accord adds at most so many documents to a graph, or codes so many; beyond it looks elsewhere. */
 const CATCH_UP_ROWS = 500
 
-/** The first stages of one index: chooses one for a search, keeps the graph up to date and saved. */
+/** The first stages of one index: chooses one for a search, keeps centroid codes and graph up to date and saved. */
 export class FirstStages {
   readonly #store: IndexStore
-  readonly #preferred: StageName | 'auto'
+  readonly #preferred: StageChoice
+  readonly #centroids: Centroids
   readonly #hnswlib: HnswlibSource | undefined
   readonly #onWarning: OnWarning | undefined
   readonly #graphNumbers: number
@@ -37,13 +39,14 @@ export class FirstStages {
   /** hnswlib cannot be loaded: not tried again. */
   #missing = false
 
-  /** @param graphNumbers `auto` uses a graph from so many FDE numbers on */
+  /** @param graphNumbers `muvera` uses a graph from so many FDE numbers on */
   constructor(
-    store: IndexStore, preferred: StageName | 'auto', hnswlib: HnswlibSource | undefined, onWarning: OnWarning | undefined,
+    store: IndexStore, preferred: StageChoice, hnswlib: HnswlibSource | undefined, onWarning: OnWarning | undefined,
     graphNumbers = GRAPH_NUMBERS,
   ) {
     this.#store = store
     this.#preferred = preferred
+    this.#centroids = new Centroids(store, onWarning)
     this.#hnswlib = hnswlib
     this.#onWarning = onWarning
     this.#graphNumbers = graphNumbers
@@ -57,15 +60,26 @@ export class FirstStages {
   /**
    * Undefined: score everything that is allowed exactly.
    *
-   * @throws HNSWLIB_MISSING when `hnsw` was asked for
+   * @throws HNSWLIB_MISSING when `hnsw` was asked for; INVALID_ARGUMENT when FDEs were, and the index was made without
    */
   async choose(collection: Collection, search: CheckedSearch, allowed: Allowed): Promise<FirstStage | undefined> {
     const { stage = this.#preferred, candidates, rerank, signal } = search
-    const encoder = this.#store.encodings?.encoder
-    if (stage === 'exact' || !encoder) return undefined
-    if (stage === 'auto' && rerank && (allowed.count <= candidates || allowed.tokens <= EXACT_TOKENS)) return undefined
-    const scan = new FdeScan(encoder, this.#store.encodings!.rows(collection))
-    if (stage === 'fde') return scan
+    const { encodings } = this.#store
+    if (stage === 'exact') return undefined
+    if (!encodings && (stage === 'muvera' || stage === 'fde' || stage === 'hnsw')) throw noEncodings(stage, this.#store.folder)
+    const isWhole = stage === 'muvera' || stage === 'auto'
+    if (isWhole && rerank && allowed.count <= candidates) return undefined
+    if (stage === 'auto' && rerank && allowed.tokens <= EXACT_TOKENS) return undefined
+    if (stage === 'centroids' || (stage === 'auto' && collection.tokens > EXACT_TOKENS)) {
+      // Where nothing else is there, it is made now: exact MaxSim of everything would take as long at every search.
+      const now = stage === 'centroids' || !encodings
+      const codes = await this.#centroids.ready(collection, { rows: now ? Infinity : CATCH_UP_ROWS, train: now }, signal)
+      if (codes) return codes
+    }
+    // Too few tokens so far to make FDEs of.
+    if (!encodings?.encoder) return undefined
+    const scan = new FdeScan(encodings.encoder, encodings.rows(collection))
+    if (stage === 'fde' || stage === 'auto') return scan
     if (allowed.count < collection.total * GRAPH_SHARE) return scan
     if (stage === 'hnsw') {
       const graph = await this.#graphFor(collection)
@@ -79,18 +93,20 @@ export class FirstStages {
     return graph
   }
 
-  /** What `auto` would use for a search over everything. */
+  /** What serves a search over everything. */
   planned(collection: Collection): StageName {
-    if (!this.#store.encodings?.encoder || this.#preferred === 'exact') return 'exact'
-    if (this.#preferred !== 'auto') return this.#preferred
-    if (collection.tokens <= EXACT_TOKENS) return 'exact'
+    if (this.#preferred === 'auto') return collection.tokens <= EXACT_TOKENS ? 'exact' : 'centroids'
+    if (this.#preferred === 'exact' || this.#preferred === 'centroids') return this.#preferred
+    if (!this.#store.encodings?.encoder) return 'exact'
+    if (this.#preferred !== 'muvera') return this.#preferred
     return this.#isLarge(collection) && !this.#missing ? 'hnsw' : 'fde'
   }
 
-  /** After documents were added: puts them into the graph where there is to be one, and saves it when it has grown. */
+  /** After documents were added: codes them, or puts them into the graph, where there is to be one; saves what has grown. */
   async update(collection: Collection, signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
+    if (this.#keepsCentroids(collection)) await this.#centroids.update(collection, signal, onRow)
     if (!this.#store.encodings?.encoder) return
-    if (this.#preferred !== 'hnsw' && !(this.#preferred === 'auto' && this.#isLarge(collection))) return
+    if (this.#preferred !== 'hnsw' && !(this.#preferred === 'muvera' && this.#isLarge(collection))) return
     const graph = this.#preferred === 'hnsw' ? await this.#graphFor(collection) : await this.#graphIfThere(collection)
     if (!graph) return
     this.#store.encodings.rows(collection)
@@ -100,7 +116,21 @@ export class FirstStages {
 
   /** Saves what the graph has grown by. */
   async flush(): Promise<void> {
+    this.#centroids.close()
     if (this.#graph && this.#graphOf === this.#store.collection) await this.#save(await this.#graph, 0)
+  }
+
+  /** The centroid codes, where the index keeps some: for measuring what they find. */
+  async centroids(collection: Collection): Promise<FirstStage | undefined> {
+    if (!this.#keepsCentroids(collection)) return undefined
+    return this.#centroids.ready(collection, { rows: Infinity, train: false })
+  }
+
+  /** Once made they are kept up to date, also when a later opening prefers something else. */
+  #keepsCentroids(collection: Collection): boolean {
+    if (collection.tokens === 0) return false
+    if (this.#centroids.has(collection) || this.#preferred === 'centroids') return true
+    return this.#preferred === 'auto' && collection.tokens > EXACT_TOKENS
   }
 
   #isLarge(collection: Collection): boolean {
@@ -159,4 +189,12 @@ export class FirstStages {
     await this.#store.commitManifest({ hnsw: { file: name, ...written } })
     if (saved) this.#store.removeFile(saved.file)
   }
+}
+
+function noEncodings(stage: StageChoice, folder: string | undefined): SerotineError {
+  return new SerotineError(
+    'INVALID_ARGUMENT',
+    `The index ${folder ?? 'in memory'} was made with fde: false and cannot be searched by ${describe(stage)}. Leave the stage ` +
+      "to 'auto', or build the index with FDEs.",
+  )
 }

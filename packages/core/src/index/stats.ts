@@ -1,5 +1,6 @@
 import { fdeLength } from '../fde/config.js'
 import type { FdeConfig } from '../fde/config.js'
+import { LANES } from '../math/pack.js'
 import type { TokenCodec } from './codec.js'
 import { fdeRowBytes } from './fde-rows.js'
 import type { IndexStore } from './index-store.js'
@@ -18,14 +19,24 @@ export interface IndexStats {
   readonly codec: TokenCodec
   readonly model: Manifest['model']
   /** Bytes on disk (or in memory), deleted documents included. */
-  readonly bytes: Readonly<Record<'tokens' | 'texts' | 'table' | 'fde' | 'hnsw' | 'total', number>>
+  readonly bytes: Readonly<Record<'tokens' | 'texts' | 'table' | 'fde' | 'hnsw' | 'centroids' | 'total', number>>
   readonly segments: number
   /** Commits so far. */
   readonly generation: number
   /** Null: the index was made without. */
   readonly fde: FdeStats | null
+  /** Null: there are no centroid codes, because everything is scored exactly so far or another stage was chosen. */
+  readonly centroids: CentroidStats | null
   /** What serves a search over everything. */
   readonly firstStage: StageName
+}
+
+export interface CentroidStats {
+  /** Directions a token is coded as. */
+  readonly count: number
+  /** Tokens the collection had when they were trained; at four times as many they are trained again. */
+  readonly trainedAt: number
+  readonly suitability: NonNullable<Manifest['fde']>['suitability']
 }
 
 export interface FdeStats {
@@ -48,7 +59,9 @@ export function statsOf({ manifest, collection, deletedCount }: IndexStore, stag
     table: sum(({ table }) => table.bytes) + manifest.deleted.bytes,
     fde: sum(({ fde }) => fde.bytes),
     hnsw: manifest.hnsw?.bytes ?? 0,
+    centroids: (manifest.centroids?.codebook.bytes ?? 0) + (manifest.centroids?.codes.bytes ?? 0),
   }
+  const { centroids } = manifest
   const learned = manifest.fde?.learned
   const length = learned ? fdeLength(learned.config) : null
   return {
@@ -58,7 +71,7 @@ export function statsOf({ manifest, collection, deletedCount }: IndexStore, stag
     dim: manifest.dim,
     codec: manifest.codec,
     model: manifest.model,
-    bytes: { ...bytes, total: bytes.tokens + bytes.texts + bytes.table + bytes.fde + bytes.hnsw },
+    bytes: { ...bytes, total: Object.values(bytes).reduce((total, part) => total + part, 0) },
     segments: manifest.segments.length,
     generation: manifest.generation,
     fde: manifest.fde && {
@@ -68,6 +81,9 @@ export function statsOf({ manifest, collection, deletedCount }: IndexStore, stag
       meanNorm: learned?.meanNorm ?? null,
       suitability: manifest.fde.suitability,
     },
+    centroids: centroids
+      ? { count: centroids.cellBlocks.at(-1)! * LANES, trainedAt: centroids.tokens, suitability: centroids.suitability }
+      : null,
     firstStage: stages.planned(collection),
   }
 }

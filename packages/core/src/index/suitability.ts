@@ -1,4 +1,4 @@
-import type { OnWarning } from '../errors.js'
+import type { OnWarning, Warning } from '../errors.js'
 import { topK } from '../math/top-k.js'
 import type { Encoder, TokenEmbeddings } from '../types.js'
 import { Bitset } from './bitset.js'
@@ -7,6 +7,7 @@ import type { Collection } from './collection.js'
 import type { IndexStore } from './index-store.js'
 import type { SuitabilityReport } from './manifest.js'
 import { exactScores } from './rerank.js'
+import type { FirstStage } from './first-stage.js'
 import { FdeScan } from './scan.js'
 
 /** Measured when the collection has this many documents … */
@@ -23,44 +24,62 @@ const QUERY_WORDS = 10
 /** Below this share, the candidates miss most of what MaxSim would have found. */
 const UNSUITABLE_BELOW = 0.5
 
-/** Whether the collection has grown enough to be measured (again). */
-export function isSuitabilityDue({ encodings, collection, manifest }: IndexStore): boolean {
-  if (!encodings?.encoder || collection.searchableCount < FIRST_AT) return false
-  const last = manifest.fde?.suitability
-  return !last || collection.searchableCount >= last.collection * GROWTH
+/** The stages to be measured (again), because they are new or the collection has grown since. */
+export async function stagesToMeasure(
+  { encodings, collection, manifest }: IndexStore, centroids: () => Promise<FirstStage | undefined>,
+): Promise<FirstStage[]> {
+  const isDue = (last: SuitabilityReport | null | undefined) => !last || collection.searchableCount >= last.collection * GROWTH
+  if (collection.searchableCount < FIRST_AT) return []
+  const due: FirstStage[] = []
+  if (encodings?.encoder && isDue(manifest.fde?.suitability)) due.push(new FdeScan(encodings.encoder, encodings.rows(collection)))
+  const codes = manifest.centroids && isDue(manifest.centroids.suitability) ? await centroids() : undefined
+  if (codes) due.push(codes)
+  return due
 }
 
 /**
- * How much of the exact top 10 is among the 100 best FDEs, on a sample: pieces of documents are the queries, as texts through the
- * model where there are both, else as their stored vectors.
+ * How much of the exact top 10 is among the 100 candidates of each stage, on a sample: pieces of documents are the queries, as
+ * texts through the model where there are both, else as their stored vectors.
  */
 export async function measureSuitability(
-  store: IndexStore, model: Encoder | undefined, onWarning: OnWarning | undefined, signal: AbortSignal | undefined,
-): Promise<SuitabilityReport> {
-  const { collection, encodings, manifest } = store
+  store: IndexStore, stages: readonly FirstStage[], model: Encoder | undefined, onWarning: OnWarning | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Partial<Record<FirstStage['name'], SuitabilityReport>>> {
+  const { collection, manifest } = store
   const documents = spread([...collection.searchable()], DOCUMENTS)
   const allowed = new Bitset(collection.total)
   for (const ordinal of documents) allowed.add(ordinal)
   const queries = await pseudoQueries(store, model, collection, spread([...documents], QUERIES), signal)
-  const scan = new FdeScan(encodings!.encoder!, encodings!.rows(collection))
-  let recall = 0
+  const recalls = stages.map(() => 0)
   for (const query of queries) {
-    const candidates = new Set(scan.search(query, CANDIDATES, allowed).ordinals)
     const { scores } = await exactScores(collection, manifest.codec, query, documents, signal)
     const best = topK(scores, TOP)
-    recall += best.filter((i) => candidates.has(documents[i]!)).length / best.length / queries.length
-  }
-  if (recall < UNSUITABLE_BELOW) {
-    onWarning?.({
-      code: 'FDE_UNSUITABLE',
-      message:
-        `The FDE first stage keeps ${Math.round(recall * 100)} % of the exact top ${TOP} among ${CANDIDATES} candidates ` +
-        `(${queries.length} pieces of text against ${documents.length} documents). Search with more candidates or stage: ` +
-        "'exact', or build the index with fde: 'quality'.",
-    })
+    for (const [i, stage] of stages.entries()) {
+      const candidates = new Set(stage.search(query, CANDIDATES, allowed).ordinals)
+      recalls[i]! += best.filter((at) => candidates.has(documents[at]!)).length / best.length / queries.length
+    }
   }
   const sizes = { documents: documents.length, queries: queries.length, collection: collection.searchableCount }
-  return { recall, candidates: CANDIDATES, ...sizes }
+  const reports: Partial<Record<FirstStage['name'], SuitabilityReport>> = {}
+  for (const [i, { name }] of stages.entries()) {
+    const recall = recalls[i]!
+    reports[name] = { recall, candidates: CANDIDATES, ...sizes }
+    if (recall < UNSUITABLE_BELOW) onWarning?.(unsuitable(name, recall, sizes))
+  }
+  return reports
+}
+
+function unsuitable(stage: FirstStage['name'], recall: number, sizes: { documents: number; queries: number }): Warning {
+  const isFde = stage !== 'centroids'
+  const remedy = isFde
+    ? "Search with more candidates or stage: 'exact', or build the index with fde: 'quality'."
+    : "Search with more candidates or stage: 'exact'."
+  return {
+    code: isFde ? 'FDE_UNSUITABLE' : 'CENTROIDS_UNSUITABLE',
+    message:
+      `The ${isFde ? 'FDE' : 'centroid'} first stage keeps ${Math.round(recall * 100)} % of the exact top ${TOP} among ${CANDIDATES} ` +
+      `candidates (${sizes.queries} pieces of text against ${sizes.documents} documents). ${remedy}`,
+  }
 }
 
 /** Evenly spread over the collection; the same every time. */

@@ -1,3 +1,6 @@
+import { ScalarCentroidKernels } from './centroid-kernels.js'
+import type { CentroidKernels } from './centroid-kernels.js'
+
 /**
  * The arithmetic everything else is built on, as a contract with two implementations: this file's plain TypeScript, which is
  * the truth and the fallback, and the same in WebAssembly SIMD (`simd.ts`). Both work inside one block of linear memory:
@@ -6,7 +9,7 @@
  * Both add in the same order and round every step to f32, so their results are equal bit for bit unless a method says otherwise.
  * Offsets of f32 and i32 data are multiples of 4, of 16-bit data multiples of 2. Nothing here checks its arguments.
  */
-export interface Kernels {
+export interface Kernels extends CentroidKernels {
   readonly simd: boolean
   /** The memory. Read it again after `reserve`: growing detaches the old buffer. */
   readonly buffer: ArrayBuffer
@@ -89,7 +92,7 @@ const round = Math.fround
 const MAGIC = 12582912
 
 /** The plain TypeScript implementation over its own ArrayBuffer. */
-export class ScalarKernels implements Kernels {
+export class ScalarKernels extends ScalarCentroidKernels implements Kernels {
   readonly simd = false
   buffer = new ArrayBuffer(0)
   #f32 = new Float32Array(0)

@@ -6,7 +6,7 @@
 export const GENERATOR_VERSION = 1
 
 /** What a stream of numbers is used for; one seed gives independent streams per purpose and repetition. */
-export const STREAM = { simHash: 1, projection: 2, sketch: 3 } as const
+export const STREAM = { simHash: 1, projection: 2, sketch: 3, centroids: 4 } as const
 export type StreamTag = (typeof STREAM)[keyof typeof STREAM]
 
 /** MurmurHash3's 32-bit finaliser: a bijection of u32. */

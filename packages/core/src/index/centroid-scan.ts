@@ -1,0 +1,91 @@
+import type { Codebook } from '../centroids/codebook.js'
+import type { Kernels } from '../math/kernels.js'
+import { createKernels } from '../math/simd.js'
+import { topK } from '../math/top-k.js'
+import { align16 } from '../math/workspace.js'
+import type { TokenEmbeddings } from '../types.js'
+import type { Bitset } from './bitset.js'
+import type { Candidates, FirstStage } from './first-stage.js'
+
+/**
+ * MaxSim of the query with the centroids the documents' tokens are coded as, for all documents: a table look-up a token.
+ * The codes live in kernel memory for good, 2 bytes a token, so that a search copies nothing.
+ *
+ * The memory holds `[codebook][starts i32][codes u16][results i32][the query's table]`.
+ */
+export class CentroidScan implements FirstStage {
+  readonly name = 'centroids'
+  readonly codebook: Codebook
+  #kernels: Kernels | undefined
+  #rows = 0
+  #codes = 0
+  #rowCapacity = 0
+  #codeCapacity = 0
+
+  constructor(codebook: Codebook) {
+    this.codebook = codebook
+  }
+
+  /** Documents in it: ordinals below this. */
+  get rows(): number {
+    return this.#rows
+  }
+
+  /** Adds documents: the codes of their tokens, and how many tokens each has. */
+  append(codes: Uint16Array, lengths: ArrayLike<number>): void {
+    this.#grow(this.#rows + lengths.length, this.#codes + codes.length)
+    const { buffer } = this.#kernels!
+    new Uint16Array(buffer, this.#codesAt, this.#codeCapacity).set(codes, this.#codes)
+    const starts = new Int32Array(buffer, this.#startsAt, this.#rowCapacity + 1)
+    let end = this.#codes
+    for (let i = 0; i < lengths.length; i++) starts[++this.#rows] = end += lengths[i]!
+    this.#codes = end
+  }
+
+  /** Codes of documents `from` and after. */
+  codesSince(from: number): Uint16Array {
+    if (this.#rows === 0) return new Uint16Array(0)
+    const { buffer } = this.#kernels!
+    const start = new Int32Array(buffer, this.#startsAt, this.#rows + 1)[from]!
+    return new Uint16Array(buffer, this.#codesAt + start * 2, this.#codes - start).slice()
+  }
+
+  search(query: TokenEmbeddings, count: number, allowed: Bitset): Candidates {
+    if (this.#rows === 0 || query.length === 0) return { ordinals: new Int32Array(0), scores: new Float32Array(0) }
+    const kernels = this.#kernels!
+    const results = align16(this.#codesAt + this.#codeCapacity * 2)
+    const table = align16(results + this.#rows * 4)
+    kernels.reserve(table + this.codebook.tableBytes(query.length) + 64)
+    const { step, lows, lanes } = this.codebook.similarityTable(kernels, 0, table, query)
+    kernels.scanCodes(table, lanes, this.#codesAt, this.#startsAt, this.#rows, results)
+    const levels = Float32Array.from(new Int32Array(kernels.buffer, results, this.#rows))
+    const ordinals = topK(levels, count, (ordinal) => allowed.has(ordinal))
+    const low = lows.reduce((sum, value) => sum + value, 0)
+    return { ordinals, scores: Float32Array.from(ordinals, (ordinal) => levels[ordinal]! * step + low) }
+  }
+
+  get #startsAt(): number {
+    return align16(this.codebook.bytes)
+  }
+
+  get #codesAt(): number {
+    return align16(this.#startsAt + (this.#rowCapacity + 1) * 4)
+  }
+
+  #grow(rows: number, codes: number): void {
+    if (this.#kernels && rows <= this.#rowCapacity && codes <= this.#codeCapacity) return
+    const before = { rows: this.#rows + 1, codes: this.#codes, codesAt: this.#codesAt }
+    // Half as much again, so that a growing collection is not moved with every batch.
+    if (rows > this.#rowCapacity) this.#rowCapacity = Math.ceil(rows * 1.5)
+    if (codes > this.#codeCapacity) this.#codeCapacity = Math.ceil(codes * 1.5)
+    const kernels = (this.#kernels ??= createKernels())
+    const isNew = before.codes === 0 && this.#rows === 0
+    kernels.reserve(this.#codesAt + this.#codeCapacity * 2 + 64)
+    if (isNew) {
+      this.codebook.load(kernels, 0)
+      new Int32Array(kernels.buffer, this.#startsAt, 1)[0] = 0
+    } else {
+      new Uint8Array(kernels.buffer).copyWithin(this.#codesAt, before.codesAt, before.codesAt + before.codes * 2)
+    }
+  }
+}
