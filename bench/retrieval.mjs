@@ -60,7 +60,11 @@ async function main() {
   for (const preset of presets) {
     indexes.set(preset, await open(preset, options.hnsw && preset === presets[0] ? 'hnsw' : 'fde'))
   }
-  const times = await fill([...indexes.values()])
+  // Its codes are kept up to date while the collection grows, as those of an index with firstStage: 'auto' are.
+  const centroids = await MultiVectorIndex.open(join(scratch, 'centroids'), {
+    model, fde: false, firstStage: 'centroids', ...(options.codec && { codec: options.codec }),
+  })
+  const times = await fill([...indexes.values(), centroids])
   const first = indexes.get(presets[0])
   const bm25 = new BM25(dataset.documents)
   const { tokens: tokenBytes } = await bytesPerDocument(first)
@@ -73,6 +77,11 @@ async function main() {
   const add = (stage, about) => {
     stages.push(stage)
     facts.set(stage.name, about)
+  }
+  const codeBytes = await bytesPerDocument(centroids)
+  for (const candidates of candidateCounts) {
+    const about = { series: 'centroids', candidates, bytesPerDocument: codeBytes.tokens + codeBytes.centroids }
+    add(indexStage(`centroid codes, exact MaxSim of ${candidates}`, centroids, { stage: 'centroids', candidates }), about)
   }
   for (const [preset, index] of indexes) {
     const { length } = (await index.stats()).fde
@@ -100,7 +109,7 @@ async function main() {
     await writeTrecRun(join(options.runs, `${name.replaceAll(/[^\w.]+/g, '-')}.trec`), run)
   }
   print(result, saved)
-  for (const index of indexes.values()) await index.close()
+  for (const index of [...indexes.values(), centroids]) await index.close()
 }
 
 function open(preset, firstStage) {
@@ -134,7 +143,7 @@ async function fill(indexes) {
 
 async function bytesPerDocument(index) {
   const { bytes, documents } = await index.stats()
-  return Object.fromEntries(['tokens', 'fde', 'hnsw'].map((part) => [part, Math.round(bytes[part] / documents)]))
+  return Object.fromEntries(['tokens', 'fde', 'hnsw', 'centroids'].map((part) => [part, Math.round(bytes[part] / documents)]))
 }
 
 async function report(result, index, { encodeSeconds, indexSeconds, tokens }, facts) {
@@ -176,10 +185,10 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }, fa
   }
 }
 
-/** What a user of the defaults would get: about 100 candidates of the default preset, if that was asked for. */
+/** What a user of the defaults would get: about 100 candidates by centroid codes. */
 function stageToLookAt(facts) {
   const ranked = [...facts].filter(([, { candidates }]) => candidates !== undefined)
-  const usual = ranked.filter(([, { series }]) => series === 'MUVERA compact')
+  const usual = ranked.filter(([, { series }]) => series === 'centroids')
   const nearest = (usual.length > 0 ? usual : ranked).toSorted(
     ([, a], [, b]) => Math.abs(a.candidates - 100) - Math.abs(b.candidates - 100),
   )[0]

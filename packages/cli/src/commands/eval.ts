@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import type { Command } from 'commander'
-import { MultiVectorIndex } from '@serotine/core'
+import { MultiVectorIndex, SerotineError } from '@serotine/core'
 import { evaluateRetrieval, indexStage, readCollection, writeTrecRun } from '@serotine/core/evaluation'
 import type { RetrievalStage, StageEvaluation } from '@serotine/core/evaluation'
 import { GROUPS, createCommand, runWith } from '../command.js'
@@ -27,7 +27,7 @@ interface Values extends CommonValues {
   json?: boolean
 }
 
-const STAGES = { exact: 'exact MaxSim', muvera: 'MUVERA + MaxSim', fde: 'MUVERA alone' } as const
+const STAGES = { exact: 'exact MaxSim', centroids: 'centroids + MaxSim', muvera: 'MUVERA + MaxSim', fde: 'MUVERA alone' } as const
 // What is given replaces the default rather than adding to it.
 const words = (text: string): string[] => parseWords(text, undefined)
 type StageName = keyof typeof STAGES
@@ -37,8 +37,8 @@ export function evalCommand(): Command {
     summary: 'measure retrieval on a collection with judgments',
     description:
       'Measures retrieval on a folder in the layout of BEIR (corpus.jsonl, queries.jsonl, qrels/<split>.tsv, .gz too), MTEB, ' +
-      'NanoBEIR, LongEmbed or BRIGHT (JSON lines): exact MaxSim over everything, MUVERA with its best candidates scored ' +
-      'exactly, and MUVERA alone. Metrics as trec_eval has them.',
+      'NanoBEIR, LongEmbed or BRIGHT (JSON lines): exact MaxSim over everything, centroid codes and MUVERA with ' +
+      'their best candidates scored exactly, and MUVERA alone. Metrics as trec_eval has them.',
     examples: [
       ['serotine eval ./scifact', ''],
       ['serotine eval ./scifact --fde quality --candidates 200', ''],
@@ -51,12 +51,12 @@ export function evalCommand(): Command {
     .option('--split <name>', 'judgments to use (default: test, or the only ones)')
     .option('--subset <name>', 'domain of BRIGHT')
     .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, words, Object.keys(STAGES))
-    .option('--candidates <n>', 'candidates of MUVERA that are scored exactly', (text) => parseInteger(text, 1), 100)
+    .option('--candidates <n>', 'candidates that are scored exactly', (text) => parseInteger(text, 1), 100)
     .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
     .option('--metrics <names>', 'e.g. ndcg@10 recall@100 mrr@10 map@100', words, ['ndcg@10', 'recall@100', 'mrr@10', 'map@100'])
     .option('--index <folder>', 'keep the index there, and go on from it next time (default: in memory)')
     .option('--run-file <file>', 'write the rankings in TREC’s form; with several stages, one file each')
-    .option('--report <file>', `write an HTML page, with MUVERA at ${PLOTTED_CANDIDATES.join(', ')} candidates too`)
+    .option('--report <file>', `write an HTML page, with ${PLOTTED_CANDIDATES.join(', ')} candidates too`)
     .option('--json', 'one JSON object on standard output')
   addOptions(command, INDEX_OPTIONS.filter(({ name }) => name !== 'firstStage'), GROUPS.index)
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
@@ -97,7 +97,9 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     bar.stop()
     bar = startProgress(terminal, 'Answering')
     const { fde } = await index.stats()
-    const kinds = stagesToRun(values, fde?.length != null)
+    if (!fde) withoutFdes(values, command)
+    const hasFdes = fde?.length != null
+    const kinds = stagesToRun(values, hasFdes)
     const evaluation = await evaluateRetrieval({
       dataset,
       model: encoder,
@@ -148,15 +150,32 @@ async function evaluate(context: Context, folder: string, values: Values, comman
   }
 }
 
+/** Leaves out what an index without FDEs cannot do, unless it was asked for. */
+function withoutFdes(values: Values, command: Command): void {
+  const left = values.stages.filter((name) => name !== 'muvera' && name !== 'fde')
+  if (left.length < values.stages.length && command.getOptionValueSource('stages') === 'cli') {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `--stages ${values.stages.join(',')} needs FDEs, and the index has none (--fde none). Omit one of the two options.`,
+    )
+  }
+  values.stages = left
+}
+
 interface StageToRun { readonly kind: StageName; readonly candidates?: number }
 
-/** The stages asked for, then, for a report that can plot them, MUVERA with other numbers of candidates. */
+/** The stages asked for, then, for a report that can plot them, those with candidates with other numbers of them. */
 function stagesToRun(values: Values, hasFdes: boolean): StageToRun[] {
-  const asked = values.stages.map((name) =>
-    name === 'muvera' ? { kind: name, candidates: values.candidates } as const : { kind: name as StageName })
-  if (values.report === undefined || !hasFdes || !values.stages.includes('muvera')) return asked
-  const others = PLOTTED_CANDIDATES.filter((candidates) => candidates !== values.candidates)
-  return [...asked, ...others.map((candidates) => ({ kind: 'muvera', candidates }) as const)]
+  const { candidates } = values
+  const asked = values.stages.map((name) => ({ kind: name as StageName, ...(isReranked(name) && { candidates }) }))
+  const plotted = asked.filter(({ kind }) => isReranked(kind) && (hasFdes || kind !== 'muvera'))
+  if (values.report === undefined) return asked
+  const others = PLOTTED_CANDIDATES.filter((other) => other !== candidates)
+  return [...asked, ...plotted.flatMap(({ kind }) => others.map((other) => ({ kind, candidates: other })))]
+}
+
+function isReranked(name: string): boolean {
+  return name === 'muvera' || name === 'centroids'
 }
 
 /** What was typed, less what must not be passed on. */
@@ -190,6 +209,9 @@ function percentile(values: readonly number[], share: number): number {
 }
 
 function stageOf(name: StageName, index: MultiVectorIndex, candidates: number): RetrievalStage {
-  const how = { exact: { stage: 'exact' }, muvera: { stage: 'fde', candidates }, fde: { stage: 'fde', rerank: false } } as const
+  const how = {
+    exact: { stage: 'exact' }, centroids: { stage: 'centroids', candidates },
+    muvera: { stage: 'fde', candidates }, fde: { stage: 'fde', rerank: false },
+  } as const
   return indexStage(name, index, how[name])
 }

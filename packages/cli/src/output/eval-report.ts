@@ -12,8 +12,8 @@ export interface EvalReportInput {
   readonly dataset: BeirDataset
   readonly model: string
   readonly stats: IndexStats
-  /** Stage by stage: what kind it is, and of `muvera` how many candidates it scores. */
-  readonly kinds: readonly { readonly kind: 'exact' | 'muvera' | 'fde'; readonly candidates?: number }[]
+  /** Stage by stage: what kind it is, and how many candidates it scores. */
+  readonly kinds: readonly { readonly kind: 'exact' | 'centroids' | 'muvera' | 'fde'; readonly candidates?: number }[]
   readonly evaluation: RetrievalEvaluation
   readonly version: string
   readonly command: string
@@ -25,13 +25,25 @@ export async function writeEvalReport(file: string, input: EvalReportInput): Pro
   return resolve(file)
 }
 
+function isMuvera(kind: EvalReportInput['kinds'][number]['kind']): boolean {
+  return kind === 'muvera' || kind === 'fde'
+}
+
 function evalReport({ dataset, model, stats, kinds, evaluation, version, command }: EvalReportInput): string {
   const fdeLength = stats.fde?.length ?? undefined
   const bytesOf = (part: 'tokens' | 'fde'): number => stats.bytes[part] / Math.max(1, stats.documents)
-  const bytes = { exact: bytesOf('tokens'), muvera: bytesOf('tokens') + bytesOf('fde'), fde: bytesOf('fde') }
+  // Two bytes a token, whether or not the index keeps the codes.
+  const codes = (2 * stats.tokens) / Math.max(1, stats.documents)
+  const bytes = {
+    exact: bytesOf('tokens'), centroids: bytesOf('tokens') + codes, muvera: bytesOf('tokens') + bytesOf('fde'), fde: bytesOf('fde'),
+  }
   const numbers = fdeLength === undefined ? '' : ` (${fdeLength.toLocaleString('en-US')} numbers)`
-  const nameOf = ({ kind, candidates }: EvalReportInput['kinds'][number]): string =>
-    kind === 'exact' ? 'exact MaxSim over all' : kind === 'muvera' ? `MUVERA${numbers}, exact MaxSim of ${candidates}` : `MUVERA${numbers} alone`
+  const nameOf = ({ kind, candidates }: EvalReportInput['kinds'][number]): string => ({
+    exact: 'exact MaxSim over all',
+    centroids: `centroid codes, exact MaxSim of ${candidates}`,
+    muvera: `MUVERA${numbers}, exact MaxSim of ${candidates}`,
+    fde: `MUVERA${numbers} alone`,
+  })[kind]
   const stages = evaluation.stages.map(({ metrics, exactTop10, cpuMs }, i): ReportStage => {
     const { kind, candidates } = kinds[i]!
     return {
@@ -41,13 +53,15 @@ function evalReport({ dataset, model, stats, kinds, evaluation, version, command
       cpuMs,
       ...(exactTop10 !== undefined && { exactTop10 }),
       // Without FDEs (few documents) everything was scored exactly, whatever was asked for.
-      ...(kind !== 'exact' && fdeLength !== undefined && { series: 'MUVERA', fdeLength, ...(candidates !== undefined && { candidates }) }),
-      ...((kind === 'exact' || fdeLength !== undefined) && { bytesPerDocument: Math.round(bytes[kind]) }),
+      ...(kind === 'centroids' && { series: 'centroids', ...(candidates !== undefined && { candidates }) }),
+      ...(isMuvera(kind) && fdeLength !== undefined && { series: 'MUVERA', fdeLength, ...(candidates !== undefined && { candidates }) }),
+      ...((!isMuvera(kind) || fdeLength !== undefined) && { bytesPerDocument: Math.round(bytes[kind]) }),
     }
   })
   const named = { ...evaluation, stages: evaluation.stages.map((stage, i) => ({ ...stage, name: stages[i]!.name })) }
-  const candidates = kinds.find(({ kind }) => kind === 'muvera')?.candidates
-  const looked = stages[Math.max(0, kinds.findIndex(({ kind }) => kind === 'muvera'))]!
+  const usual = kinds.findIndex(({ kind }) => kind === 'muvera' || kind === 'centroids')
+  const candidates = kinds[usual]?.candidates
+  const looked = stages[Math.max(0, usual)]!
   const metric = 'ndcg@10' in looked.metrics ? 'ndcg@10' : Object.keys(looked.metrics)[0]!
   const [processor] = cpus()
   return formatReport({

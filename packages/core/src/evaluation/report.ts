@@ -161,7 +161,7 @@ function candidatePlots(stages: readonly ReportStage[], metric: string, exact: R
     (value) => value.toFixed(2),
   )
   return [
-    figure(`${metricName(metric)} by candidates`, 'MUVERA, the best candidates scored by exact MaxSim', {
+    figure(`${metricName(metric)} by candidates`, 'The best candidates of a first stage, scored by exact MaxSim', {
       ...quality,
       ...(reference && { reference }),
     }),
