@@ -138,7 +138,7 @@ export interface Tensors {
   has(name: string): boolean
   /** @throws MODEL_CORRUPT when there is no such tensor */
   info(name: string): TensorInfo
-  /** The numbers as fp32 (F16 and BF16 are widened exactly). */
+  /** The numbers as fp32 (F16 and BF16 are widened exactly, I8 is multiplied by the tensor `<name>.scale`, one number a row). */
   f32(name: string): Float32Array
 }
 
