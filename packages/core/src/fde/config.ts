@@ -15,6 +15,12 @@ export interface FdeConfig {
   /** k_sim: hyperplanes per repetition; tokens fall into 2^k partitions. 0 = one partition. */
   readonly simHashBits: number
   /**
+   * What divides the space. `hyperplanes` (published form, the default; left out then): random ones. `centroids`: in each
+   * repetition, a token's partition is the most similar of 2^simHashBits directions learned from the collection's own tokens
+   * (`learnFde`), so that similar tokens are seldom parted. Does not fill.
+   */
+  readonly partitioning?: 'hyperplanes' | 'centroids'
+  /**
    * How a partition's sum is reduced from `dim` to `projectionDim` numbers. `none` keeps it; `sparse`: one ±1 per row, random
    * column (Google's "AMS sketch"); `balanced`: the same with equally loaded columns; `dense`: ±1 everywhere (the paper).
    */
@@ -25,9 +31,10 @@ export interface FdeConfig {
   readonly projectionScale: number
   /**
    * What a document's partition holds (queries always hold the sum): `mean` of its tokens (published form), `power`: sum ÷
-   * count^gamma, `sphere`: sum ÷ its length, so that one matching token is not diluted by its neighbours.
+   * count^gamma, `sphere`: sum ÷ its length, so that one matching token is not diluted by its neighbours, `peak`: the same times
+   * the length of its longest token, so that tokens of little weight stay so.
    */
-  readonly aggregation: 'mean' | 'power' | 'sphere'
+  readonly aggregation: 'mean' | 'power' | 'sphere' | 'peak'
   /** Exponent of `power`. */
   readonly gamma: number
   /** Give an empty partition of a document the nearest token (in hash bits). Published form; worse on short documents. */
@@ -103,6 +110,7 @@ export const FDE_PRESETS: Readonly<Record<FdePreset, Preset>> = {
 const FIELDS = [
   'repetitions',
   'simHashBits',
+  'partitioning',
   'projection',
   'projectionDim',
   'projectionScale',
@@ -154,7 +162,7 @@ export function resolveFdeConfig(options: FdeOptions & { dim: number }, auto: Fd
     )
   }
   const given = Object.fromEntries(FIELDS.filter((field) => options[field] !== undefined).map((field) => [field, options[field]]))
-  const merged = { ...FDE_PRESETS[name], ...given } as Preset & { projectionScale?: number; prepare?: FdeOptions['prepare'] }
+  const merged = { ...FDE_PRESETS[name], ...given } as Preset & Pick<FdeOptions, 'projectionScale' | 'prepare' | 'partitioning'>
   if (merged.projection !== 'none' && options.projectionDim === undefined && merged.projectionDim === 0) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
@@ -167,6 +175,8 @@ export function resolveFdeConfig(options: FdeOptions & { dim: number }, auto: Fd
     dim: options.dim,
     repetitions: merged.repetitions,
     simHashBits: merged.simHashBits,
+    // Left out when it is the published form: configs and fingerprints of older indexes stay what they are.
+    ...(merged.partitioning !== undefined && merged.partitioning !== 'hyperplanes' && { partitioning: merged.partitioning }),
     projection: identity ? 'none' : merged.projection,
     projectionDim,
     projectionScale: merged.projectionScale ?? (merged.projection === 'dense' && !identity ? 1 / Math.sqrt(projectionDim) : 1),
@@ -199,8 +209,9 @@ export function checkFdeConfig(config: FdeConfig): void {
   checkInteger('projectionDim', config.projectionDim, 0)
   checkInteger('finalDim', config.finalDim, 0, MAX_FDE_LENGTH)
   checkInteger('seed', config.seed, 0, 0xffffffff)
+  checkOneOf('partitioning', config.partitioning ?? 'hyperplanes', ['hyperplanes', 'centroids'])
   checkOneOf('projection', config.projection, ['none', 'sparse', 'balanced', 'dense'])
-  checkOneOf('aggregation', config.aggregation, ['mean', 'power', 'sphere'])
+  checkOneOf('aggregation', config.aggregation, ['mean', 'power', 'sphere', 'peak'])
   checkOneOf('tie', config.tie, ['token', 'cluster'])
   checkOneOf('code', config.code, ['gray', 'plain'])
   checkOneOf('prepare', config.prepare, ['none', 'deflate', 'center'])
@@ -212,6 +223,13 @@ export function checkFdeConfig(config: FdeConfig): void {
     throw new SerotineError(
       'INVALID_ARGUMENT',
       `fillEmptyPartitions must be true or false, got ${describe(config.fillEmptyPartitions)}.`,
+    )
+  }
+  if (config.partitioning === 'centroids') checkInteger("simHashBits with partitioning: 'centroids'", config.simHashBits, 4, 12)
+  if (config.partitioning === 'centroids' && config.fillEmptyPartitions) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      "fillEmptyPartitions goes by hyperplanes, so it cannot be used with partitioning: 'centroids'. Leave one of them out.",
     )
   }
   const length = unsketchedLength(config)

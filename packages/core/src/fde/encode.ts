@@ -6,16 +6,23 @@ import { LANES, blocksOf, packLanes } from '../math/pack.js'
 import { GENERATOR_VERSION, STREAM, binomial, fmix32, stream } from '../math/random.js'
 import { align16, workspace as sharedWorkspace } from '../math/workspace.js'
 import type { Workspace } from '../math/workspace.js'
+import { Codebooks } from './codebooks.js'
 import { checkFdeConfig, fdeLength } from './config.js'
 import type { FdeConfig } from './config.js'
 import { emptyPartitionSources, partitionIds } from './partitions.js'
 import { checkMatrix, checkMatrixNames, linearMap, simHashMatrix } from './matrices.js'
 import type { FdeMatrices } from './matrices.js'
 
-/** Mean tokens of a collection, `[dim]` each. `document` serves `deflate` and `center`, `query` only `center`. */
+/** What an encoder knows of a collection. */
 export interface FdeMeans {
+  /** Mean document token, `[dim]`, for `deflate` and `center`. */
   document?: Float32Array | undefined
+  /** Mean query token, `[dim]`, for `center`. */
   query?: Float32Array | undefined
+  /** Further directions that `deflate` takes out: unit length, orthogonal to the mean and to each other, `[count × dim]`. */
+  directions?: Float32Array | undefined
+  /** For `partitioning: 'centroids'`: `[repetitions × 2^simHashBits × dim]`, unit length in steps of 1/127. */
+  centroids?: Int8Array | undefined
 }
 
 /** Where the tokens of one text fell; for tests, explanations and statistics. */
@@ -52,7 +59,9 @@ export class FdeEncoder {
   readonly #planes: Float32Array
   readonly #map: ReturnType<typeof linearMap>
   readonly #ids: Int32Array
-  readonly #means: { document: Float32Array | undefined; query: Float32Array | undefined }
+  readonly #means: ReturnType<typeof preparationVectors>
+  readonly #codebooks: Codebooks | undefined
+  readonly #centroids: Int8Array | undefined
   readonly #resident: ReturnType<typeof residentLayout>
   #fingerprint: string | undefined
 
@@ -64,13 +73,21 @@ export class FdeEncoder {
     this.outputDim = fdeLength(config)
     this.#workspace = workspace
     const { dim, repetitions, simHashBits } = config
-    const simhash = matrices.simhash ?? simHashMatrix(config)
-    checkMatrix('simhash', simhash, repetitions * dim * simHashBits, 'repetitions × dim × simHashBits')
-    this.#planes = packLanes(planesAsRows(simhash, config), repetitions * simHashBits, dim)
+    const learned = config.partitioning === 'centroids'
+    if (learned) {
+      this.#centroids = means.centroids
+      this.#codebooks = new Codebooks(means.centroids, config)
+      this.#planes = new Float32Array()
+    } else {
+      const simhash = matrices.simhash ?? simHashMatrix(config)
+      checkMatrix('simhash', simhash, repetitions * dim * simHashBits, 'repetitions × dim × simHashBits')
+      this.#planes = packLanes(planesAsRows(simhash, config), repetitions * simHashBits, dim)
+    }
     this.#map = linearMap(config, matrices)
-    this.#ids = partitionIds(simHashBits, config.code)
+    this.#ids = partitionIds(simHashBits, learned ? 'plain' : config.code)
     this.#means = preparationVectors(config, means)
-    this.#resident = residentLayout(this.#planes, this.#ids, this.#map, dim)
+    const planeBytes = this.#codebooks?.bytes ?? this.#planes.byteLength
+    this.#resident = residentLayout(planeBytes, this.#ids, this.#map, dim, this.#means.directions?.length ?? 0)
   }
 
   /**
@@ -122,14 +139,17 @@ export class FdeEncoder {
 
     const buckets = repetitions << simHashBits
     const blocks = blocksOf(repetitions * simHashBits)
-    const area = workingLayout(this.#resident.end, tokens, dim, blocks, buckets, repetitions, this.#map, this.outputDim)
+    const scratchBytes = this.#codebooks?.scratchBytes ?? 0
+    const area = workingLayout(this.#resident.end, this.config, tokens, blocks, this.#map, this.outputDim, scratchBytes)
     const kernels = this.#load(area.end)
     const f32 = (at: number, count: number): Float32Array => new Float32Array(kernels.buffer, at, count)
     const i32 = (at: number, count: number): Int32Array => new Int32Array(kernels.buffer, at, count)
 
     f32(area.rows, tokens * dim).set(data)
     this.#prepare(kernels, area.rows, tokens, isQuery)
-    kernels.signBits(this.#resident.planes, blocks, dim, area.rows, tokens, area.bits)
+    const { planes } = this.#resident
+    if (this.#codebooks) this.#codebooks.assign(kernels, planes, area.rows, tokens, blocks, area.bits, area.scratch)
+    else kernels.signBits(planes, blocks, dim, area.rows, tokens, area.bits)
     f32(area.sums, buckets * dim).fill(0)
     i32(area.counts, buckets).fill(0)
     kernels.accumulate(
@@ -151,6 +171,7 @@ export class FdeEncoder {
     if (isQuery) weights.forEach((_, b) => (weights[b] = counts[b]! > 0 ? 1 : 0))
     else {
       this.#weigh(kernels, area, buckets, largestMagnitude(data))
+      if (this.config.aggregation === 'peak') multiplyByLongest(f32(area.rows, tokens * dim), partitions, weights, repetitions)
       const sources = this.#fill(f32(area.rows, tokens * dim), partitions, tokens, counts, weights, f32(area.sums, buckets * dim))
       found?.fillSources.set(sources ?? [])
     }
@@ -168,19 +189,25 @@ export class FdeEncoder {
     const { kernels } = this.#workspace
     if (kept) return kernels
     const at = this.#resident
-    new Float32Array(kernels.buffer, at.planes).set(this.#planes)
+    if (this.#codebooks) this.#codebooks.load(kernels, at.planes)
+    else new Float32Array(kernels.buffer, at.planes).set(this.#planes)
     new Int32Array(kernels.buffer, at.ids).set(this.#ids)
     new Int32Array(kernels.buffer, at.targets).set(this.#map.targets)
     new Float32Array(kernels.buffer, at.signs).set(this.#map.signs)
     if (this.#map.dense) new Float32Array(kernels.buffer, at.dense).set(this.#map.dense.matrix)
     if (this.#means.document) new Float32Array(kernels.buffer, at.documentMean).set(this.#means.document)
     if (this.#means.query) new Float32Array(kernels.buffer, at.queryMean).set(this.#means.query)
+    if (this.#means.directions) new Float32Array(kernels.buffer, at.directions).set(this.#means.directions)
     return kernels
   }
 
   #prepare(kernels: Kernels, rows: number, tokens: number, isQuery: boolean): void {
     const { prepare, dim } = this.config
-    if (prepare === 'deflate') kernels.deflate(rows, tokens, dim, this.#resident.documentMean)
+    if (prepare === 'deflate') {
+      const { documentMean, directions } = this.#resident
+      kernels.deflate(rows, tokens, dim, documentMean)
+      for (let i = 0; i < (this.#means.directions?.length ?? 0); i += dim) kernels.deflate(rows, tokens, dim, directions + i * 4)
+    }
     if (prepare === 'center') {
       kernels.subtract(rows, tokens, dim, isQuery ? this.#resident.queryMean : this.#resident.documentMean)
     }
@@ -189,7 +216,7 @@ export class FdeEncoder {
   /** One factor per partition of a document; 0 for empty ones. */
   #weigh(kernels: Kernels, area: WorkingLayout, buckets: number, magnitude: number): void {
     const { aggregation, gamma, dim, prepare } = this.config
-    if (aggregation === 'sphere') kernels.norms(area.sums, area.counts, buckets, dim, area.weights)
+    if (aggregation === 'sphere' || aggregation === 'peak') kernels.norms(area.sums, area.counts, buckets, dim, area.weights)
     const counts = new Int32Array(kernels.buffer, area.counts, buckets)
     const weights = new Float32Array(kernels.buffer, area.weights, buckets)
     // A sum this small is nothing; after a preparation, what f32 rounding leaves of a removed token is nothing too.
@@ -262,6 +289,7 @@ export class FdeEncoder {
       b = fmix32(b ^ Math.imul(value, 0x9e3779b1)) + a
     }
     for (const character of text) mix(character.codePointAt(0)!)
+    this.#centroids?.forEach(mix)
     for (const fde of [this.encodeQuery({ data, length, dim }), this.encodeDocument({ data, length, dim })]) {
       new Uint32Array(fde.buffer).forEach(mix)
     }
@@ -280,12 +308,9 @@ function planesAsRows(simhash: ArrayLike<number>, { repetitions, dim, simHashBit
   return rows
 }
 
-/** The vectors `#prepare` needs: the unit mean for `deflate`, both means for `center`. */
-function preparationVectors(
-  { prepare, dim }: FdeConfig,
-  means: FdeMeans,
-): { document: Float32Array | undefined; query: Float32Array | undefined } {
-  if (prepare === 'none') return { document: undefined, query: undefined }
+/** The vectors `#prepare` needs: the unit mean and further directions for `deflate`, both means for `center`. */
+function preparationVectors({ prepare, dim }: FdeConfig, means: FdeMeans): Omit<FdeMeans, 'centroids'> {
+  if (prepare === 'none') return {}
   const checked = (mean: Float32Array | undefined, name: string): Float32Array => {
     if (!mean)
       throw new SerotineError('INVALID_ARGUMENT', `prepare: '${prepare}' needs means.${name}. Estimate it with estimateMeans().`)
@@ -297,7 +322,25 @@ function preparationVectors(
   const norm = Math.sqrt(document.reduce((sum, x) => sum + x * x, 0))
   if (norm === 0)
     throw new SerotineError('INVALID_ARGUMENT', "means.document is zero, so it has no direction to remove. Use prepare: 'none'.")
-  return { document: document.map((x) => x / norm), query: undefined }
+  const { directions } = means
+  if (directions) checkEmbeddings({ data: directions, length: Math.ceil(directions.length / dim), dim }, dim, 'means.directions')
+  return { document: document.map((x) => x / norm), directions }
+}
+
+/** weights `[repetitions × partitions]` times the length of the partition's longest token. */
+function multiplyByLongest(rows: Float32Array, partitions: Int32Array, weights: Float32Array, repetitions: number): void {
+  const tokens = partitions.length / repetitions
+  const dim = rows.length / tokens
+  const squares = new Float64Array(tokens)
+  for (let i = 0; i < rows.length; i++) squares[Math.floor(i / dim)]! += rows[i]! * rows[i]!
+  const longest = new Float64Array(weights.length)
+  const size = weights.length / repetitions
+  partitions.forEach((id, i) => {
+    const at = Math.floor(i / tokens) * size + id
+    const square = squares[i % tokens]!
+    if (square > longest[at]!) longest[at] = square
+  })
+  longest.forEach((square, i) => (weights[i]! *= Math.sqrt(square)))
 }
 
 function largestMagnitude(data: Float32Array): number {
@@ -310,30 +353,27 @@ function largestMagnitude(data: Float32Array): number {
 }
 
 /** Where the matrices live in kernel memory. */
-function residentLayout(planes: Float32Array, ids: Int32Array, map: ReturnType<typeof linearMap>, dim: number) {
+function residentLayout(planeBytes: number, ids: Int32Array, map: ReturnType<typeof linearMap>, dim: number, directions: number) {
   const after = (at: number, numbers: number): number => align16(at + numbers * 4)
-  const at = { planes: 64, ids: 0, targets: 0, signs: 0, dense: 0, documentMean: 0, queryMean: 0, end: 0 }
-  at.ids = after(at.planes, planes.length)
+  const at = { planes: 64, ids: 0, targets: 0, signs: 0, dense: 0, documentMean: 0, queryMean: 0, directions: 0, end: 0 }
+  at.ids = align16(at.planes + planeBytes)
   at.targets = after(at.ids, ids.length)
   at.signs = after(at.targets, map.targets.length)
   at.dense = after(at.signs, map.signs.length)
   at.documentMean = after(at.dense, map.dense?.matrix.length ?? 0)
   at.queryMean = after(at.documentMean, dim)
-  at.end = after(at.queryMean, dim)
+  at.directions = after(at.queryMean, dim)
+  at.end = after(at.directions, directions)
   return at
 }
 
 /** Where the text being encoded lives, beyond the matrices. */
 function workingLayout(
-  start: number,
-  tokens: number,
-  dim: number,
-  blocks: number,
-  buckets: number,
-  repetitions: number,
-  map: ReturnType<typeof linearMap>,
-  outputDim: number,
+  start: number, config: FdeConfig, tokens: number, blocks: number, map: ReturnType<typeof linearMap>, outputDim: number,
+  scratchBytes: number,
 ) {
+  const { dim, repetitions, simHashBits } = config
+  const buckets = repetitions << simHashBits
   const after = (at: number, bytes: number): number => align16(at + bytes)
   const rows = start
   const bits = after(rows, tokens * dim * 4 + 64)
@@ -344,6 +384,7 @@ function workingLayout(
   const weights = after(partitions, repetitions * tokens * 4)
   const projected = after(weights, buckets * 4)
   const out = after(projected, map.dense ? buckets * map.dense.columns * 4 : 0)
-  return { rows, bits, sums, counts, partitions, weights, projected, out, end: after(out, outputDim * 4) }
+  const scratch = after(out, outputDim * 4)
+  return { rows, bits, sums, counts, partitions, weights, projected, out, scratch, end: after(scratch, scratchBytes) }
 }
 type WorkingLayout = ReturnType<typeof workingLayout>

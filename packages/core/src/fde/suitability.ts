@@ -72,7 +72,10 @@ export function choosePreparation(means: Pick<CollectionMeans, 'meanNorm'>): Ext
 
 /** How evenly an encoder's hyperplanes and partitions divide the tokens of a sample. */
 export interface PartitionStatistics {
-  /** Share of tokens on the emptier side of a hyperplane, mean over hyperplanes: .5 at best, near 0 when hashing is blind. */
+  /**
+   * Share of tokens on the emptier side of a hyperplane, mean over hyperplanes: .5 at best, near 0 when hashing is blind. Always
+   * .5 where there are no hyperplanes.
+   */
   minorityShare: number
   /** Occupied partitions per document and repetition, on average. */
   occupied: number
@@ -82,7 +85,7 @@ export interface PartitionStatistics {
 
 /** @throws INVALID_ARGUMENT when no document has a token; DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE */
 export function measurePartitions(documents: readonly TokenEmbeddings[], encoder: FdeEncoder): PartitionStatistics {
-  const { repetitions, simHashBits, code } = encoder.config
+  const { repetitions, simHashBits, code, partitioning } = encoder.config
   const partitions = 2 ** simHashBits
   const positives = new Float64Array(repetitions * simHashBits)
   let [tokens, texts, occupied] = [0, 0, 0]
@@ -104,7 +107,7 @@ export function measurePartitions(documents: readonly TokenEmbeddings[], encoder
   if (tokens === 0) throw new SerotineError('INVALID_ARGUMENT', 'The sample has no document tokens. Give some encoded documents.')
   const shares = positives.map((count) => Math.min(count, tokens - count) / tokens)
   return {
-    minorityShare: shares.length > 0 ? shares.reduce((sum, share) => sum + share, 0) / shares.length : 0.5,
+    minorityShare: shares.length > 0 && partitioning !== 'centroids' ? shares.reduce((sum, share) => sum + share, 0) / shares.length : 0.5,
     occupied: occupied / (texts * repetitions),
     partitions,
   }
