@@ -16,6 +16,8 @@ import { readChecked } from './token-store.js'
 const GROWTH = 4
 /** At most so many documents are read for training. */
 const TRAINING_DOCUMENTS = 4096
+/** Saved when so many documents have been coded since, and when the index is closed; searches code what is missing. */
+const SAVE_ROWS = 256
 /** Documents decoded, then coded at a time: the two share kernel memory and each sets it up anew. */
 const GROUP = 64
 
@@ -74,7 +76,7 @@ export class Centroids {
     })
   }
 
-  /** After documents were added: trains where there is nothing or it is outgrown, codes what is new, saves. */
+  /** After documents were added: trains where there is nothing or it is outgrown, codes what is new, saves now and then. */
   update(collection: Collection, signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
     return this.#inTurn(async () => {
       let current = this.#load(collection)
@@ -89,7 +91,7 @@ export class Centroids {
       }
       this.#current = current
       this.#of = collection
-      await this.#save(current)
+      await this.#save(current, SAVE_ROWS)
     })
   }
 
@@ -99,8 +101,11 @@ export class Centroids {
     return collection === this.#store.collection && Boolean(this.#store.manifest.centroids)
   }
 
-  close(): void {
-    this.#forget()
+  /** Saves what is not saved yet. */
+  flush(collection: Collection): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#of === collection && this.#current?.saved) await this.#save(this.#current, 1)
+    }).finally(() => this.#forget())
   }
 
   #forget(): void {
@@ -206,10 +211,10 @@ export class Centroids {
     return decodeRecord(this.#store.manifest.codec, collection.readRecord(ordinal), collection.row(ordinal).tokens, dim)
   }
 
-  async #save(current: Current): Promise<void> {
+  async #save(current: Current, atLeast: number): Promise<void> {
     const { scan, tokens } = current
     const before = this.#store.manifest.centroids
-    if (current.saved?.rows === scan.rows) return
+    if (this.#store.readonly || (current.saved && scan.rows - current.saved.rows < atLeast)) return
     const isNew = current.saved === undefined
     const saved = (current.saved ??= await this.#create(scan))
     const more = scan.codesSince(saved.rows)

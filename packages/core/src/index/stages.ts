@@ -116,7 +116,7 @@ export class FirstStages {
 
   /** Saves what the graph has grown by. */
   async flush(): Promise<void> {
-    this.#centroids.close()
+    await this.#centroids.flush(this.#store.collection)
     if (this.#graph && this.#graphOf === this.#store.collection) await this.#save(await this.#graph, 0)
   }
 
