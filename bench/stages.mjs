@@ -75,7 +75,7 @@ async function measure(label, model, dataset) {
   )
   const postings = documents.reduce((sum, { text }) => sum + new Set(words(text)).size, 0)
   const keywords = new KeywordStage(() => new BM25(documents), ids, postings)
-  const comparison = compareStages({ documents: ids, queries, qrels: dataset.qrels }, encoded, keywords, {
+  const comparison = await compareStages({ documents: ids, queries, qrels: dataset.qrels }, encoded, keywords, {
     candidates: options.candidates.split(',').map(Number),
     ...(options.only && { only: new RegExp(options.only) }),
     onStage: printStage,

@@ -4,7 +4,7 @@ import { CentroidStage } from './centroid-stage.js'
 import { LemurTargets, LemurVectors } from './lemur.js'
 import type { Storage } from './rows.js'
 import type { Stage } from './stage.js'
-import { FdeVectors, MeanVectors, collectionMeans } from './text-vectors.js'
+import { FdeVectors, LearnedFdeVectors, MeanVectors, collectionMeans } from './text-vectors.js'
 import { TokenStage } from './token-stage.js'
 import type { TokenStore } from './token-store.js'
 import { SharedVectors, VectorStage } from './vector-stage.js'
@@ -30,6 +30,9 @@ export function* tokenStages(store: TokenStore, queries: readonly TokenEmbedding
   yield* stored('sphere compact, 2,560', 'sphere', fde({ preset: 'compact' }))
   yield* stored('sphere, 5,120', 'sphere', fde({ preset: 'quality', finalDim: 5120 }))
   yield* stored('sphere quality, 10,240', 'sphere', fde({ preset: 'quality' }))
+  for (const [preset, size] of [['small', '1,280'], ['compact', '2,560'], ['quality', '10,240']] as const) {
+    yield* stored(`learned ${preset}, ${size}`, 'learned', new LearnedFdeVectors(store.dim, { preset }), ['int8', '1 bit'])
+  }
   for (const [preset, name] of [['compact', 'sphere compact, 2,560'], ['quality', 'sphere quality, 10,240']] as const) {
     for (const prepare of PREPARATIONS) yield* stored(`${name}, prepare ${prepare}`, 'sphere', fde({ preset, prepare }), ['int8'])
   }

@@ -67,25 +67,25 @@ const WARM_UP = 5
  *
  * @param keywords BM25 over the same documents
  */
-export function compareStages(
+export async function compareStages(
   collection: ComparedCollection,
   encoded: EncodedCollection,
   keywords: KeywordStage,
   options: { readonly candidates: readonly number[]; readonly only?: RegExp; readonly onStage?: (result: StageResult) => void },
-): Comparison {
+): Promise<Comparison> {
   const store = new TokenStore(encoded.documents)
   const queries = collection.queries.map(({ text }, i) => ({ text, embeddings: encoded.queries[i]! }))
   const judge = judgeOf(collection)
-  const exact = exactScores(store, queries)
+  const exact = await exactScores(store, queries)
   const everything = exact.scores.map((scores) => topK(scores, scores.length))
   const top = everything.map((ranking) => ranking.slice(0, TOP))
   const rankings = exact.scores.map((scores, i) => scoredOf(collection, everything[i]!, scores))
   const exactNdcg = judge(rankings)
   const results: StageResult[] = []
-  const run = (stage: Stage): void => {
+  const run = async (stage: Stage): Promise<void> => {
     if (options.only && !options.only.test(stage.name)) return
-    const built = stage.build()
-    const { found, cpuMs } = rankAll(stage, queries, Math.max(...options.candidates))
+    const built = await stage.build()
+    const { found, cpuMs } = await rankAll(stage, queries, Math.max(...options.candidates))
     const kept = options.candidates.map((count) => {
       const candidates = found.map((ranking) => new Set(ranking.slice(0, count)))
       const reranked = exact.scores.map((scores, i) =>
@@ -98,13 +98,13 @@ export function compareStages(
     results.push(result)
     options.onStage?.(result)
   }
-  for (const stage of tokenStages(store, encoded.queries)) run(stage)
-  run(keywords)
+  for (const stage of tokenStages(store, encoded.queries)) await run(stage)
+  await run(keywords)
   return {
     tokens: store.tokens,
     meanNorm: collectionMeans(store, []).meanNorm,
     exact: { ndcg: exactNdcg.mean, cpuMs: exact.cpuMs, bytesPerDocument: store.bytesPerDocument },
-    rerank100Ms: timeOfRerank(store, queries, everything),
+    rerank100Ms: await timeOfRerank(store, queries, everything),
     stages: results,
     hybrid: compareHybrid(keywords, queries, rankings, judge),
   }
@@ -122,19 +122,25 @@ function judgeOf({ queries, qrels }: ComparedCollection): Judge {
   }
 }
 
-function exactScores(store: TokenStore, queries: readonly StageQuery[]): { scores: Float64Array[]; cpuMs: number } {
-  const { result, seconds } = timed(() => queries.map(({ embeddings }) => store.scores(embeddings)))
+async function exactScores(
+  store: TokenStore, queries: readonly StageQuery[],
+): Promise<{ scores: Float64Array[]; cpuMs: number }> {
+  const { result, seconds } = await timed(() => queries.map(({ embeddings }) => store.scores(embeddings)))
   return { scores: result, cpuMs: (seconds * 1000) / queries.length }
 }
 
-function rankAll(stage: Stage, queries: readonly StageQuery[], count: number): { found: number[][]; cpuMs: number } {
+async function rankAll(
+  stage: Stage, queries: readonly StageQuery[], count: number,
+): Promise<{ found: number[][]; cpuMs: number }> {
   for (const query of queries.slice(0, WARM_UP)) stage.rank(query, count)
-  const { result, seconds } = timed(() => queries.map((query) => stage.rank(query, count)))
+  const { result, seconds } = await timed(() => queries.map((query) => stage.rank(query, count)))
   return { found: result.map((ranking) => Array.from(ranking)), cpuMs: (seconds * 1000) / queries.length }
 }
 
-function timeOfRerank(store: TokenStore, queries: readonly StageQuery[], everything: readonly Int32Array[]): number {
-  const { seconds } = timed(() => {
+async function timeOfRerank(
+  store: TokenStore, queries: readonly StageQuery[], everything: readonly Int32Array[],
+): Promise<number> {
+  const { seconds } = await timed(() => {
     for (const [i, { embeddings }] of queries.entries()) {
       store.load(embeddings)
       for (const document of everything[i]!.subarray(0, 100)) store.maxSim(document)

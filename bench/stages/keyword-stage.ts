@@ -26,8 +26,8 @@ export class KeywordStage implements Stage {
     this.#postings = postings
   }
 
-  build(): BuildStats {
-    const { result, seconds } = timed(this.#make)
+  async build(): Promise<BuildStats> {
+    const { result, seconds } = await timed(this.#make)
     this.#index = result
     return { bytesPerDocument: (this.#postings * 8) / this.#ordinals.size, seconds }
   }

@@ -26,11 +26,12 @@ interface StageSummary {
 export type Summarise = (runs: readonly ComparisonRun[]) => { models: readonly string[]; stages: readonly StageSummary[] }
 
 /** In the order of their colours. */
-const GROUPS = ['published', 'sphere', 'LEMUR', 'centroid scan', 'token search', 'baseline'] as const
+const GROUPS = ['published', 'sphere', 'learned', 'LEMUR', 'centroid scan', 'baseline'] as const
 const GROUP_NAMES: Readonly<Record<string, string>> = {
   published: 'MUVERA as published',
-  sphere: 'sphere FDE',
-  baseline: 'mean vector, BM25',
+  sphere: 'FDE of hyperplanes',
+  learned: 'FDE of learned partitions',
+  baseline: 'token search, mean vector, BM25',
 }
 const CANDIDATES = '100'
 /** Plots show what keeps at least this much: far worse stages would press the rest into a line. */

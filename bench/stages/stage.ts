@@ -20,15 +20,15 @@ export interface Stage {
   readonly name: string
   /** What differs between the stages of one group is size or storage, not the idea. Plots give each group a colour. */
   readonly group: string
-  build(): BuildStats
+  build(): Promise<BuildStats>
   /** The best `count` documents, best first, as positions in the collection. Fewer when the stage knows no more. */
   rank(query: StageQuery, count: number): ArrayLike<number>
 }
 
 /** Runs `work` and says how much processor time of this process it took, in seconds. */
-export function timed<T>(work: () => T): { result: T; seconds: number } {
+export async function timed<T>(work: () => T | Promise<T>): Promise<{ result: T; seconds: number }> {
   const started = process.cpuUsage()
-  const result = work()
+  const result = await work()
   const { user, system } = process.cpuUsage(started)
   return { result, seconds: (user + system) / 1e6 }
 }

@@ -9,7 +9,7 @@ import type { TokenStore } from './token-store.js'
  */
 export class TokenStage implements Stage {
   readonly name: string
-  readonly group = 'token search'
+  readonly group = 'baseline'
   readonly #store: TokenStore
   readonly #near: number
   readonly #documentOf: Int32Array
@@ -23,7 +23,7 @@ export class TokenStage implements Stage {
   }
 
   /** Reads the tokens that exact MaxSim reads: nothing is kept beside them but which document a token belongs to. */
-  build(): BuildStats {
+  async build(): Promise<BuildStats> {
     return { bytesPerDocument: this.#documentOf.byteLength / this.#store.documents, seconds: 0 }
   }
 

@@ -11,7 +11,7 @@ export interface TextVectors {
   readonly dim: number
   readonly fixedBytes?: number
   /** Vectors of all documents, `[documents × dim]`. Comes before `encodeQuery`. */
-  encodeDocuments(store: TokenStore): Float32Array
+  encodeDocuments(store: TokenStore): Float32Array | Promise<Float32Array>
   encodeQuery(query: TokenEmbeddings): Float32Array
 }
 
@@ -19,14 +19,14 @@ export interface TextVectors {
 export class SharedVectors {
   readonly vectors: TextVectors
   readonly #store: TokenStore
-  #made: { result: Float32Array; seconds: number } | undefined
+  #made: Promise<{ result: Float32Array; seconds: number }> | undefined
 
   constructor(vectors: TextVectors, store: TokenStore) {
     this.vectors = vectors
     this.#store = store
   }
 
-  get(): { result: Float32Array; seconds: number } {
+  get(): Promise<{ result: Float32Array; seconds: number }> {
     return (this.#made ??= timed(() => this.vectors.encodeDocuments(this.#store)))
   }
 }
@@ -46,10 +46,10 @@ export class VectorStage implements Stage {
     this.#storage = storage
   }
 
-  build(): BuildStats {
-    const made = this.#shared.get()
+  async build(): Promise<BuildStats> {
+    const made = await this.#shared.get()
     const { vectors } = this.#shared
-    const stored = timed(() => storeRows(this.#storage, made.result, vectors.dim))
+    const stored = await timed(() => storeRows(this.#storage, made.result, vectors.dim))
     this.#rows = stored.result
     return {
       bytesPerDocument: stored.result.bytesPerRow,
