@@ -93,7 +93,7 @@ describe('indexStage', () => {
   it('searches an index exactly, by FDE with exact MaxSim, and by FDE alone', async () => {
     const dataset = await readBeir(mini)
     const model = wordEncoder()
-    const index = await MultiVectorIndex.open(undefined, { model })
+    const index = await MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' } })
     // Enough other texts that the FDEs are made (they need some thousand tokens to learn the means).
     const fillers = Array.from({ length: 600 }, (_, i) => ({
       id: `filler-${i}`,

@@ -2,7 +2,7 @@
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
-const index = await MultiVectorIndex.open(process.argv[2], { model: new FakeEncoder() })
+const index = await MultiVectorIndex.open(process.argv[2], { fde: { partitioning: 'hyperplanes' }, model: new FakeEncoder() })
 process.send?.('open')
 if (process.argv[3] === 'hold') setInterval(() => {}, 1000)
 else {

@@ -26,7 +26,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
 
-const open = (options: OpenOptions = {}) => MultiVectorIndex.open(folder, { model, ...options })
+const open = (options: OpenOptions = {}) => MultiVectorIndex.open(folder, { model, fde: { partitioning: 'hyperplanes' }, ...options })
 const error = (code: string, message: RegExp) => ({ code, message: expect.stringMatching(message) as string })
 const state = () => Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'latin1')]))
 
@@ -80,6 +80,33 @@ describe('an index that is opened again', () => {
     expect(state()).toEqual(before)
   })
 
+  test('partitions learned from the collection are kept, and the FDEs are the same afterwards', async () => {
+    const next = random(3)
+    const many = Array.from({ length: 900 }, (_, i) => ({ id: `m${i}`, text: randomText(next, 12) }))
+    const index = await open({ fde: 'small' })
+    await index.upsert(many.slice(0, 100))
+    expect((await index.stats()).fde).toMatchObject({ config: null, length: null })
+    expect(await index.searchDetailed(many[5]!.text, { stage: 'fde', k: 3 })).toMatchObject({ stage: 'exact' })
+    await index.upsert(many)
+    const { fde } = await index.stats()
+    expect(fde!.config).toMatchObject({ partitioning: 'centroids', finalDim: 1280 })
+    const before = await index.searchDetailed(many[5]!.text, { stage: 'fde', k: 30, rerank: false })
+    expect(before).toMatchObject({ stage: 'fde' })
+    await index.close()
+    await using again = await open({ fde: 'small' })
+    const after = await again.searchDetailed(many[5]!.text, { stage: 'fde', k: 30, rerank: false })
+    expect(after.hits).toEqual(before.hits)
+    await again.upsert([{ id: 'late', text: many[5]!.text }])
+    const hits = await again.search(many[5]!.text, { stage: 'fde', k: 30, rerank: false })
+    const scores = new Map(hits.map(({ id, score }) => [id, score]))
+    expect(scores.get('late')).toBe(scores.get('m5'))
+    await expect(open({ fde: { preset: 'small', partitioning: 'hyperplanes' } })).rejects.toMatchObject(error('INDEX_LOCKED', /./))
+    await again.close()
+    await expect(open({ fde: { preset: 'small', partitioning: 'hyperplanes' } })).rejects.toMatchObject(
+      error('INDEX_MISMATCH', /partitioning centroids, not hyperplanes/),
+    )
+  })
+
   test('another model, dimension, codec or FDE is refused, naming both', async () => {
     await filled()
     const before = state()
@@ -92,11 +119,11 @@ describe('an index that is opened again', () => {
     await expect(open({ fde: { prepare: 'none' } })).rejects.toMatchObject(error('INDEX_MISMATCH', /prepare auto, not none/))
     await expect(open({ fde: false })).rejects.toMatchObject(error('INDEX_MISMATCH', /made with FDEs, not without/))
     expect(state()).toEqual(before)
-    await (await open({ codec: 'int8', fde: 'compact' })).close()
+    await (await open({ codec: 'int8', fde: { preset: 'compact', partitioning: 'hyperplanes' } })).close()
   })
 
   test('embeddings put in first, a model for the queries later', async () => {
-    const first = await MultiVectorIndex.open(folder)
+    const first = await MultiVectorIndex.open(folder, { fde: { partitioning: 'hyperplanes' } })
     await first.upsert(documents.map(({ id, text }) => ({ id, embeddings: model.embed(text) })))
     await first.close()
     const second = await open()

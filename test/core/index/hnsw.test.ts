@@ -77,7 +77,7 @@ describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
   })
 
   test('works in memory', async () => {
-    await using index = await MultiVectorIndex.open(undefined, { model, firstStage: 'hnsw' })
+    await using index = await MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' }, firstStage: 'hnsw' })
     await index.upsert(documents)
     expect(await search(index, 3)).toMatchObject({ stage: 'hnsw', hits: [{ id: 'd3' }] })
   })
@@ -98,7 +98,7 @@ describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
 
   test('hnswlib-node can be passed in', async () => {
     for (const given of [hnswlib, () => hnswlib]) {
-      await using index = await MultiVectorIndex.open(undefined, { model, firstStage: 'hnsw', hnswlib: given as never })
+      await using index = await MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' }, firstStage: 'hnsw', hnswlib: given as never })
       await index.upsert(documents)
       expect(await search(index, 3)).toMatchObject({ stage: 'hnsw' })
     }
@@ -127,19 +127,19 @@ describe('without hnswlib-node', () => {
   const missing = () => Promise.reject(new Error('Cannot find the binary'))
 
   test('asking for it is an error that says what to do', async () => {
-    await expect(MultiVectorIndex.open(undefined, { model, firstStage: 'hnsw', hnswlib: missing })).rejects.toMatchObject({
+    await expect(MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' }, firstStage: 'hnsw', hnswlib: missing })).rejects.toMatchObject({
       code: 'HNSWLIB_MISSING',
       message: expect.stringMatching(/pnpm approve-builds.*firstStage: 'fde'/) as string,
       cause: expect.objectContaining({ message: 'Cannot find the binary' }) as Error,
     })
-    await using index = await MultiVectorIndex.open(undefined, { model, hnswlib: missing })
+    await using index = await MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' }, hnswlib: missing })
     await index.upsert(documents)
     await expect(index.search('kiwi', { stage: 'hnsw' })).rejects.toMatchObject({ code: 'HNSWLIB_MISSING' })
   })
 
   test('muvera does without it, and says so once where it would have been used', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'serotine-hnsw-'))
-    const index = await MultiVectorIndex.open(folder, { model, hnswlib: missing })
+    const index = await MultiVectorIndex.open(folder, { model, fde: { partitioning: 'hyperplanes' }, hnswlib: missing })
     await index.upsert(documents)
     await index.close()
     const store = await IndexStore.open(folder, null as never, { readonly: false, create: false })

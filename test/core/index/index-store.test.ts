@@ -26,7 +26,7 @@ function stored({ id, text }: { id: string; text: string }): StoredDocument {
 const open = () =>
   IndexStore.open(
     folder,
-    { codec: 'int8', dim: 16, model: null, fde: { options: { preset: 'small' }, learned: null, suitability: null } },
+    { codec: 'int8', dim: 16, model: null, fde: { options: { preset: 'small', partitioning: 'hyperplanes' }, learned: null, suitability: null } },
     { readonly: false, create: true, segmentBytes: 20_000 },
   )
 
@@ -52,7 +52,7 @@ describe('an index of several segments', () => {
     expect(store.manifest.segments.length).toBeGreaterThan(3)
     expect(store.manifest.segments.every(({ fde, documents: count }) => fde.rows === count)).toBe(true)
     const several = await answers()
-    const single = await MultiVectorIndex.open(undefined, { model, fde: 'small' })
+    const single = await MultiVectorIndex.open(undefined, { model, fde: { preset: 'small', partitioning: 'hyperplanes' } })
     await single.upsert(documents)
     const exact = await single.search('kiwi river', { stage: 'exact', k: 20 })
     expect(several[0]).toEqual(exact.map(({ id, score, text }) => ({ id, score, text })))

@@ -32,7 +32,8 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     folder = place === 'disk' ? join(root, 'birds') : undefined
     model.encoded.length = 0
   })
-  const open = (options: OpenOptions = {}) => MultiVectorIndex.open(folder, { model, ...options })
+  // Random hyperplanes need no more than 2,000 tokens to begin with; partitions are learned of 8,000.
+  const open = (options: OpenOptions = {}) => MultiVectorIndex.open(folder, { model, fde: { partitioning: 'hyperplanes' }, ...options })
 
   test('answers with the documents that share words, best first, with text and metadata', async () => {
     await using index = await open()
@@ -285,7 +286,7 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
   })
 
   test('the first stage alone approximates MaxSim', async () => {
-    await using index = await open({ fde: 'quality' })
+    await using index = await open({ fde: { preset: 'quality', partitioning: 'hyperplanes' } })
     await index.upsert(MANY)
     const alone = await index.searchDetailed(MANY[3]!.text, { stage: 'fde', rerank: false, k: 20 })
     expect(alone).toMatchObject({ stage: 'fde', candidates: 0 })

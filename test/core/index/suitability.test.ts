@@ -19,7 +19,7 @@ describe('FDE suitability', () => {
 
   test('is measured once there are a thousand documents, again when there are four times as many, and kept', async () => {
     const model = new FakeEncoder()
-    await using index = await MultiVectorIndex.open(undefined, { model })
+    await using index = await MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' } })
     await index.upsert(documents.slice(0, 999))
     expect((await index.stats()).fde!.suitability).toBeNull()
     await index.upsert(documents.slice(0, 1000))
@@ -40,7 +40,7 @@ describe('FDE suitability', () => {
     for (const prepare of ['none', 'auto'] as const) {
       const warnings: Warning[] = []
       await using index = await MultiVectorIndex.open(undefined, {
-        model: new Narrow(), codec: 'f32', fde: { preset: 'small', prepare }, onWarning: (warning) => warnings.push(warning),
+        model: new Narrow(), codec: 'f32', fde: { preset: 'small', partitioning: 'hyperplanes', prepare }, onWarning: (warning) => warnings.push(warning),
       })
       await index.upsert(documents.slice(0, 2500))
       const { fde } = await index.stats()

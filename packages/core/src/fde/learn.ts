@@ -60,14 +60,14 @@ export async function learnFde(
 }
 
 /** What is missing in the options for centroids, unless they ask for hyperplanes. */
-function centroidsByDefault(options: FdeOptions & { dim: number }): Partial<FdeConfig> {
+export function centroidsByDefault(options: FdeOptions & { dim: number }): Partial<FdeConfig> {
   const { preset = 'compact', partitioning, repetitions, simHashBits, fillEmptyPartitions } = options
   if (partitioning === 'hyperplanes') return {}
   const aboutHyperplanes = repetitions !== undefined || simHashBits !== undefined || fillEmptyPartitions !== undefined
   if (partitioning === undefined && (aboutHyperplanes || preset === 'paper' || !Object.hasOwn(FDE_PRESETS, preset))) return {}
   let bits: number = CODEBOOKS.simHashBits
   while (bits > 4 && (CODEBOOKS.repetitions << bits) * options.dim > MAX_FDE_LENGTH) bits--
-  return { partitioning: 'centroids', repetitions: CODEBOOKS.repetitions, simHashBits: bits }
+  return { partitioning: 'centroids', repetitions: CODEBOOKS.repetitions, simHashBits: bits, aggregation: 'peak' }
 }
 
 /** `[repetitions × 2^k × dim]` in steps of 1/127. `rows` are prepared tokens. */

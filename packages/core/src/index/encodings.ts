@@ -1,19 +1,21 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SerotineError } from '../errors.js'
-import { resolveFdeConfig } from '../fde/config.js'
 import type { FdeOptions } from '../fde/config.js'
 import { FdeEncoder } from '../fde/encode.js'
-import { choosePreparation, estimateMeans, MIN_SAMPLE_TOKENS } from '../fde/suitability.js'
+import { centroidsByDefault, learnFde } from '../fde/learn.js'
+import { restoreMeans, storeMeans } from '../fde/stored-means.js'
+import { MIN_SAMPLE_TOKENS } from '../fde/suitability.js'
 import type { TokenEmbeddings } from '../types.js'
 import { decodeRecord } from './codec.js'
 import type { TokenCodec } from './codec.js'
 import type { Collection } from './collection.js'
 import { encodeFdeRow, fdeRowBytes, FdeRows } from './fde-rows.js'
-import { decodeVector, encodeVector } from './manifest.js'
 import type { FdeManifest, LearnedFde, Manifest, SuitabilityReport } from './manifest.js'
 import type { Segment, StoredDocument } from './token-store.js'
 
-/** The mean token is taken from at most about this many tokens. */
+/** Partitions are learned once, so not before there are so many tokens; until then everything is scored exactly, in a millisecond. */
+const CENTROID_SAMPLE_TOKENS = 8000
+/** What is learned is taken from at most about this many tokens. */
 const TOKENS_AT_MOST = 50_000
 /** Documents decoded, then encoded at a time: the two share kernel memory and each sets it up anew. */
 const GROUP = 64
@@ -37,9 +39,7 @@ export class Encodings {
     this.options = options
     this.#suitability = suitability
     if (!learned) return
-    const { document, query } = learned.means
-    const means = { document: decodeVector(document), query: query === null ? undefined : decodeVector(query) }
-    const encoder = new FdeEncoder(learned.config, {}, means)
+    const encoder = new FdeEncoder(learned.config, {}, restoreMeans(learned.means))
     if (encoder.fingerprint !== learned.fingerprint) {
       throw new SerotineError(
         'INDEX_MISMATCH',
@@ -69,11 +69,14 @@ export class Encodings {
     return { options: this.options, learned: learned?.manifest ?? null, suitability: this.#suitability }
   }
 
-  /** The mean token and what follows from it, once the documents there and those to come have enough tokens; else undefined. */
-  learnFrom(codec: TokenCodec, dim: number, collection: Collection, documents: readonly StoredDocument[]): Learned | undefined {
+  /** An encoder fitted to the collection, once the documents there and those to come have enough tokens; else undefined. */
+  async learnFrom(
+    codec: TokenCodec, dim: number, collection: Collection, documents: readonly StoredDocument[],
+  ): Promise<Learned | undefined> {
     if (this.#learned) return undefined
     const tokens = documents.reduce((sum, document) => sum + document.tokens, collection.tokens)
-    if (tokens < MIN_SAMPLE_TOKENS) return undefined
+    const { partitioning } = { ...centroidsByDefault({ ...this.options, dim }), ...this.options }
+    if (tokens < (partitioning === 'centroids' ? CENTROID_SAMPLE_TOKENS : MIN_SAMPLE_TOKENS)) return undefined
     const sample: TokenEmbeddings[] = []
     let seen = 0
     for (const ordinal of collection.ordinals()) {
@@ -87,15 +90,14 @@ export class Encodings {
       sample.push(decodeRecord(codec, record, length, dim))
       seen += length
     }
-    const means = estimateMeans(sample)
-    const config = resolveFdeConfig({ ...this.options, dim }, choosePreparation(means))
-    const encoder = new FdeEncoder(config, {}, means)
+    const learned = await learnFde(sample, { ...this.options, dim })
+    const encoder = new FdeEncoder(learned.config, {}, learned.means)
     const manifest: LearnedFde = {
-      config,
+      config: learned.config,
       fingerprint: encoder.fingerprint,
-      means: { document: encodeVector(means.document), query: means.query ? encodeVector(means.query) : null },
-      meanNorm: means.meanNorm,
-      tokens: means.tokens,
+      means: storeMeans(learned.means),
+      meanNorm: learned.meanNorm,
+      tokens: learned.tokens,
     }
     return { manifest, encoder }
   }

@@ -159,7 +159,7 @@ export class IndexStore {
   async commit({ documents, deleted, dim, model }: Changes): Promise<void> {
     const collection = this.#collection
     const segment = this.#segmentToFill()
-    const learned = this.#encodings?.learnFrom(this.#manifest.codec, dim, collection, documents)
+    const learned = await this.#encodings?.learnFrom(this.#manifest.codec, dim, collection, documents)
     const ordinals = new Uint8Array(Uint32Array.from(deleted).buffer)
     let rows: DocumentRow[]
     let next: Manifest

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { describe, SerotineError } from '../errors.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
+import type { StoredFdeMeans } from '../fde/stored-means.js'
 import { TOKEN_CODECS } from './codec.js'
 import type { TokenCodec } from './codec.js'
 
@@ -55,8 +56,8 @@ export interface LearnedFde {
   readonly config: FdeConfig
   /** `FdeEncoder.fingerprint`: other arithmetic or another generator is noticed when the index is opened. */
   readonly fingerprint: string
-  /** Mean tokens, base64 of little-endian float32. */
-  readonly means: { readonly document: string; readonly query: string | null }
+  /** Mean tokens, and what else it knows of the collection. */
+  readonly means: StoredFdeMeans
   /** Length of the mean document token, 0 … 1, and the tokens it was taken from. */
   readonly meanNorm: number
   readonly tokens: number
@@ -219,13 +220,4 @@ export function fileName(id: number, kind: FileKind): string {
 
 export function segmentFiles(id: number): string[] {
   return (['tokens', 'texts', 'table', 'fde'] as const).map((kind) => fileName(id, kind))
-}
-
-export function encodeVector(vector: Float32Array): string {
-  return Buffer.from(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)).toString('base64')
-}
-
-export function decodeVector(text: string): Float32Array {
-  const bytes = Uint8Array.from(Buffer.from(text, 'base64'))
-  return new Float32Array(bytes.buffer)
 }

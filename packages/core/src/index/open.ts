@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { checkInteger, checkOptions, describe, SerotineError } from '../errors.js'
 import { FDE_PRESETS, resolveFdeConfig } from '../fde/config.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
+import { centroidsByDefault } from '../fde/learn.js'
 import { TOKEN_CODECS } from './codec.js'
 import type { IndexStore } from './index-store.js'
 import type { InitialManifest } from './manifest.js'
@@ -113,9 +114,9 @@ export function checkStored({ manifest, folder }: IndexStore, { model, dim, code
   const asked = planned(fdeOptions(fde), manifest.dim ?? 128)
   // What the FDEs were made with, which a preset of the same name may no longer mean.
   const learned = manifest.fde?.learned
-  const has = learned ? { ...learned.config, prepare: found.prepare ?? 'auto' } : planned(found, manifest.dim ?? 128)
+  const has = learned ? { partitioning: 'hyperplanes', ...learned.config, prepare: found.prepare ?? 'auto' } : planned(found, manifest.dim ?? 128)
   if (isDeepStrictEqual(has, asked)) return
-  const names = (Object.keys(has) as (keyof FdeConfig)[]).filter((name) => has[name] !== asked[name])
+  const names = [...new Set(Object.keys({ ...has, ...asked }) as (keyof FdeConfig)[])].filter((name) => has[name] !== asked[name])
   throw new SerotineError(
     'INDEX_MISMATCH',
     `The FDEs of the index ${where} have ${names.map((name) => `${name} ${has[name]}, not ${asked[name]}`).join('; ')}. ` +
@@ -145,5 +146,6 @@ function fdeOptions(fde: NonNullable<Exclude<OpenOptions['fde'], false>>): FdeOp
 
 /** The config options come to, leaving out what the collection decides. */
 function planned(options: FdeOptions, dim: number): Omit<FdeConfig, 'prepare'> & { prepare: FdeOptions['prepare'] } {
-  return { ...resolveFdeConfig({ ...options, dim }), prepare: options.prepare ?? 'auto' }
+  const all = { ...centroidsByDefault({ ...options, dim }), ...options, dim }
+  return { partitioning: 'hyperplanes', ...resolveFdeConfig(all), prepare: options.prepare ?? 'auto' }
 }
