@@ -41,7 +41,7 @@ const row = (data: Float32Array, i: number) => data.subarray(i * dim, (i + 1) * 
 describe('learnFde', () => {
   test('takes centroids in place of a preset\'s hyperplanes', async () => {
     const { config, means, meanNorm, tokens } = await learnFde(flat.documents, { dim })
-    expect(config).toMatchObject({ partitioning: 'centroids', repetitions: 4, simHashBits: 7, finalDim: 2560, prepare: 'none' })
+    expect(config).toMatchObject({ partitioning: 'centroids', repetitions: 4, simHashBits: 7, finalDim: 2560, aggregation: 'peak', prepare: 'none' })
     expect(means.centroids).toHaveLength(4 * 128 * dim)
     expect(means.directions).toBeUndefined()
     expect(meanNorm).toBeLessThan(0.3)
@@ -161,10 +161,10 @@ describe('centroids', async () => {
   })
 })
 
-test('peak: a partition is as long as its longest token', () => {
+test('peak: a partition is as long as the square root of its longest token', () => {
   const config = resolveFdeConfig({ dim: 2, repetitions: 1, simHashBits: 0, aggregation: 'peak', finalDim: 0 })
   const document = { data: Float32Array.of(3, 0, 0, 4), length: 2, dim: 2 }
   const [x, y] = new FdeEncoder(config).encodeDocument(document)
-  expect(x).toBeCloseTo((3 / 5) * 4, 5)
-  expect(y).toBeCloseTo((4 / 5) * 4, 5)
+  expect(x).toBeCloseTo((3 / 5) * 2, 5)
+  expect(y).toBeCloseTo((4 / 5) * 2, 5)
 })

@@ -32,7 +32,7 @@ export interface FdeConfig {
   /**
    * What a document's partition holds (queries always hold the sum): `mean` of its tokens (published form), `power`: sum ÷
    * count^gamma, `sphere`: sum ÷ its length, so that one matching token is not diluted by its neighbours, `peak`: the same times
-   * the length of its longest token, so that tokens of little weight stay so.
+   * the square root of the length of its longest token, so that tokens of which `deflate` left little stay short.
    */
   readonly aggregation: 'mean' | 'power' | 'sphere' | 'peak'
   /** Exponent of `power`. */

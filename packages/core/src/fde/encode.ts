@@ -327,7 +327,7 @@ function preparationVectors({ prepare, dim }: FdeConfig, means: FdeMeans): Omit<
   return { document: document.map((x) => x / norm), directions }
 }
 
-/** weights `[repetitions × partitions]` times the length of the partition's longest token. */
+/** weights `[repetitions × partitions]` times the square root of the length of the partition's longest token. */
 function multiplyByLongest(rows: Float32Array, partitions: Int32Array, weights: Float32Array, repetitions: number): void {
   const tokens = partitions.length / repetitions
   const dim = rows.length / tokens
@@ -340,7 +340,8 @@ function multiplyByLongest(rows: Float32Array, partitions: Int32Array, weights: 
     const square = squares[i % tokens]!
     if (square > longest[at]!) longest[at] = square
   })
-  longest.forEach((square, i) => (weights[i]! *= Math.sqrt(square)))
+  // Not `** 0.25`: powers may differ between engines, square roots may not.
+  longest.forEach((square, i) => (weights[i]! *= Math.sqrt(Math.sqrt(square))))
 }
 
 function largestMagnitude(data: Float32Array): number {
