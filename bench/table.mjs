@@ -5,6 +5,7 @@
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { hybridTable, stagesTable } from './stages/table.mjs'
 
 const BLOCK = /<!-- bench:([\w-]+) -->\n([\s\S]*?)<!-- \/bench:\1 -->/g
 
@@ -22,7 +23,10 @@ export function fillTables(text, results, where = 'the text') {
   })
 }
 
-const RENDERERS = { retrieval: retrievalTable, encode: encodeTable, frameworks: frameworksTable, 'long-embed': longEmbedTable }
+const RENDERERS = {
+  retrieval: retrievalTable, encode: encodeTable, frameworks: frameworksTable, 'long-embed': longEmbedTable,
+  stages: stagesTable, 'stages-hybrid': hybridTable,
+}
 
 function retrievalTable(result, name) {
   const { dataset, model, index, stages } = result

@@ -117,15 +117,15 @@ function keptPlot(
   })
 }
 
-/** Share of the exact top 10 against the number of candidates, on the largest collection: one line a stage. */
+/** Share of the exact top 10 against the number of candidates, on the largest collection: one line a stage, a few of each idea. */
 function candidatesPlot(run: ComparisonRun): string {
   const counts = Object.keys(run.stages[0]!.candidates).map(Number)
   if (counts.length < 2) return ''
   const series = run.stages
-    .filter(({ name }) => isPlotted(name) && !name.endsWith('1 bit'))
+    .filter(({ name }) => isPlotted(name) && !/1 bit|small|5,120|1,024|token search/.test(name))
     .map(({ name, group, candidates }): PlotSeries => ({
       tone: toneOf(group),
-      line: shortName(name),
+      line: name.replace(/MUVERA as |, int8|centroid scan, |compact, |quality, /g, '').replace('sphere', 'planes'),
       points: counts.map((count) => {
         const { exactTop10 } = candidates[count]!
         return { x: count, y: exactTop10, title: `${name}: ${exactTop10.toFixed(3)}` }
@@ -151,7 +151,9 @@ function shortName(name: string): string {
   return size ?? name
 }
 
-function runsTable(runs: readonly ComparisonRun[]): string {
+function runsTable(all: readonly ComparisonRun[]): string {
+  // Where every document is a candidate, there is nothing to see.
+  const runs = all.filter(({ collection }) => collection.documents > Number(CANDIDATES))
   const largest = runs.reduce((a, b) => (b.collection.documents > a.collection.documents ? b : a))
   const head = [
     '', 'bytes', 'CPU ms', 'build, s',
@@ -167,7 +169,7 @@ function runsTable(runs: readonly ComparisonRun[]): string {
       if (!kept) return ['<td>–</td>', '<td>–</td>']
       const loss = (1 - kept.ndcg / ndcg) * 100
       const kind = loss > 1 ? ' class="over"' : ' class="good"'
-      return [`<td${kind}>${loss.toFixed(1).replace('-', '−')}</td>`, `<td>${kept.exactTop10.toFixed(3)}</td>`]
+      return [`<td${kind}>${loss.toFixed(1).replace(/^-(?=0\.0$)/, '').replace('-', '−')}</td>`, `<td>${kept.exactTop10.toFixed(3)}</td>`]
     })
     const cost = [
       Math.round(stage.bytesPerDocument).toLocaleString('en-US'), stage.cpuMs.toFixed(1), stage.buildSeconds.toFixed(1),

@@ -121,24 +121,23 @@ describe('LEMUR', () => {
 })
 
 describe('token search', () => {
-  // Two orthogonal topics; document 2 has the second only, document 3 neither.
   const [x, y, z] = [0, 1, 2].map((axis) => Float32Array.from({ length: 32 }, (_, i) => (i === axis ? 1 : 0))) as [
     Float32Array, Float32Array, Float32Array,
   ]
   const still = (): number => 0
-  const texts = [[x, y], [x, z], [y, z], [z, z]].map((topics) => textOf(topics, 0, still))
+  const texts = [[y, z], [x, y], [x, z], [z, z]].map((topics) => textOf(topics, 0, still))
   const query: TokenEmbeddings = textOf([x, y], 0, still)
 
   it('gives documents without a near token what the last near token has, and those without any nothing', async () => {
     const small = new TokenStore(stored(texts))
     const stage = new TokenStage(small, 2)
     await stage.build()
-    // x is near in 0 and 1, y in 0 and 2: what they lack counts 1, as the second nearest has 1.
+    // x is near in 1 and 2, y in 0 and 1. What they lack counts 1, as the second nearest has 1: all three have 2.
     expect([...stage.rank({ text: '', embeddings: query }, 4)]).toEqual([0, 1, 2])
-    const lean = new TokenStage(small, 3)
-    await lean.build()
-    // Now the third nearest has 0: document 0 has 2, documents 1 and 2 have 1.
-    expect([...lean.rank({ text: '', embeddings: query }, 2)]).toEqual([0, 1])
+    const wide = new TokenStage(small, 3)
+    await wide.build()
+    // The third nearest has 0: document 1 has 2, documents 0 and 2 have 1.
+    expect([...wide.rank({ text: '', embeddings: query }, 3)]).toEqual([1, 0, 2])
   })
 
   it('is exact MaxSim when every token is near', async () => {
