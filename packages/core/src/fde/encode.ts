@@ -331,15 +331,16 @@ function preparationVectors({ prepare, dim }: FdeConfig, means: FdeMeans): Omit<
 function multiplyByLongest(rows: Float32Array, partitions: Int32Array, weights: Float32Array, repetitions: number): void {
   const tokens = partitions.length / repetitions
   const dim = rows.length / tokens
-  const squares = new Float64Array(tokens)
-  for (let i = 0; i < rows.length; i++) squares[Math.floor(i / dim)]! += rows[i]! * rows[i]!
   const longest = new Float64Array(weights.length)
   const size = weights.length / repetitions
-  partitions.forEach((id, i) => {
-    const at = Math.floor(i / tokens) * size + id
-    const square = squares[i % tokens]!
-    if (square > longest[at]!) longest[at] = square
-  })
+  for (let token = 0; token < tokens; token++) {
+    let square = 0
+    for (let i = token * dim; i < (token + 1) * dim; i++) square += rows[i]! * rows[i]!
+    for (let r = 0; r < repetitions; r++) {
+      const at = r * size + partitions[r * tokens + token]!
+      if (square > longest[at]!) longest[at] = square
+    }
+  }
   // Not `** 0.25`: powers may differ between engines, square roots may not.
   longest.forEach((square, i) => (weights[i]! *= Math.sqrt(Math.sqrt(square))))
 }
