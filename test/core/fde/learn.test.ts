@@ -44,7 +44,7 @@ describe('learnFde', () => {
     expect(config).toMatchObject({ partitioning: 'centroids', repetitions: 4, simHashBits: 7, finalDim: 2560, aggregation: 'peak', prepare: 'none' })
     expect(means.centroids).toHaveLength(4 * 128 * dim)
     expect(means.directions).toBeUndefined()
-    expect(meanNorm).toBeLessThan(0.3)
+    expect(meanNorm).toBeLessThan(0.1)
     expect(tokens).toBe(500 * 30)
     // Codebooks differ, since they were learned from other tokens.
     expect(means.centroids!.slice(0, 128 * dim)).not.toEqual(means.centroids!.slice(128 * dim, 256 * dim))
@@ -94,6 +94,15 @@ describe('learnFde', () => {
     expect(partitions).toBe(128)
     expect(occupied).toBeGreaterThan(15)
     expect(minorityShare).toBe(0.5)
+  })
+
+  test('a slight lean is taken out with centroids, not with hyperplanes', async () => {
+    const { documents } = collection(0.4)
+    const learned = await learnFde(documents, { dim })
+    expect(learned.config).toMatchObject({ partitioning: 'centroids', prepare: 'deflate' })
+    expect(learned.meanNorm).toBeLessThan(0.5)
+    expect((await learnFde(documents, { dim, partitioning: 'hyperplanes' })).config.prepare).toBe('none')
+    expect((await learnFde(documents, { dim, prepare: 'none' })).config.prepare).toBe('none')
   })
 
   test('a sample of nothing is refused, an abort is heard', async () => {

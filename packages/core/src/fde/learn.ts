@@ -46,7 +46,9 @@ export async function learnFde(
   { queries = [], signal }: { queries?: readonly TokenEmbeddings[]; signal?: AbortSignal | undefined } = {},
 ): Promise<LearnedFdeParts> {
   const { document, query, meanNorm, tokens } = estimateMeans(documents, queries)
-  const config = resolveFdeConfig({ ...centroidsByDefault(options), ...options }, choosePreparation({ meanNorm }))
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as typeof options
+  const wanted = { ...centroidsByDefault(options), ...given }
+  const config = resolveFdeConfig(wanted, choosePreparation({ meanNorm }, wanted.partitioning))
   const means: FdeMeans = { document, ...(query && { query }) }
   const rows = concatenate(documents, config.dim, tokens)
   if (config.partitioning !== 'centroids') return { config, means, meanNorm, tokens }
