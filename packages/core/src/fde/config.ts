@@ -77,7 +77,8 @@ const MODERN = {
 
 /**
  * `small`, `compact`, `quality`: no fill, unit-length partitions, no inner projection, one final sketch; 1280, 2560 and 10240
- * numbers a document. `paper`: the published form, (k, d_proj, R) = (5, 16, 20), for comparisons.
+ * numbers a document. An index, and `learnFde`, take learned centroids instead of their hyperplanes. `paper`: the published form,
+ * (k, d_proj, R) = (5, 16, 20), for comparisons.
  *
  * Share of the exact MaxSim top 10 among the 100 best FDEs, the embedded default's tokens (128 dimensions, deflated). SciFact:
  * 5,183 documents of 236 tokens on average, and as many pieces of them of 80 and 40 tokens.

@@ -18,7 +18,7 @@ export interface LearnedFdeParts {
 }
 
 /** Codebooks, and log2 of the centroids in each, that take the place of a preset's hyperplanes. */
-const CODEBOOKS = { repetitions: 4, simHashBits: 7 } as const
+const CODEBOOKS = { repetitions: 4, simHashBits: 7 } as const // 8 of 128: twice the time, .01 more of the exact top 10
 /** Tokens a centroid is learned from at most. */
 const TOKENS_EACH = 60
 const ROUNDS = 5
@@ -34,6 +34,10 @@ const FIRST_STREAM = 0x10000
  * Fits an FDE to a collection: mean, preparation, and unless the options say otherwise, partitions. The presets' random
  * hyperplanes give way to centroids, four codebooks of 128, each by spherical k-means (Dhillon & Modha 2001) over other tokens
  * from other beginnings; and `deflate` takes out the principal direction of what the mean leaves as well.
+ *
+ * Share of the exact MaxSim top 10 among 100 candidates, and nDCG@10 kept, SciFact (5,183 documents), int8, first embedded model:
+ * `compact` .884 and 1.000 (hyperplanes .757 and .977), `quality` .956 and 1.000 (.857 and .995). Everything tried is in
+ * `docs/muvera.md`.
  *
  * `partitioning: 'hyperplanes'`, the preset `paper`, and any option that is about hyperplanes (`simHashBits`, `repetitions`,
  * `fillEmptyPartitions`) keep the hyperplanes; `partitioning: 'centroids'` with them says how many centroids.
