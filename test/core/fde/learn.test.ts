@@ -168,7 +168,8 @@ describe('centroids', async () => {
     expect(() => resolveFdeConfig({ ...options, fillEmptyPartitions: true })).toThrowError(code('INVALID_ARGUMENT'))
     expect(() => resolveFdeConfig({ ...options, simHashBits: 3 })).toThrowError(code('INVALID_ARGUMENT'))
     expect(() => resolveFdeConfig({ dim, partitioning: 'trees' as never })).toThrowError(code('INVALID_ARGUMENT'))
-    expect(() => new FdeEncoder(config, {}, { ...means, directions: new Float32Array(dim + 1) })).toThrowError(code('EMBEDDINGS_SHAPE'))
+    const directions = new Float32Array(dim + 1)
+    expect(() => new FdeEncoder(config, {}, { ...means, directions })).toThrowError(code('EMBEDDINGS_SHAPE'))
   })
 })
 

@@ -86,7 +86,7 @@ async function learnCentroids(rows: Float32Array, config: FdeConfig, signal: Abo
     const random = stream(seed, STREAM.simHash, FIRST_STREAM + r)
     const sample = unitSample(rows, dim, cells * TOKENS_EACH, random)
     const count = sample.length / dim
-    let centroids: Float32Array = Float32Array.from({ length: cells * dim }, (_, i) => (count > 0 ? sample[i % sample.length]! : 0))
+    let centroids: Float32Array = Float32Array.from({ length: cells * dim }, (_, i) => sample[i % sample.length] ?? 0)
     for (let round = 0; round < ROUNDS; round++) {
       const sums = new Float64Array(cells * dim)
       for (let from = 0; from < count; from += SLICE) {

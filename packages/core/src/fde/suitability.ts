@@ -71,8 +71,8 @@ export function estimateMeans(documents: Iterable<TokenEmbeddings>, queries: Ite
  *
  * Centroids do without a preparation far worse, since what is common to all tokens is in every partition a document occupies, and
  * better with it at every `meanNorm` measured; near 0 there is nothing to remove. MiniLM's tokens, none / deflate,
- * `quality`: .882 / .932 on Cranfield (.31), .833 / .856 on a quarter of SciFact (.20), .868 / .890 on CoSQA (.19), with 30, 25 and
- * 20 candidates.
+ * `quality`: .882 / .932 on Cranfield (.31), .833 / .856 on a quarter of SciFact (.20), .868 / .890 on CoSQA (.19), with 30, 25
+ * and 20 candidates.
  *
  * @param partitioning default `hyperplanes`
  */
