@@ -40,6 +40,7 @@ const SHOWN_FROM = 0.9
 const STYLE = `${REPORT_STYLE}
 .key span { margin-right: 1rem; white-space: nowrap; font-weight: 600 }
 ${GROUPS.map((_, tone) => `.key .tone-${tone} { color: var(--tone-${tone}) }`).join('\n')}
+td:first-child { min-width: 17rem }
 td.over { color: var(--tone-1) } td.good { color: var(--tone-2) }
 `
 
@@ -81,6 +82,7 @@ function modelSection(label: string, runs: readonly ComparisonRun[], stages: rea
     keptPlot(`Quality against time, ${largest.collection.name}`, 'CPU ms a query to find candidates', label, stages, largest, {
       of: ({ cpuMs }) => cpuMs, format: (ms) => `${ms}`,
     }),
+    foundPlot(largest),
     candidatesPlot(largest),
     '</div>',
     runsTable(runs),
@@ -114,6 +116,20 @@ function keptPlot(
     y: { label: 'nDCG@10 kept, %', format: (value) => `${value}` },
     series,
     reference: { y: 99, label: '1 % lost' },
+  })
+}
+
+/** Share of the exact top 10 against bytes, on the largest collection. */
+function foundPlot(run: ComparisonRun): string {
+  const series = run.stages.filter(({ name }) => isPlotted(name)).map(({ name, group, bytesPerDocument, candidates }): PlotSeries => {
+    const y = candidates[CANDIDATES]!.exactTop10
+    const point = { x: Math.max(bytesPerDocument, 1), y, title: `${name}: ${y.toFixed(3)}`, label: shortName(name) }
+    return { tone: toneOf(group), points: [point], hollow: name.endsWith('1 bit') }
+  })
+  return figure(`Exact top 10 against bytes, ${run.collection.name}`, 'share found among 100 candidates; ○ 1 bit a number', {
+    x: { label: 'bytes a document, beside its token vectors', format: bytes },
+    y: { label: 'exact top 10 found', format: (value) => value.toFixed(2) },
+    series,
   })
 }
 

@@ -15,7 +15,7 @@ const LARGEST = 'scifact'
  */
 export function summarise(runs, candidates = CANDIDATES) {
   const telling = runs.filter(({ collection }) => collection.documents > candidates)
-  const models = [...new Set(runs.map(({ model }) => model.label))]
+  const models = [...new Set(telling.map(({ model }) => model.label))]
   const names = [...new Set(telling.flatMap(({ stages }) => stages.map(({ name }) => name)))]
   const costRun = telling.find(({ collection }) => collection.name === LARGEST) ?? telling[0]
   const stages = names.map((name) => {
