@@ -88,6 +88,18 @@ try {
   }
   add({ task: 'FDE scan, exact MaxSim of 100', documents: 2000, ...(await measure(exact, { stage: 'fde' })) })
   await exact.close()
+  for (const documents of [2000, 10_000]) {
+    const coded = await MultiVectorIndex.open(join(folder, `centroids-${documents}`), { fde: false, firstStage: 'exact' })
+    await fill(coded, documents, 130)
+    const started = process.cpuUsage()
+    await coded.search(queries[0], { stage: 'centroids', rerank: false })
+    const { user, system } = process.cpuUsage(started)
+    const tokens = documents * 130
+    add({ task: 'centroids: train, code', documents, tokens, cpuMsPerDocument: round((user + system) / 1000 / documents) })
+    add({ task: 'centroid scan alone', documents, tokens, ...(await measure(coded, { stage: 'centroids', rerank: false, k: 100 })) })
+    add({ task: 'centroid scan, exact MaxSim of 100', documents, tokens, ...(await measure(coded, { stage: 'centroids' })) })
+    await coded.close()
+  }
   for (const documents of options.sizes.split(',').map(Number)) {
     // Few tokens a document: the FDE is as long as ever, and the collection is soon made.
     const index = await MultiVectorIndex.open(join(folder, `scan-${documents}`), { fde: 'compact', firstStage: 'fde' })

@@ -1,6 +1,6 @@
 import { Embeddings } from '@langchain/core/embeddings'
 import {
-  checkOptions, choosePreparation, ColBERT, describe, estimateMeans, FdeEncoder, resolveFdeConfig, SerotineError,
+  checkOptions, ColBERT, describe, FdeEncoder, learnFde, resolveFdeConfig, SerotineError,
 } from '@serotine/core'
 import type { Encoder, FdeMeans, FdeOptions, TokenEmbeddings } from '@serotine/core'
 import { currentSignal } from './abort.js'
@@ -10,7 +10,7 @@ export interface MuveraEmbeddingsInput {
   model?: Encoder
   /** Preset and settings of the encoding. Default: the preset `compact`, 2560 numbers a text. */
   fde?: FdeOptions
-  /** Mean tokens of the collection, for `fde.prepare`. Get both with `MuveraEmbeddings.fromSample`. */
+  /** What is known of the collection, for `fde.prepare` and `fde.partitioning`. `MuveraEmbeddings.fromSample` finds it out. */
   means?: FdeMeans
 }
 
@@ -53,19 +53,19 @@ export class MuveraEmbeddings extends Embeddings {
   }
 
   /**
-   * Embeddings fitted to a collection: where its tokens mostly point the same way, as many models' do, that direction is taken
-   * out first; without it their FDEs are all alike. Give a few hundred texts from all over the collection, and keep using what
-   * this returns: FDEs made with other means cannot be compared.
+   * Embeddings fitted to a collection: partitions learned from its tokens, and where these mostly point the same way, as many
+   * models' do, that direction taken out first. Finds more than the random partitions of `new MuveraEmbeddings()`. Give a few
+   * hundred texts from all over the collection, and keep using what this returns: FDEs fitted otherwise cannot be compared.
    */
   static async fromSample(
     texts: readonly string[],
     fields: Omit<MuveraEmbeddingsInput, 'means'> = {},
   ): Promise<MuveraEmbeddings> {
     const model = fields.model ?? (await ColBERT.shared())
-    const means = estimateMeans(await model.encodeDocuments(texts, signalOption()))
-    const given = fields.fde?.prepare ?? 'auto'
-    const prepare = given === 'auto' ? choosePreparation(means) : given
-    return new MuveraEmbeddings({ ...fields, model, means, fde: { ...fields.fde, prepare } })
+    const documents = await model.encodeDocuments(texts, signalOption())
+    const { config, means } = await learnFde(documents, { ...fields.fde, dim: model.dim })
+    const { dim: _dim, ...fde } = config
+    return new MuveraEmbeddings({ ...fields, model, means, fde })
   }
 
   override async embedDocuments(texts: string[]): Promise<number[][]> {
