@@ -58,7 +58,7 @@ export class CentroidScan implements FirstStage {
     kernels.reserve(table + this.codebook.tableBytes(query.length) + 64)
     const { step, lows, lanes } = this.codebook.similarityTable(kernels, 0, table, query)
     kernels.scanCodes(table, lanes, this.#codesAt, this.#startsAt, this.#rows, results)
-    const levels = Float32Array.from(new Int32Array(kernels.buffer, results, this.#rows))
+    const levels = new Float32Array(new Int32Array(kernels.buffer, results, this.#rows))
     const ordinals = topK(levels, count, (ordinal) => allowed.has(ordinal))
     const low = lows.reduce((sum, value) => sum + value, 0)
     return { ordinals, scores: Float32Array.from(ordinals, (ordinal) => levels[ordinal]! * step + low) }
@@ -69,23 +69,29 @@ export class CentroidScan implements FirstStage {
   }
 
   get #codesAt(): number {
-    return align16(this.#startsAt + (this.#rowCapacity + 1) * 4)
+    return this.#codesAfter(this.#rowCapacity)
+  }
+
+  #codesAfter(rows: number): number {
+    return align16(this.#startsAt + (rows + 1) * 4)
   }
 
   #grow(rows: number, codes: number): void {
     if (this.#kernels && rows <= this.#rowCapacity && codes <= this.#codeCapacity) return
-    const before = { rows: this.#rows + 1, codes: this.#codes, codesAt: this.#codesAt }
+    const before = this.#codesAt
     // Half as much again, so that a growing collection is not moved with every batch.
-    if (rows > this.#rowCapacity) this.#rowCapacity = Math.ceil(rows * 1.5)
-    if (codes > this.#codeCapacity) this.#codeCapacity = Math.ceil(codes * 1.5)
+    const rowCapacity = rows > this.#rowCapacity ? Math.ceil(rows * 1.5) : this.#rowCapacity
+    const codeCapacity = codes > this.#codeCapacity ? Math.ceil(codes * 1.5) : this.#codeCapacity
     const kernels = (this.#kernels ??= createKernels())
-    const isNew = before.codes === 0 && this.#rows === 0
-    kernels.reserve(this.#codesAt + this.#codeCapacity * 2 + 64)
-    if (isNew) {
+    // Throws where there is no memory: then all is still where it was.
+    kernels.reserve(this.#codesAfter(rowCapacity) + codeCapacity * 2 + 64)
+    this.#rowCapacity = rowCapacity
+    this.#codeCapacity = codeCapacity
+    if (this.#rows === 0) {
       this.codebook.load(kernels, 0)
       new Int32Array(kernels.buffer, this.#startsAt, 1)[0] = 0
     } else {
-      new Uint8Array(kernels.buffer).copyWithin(this.#codesAt, before.codesAt, before.codesAt + before.codes * 2)
+      new Uint8Array(kernels.buffer).copyWithin(this.#codesAt, before, before + this.#codes * 2)
     }
   }
 }

@@ -20,14 +20,14 @@ const TRAINING_DOCUMENTS = 4096
 const SAVE_ROWS = 256
 /** Documents decoded, then coded at a time: the two share kernel memory and each sets it up anew. */
 const GROUP = 64
+/** Fewer documents when they have more tokens than this together: about 40 ms, then timers and sockets get their turn. */
+const GROUP_TOKENS = 8192
 
-/** What is on disk of the scan in memory. */
+/** The files of the scan in memory; the manifest says how much of them is committed. */
 interface Saved {
   readonly codebook: CentroidsManifest['codebook']
   readonly codes: ByteLog
   readonly file: string
-  crc: number
-  rows: number
 }
 
 interface Current {
@@ -47,13 +47,19 @@ export class Centroids {
   #current: Current | undefined
   /** Collection the codes are of: compaction makes another. */
   #of: Collection | undefined
+  /** Name of the file of codes that could not be read: not tried again. */
+  #damaged: string | undefined
+  /** There were codes once, perhaps of a collection before this one. */
+  #kept: boolean
   /** Ends when the last change has ended. */
   #turn: Promise<unknown> = Promise.resolve()
+  /** Changes under way or waiting that may take seconds. */
   #busy = 0
 
   constructor(store: IndexStore, onWarning: OnWarning | undefined) {
     this.#store = store
     this.#onWarning = onWarning
+    this.#kept = Boolean(store.manifest.centroids)
   }
 
   /**
@@ -67,44 +73,48 @@ export class Centroids {
   ): Promise<CentroidScan | undefined> {
     if (this.#of === collection && this.#current?.scan.rows === collection.total) return this.#current.scan
     if (this.#busy > 0 && !atMost.train) return undefined
-    return this.#inTurn(async () => {
+    const work = async () => {
       const current = this.#load(collection) ?? (atMost.train ? await this.#train(collection, signal) : undefined)
       if (!current || collection.total - current.scan.rows > atMost.rows) return undefined
       this.#current = current
       await this.#code(current.scan, collection, signal)
       return current.scan
-    })
+    }
+    return atMost.train && !this.#isLoaded(collection) ? this.#whileBusy(() => this.#inTurn(work, signal)) : this.#inTurn(work, signal)
   }
 
   /** After documents were added: trains where there is nothing or it is outgrown, codes what is new, saves now and then. */
   update(collection: Collection, signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
-    return this.#inTurn(async () => {
-      let current = this.#load(collection)
-      if (!current || collection.tokens >= current.tokens * GROWTH) {
-        const trained = await this.#train(collection, signal)
-        await this.#code(trained.scan, collection, signal, onRow)
-        // Searches use the old codes until here.
-        if (current) this.#forget()
-        current = trained
-      } else {
-        await this.#code(current.scan, collection, signal, onRow)
-      }
-      this.#current = current
-      this.#of = collection
-      await this.#save(current, SAVE_ROWS)
+    const isOutgrown = (current: Current | undefined) => !current || collection.tokens >= current.tokens * GROWTH
+    return this.#whileBusy(async () => {
+      // A turn of its own: searches that wait for it go on with these codes while others are made.
+      await this.#inTurn(async () => {
+        const current = this.#load(collection)
+        if (current) await this.#code(current.scan, collection, signal, isOutgrown(current) ? undefined : onRow)
+      }, signal)
+      await this.#inTurn(async () => {
+        let current = this.#load(collection)
+        if (isOutgrown(current)) {
+          const trained = await this.#train(collection, signal)
+          if (!trained) return
+          await this.#code(trained.scan, collection, signal, onRow)
+          this.#forget()
+          this.#current = current = trained
+        }
+        await this.#save(current!, SAVE_ROWS)
+      }, signal)
     })
   }
 
-  /** A codebook is there, or was committed. */
-  has(collection: Collection): boolean {
-    if (this.#of === collection && this.#current) return true
-    return collection === this.#store.collection && Boolean(this.#store.manifest.centroids)
+  /** There are codes, were some before compaction, or should be but for damage. */
+  get isKept(): boolean {
+    return this.#kept
   }
 
   /** Saves what is not saved yet. */
   flush(collection: Collection): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#of === collection && this.#current?.saved) await this.#save(this.#current, 1)
+      if (this.#isLoaded(collection) && this.#current?.saved) await this.#save(this.#current, 1)
     }).finally(() => this.#forget())
   }
 
@@ -113,27 +123,49 @@ export class Centroids {
     this.#current = undefined
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #isLoaded(collection: Collection): boolean {
+    return this.#of === collection && this.#current !== undefined
+  }
+
+  async #whileBusy<T>(work: () => Promise<T>): Promise<T> {
     this.#busy++
-    const done = this.#turn.then(work).finally(() => this.#busy--)
-    this.#turn = done.catch(() => {})
-    return done
+    try {
+      return await work()
+    } finally {
+      this.#busy--
+    }
+  }
+
+  /** Runs work after what came before it. The signal ends the wait at once; the work looks after it itself. */
+  #inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const stop = () => reject(signal!.reason as Error)
+      signal?.addEventListener('abort', stop, { once: true })
+      const done = this.#turn.then(() => {
+        signal?.removeEventListener('abort', stop)
+        signal?.throwIfAborted()
+        return work()
+      })
+      this.#turn = done.catch(() => {})
+      done.then(resolve, reject)
+    })
   }
 
   /** What is in memory or on disk for this collection. */
   #load(collection: Collection): Current | undefined {
-    if (this.#of === collection && this.#current) return this.#current
+    if (this.#isLoaded(collection)) return this.#current
     this.#forget()
     this.#of = collection
     const { centroids, dim } = this.#store.manifest
-    if (!centroids || dim === null || collection !== this.#store.collection) return undefined
+    if (!centroids || dim === null || collection !== this.#store.collection || centroids.codes.file === this.#damaged) return undefined
     try {
       this.#current = this.#read(centroids, dim, collection)
     } catch (error) {
       if (!SerotineError.isInstance(error) || error.code !== 'INDEX_CORRUPT') throw error
+      this.#damaged = centroids.codes.file
       // A reader's files may have been replaced by the writer since: nothing is wrong then.
       if (!this.#store.readonly) {
-        const message = `${error.message} The centroid codes are made again from the vectors.`
+        const message = `${error.message} The centroid codes are made again from the vectors, at the latest with the next upsert().`
         this.#onWarning?.({ code: 'INDEX_REPAIRED', message })
       }
     }
@@ -153,18 +185,26 @@ export class Centroids {
       const codeLog = this.#store.openLog(codes.file, codes.bytes)
       open.push(codeLog)
       const all = new Uint16Array(readChecked(codeLog, codes, 'centroid codes').buffer)
-      const lengths = Int32Array.from({ length: codes.rows }, (_, ordinal) => collection.row(ordinal).tokens)
+      const rows = Math.min(codes.rows, collection.total)
+      const lengths = Int32Array.from({ length: rows }, (_, ordinal) => collection.row(ordinal).tokens)
+      // A build that does not know of codes compacts the index and leaves them as they were.
+      if (rows < codes.rows || lengths.reduce((sum, length) => sum + length, 0) !== all.length) {
+        throw new SerotineError('INDEX_CORRUPT', `${codeLog.name} has ${all.length} codes, which are not of the documents in the index.`)
+      }
       scan.append(all, lengths)
       log.close()
-      return { scan, tokens, saved: { codebook, codes: codeLog, file: codes.file, crc: codes.crc, rows: codes.rows } }
+      return { scan, tokens, saved: { codebook, codes: codeLog, file: codes.file } }
     } catch (error) {
       for (const log of open) log.close()
       throw error
     }
   }
 
-  async #train(collection: Collection, signal: AbortSignal | undefined): Promise<Current> {
+  /** Undefined when no document has tokens. */
+  async #train(collection: Collection, signal: AbortSignal | undefined): Promise<Current | undefined> {
     const dim = this.#store.manifest.dim!
+    const { tokens } = collection
+    if (tokens === 0) return undefined
     const living = [...collection.searchable()]
     const documents = Math.min(living.length, TRAINING_DOCUMENTS)
     const chosen = Array.from({ length: documents }, (_, i) => living[Math.floor(((i + 0.5) * living.length) / documents)]!)
@@ -180,9 +220,11 @@ export class Centroids {
         rows.set(data.subarray(token * dim, (token + 1) * dim), taken++ * dim)
       }
       if (i % GROUP === GROUP - 1) await nextTurn()
+      signal?.throwIfAborted()
     }
-    signal?.throwIfAborted()
-    return { scan: new CentroidScan(await trainCodebook(rows, dim, { signal })), tokens: collection.tokens, saved: undefined }
+    const scan = new CentroidScan(await trainCodebook(rows, dim, { signal }))
+    this.#kept = true
+    return { scan, tokens, saved: undefined }
   }
 
   async #code(
@@ -192,7 +234,7 @@ export class Centroids {
     while (scan.rows < collection.total) {
       signal?.throwIfAborted()
       const from = scan.rows
-      const count = Math.min(GROUP, collection.total - from)
+      const count = groupSize(collection, from)
       const documents = Array.from({ length: count }, (_, i) => this.#decode(collection, from + i, dim))
       const lengths = documents.map(({ length }) => length)
       const data = new Float32Array(lengths.reduce((sum, length) => sum + length, 0) * dim)
@@ -213,40 +255,56 @@ export class Centroids {
 
   async #save(current: Current, atLeast: number): Promise<void> {
     const { scan, tokens } = current
+    if (this.#store.readonly) return
     const before = this.#store.manifest.centroids
-    if (this.#store.readonly || (current.saved && scan.rows - current.saved.rows < atLeast)) return
-    const isNew = current.saved === undefined
+    const isNew = !before || before.codes.file !== current.saved?.file
+    if (!isNew && scan.rows - before.codes.rows < atLeast) return
     const saved = (current.saved ??= await this.#create(scan))
-    const more = scan.codesSince(saved.rows)
+    const committed = isNew ? { rows: 0, crc: 0 } : before.codes
+    const more = scan.codesSince(committed.rows)
     const bytes = new Uint8Array(more.buffer, more.byteOffset, more.byteLength)
-    const committed = saved.codes.length
     try {
       saved.codes.append(bytes)
       await saved.codes.sync()
-      const crc = checksum(bytes, saved.crc)
-      const codes = { file: saved.file, bytes: saved.codes.length, crc, rows: scan.rows }
+      const codes = { file: saved.file, bytes: saved.codes.length, crc: checksum(bytes, committed.crc), rows: scan.rows }
       const cellBlocks = [...scan.codebook.data.cellBlocks]
-      const suitability = isNew ? null : (before?.suitability ?? null)
+      const suitability = isNew ? null : before.suitability
       await this.#store.commitManifest({ centroids: { codebook: saved.codebook, cellBlocks, codes, tokens, suitability } })
-      saved.crc = crc
-      saved.rows = scan.rows
     } catch (error) {
-      saved.codes.truncate(committed)
+      // Not what was there before: the manifest may have been put in place before something failed.
+      const { centroids } = this.#store.manifest
+      saved.codes.truncate(centroids?.codes.file === saved.file ? centroids.codes.bytes : 0)
       throw error
     }
     if (isNew && before) for (const { file } of [before.codebook, before.codes]) this.#store.removeFile(file)
   }
 
   async #create({ codebook: { data } }: CentroidScan): Promise<Saved> {
-    const { name, log } = this.#store.createLog('centroids')
     const bytes = new Uint8Array(data.cells.byteLength + data.centroids.byteLength)
     bytes.set(new Uint8Array(data.cells.buffer, data.cells.byteOffset, data.cells.byteLength))
     bytes.set(new Uint8Array(data.centroids.buffer, data.centroids.byteOffset, data.centroids.byteLength), data.cells.byteLength)
-    log.append(bytes)
-    await log.sync()
-    log.close()
-    const codes = this.#store.createLog('codes')
-    const codebook = { file: name, bytes: bytes.length, crc: checksum(bytes) }
-    return { codebook, codes: codes.log, file: codes.name, crc: 0, rows: 0 }
+    const { name, log } = this.#store.createLog('centroids')
+    try {
+      log.append(bytes)
+      await log.sync()
+      const codes = this.#store.createLog('codes')
+      return { codebook: { file: name, bytes: bytes.length, crc: checksum(bytes) }, codes: codes.log, file: codes.name }
+    } catch (error) {
+      this.#store.removeFile(name)
+      throw error
+    } finally {
+      log.close()
+    }
   }
+}
+
+/** How many documents to code at a time from this one on. */
+function groupSize(collection: Collection, from: number): number {
+  const most = Math.min(GROUP, collection.total - from)
+  let count = 0
+  for (let tokens = 0; count < most; count++) {
+    tokens += collection.row(from + count).tokens
+    if (count > 0 && tokens > GROUP_TOKENS) break
+  }
+  return count
 }

@@ -95,7 +95,10 @@ export class FirstStages {
 
   /** What serves a search over everything. */
   planned(collection: Collection): StageName {
-    if (this.#preferred === 'auto') return collection.tokens <= EXACT_TOKENS ? 'exact' : 'centroids'
+    if (this.#preferred === 'auto') {
+      if (collection.tokens <= EXACT_TOKENS) return 'exact'
+      return this.#centroids.isKept || !this.#store.encodings?.encoder ? 'centroids' : 'fde'
+    }
     if (this.#preferred === 'exact' || this.#preferred === 'centroids') return this.#preferred
     if (!this.#store.encodings?.encoder) return 'exact'
     if (this.#preferred !== 'muvera') return this.#preferred
@@ -129,7 +132,7 @@ export class FirstStages {
   /** Once made they are kept up to date, also when a later opening prefers something else. */
   #keepsCentroids(collection: Collection): boolean {
     if (collection.tokens === 0) return false
-    if (this.#centroids.has(collection) || this.#preferred === 'centroids') return true
+    if (this.#centroids.isKept || this.#preferred === 'centroids') return true
     return this.#preferred === 'auto' && collection.tokens > EXACT_TOKENS
   }
 
