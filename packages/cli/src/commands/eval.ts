@@ -100,6 +100,9 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     if (!fde) withoutFdes(values, command)
     const hasFdes = fde?.length != null
     const kinds = stagesToRun(values, hasFdes)
+    const first = dataset.queries[0]
+    // Where there are no codes yet the first search by them makes them: seconds that no query should be said to take.
+    if (first && values.stages.includes('centroids')) await index.search(first.text, { stage: 'centroids', k: 1, signal })
     const evaluation = await evaluateRetrieval({
       dataset,
       model: encoder,
