@@ -18,6 +18,8 @@ type Step =
   | { do: 'deleteWhere'; n: number }
   | { do: 'reopen' }
   | { do: 'compact' }
+  /** By centroid codes; the next steps come while it runs. */
+  | { do: 'search'; query: string }
 
 const id = fc.nat(11).map((n) => `id${n}`)
 const text = fc.array(fc.constantFrom('kiwi', 'owl', 'egg', 'nest', 'wing', 'river'), { maxLength: 5 }).map((words) => words.join(' '))
@@ -28,6 +30,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('deleteWhere' as const), n: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.constant({ do: 'reopen' as const }) },
   { weight: 2, arbitrary: fc.constant({ do: 'compact' as const }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('search' as const), query: text }) },
 )
 
 const QUERIES = ['kiwi egg', 'river', 'owl nest wing kiwi']
@@ -39,6 +42,8 @@ async function expectAsFresh(steps: readonly Step[], options: OpenOptions): Prom
   /** What a change said it did, and what it should have. */
   const counts: [number, number][] = []
   const expected = new Map<string, { text: string; metadata: Metadata }>()
+  /** Ids a search found, and those that were there when it began. */
+  const searches: Promise<{ found: string[]; there: string[] }>[] = []
   let index = await MultiVectorIndex.open(folder, { model, ...options })
   try {
     for (const action of steps) {
@@ -56,11 +61,17 @@ async function expectAsFresh(steps: readonly Step[], options: OpenOptions): Prom
         for (const [key] of there) expected.delete(key)
       } else if (action.do === 'compact') {
         await index.compact()
+      } else if (action.do === 'search') {
+        const there = [...expected.keys()].sort()
+        const search = index.search(action.query, { stage: 'centroids', k: 400 })
+        searches.push(search.then((hits) => ({ found: hits.map((hit) => hit.id).sort(), there })))
       } else {
+        await Promise.all(searches)
         await index.close()
         index = await MultiVectorIndex.open(folder, { model, ...options })
       }
     }
+    for (const { found, there } of await Promise.all(searches)) expect(found).toEqual(there)
     expect(counts.map(([said]) => said)).toEqual(counts.map(([, should]) => should))
     expect(index.count).toBe(expected.size)
     expect(index.ids().sort()).toEqual([...expected.keys()].sort())
@@ -75,6 +86,7 @@ async function expectAsFresh(steps: readonly Step[], options: OpenOptions): Prom
         const hits = await index.search(query, search)
         expect(hits).toEqual(await fresh.search(query, search))
         expect(hits).toEqual(await reader.search(query, search))
+        expect(hits).toEqual(await index.search(query, { ...search, stage: 'centroids' }))
         const exact = sorted
           .filter(([, { metadata }]) => !where || (metadata.n as number) >= 2)
           .map(([key, { text: own }]) => ({ id: key, score: maxSim(model.embed(query), model.embed(own)) }))
@@ -107,7 +119,7 @@ const filler: Step = {
 
 const hasHnswlib = await loadHnswlib().then(() => true, () => false)
 
-test.each(hasHnswlib ? (['fde', 'hnsw'] as const) : (['fde'] as const))('also with candidates from the first stage (%s)', (firstStage) =>
+test.each(hasHnswlib ? (['centroids', 'fde', 'hnsw'] as const) : (['centroids', 'fde'] as const))('also with candidates from the first stage (%s)', (firstStage) =>
   fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) =>
       expectAsFresh([filler, ...steps], { codec: 'f32', fde: { repetitions: 5, simHashBits: 2, finalDim: 64 }, firstStage }),
