@@ -121,7 +121,8 @@ describe('an index with centroid codes', () => {
     let changed = false
     const change = index.upsert(documents, { batchSize: 600 }).then(() => (changed = true))
     while (index.count < 600) await new Promise((resolve) => setImmediate(resolve))
-    expect(await index.searchDetailed(documents[500]!.text, { k: 1 })).toMatchObject({ stage: 'centroids', hits: [{ id: 'd500' }] })
+    const found = await index.searchDetailed(documents[500]!.text, { k: 1 })
+    expect(found).toMatchObject({ stage: 'centroids', hits: [{ id: 'd500' }] })
     expect(changed).toBe(false)
     await change
     expect((await index.stats()).centroids!.trainedAt).toBeGreaterThan(trainedAt)
@@ -156,7 +157,8 @@ describe('saving', () => {
     const embeddings = model.embed(text)
     return { id, text, metadata: '{}', hash: id, tokens: embeddings.length, record: encodeRecord('int8', embeddings) }
   })
-  const openStore = () => IndexStore.open(folder, { codec: 'int8', dim: 16, model: null, fde: null }, { readonly: false, create: true })
+  const empty = { codec: 'int8', dim: 16, model: null, fde: null } as const
+  const openStore = () => IndexStore.open(folder, empty, { readonly: false, create: true })
   const put = (store: IndexStore, from: number, to: number) =>
     store.commit({ documents: stored(from, to), deleted: [], dim: 16, model: null })
 
@@ -183,7 +185,8 @@ describe('saving', () => {
     expect(store.manifest.centroids!.codes).toMatchObject({ rows: 600, bytes: store.collection.tokens * 2 })
     store.close()
     const again = await openStore()
-    const scan = await new Centroids(again, (warning) => warnings.push(warning)).ready(again.collection, { rows: 0, train: false })
+    const loaded = new Centroids(again, (warning) => warnings.push(warning))
+    const scan = await loaded.ready(again.collection, { rows: 0, train: false })
     expect(scan!.rows).toBe(600)
     expect(warnings).toEqual([])
     again.close()
@@ -206,8 +209,9 @@ describe('saving', () => {
 })
 
 test('a scan that cannot grow stays as it was', () => {
-  const centroids = Float32Array.from({ length: 16 * 2 }, (_, i) => Math.cos(i >> 1) * (i % 2) + Math.sin(i >> 1) * (1 - (i % 2)))
-  const scan = new CentroidScan(new Codebook({ dim: 2, cells: Float32Array.of(1, 0), centroids, cellBlocks: Int32Array.of(0, 1) }))
+  const centroids = Float32Array.from({ length: 16 * 2 }, (_, i) => (i % 2 ? Math.cos(i >> 1) : Math.sin(i >> 1)))
+  const codebook = new Codebook({ dim: 2, cells: Float32Array.of(1, 0), centroids, cellBlocks: Int32Array.of(0, 1) })
+  const scan = new CentroidScan(codebook)
   scan.append(Uint16Array.of(3, 4, 5), [1, 2])
   const allowed = new Bitset(2)
   allowed.add(0)

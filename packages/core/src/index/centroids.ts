@@ -80,7 +80,8 @@ export class Centroids {
       await this.#code(current.scan, collection, signal)
       return current.scan
     }
-    return atMost.train && !this.#isLoaded(collection) ? this.#whileBusy(() => this.#inTurn(work, signal)) : this.#inTurn(work, signal)
+    const mayTrain = atMost.train && !this.#isLoaded(collection)
+    return mayTrain ? this.#whileBusy(() => this.#inTurn(work, signal)) : this.#inTurn(work, signal)
   }
 
   /** After documents were added: trains where there is nothing or it is outgrown, codes what is new, saves now and then. */
@@ -139,6 +140,7 @@ export class Centroids {
   /** Runs work after what came before it. The signal ends the wait at once; the work looks after it itself. */
   #inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      signal?.throwIfAborted()
       const stop = () => reject(signal!.reason as Error)
       signal?.addEventListener('abort', stop, { once: true })
       const done = this.#turn.then(() => {
@@ -157,7 +159,8 @@ export class Centroids {
     this.#forget()
     this.#of = collection
     const { centroids, dim } = this.#store.manifest
-    if (!centroids || dim === null || collection !== this.#store.collection || centroids.codes.file === this.#damaged) return undefined
+    if (!centroids || dim === null || collection !== this.#store.collection) return undefined
+    if (centroids.codes.file === this.#damaged) return undefined
     try {
       this.#current = this.#read(centroids, dim, collection)
     } catch (error) {
@@ -165,7 +168,7 @@ export class Centroids {
       this.#damaged = centroids.codes.file
       // A reader's files may have been replaced by the writer since: nothing is wrong then.
       if (!this.#store.readonly) {
-        const message = `${error.message} The centroid codes are made again from the vectors, at the latest with the next upsert().`
+        const message = `${error.message} The centroid codes are made again from the vectors, at the latest by the next upsert().`
         this.#onWarning?.({ code: 'INDEX_REPAIRED', message })
       }
     }
@@ -189,7 +192,7 @@ export class Centroids {
       const lengths = Int32Array.from({ length: rows }, (_, ordinal) => collection.row(ordinal).tokens)
       // A build that does not know of codes compacts the index and leaves them as they were.
       if (rows < codes.rows || lengths.reduce((sum, length) => sum + length, 0) !== all.length) {
-        throw new SerotineError('INDEX_CORRUPT', `${codeLog.name} has ${all.length} codes, which are not of the documents in the index.`)
+        throw new SerotineError('INDEX_CORRUPT', `The codes in ${codeLog.name} are not of the documents in the index.`)
       }
       scan.append(all, lengths)
       log.close()
