@@ -56,3 +56,47 @@ describe('FDE suitability', () => {
     }])
   })
 })
+
+describe('centroid suitability', () => {
+  const dim = 16
+  const next = random(22)
+  /** Documents of 12 tokens around 400 directions; `spread` = how many times as long the longest tokens are as the shortest. */
+  const documents = (count: number, spread: number) => Array.from({ length: count }, (_, i) => {
+    const { data, length } = new FakeEncoder({ dim }).embed(randomText(next, 10, 400))
+    for (let token = 0; token < length; token++) {
+      const scale = spread ** next()
+      for (let k = 0; k < dim; k++) data[token * dim + k]! *= scale
+    }
+    return { id: `d${i}`, embeddings: { data, length, dim } }
+  })
+
+  test('is measured once there are a thousand documents, beside searches, again when codes are made anew, and kept', async () => {
+    await using index = await MultiVectorIndex.open(undefined, { fde: false, firstStage: 'centroids' })
+    const all = documents(2600, 1)
+    await index.upsert(all.slice(0, 600))
+    expect((await index.stats()).centroids!.suitability).toBeNull()
+    const query = all[0]!.embeddings
+    await Promise.all([index.upsert(all.slice(0, 1000)), index.search(query), index.search(query)])
+    const first = (await index.stats()).centroids!.suitability!
+    expect(first).toMatchObject({ documents: 1000, collection: 1000, queries: 20, candidates: 100 })
+    expect(first.recall).toBeGreaterThan(0.9)
+    await index.upsert(all.slice(0, 1100))
+    expect((await index.stats()).centroids!.suitability).toEqual(first)
+    await index.upsert(all)
+    expect((await index.stats()).centroids!.suitability).toMatchObject({ documents: 2600, collection: 2600 })
+  })
+
+  test('is a warning with the number and the remedy where tokens differ in length, which codes do not know', async () => {
+    const warnings: Warning[] = []
+    await using index = await MultiVectorIndex.open(undefined, {
+      codec: 'f32', fde: false, firstStage: 'centroids', onWarning: (warning) => warnings.push(warning),
+    })
+    await index.upsert(documents(2000, 1000))
+    const { recall } = (await index.stats()).centroids!.suitability!
+    expect(recall).toBeLessThan(0.5)
+    expect(warnings).toEqual([{
+      code: 'CENTROIDS_UNSUITABLE',
+      message: expect.stringMatching(new RegExp(`keeps ${Math.round(recall * 100)} % of the exact top 10.*stage: 'exact'`)) as string,
+    }])
+  })
+})
