@@ -150,6 +150,16 @@ describe('an index with centroid codes', () => {
     expect(done.length).toBeGreaterThanOrEqual(4)
     expect(done.at(-1)).toBe(24)
   })
+
+  test('saves the codes of long documents sooner', async () => {
+    await using index = await MultiVectorIndex.open(folder, { dim: 2, firstStage: 'centroids', fde: false })
+    await index.upsert(large.slice(0, 10))
+    const before = (await index.stats()).bytes.centroids
+    await index.upsert(large.slice(0, 20))
+    expect((await index.stats()).bytes.centroids).toBe(before)
+    await index.upsert(large.slice(0, 31))
+    expect((await index.stats()).bytes.centroids).toBe(before + 21 * 2400 * 2)
+  })
 })
 
 describe('saving', () => {

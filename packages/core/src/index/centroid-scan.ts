@@ -31,6 +31,11 @@ export class CentroidScan implements FirstStage {
     return this.#rows
   }
 
+  /** Tokens of these documents. */
+  get codes(): number {
+    return this.#codes
+  }
+
   /** Adds documents: the codes of their tokens, and how many tokens each has. */
   append(codes: Uint16Array, lengths: ArrayLike<number>): void {
     this.#grow(this.#rows + lengths.length, this.#codes + codes.length)

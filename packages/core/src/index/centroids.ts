@@ -16,8 +16,12 @@ import { readChecked } from './token-store.js'
 const GROWTH = 4
 /** At most so many documents are read for training. */
 const TRAINING_DOCUMENTS = 4096
-/** Saved when so many documents have been coded since, and when the index is closed; searches code what is missing. */
+/**
+ * Saved when so many documents or tokens have been coded since, and when the index is closed. Readers code what is missing, which
+ * is then a matter of tenths of a second.
+ */
 const SAVE_ROWS = 256
+const SAVE_TOKENS = 50_000
 /** Documents decoded, then coded at a time: the two share kernel memory and each sets it up anew. */
 const GROUP = 64
 /** Fewer documents when they have more tokens than this together: about 40 ms, then timers and sockets get their turn. */
@@ -102,7 +106,7 @@ export class Centroids {
           this.#forget()
           this.#current = current = trained
         }
-        await this.#save(current!, SAVE_ROWS)
+        await this.#save(current!, SAVE_ROWS, SAVE_TOKENS)
       }, signal)
     })
   }
@@ -115,7 +119,7 @@ export class Centroids {
   /** Saves what is not saved yet. */
   flush(collection: Collection): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#isLoaded(collection) && this.#current?.saved) await this.#save(this.#current, 1)
+      if (this.#isLoaded(collection) && this.#current?.saved) await this.#save(this.#current, 1, 1)
     }).finally(() => this.#forget())
   }
 
@@ -256,12 +260,13 @@ export class Centroids {
     return decodeRecord(this.#store.manifest.codec, collection.readRecord(ordinal), collection.row(ordinal).tokens, dim)
   }
 
-  async #save(current: Current, atLeast: number): Promise<void> {
+  /** Where neither so many documents nor so many tokens are new, nothing happens. */
+  async #save(current: Current, rows: number, codes: number): Promise<void> {
     const { scan, tokens } = current
     if (this.#store.readonly) return
     const before = this.#store.manifest.centroids
     const isNew = !before || before.codes.file !== current.saved?.file
-    if (!isNew && scan.rows - before.codes.rows < atLeast) return
+    if (!isNew && scan.rows - before.codes.rows < rows && scan.codes - before.codes.bytes / 2 < codes) return
     const saved = (current.saved ??= await this.#create(scan))
     const committed = isNew ? { rows: 0, crc: 0 } : before.codes
     const more = scan.codesSince(committed.rows)
@@ -269,10 +274,11 @@ export class Centroids {
     try {
       saved.codes.append(bytes)
       await saved.codes.sync()
-      const codes = { file: saved.file, bytes: saved.codes.length, crc: checksum(bytes, committed.crc), rows: scan.rows }
+      const extent = { file: saved.file, bytes: saved.codes.length, crc: checksum(bytes, committed.crc), rows: scan.rows }
       const cellBlocks = [...scan.codebook.data.cellBlocks]
       const suitability = isNew ? null : before.suitability
-      await this.#store.commitManifest({ centroids: { codebook: saved.codebook, cellBlocks, codes, tokens, suitability } })
+      const { codebook } = saved
+      await this.#store.commitManifest({ centroids: { codebook, cellBlocks, codes: extent, tokens, suitability } })
     } catch (error) {
       // Not what was there before: the manifest may have been put in place before something failed.
       const { centroids } = this.#store.manifest
