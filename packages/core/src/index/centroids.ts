@@ -24,7 +24,7 @@ const SAVE_ROWS = 256
 const SAVE_TOKENS = 50_000
 /** Documents decoded, then coded at a time: the two share kernel memory and each sets it up anew. */
 const GROUP = 64
-/** Fewer documents when they have more tokens than this together: about 40 ms, then timers and sockets get their turn. */
+/** Fewer documents when they have more tokens than this together: about 25 ms, then timers and sockets get their turn. */
 const GROUP_TOKENS = 8192
 
 /** The files of the scan in memory; the manifest says how much of them is committed. */
