@@ -89,8 +89,11 @@ async function measure(label, model, dataset) {
 }
 
 function printStage({ name, bytesPerDocument, cpuMs, buildSeconds, candidates }) {
-  const kept = Object.entries(candidates).map(([count, { exactTop10, ndcg }]) => `${count}: ${exactTop10.toFixed(3)} ${ndcg.toFixed(4)}`)
-  const cost = `${bytesPerDocument.toFixed(0).padStart(6)} B ${cpuMs.toFixed(1).padStart(6)} ms ${buildSeconds.toFixed(1).padStart(6)} s`
+  const kept = Object.entries(candidates).map(
+    ([count, { exactTop10, ndcg }]) => `${count}: ${exactTop10.toFixed(3)} ${ndcg.toFixed(4)}`,
+  )
+  const number = (value, digits) => value.toFixed(digits).padStart(6)
+  const cost = `${number(bytesPerDocument, 0)} B ${number(cpuMs, 1)} ms ${number(buildSeconds, 1)} s`
   console.log(`${name.padEnd(44)} ${cost}   ${kept.join('   ')}`)
 }
 
@@ -125,7 +128,9 @@ async function result() {
 
 /** Folders are others on every machine. */
 function commandOf(runs) {
-  const labels = [...new Set(runs.map(({ model }) => model.label))].map((label) => (label === 'embedded' ? label : `${label}=<folder>`))
+  const labels = [...new Set(runs.map(({ model }) => model.label))].map((label) =>
+    label === 'embedded' ? label : `${label}=<folder>`,
+  )
   const collections = [...new Set(runs.map(({ collection }) => collection.name))].map((name) => `<${name}>`)
   return ['node bench/stages.mjs', ...collections.map((c) => `--data ${c}`), ...labels.map((l) => `--model ${l}`)].join(' ')
 }

@@ -75,7 +75,7 @@ async function encode(
   return { documents: { dim, lengths, codes, scales }, queries: await model.encodeQueries(queries) }
 }
 
-/** `[dim, documents, tokens, queries, query tokens]`, lengths of both, then scales, query vectors, codes: each as it is in memory. */
+/** `[dim, documents, tokens, queries, query tokens]`, lengths of both, scales, query vectors, codes: each as it is in memory. */
 function format({ documents, queries }: EncodedCollection): Uint8Array {
   const { dim, lengths, codes, scales } = documents
   const queryTokens = queries.reduce((sum, { length }) => sum + length, 0)

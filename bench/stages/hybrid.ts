@@ -11,7 +11,7 @@ export const FUSIONS: Readonly<Record<string, (lists: readonly (readonly Scored[
 }
 
 /**
- * What a hybrid search would fuse: BM25's best, and the union of both sides' best scored by exact MaxSim, which costs nothing more
+ * What a hybrid search would fuse: BM25's best, and the union of both sides' best scored by exact MaxSim, which costs no more
  * than reranking the keyword candidates.
  *
  * @param keywords BM25's best, best first

@@ -17,8 +17,8 @@ const OFFSET = 0.5
 const RIDGE = 1e-3
 
 /**
- * The largest product of each sampled token with any token of each document: what LEMUR learns to predict. `[documents × sample]`;
- * made once for all sizes.
+ * The largest product of each sampled token with any token of each document, `[documents × sample]`: what LEMUR learns to
+ * predict. Made once for all sizes.
  */
 export class LemurTargets {
   readonly sample: { readonly rows: Float32Array; readonly length: number }
@@ -52,13 +52,13 @@ export class LemurTargets {
 }
 
 /**
- * LEMUR (arXiv:2601.21853) without its training: a token x becomes random features ψ(x) = max(0, A(x − mean) + b), and a document the
- * vector w for which w · ψ(x) comes nearest to the largest product of x with any of its tokens, by least squares over a sample of
- * tokens. A query is the sum of its tokens' features, so that inner products approximate MaxSim.
+ * LEMUR (arXiv:2601.21853) without its training: a token x becomes random features ψ(x) = max(0, A(x − mean) + b), and a document
+ * the vector w for which w · ψ(x) comes nearest to the largest product of x with any of its tokens, by least squares over a
+ * sample of tokens. A query is the sum of its tokens' features, so that inner products approximate MaxSim.
  *
- * Ours: with L Lᵀ the normal equations, Lᵀ w is stored and L⁻¹ ψ compared with it, both turned by one random rotation. That changes no
- * inner product, but the numbers of a query have about equal weight then, so that rounding documents, even to signs, costs
- * little. And the mean of all documents is taken off each, which changes no ranking.
+ * Ours: with L Lᵀ the normal equations, Lᵀ w is stored and L⁻¹ ψ compared with it, both turned by one random rotation. That
+ * changes no inner product, but the numbers of a query have about equal weight then, so that rounding documents, even to signs,
+ * costs less. And the mean of all documents is taken off each, which changes no ranking.
  */
 export class LemurVectors implements TextVectors {
   readonly dim: number

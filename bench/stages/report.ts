@@ -121,7 +121,8 @@ function keptPlot(
 
 /** Share of the exact top 10 against bytes, on the largest collection. */
 function foundPlot(run: ComparisonRun): string {
-  const series = run.stages.filter(({ name }) => isPlotted(name)).map(({ name, group, bytesPerDocument, candidates }): PlotSeries => {
+  const plotted = run.stages.filter(({ name }) => isPlotted(name))
+  const series = plotted.map(({ name, group, bytesPerDocument, candidates }): PlotSeries => {
     const y = candidates[CANDIDATES]!.exactTop10
     const point = { x: Math.max(bytesPerDocument, 1), y, title: `${name}: ${y.toFixed(3)}`, label: shortName(name) }
     return { tone: toneOf(group), points: [point], hollow: name.endsWith('1 bit') }
@@ -133,7 +134,7 @@ function foundPlot(run: ComparisonRun): string {
   })
 }
 
-/** Share of the exact top 10 against the number of candidates, on the largest collection: one line a stage, a few of each idea. */
+/** Share of the exact top 10 against the number of candidates, on the largest collection: a line a stage, few of each idea. */
 function candidatesPlot(run: ComparisonRun): string {
   const counts = Object.keys(run.stages[0]!.candidates).map(Number)
   if (counts.length < 2) return ''
@@ -185,7 +186,8 @@ function runsTable(all: readonly ComparisonRun[]): string {
       if (!kept) return ['<td>–</td>', '<td>–</td>']
       const loss = (1 - kept.ndcg / ndcg) * 100
       const kind = loss > 1 ? ' class="over"' : ' class="good"'
-      return [`<td${kind}>${loss.toFixed(1).replace(/^-(?=0\.0$)/, '').replace('-', '−')}</td>`, `<td>${kept.exactTop10.toFixed(3)}</td>`]
+      const shown = loss.toFixed(1).replace(/^-(?=0\.0$)/, '').replace('-', '−')
+      return [`<td${kind}>${shown}</td>`, `<td>${kept.exactTop10.toFixed(3)}</td>`]
     })
     const cost = [
       Math.round(stage.bytesPerDocument).toLocaleString('en-US'), stage.cpuMs.toFixed(1), stage.buildSeconds.toFixed(1),

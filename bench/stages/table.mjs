@@ -2,6 +2,10 @@
 
 /** Documents scored exactly, in the tables. */
 const CANDIDATES = 100
+/** Stages that the page shows and the tables leave out: int8 is as good as f32. */
+const ROUNDED_AWAY = /^sphere.*f32$/
+/** What the second table leaves to the page. */
+const DETAIL = /f32$|1 bit$|prepare/
 /** The collection whose times and bytes the first table shows: the largest. */
 const LARGEST = 'scifact'
 
@@ -10,8 +14,8 @@ const LARGEST = 'scifact'
  *
  * Collections of no more documents than there are candidates are left out: there, every stage finds everything.
  *
- * @returns `{ models, stages: [{ name, group, cost, models: Map of label to { worst, mean, collection, found, foundWorst } }] }`; losses
- *   are shares of exact MaxSim's nDCG@10, negative where the candidates did better
+ * @returns `{ models, stages: [{ name, group, cost, models }], costRun }`, where `models` of a stage maps a label to `{ worst, mean,
+ *   collection, found, foundWorst }`; losses are shares of exact MaxSim's nDCG@10, negative where the candidates did better
  */
 export function summarise(runs, candidates = CANDIDATES) {
   const telling = runs.filter(({ collection }) => collection.documents > candidates)
@@ -47,14 +51,16 @@ export function summarise(runs, candidates = CANDIDATES) {
 export function stagesTable(result, name) {
   const { models, stages, costRun } = summarise(result.runs)
   const exactRow = ['exact MaxSim of every document', '0', milliseconds(costRun.exact.cpuMs), '–', ...models.map(() => '0')]
-  const rows = stages.map((stage) => [
+  const rows = stages.filter(({ name: stage }) => !ROUNDED_AWAY.test(stage)).map((stage) => [
     stage.name,
     count(stage.cost?.bytesPerDocument),
     milliseconds(stage.cost?.cpuMs),
     seconds(stage.cost?.buildSeconds),
     ...models.map((label) => lossCell(stage.models.get(label))),
   ])
-  const foundRows = stages.map((stage) => [stage.name, ...models.map((label) => foundCell(stage.models.get(label)))])
+  const foundRows = stages
+    .filter(({ name: stage }) => !DETAIL.test(stage))
+    .map((stage) => [stage.name, ...models.map((label) => foundCell(stage.models.get(label)))])
   return [
     '**Loss of nDCG@10 in %, worst collection (mean)**, 100 candidates scored exactly. Negative: better than exact MaxSim.',
     '',

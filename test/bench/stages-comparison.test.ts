@@ -86,7 +86,8 @@ it('encoded tokens are kept, and made again for another model', async () => {
 })
 
 describe('tables', () => {
-  const about = { date: '2026-11-21', command: 'node', machine: { cpu: 'CPU', cores: 2, os: 'Linux', loadAverage: 1 }, versions: { node: '20' } }
+  const machine = { cpu: 'CPU', cores: 2, os: 'Linux', loadAverage: 1 }
+  const about = { date: '2026-11-21', command: 'node', machine, versions: { node: '20' } }
   const run = (label: string, name: string, count: number, ndcg: number): ComparisonRun => ({
     model: { label, settings: `<${label}>` },
     collection: { name, documents: count, queries: 2 },
@@ -102,7 +103,9 @@ describe('tables', () => {
     ],
     hybrid: [{ name: 'BM25 alone', ndcg: 0.4, difference: { mean: -0.1, error: 0.02 } }],
   })
-  const runs = [run('a', 'scifact', 5000, 0.49), run('a', 'adi', 82, 0.1), run('a', 'xquad', 240, 0.45), run('b', 'scifact', 5000, 0.51)]
+  const runs = [
+    run('a', 'scifact', 5000, 0.49), run('a', 'adi', 82, 0.1), run('a', 'xquad', 240, 0.45), run('b', 'scifact', 5000, 0.51),
+  ]
 
   it('leave out collections in which every document is a candidate', () => {
     const { stages } = summarise(runs)

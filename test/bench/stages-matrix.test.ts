@@ -40,7 +40,8 @@ describe('cholesky', () => {
     const inverse = inverseOfLower(lower, n)
     const product = (i: number, j: number): number => {
       let sum = 0
-      for (let k = 0; k < n; k++) for (let l = 0; l < n; l++) sum += inverse[i * n + k]! * square[k * n + l]! * inverse[j * n + l]!
+      for (let k = 0; k < n; k++)
+        for (let l = 0; l < n; l++) sum += inverse[i * n + k]! * square[k * n + l]! * inverse[j * n + l]!
       return sum
     }
     for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) expect(product(i, j)).toBeCloseTo(i === j ? 1 : 0, 4)
