@@ -14,8 +14,9 @@ const LARGEST = 'scifact'
  *
  * Collections of no more documents than there are candidates are left out: there, every stage finds everything.
  *
- * @returns `{ models, stages: [{ name, group, cost, models }], costRun }`, where `models` of a stage maps a label to `{ worst, mean,
- *   collection, found, foundWorst }`; losses are shares of exact MaxSim's nDCG@10, negative where the candidates did better
+ * @returns `{ models, stages: [{ name, group, cost, models }], costRun }`, where `models` of a stage maps a label to
+ *   `{ worst, mean, collection, found, foundWorst }`; losses are shares of exact MaxSim's nDCG@10, negative where the candidates
+ *   did better
  */
 export function summarise(runs, candidates = CANDIDATES) {
   const telling = runs.filter(({ collection }) => collection.documents > candidates)
