@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { compareStages } from '../../bench/stages/compare.js'
 import { encodedCollection } from '../../bench/stages/encoded.js'
@@ -127,4 +129,10 @@ describe('tables', () => {
     expect(page).not.toMatch(/<a>|NaN|undefined/)
     expect(page).toContain('<svg')
   })
+})
+
+it('the committed page is made of the committed results', () => {
+  const script = fileURLToPath(new URL('../../bench/stages.mjs', import.meta.url))
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' })
+  expect({ status, output: stdout + stderr }).toEqual({ status: 0, output: '' })
 })
