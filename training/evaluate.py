@@ -140,7 +140,7 @@ def evaluate(student, text: Text, folder: Path, with_muvera=False) -> dict:
 def main():
     here = Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=here.parent / "packages" / "model-micro", type=Path)
+    parser.add_argument("--model", default=here.parent / "packages" / "model-micro" / "model", type=Path)
     parser.add_argument("--data", default=here.parent / "bench" / "data", type=Path)
     parser.add_argument("--sets", nargs="+", default=["scifact", "cranfield", "xquad-en"])
     parser.add_argument("--int8", action="store_true", help="also with per-row int8 weights")

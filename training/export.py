@@ -5,7 +5,8 @@
 `model.safetensors` and `1_Dense/model.safetensors` are fp16, readable by every ColBERT library. Their matrices hold
 code * 2^e with an int8 code and one e a row, exact in fp16; `--float` leaves the weights as trained instead.
 `model.int8.safetensors` and `1_Dense/model.int8.safetensors` have the same tensor names: a matrix `<name>` is I8
-[rows, columns] beside `<name>.scale` F32 [rows], weight = code * scale; vectors, position and segment embeddings are F16.
+[rows, columns] beside `<name>.scale` F32 [rows], weight = code * scale, the numbers of the fp16 files exactly; vectors,
+position and segment embeddings are F16. Shipped is the int8 one, as `model.safetensors` (`@serotine/core` reads it).
 """
 
 import argparse
@@ -28,7 +29,7 @@ def int8_tensors(tensors: dict) -> dict:
     out = {}
     for name, value in tensors.items():
         if value.ndim == 2 and not any(part in name for part in FLOAT):
-            codes, scale = quantize_rows(value.float())
+            codes, scale = quantize_rows(value.float(), power_of_two=True)
             out[name], out[f"{name}.scale"] = codes, scale[:, 0].contiguous()
         else:
             out[name] = value.to(torch.float16)

@@ -78,15 +78,21 @@ def _names(layers: int):
             yield f"layers.{i}.norm2.{part}", f"{theirs}output.LayerNorm.{part}"
 
 
+def load_tensors(file) -> dict:
+    """float32, also of int8 matrices with one scale a row, as `export.py` writes them."""
+    tensors = load_file(file)
+    scales = {name: tensors.pop(name) for name in list(tensors) if name.endswith(".scale")}
+    return {n: t.float() * scales[f"{n}.scale"][:, None] if f"{n}.scale" in scales else t.float() for n, t in tensors.items()}
+
+
 def load_student(folder) -> Student:
     folder = Path(folder)
-    bert = load_file(folder / "model.safetensors")
-    bert = {k.removeprefix("bert."): v.float() for k, v in bert.items()}
+    bert = {k.removeprefix("bert."): v for k, v in load_tensors(folder / "model.safetensors").items()}
     student = Student()
     state = {}
     for ours, theirs in _names(len(student.layers)):
         state[ours] = torch.cat([bert[n] for n in theirs]) if isinstance(theirs, list) else bert[theirs]
-    state["dense.weight"] = load_file(folder / "1_Dense" / "model.safetensors")["linear.weight"].float()
+    state["dense.weight"] = load_tensors(folder / "1_Dense" / "model.safetensors")["linear.weight"]
     student.load_state_dict(state)
     return student
 

@@ -62,16 +62,16 @@ describe('serotine rerank', () => {
   const texts = 'Kiwis cannot fly.\n\nThe tern flies far.\nProxies forward requests.\n'
 
   it('ranks lines of standard input', async () => {
-    const { code, stdout } = await serotine(['rerank', 'flightless birds', '--top-n', '2'], { input: texts })
+    const { code, stdout } = await serotine(['rerank', 'birds that cannot fly', '--top-n', '2'], { input: texts })
     expect(code).toBe(0)
     expect(stdout).toMatch(/^ 1 {2}line 1 .*\n {4}Kiwis cannot fly\.\n\n 2 {2}line 3 /)
   })
 
   it('ranks JSONL, as JSON', async () => {
     const input = texts.split('\n').filter(Boolean).map((text, i) => JSON.stringify({ id: `t${i}`, text, n: i })).join('\n')
-    const { stdout } = await serotine(['rerank', 'flightless birds', '-', '--json'], { input })
+    const { stdout } = await serotine(['rerank', 'birds that cannot fly', '-', '--json'], { input })
     const { query, hits } = JSON.parse(stdout) as { query: string; hits: { rank: number; index: number; id: string; score: number; metadata: object }[] }
-    expect(query).toBe('flightless birds')
+    expect(query).toBe('birds that cannot fly')
     expect(hits.map(({ rank, id, index }) => [rank, id, index])).toEqual([[1, 't0', 0], [2, 't1', 1], [3, 't2', 2]])
     expect(hits[0]!.metadata).toEqual({ n: 0 })
     expect(hits[0]!.score).toBeGreaterThan(hits[1]!.score)

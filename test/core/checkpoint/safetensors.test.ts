@@ -154,6 +154,8 @@ describe('int8 with a scale a row', () => {
     const numbers = Float32Array.of(0.5, -1, 1.5, 31.75, 0, -32)
     expect(tensors.f32('bert.w')).toEqual(numbers)
     expect(withoutPrefix(tensors, 'bert.').f32('w')).toEqual(numbers)
+    // The scales are part of their tensor.
+    expect(tensors.names()).toEqual(['bert.w'])
   })
 
   it('with another number of scales is damaged', () => {

@@ -74,8 +74,10 @@ export class SafetensorsFolder implements Tensors {
     this.#tensors = named
   }
 
+  /** Without the scales of int8 tensors, which are part of them. */
   names(): string[] {
-    return [...this.#tensors.keys()]
+    const isScale = (name: string) => name.endsWith('.scale') && this.#tensors.get(name.slice(0, -'.scale'.length))?.dtype === 'I8'
+    return [...this.#tensors.keys()].filter((name) => !isScale(name))
   }
 
   has(name: string): boolean {
