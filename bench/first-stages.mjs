@@ -79,7 +79,7 @@ const add = (row) => {
   console.log(Object.entries(row).map(([key, value]) => `${key} ${value}`).join('   '))
 }
 try {
-  const exact = await MultiVectorIndex.open(join(folder, 'exact'))
+  const exact = await MultiVectorIndex.open(join(folder, 'exact'), { fde: 'compact' })
   const perDocument = await fill(exact, 2000, 130)
   add({ task: 'add embeddings, 130 tokens', cpuMsPerDocument: round(perDocument) })
   for (const count of [100, 500, 2000]) {

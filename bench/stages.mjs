@@ -57,7 +57,7 @@ async function measureModel(spec) {
       const dataset = await readCollection(folder)
       console.log(`\n${label} on ${dataset.name}`)
       const run = await measure(label, model, dataset)
-      const measured = { model: { label, name: model.name.split('/').at(-1), dim: model.dim, settings }, ...run }
+      const measured = { model: { label, dim: model.dim, settings }, ...run }
       if (!options.only) await save(measured)
     }
   } finally {

@@ -388,7 +388,7 @@ test('without FDEs everything is scored exactly', async () => {
   await index.upsert(MANY)
   expect(await index.searchDetailed('kiwi')).toMatchObject({ stage: 'exact', candidates: 300 })
   for (const stage of ['fde', 'hnsw', 'muvera'] as const) {
-    await expect(index.search('kiwi', { stage })).rejects.toMatchObject(error('INVALID_ARGUMENT', /made with fde: false/))
+    await expect(index.search('kiwi', { stage })).rejects.toMatchObject(error('INVALID_ARGUMENT', /made without FDEs/))
     await expect(MultiVectorIndex.open(undefined, { fde: false, firstStage: stage })).rejects.toMatchObject(error('INVALID_ARGUMENT', /needs FDEs/))
   }
   expect(await index.stats()).toMatchObject({ fde: null, firstStage: 'exact' })

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import type { Command } from 'commander'
 import { MultiVectorIndex, SerotineError } from '@serotine/core'
@@ -85,7 +86,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
   let bar = startProgress(terminal, 'Encoding ')
   let index: MultiVectorIndex | undefined
   try {
-    index = await MultiVectorIndex.open(values.index, { ...pickOptions(settings, INDEX_OPTIONS), model: encoder, onWarning: warnOnce(context) })
+    index = await MultiVectorIndex.open(values.index, { ...fdesToCompare(values, settings), ...pickOptions(settings, INDEX_OPTIONS), model: encoder, onWarning: warnOnce(context) })
     const missing = dataset.documents.filter(({ id }) => !index!.has(id))
     const started = performance.now()
     await index.upsert(missing, {
@@ -151,6 +152,12 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     await index?.close()
     await model.close()
   }
+}
+
+/** A new index gets FDEs, which it would not by itself, when stages are measured that go by them. */
+function fdesToCompare({ stages, index }: Values, settings: Record<string, unknown>): { fde?: 'compact' } {
+  const isNew = index === undefined || !existsSync(index)
+  return settings.fde === undefined && isNew && stages.some((name) => name === 'muvera' || name === 'fde') ? { fde: 'compact' } : {}
 }
 
 /** Leaves out what an index without FDEs cannot do, unless it was asked for. */

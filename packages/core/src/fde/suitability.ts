@@ -52,7 +52,7 @@ export function estimateMeans(documents: Iterable<TokenEmbeddings>, queries: Ite
 /**
  * What `prepare: 'auto'` stands for: `deflate` when tokens share a direction, else `none`.
  *
- * Measured on SciFact with the embedded default (5,183 documents, 300 queries, 128-dimensional tokens, meanNorm .72); share of the
+ * Measured on SciFact with the first embedded model (5,183 documents, 300 queries, 128-dimensional tokens, meanNorm .72); share of the
  * exact MaxSim top 10 among the 100 best FDEs, with 20 repetitions:
  *
  * | preparation | k = 2 → 1280 | k = 3 → 2560 | k = 4 → 10240 | `paper` |

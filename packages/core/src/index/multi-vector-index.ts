@@ -34,7 +34,10 @@ export interface OpenOptions {
   create?: boolean
   /** How token vectors are stored in a new index. Default `int8`. */
   codec?: TokenCodec
-  /** Fixed-dimensional encodings of a new index: a preset or its fields. Default `compact`; false: none, no search by MUVERA. */
+  /**
+   * Fixed-dimensional encodings of a new index: a preset or its fields. Default: `compact` where `firstStage` is `muvera`, `fde` or
+   * `hnsw`, else none (false), and no search by MUVERA.
+   */
   fde?: FdePreset | FdeOptions | false
   /**
    * How candidates are found. Default `auto`: everything is scored exactly in small collections and behind selective filters,

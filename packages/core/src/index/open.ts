@@ -51,7 +51,7 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
     throw new SerotineError('INVALID_ARGUMENT', `codec must be one of ${TOKEN_CODECS.join(', ')}; got ${describe(codec)}.`)
   }
   checkStage('firstStage', firstStage)
-  if (fde === false && ['muvera', 'fde', 'hnsw'].includes(firstStage)) {
+  if (fde === false && needsFdes(firstStage)) {
     const message = `firstStage ${describe(firstStage)} needs FDEs, and fde is false. Omit one of them.`
     throw new SerotineError('INVALID_ARGUMENT', message)
   }
@@ -67,17 +67,19 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
 }
 
 /** What a new index starts with. */
-export function initialManifest({ model, dim, codec = 'int8', fde = 'compact' }: OpenOptions): InitialManifest {
+export function initialManifest({ model, dim, codec = 'int8', fde, firstStage = 'auto' }: OpenOptions): InitialManifest {
+  // Encodings take as long as the embedded model does, so they are made where somebody will look at them.
+  const wanted = fde ?? (needsFdes(firstStage) ? 'compact' : false)
   return {
     codec,
     dim: model?.dim ?? dim ?? null,
     model: model ? { name: model.name, fingerprint: model.fingerprint } : null,
-    fde: fde === false ? null : { options: fdeOptions(fde), learned: null, suitability: null },
+    fde: wanted === false ? null : { options: fdeOptions(wanted), learned: null, suitability: null },
   }
 }
 
 /** What the index in the folder is must not contradict what was asked for. @throws INDEX_MISMATCH naming both */
-export function checkStored({ manifest, folder }: IndexStore, { model, dim, codec, fde }: OpenOptions): void {
+export function checkStored({ manifest, folder }: IndexStore, { model, dim, codec, fde, firstStage = 'auto' }: OpenOptions): void {
   const where = folder ?? 'in memory'
   const remedy = 'Build another index in another folder, or ask for what it is.'
   if (model && manifest.model && model.fingerprint !== manifest.model.fingerprint) {
@@ -102,6 +104,13 @@ export function checkStored({ manifest, folder }: IndexStore, { model, dim, code
       `The index ${where} stores its vectors as ${manifest.codec}, not ${codec}. ${remedy}`,
     )
   }
+  if (!manifest.fde && needsFdes(firstStage)) {
+    throw new SerotineError(
+      'INDEX_MISMATCH',
+      `The index ${where} was made without FDEs, which firstStage ${describe(firstStage)} needs. Open it with 'auto', or build ` +
+        'another index in another folder.',
+    )
+  }
   if (fde === undefined) return
   const found = manifest.fde?.options
   if (fde === false || found === undefined) {
@@ -122,6 +131,10 @@ export function checkStored({ manifest, folder }: IndexStore, { model, dim, code
     `The FDEs of the index ${where} have ${names.map((name) => `${name} ${has[name]}, not ${asked[name]}`).join('; ')}. ` +
       `${remedy}`,
   )
+}
+
+function needsFdes(stage: StageChoice): boolean {
+  return stage === 'muvera' || stage === 'fde' || stage === 'hnsw'
 }
 
 function fdeOptions(fde: NonNullable<Exclude<OpenOptions['fde'], false>>): FdeOptions {

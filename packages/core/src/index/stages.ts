@@ -197,7 +197,7 @@ export class FirstStages {
 function noEncodings(stage: StageChoice, folder: string | undefined): SerotineError {
   return new SerotineError(
     'INVALID_ARGUMENT',
-    `The index ${folder ?? 'in memory'} was made with fde: false and cannot be searched by ${describe(stage)}. Leave the stage ` +
-      "to 'auto', or build the index with FDEs.",
+    `The index ${folder ?? 'in memory'} was made without FDEs and cannot be searched by ${describe(stage)}. Leave the stage to ` +
+      "'auto', or build the index with fde: 'compact'.",
   )
 }
