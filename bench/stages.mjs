@@ -2,7 +2,7 @@
 // BM25 beside MaxSim helps.
 //
 //   node bench/stages.mjs --data bench/data/scifact --data bench/data/xquad-en --model embedded
-//   node bench/stages.mjs --data … --model embedded --model candidate=training/candidate --model minilm=<folder>:int8
+//   node bench/stages.mjs --data … --model embedded --model minilm=<folder>:int8
 //
 // Results of the models and collections named replace those in bench/results/stages.json; others stay. --check only says whether
 // the page bench/results/stages.html is made of that file.
