@@ -123,7 +123,7 @@ async function inspectIndex({ terminal }: Context, folder: string, values: Value
     ['passages', `${count(documents)}${deleted > 0 ? ` (and ${count(deleted)} deleted, kept until compaction)` : ''}`],
     ['token vectors', `${count(tokens)} (${perDocument}${dim ?? '?'} components, ${codec})`],
     ['model', model ? `${model.name} (${model.fingerprint.slice(0, 16)})` : 'none yet'],
-    ['on disk', `${fileSize(bytes.total)}: vectors ${fileSize(bytes.tokens)}, texts ${fileSize(bytes.texts)}, FDEs ${fileSize(bytes.fde)}${bytes.hnsw ? `, HNSW ${fileSize(bytes.hnsw)}` : ''}${bytes.centroids ? `, centroid codes ${fileSize(bytes.centroids)}` : ''}`],
+    ['on disk', `${fileSize(bytes.total)}: vectors ${fileSize(bytes.tokens)}, texts ${fileSize(bytes.texts)}${bytes.fde ? `, FDEs ${fileSize(bytes.fde)}` : ''}${bytes.hnsw ? `, HNSW ${fileSize(bytes.hnsw)}` : ''}${bytes.centroids ? `, centroid codes ${fileSize(bytes.centroids)}` : ''}`],
     ['search', SEARCHED[firstStage]],
     ...describeCentroids(centroids),
     ...describeFde(fde),
