@@ -81,7 +81,7 @@ const add = (row) => {
 try {
   const exact = await MultiVectorIndex.open(join(folder, 'exact'), { fde: 'compact' })
   const perDocument = await fill(exact, 2000, 130)
-  add({ task: 'add embeddings, 130 tokens', cpuMsPerDocument: round(perDocument) })
+  add({ task: 'add embeddings, 130 tokens, with FDEs', documents: 2000, cpuMsPerDocument: round(perDocument) })
   for (const count of [100, 500, 2000]) {
     const where = ({ id }) => Number(id) < count
     add({ task: 'exact MaxSim', documents: count, tokens: count * 130, ...(await measure(exact, { stage: 'exact', ...(count < 2000 && { where }) })) })
@@ -90,7 +90,8 @@ try {
   await exact.close()
   for (const documents of [2000, 10_000]) {
     const coded = await MultiVectorIndex.open(join(folder, `centroids-${documents}`), { fde: false, firstStage: 'exact' })
-    await fill(coded, documents, 130)
+    const cpuMsPerDocument = round(await fill(coded, documents, 130))
+    add({ task: 'add embeddings, 130 tokens, no FDEs', documents, cpuMsPerDocument })
     const started = process.cpuUsage()
     await coded.search(queries[0], { stage: 'centroids', rerank: false })
     const { user, system } = process.cpuUsage(started)

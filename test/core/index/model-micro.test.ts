@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ColBERT } from '../../../packages/core/src/colbert.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
@@ -22,6 +23,15 @@ const TEXTS = [
   { id: 'bread', text: 'Sourdough bread is leavened with wild yeast and bacteria.', metadata: { lang: 'en' } },
   { id: 'proxy', text: 'Set the HTTPS_PROXY environment variable to use a proxy server.', metadata: { lang: 'en' } },
 ]
+
+test('the embedded model takes no more than 6 MB', () => {
+  const folder = fileURLToPath(new URL('../../../packages/model-micro/model', import.meta.url))
+  const sizes = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => statSync(join(entry.parentPath, entry.name)).size)
+  expect(sizes.length).toBeGreaterThan(5)
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(6e6)
+})
 
 test('the embedded model finds texts by what they mean, and an index of it is refused to another', async () => {
   const folder = join(root, 'index')

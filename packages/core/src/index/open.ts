@@ -68,7 +68,7 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
 
 /** What a new index starts with. */
 export function initialManifest({ model, dim, codec = 'int8', fde, firstStage = 'auto' }: OpenOptions): InitialManifest {
-  // Encodings take as long as the embedded model does, so they are made where somebody will look at them.
+  // Encodings take twice as long as the embedded model does, so they are made where somebody will look at them.
   const wanted = fde ?? (needsFdes(firstStage) ? 'compact' : false)
   return {
     codec,

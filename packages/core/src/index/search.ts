@@ -82,7 +82,7 @@ export interface CheckedSearch {
 
 /**
  * Up to so many tokens among the documents to consider, all are scored exactly: about 30 ms on one core (12 ms for each 100,000
- * int8 tokens of 128 numbers and 32 query tokens, `bench/first-stages.mjs`). The FDE stage would take 4 ms and miss documents.
+ * int8 tokens of 128 numbers and 32 query tokens, `bench/first-stages.mjs`). A first stage would take 3 ms and miss a document now and then.
  */
 export const EXACT_TOKENS = 250_000
 

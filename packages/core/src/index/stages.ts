@@ -13,8 +13,8 @@ import type { Allowed, CheckedSearch, StageChoice, StageName } from './search.js
 
 /**
  * `muvera` builds a graph from so many FDE numbers (documents × numbers each) on: about 100,000 documents of the `compact` preset.
- * CPU time of one core by `bench/first-stages.mjs`: a scan of 10,000 takes 4.8 ms, of 50,000 19 ms; a graph of 10,000 takes
- * 7.2 ms, 6 ms a document to build, 10 kB of memory each, and loses some candidates. So a graph is worth it only where a scan
+ * CPU time of one core by `bench/first-stages.mjs`: a scan of 10,000 takes 3.3 ms, of 50,000 17 ms; a graph of 10,000 takes
+ * 4.4 ms, 3.3 ms a document to build, 10 kB of memory each, and loses some candidates. So a graph is worth it only where a scan
  * takes tens of milliseconds.
  */
 export const GRAPH_NUMBERS = 250_000_000
