@@ -57,11 +57,14 @@ export const ENCODING_OPTIONS: readonly OptionSpec[] = [
   { name: 'protectedTokens', value: 'n', parse: integer(0), help: 'documents: leading vectors never pooled (1)' },
 ]
 
+/** How an index, or one search, finds candidates. */
+export const FIRST_STAGES: readonly string[] = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw']
+
 /** `MultiVectorIndex.open`. */
 export const INDEX_OPTIONS: readonly OptionSpec[] = [
   { name: 'codec', value: 'type', choices: ['f32', 'f16', 'int8'], help: 'how token vectors are stored:' },
   { name: 'fde', value: 'preset', parse: parseFde, help: 'MUVERA: compact, small, quality, paper, none, or JSON' },
-  { name: 'firstStage', value: 'stage', choices: ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw'], help: 'how candidates are found:' },
+  { name: 'firstStage', value: 'stage', choices: FIRST_STAGES, help: 'how candidates are found:' },
 ]
 
 /** The flag of a library option: `queryLength` → `--query-length`. */

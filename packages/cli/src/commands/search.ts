@@ -8,7 +8,7 @@ import { DEFAULT_INDEX, readRecord, recordFor, requireIndex, rootOf } from '../i
 import { parseWhere } from '../input/where.js'
 import { readInput } from '../input/standard-input.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
-import { ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
+import { ENCODING_OPTIONS, FIRST_STAGES, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
 import { parseInteger } from '../option-values.js'
 import { commonWords } from '../output/common-words.js'
 import { formatHit } from '../output/hits.js'
@@ -31,8 +31,6 @@ export interface SearchValues extends CommonValues {
 /** Passages looked at to tell common words. */
 const SAMPLE = 300
 
-const STAGES = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw']
-
 export function searchCommand(): Command {
   const command = createCommand('search', {
     summary: 'ask an index',
@@ -49,7 +47,7 @@ export function searchCommand(): Command {
     .option('-k, --k <n>', 'how many hits', (text) => parseInteger(text, 1), 10)
     .option('--candidates <n>', 'candidates that are scored exactly (default: 100)', (text) => parseInteger(text, 1))
     .option('--where <condition>', 'lang=en, year>=2020, tags~new; repeatable; or JSON', parseWhere)
-    .option('--first-stage <stage>', `how candidates are found: ${STAGES.join(', ')}`)
+    .option('--first-stage <stage>', `how candidates are found: ${FIRST_STAGES.join(', ')}`)
     .option('--json', 'one JSON object a query')
     .option('--explain', 'in JSON: which words matched')
   command.option('-m, --model <model>', 'folder or Hub id (default: the index’s)')
@@ -57,8 +55,8 @@ export function searchCommand(): Command {
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
   return command.action((query: string, values: SearchValues) => {
-    if (values.firstStage !== undefined && !STAGES.includes(values.firstStage)) {
-      command.error(`error: --first-stage is one of ${STAGES.join(', ')}, not ${JSON.stringify(values.firstStage)}.`, { exitCode: 2 })
+    if (values.firstStage !== undefined && !FIRST_STAGES.includes(values.firstStage)) {
+      command.error(`error: --first-stage is one of ${FIRST_STAGES.join(', ')}, not ${JSON.stringify(values.firstStage)}.`, { exitCode: 2 })
     }
     return runWith(values, (context) => search(context, query, values))
   })
