@@ -93,6 +93,8 @@ describe('an index that is opened again', () => {
     const before = await index.searchDetailed(many[5]!.text, { stage: 'fde', k: 30, rerank: false })
     expect(before).toMatchObject({ stage: 'fde' })
     await index.close()
+    // An undefined option is one that was not given.
+    await (await open({ fde: { preset: 'small', partitioning: undefined as never } })).close()
     await using again = await open({ fde: 'small' })
     const after = await again.searchDetailed(many[5]!.text, { stage: 'fde', k: 30, rerank: false })
     expect(after.hits).toEqual(before.hits)

@@ -50,12 +50,11 @@ export async function learnFde(
   { queries = [], signal }: { queries?: readonly TokenEmbeddings[]; signal?: AbortSignal | undefined } = {},
 ): Promise<LearnedFdeParts> {
   const { document, query, meanNorm, tokens } = estimateMeans(documents, queries)
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as typeof options
-  const wanted = { ...centroidsByDefault(options), ...given }
+  const wanted = withLearnedPartitions(options)
   const config = resolveFdeConfig(wanted, choosePreparation({ meanNorm }, wanted.partitioning))
   const means: FdeMeans = { document, ...(query && { query }) }
-  const rows = concatenate(documents, config.dim, tokens)
   if (config.partitioning !== 'centroids') return { config, means, meanNorm, tokens }
+  const rows = concatenate(documents, config.dim, tokens)
   if (config.prepare === 'deflate') {
     remove(rows, unit(document))
     means.directions = principalDirection(rows, config.dim)
@@ -65,8 +64,13 @@ export async function learnFde(
   return { config, means, meanNorm, tokens }
 }
 
-/** What is missing in the options for centroids, unless they ask for hyperplanes. */
-export function centroidsByDefault(options: FdeOptions & { dim: number }): Partial<FdeConfig> {
+/** The options with what they leave open for centroids, unless they ask for hyperplanes. An undefined option was not given. */
+export function withLearnedPartitions(options: FdeOptions & { dim: number }): FdeOptions & { dim: number } {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as typeof options
+  return { ...centroidsByDefault(options), ...given }
+}
+
+function centroidsByDefault(options: FdeOptions & { dim: number }): Partial<FdeConfig> {
   const { preset = 'compact', partitioning, repetitions, simHashBits, fillEmptyPartitions } = options
   if (partitioning === 'hyperplanes') return {}
   const aboutHyperplanes = repetitions !== undefined || simHashBits !== undefined || fillEmptyPartitions !== undefined
@@ -89,9 +93,10 @@ async function learnCentroids(rows: Float32Array, config: FdeConfig, signal: Abo
     let centroids: Float32Array = Float32Array.from({ length: cells * dim }, (_, i) => sample[i % sample.length] ?? 0)
     for (let round = 0; round < ROUNDS; round++) {
       const sums = new Float64Array(cells * dim)
+      const codebook = new Codebooks(centroids, one)
       for (let from = 0; from < count; from += SLICE) {
         const tokens = sample.subarray(from * dim, Math.min(count, from + SLICE) * dim)
-        nearest(tokens, centroids, one).forEach((cell, token) => {
+        nearest(codebook, tokens, dim).forEach((cell, token) => {
           for (let k = 0; k < dim; k++) sums[cell * dim + k]! += tokens[token * dim + k]!
         })
         await nextTurn()
@@ -107,10 +112,8 @@ async function learnCentroids(rows: Float32Array, config: FdeConfig, signal: Abo
 const owner = {}
 
 /** The most similar centroid of each token. */
-function nearest(tokens: Float32Array, centroids: Float32Array, config: FdeConfig): Uint16Array {
-  const { dim } = config
+function nearest(codebook: Codebooks, tokens: Float32Array, dim: number): Uint16Array {
   const count = tokens.length / dim
-  const codebook = new Codebooks(centroids, config)
   const rows = codebook.bytes
   const bits = align16(rows + tokens.byteLength)
   const scratch = align16(bits + count * 2 + 16)

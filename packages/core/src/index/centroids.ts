@@ -6,7 +6,7 @@ import type { OnWarning } from '../errors.js'
 import { checksum } from './bytes.js'
 import type { ByteLog } from './bytes.js'
 import { CentroidScan } from './centroid-scan.js'
-import { decodeRecord } from './codec.js'
+import { spread } from './collection.js'
 import type { Collection } from './collection.js'
 import type { IndexStore } from './index-store.js'
 import type { CentroidsManifest } from './manifest.js'
@@ -212,9 +212,7 @@ export class Centroids {
     const dim = this.#store.manifest.dim!
     const { tokens } = collection
     if (tokens === 0) return undefined
-    const living = [...collection.searchable()]
-    const documents = Math.min(living.length, TRAINING_DOCUMENTS)
-    const chosen = Array.from({ length: documents }, (_, i) => living[Math.floor(((i + 0.5) * living.length) / documents)]!)
+    const chosen = spread([...collection.searchable()], TRAINING_DOCUMENTS)
     const held = chosen.reduce((sum, ordinal) => sum + collection.row(ordinal).tokens, 0)
     const wanted = Math.min(held, TRAINING_TOKENS)
     const rows = new Float32Array(wanted * dim)
@@ -257,7 +255,7 @@ export class Centroids {
   }
 
   #decode(collection: Collection, ordinal: number, dim: number) {
-    return decodeRecord(this.#store.manifest.codec, collection.readRecord(ordinal), collection.row(ordinal).tokens, dim)
+    return collection.readEmbeddings(ordinal, this.#store.manifest.codec, dim)
   }
 
   /** Where neither so many documents nor so many tokens are new, nothing happens. */

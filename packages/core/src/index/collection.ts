@@ -1,5 +1,7 @@
-import type { Metadata } from '../types.js'
+import type { Metadata, TokenEmbeddings } from '../types.js'
 import { Bitset } from './bitset.js'
+import { decodeRecord } from './codec.js'
+import type { TokenCodec } from './codec.js'
 import type { DocumentRow } from './document-table.js'
 import { metadataOf } from './document-table.js'
 import type { Segment } from './token-store.js'
@@ -97,6 +99,11 @@ export class Collection {
     return record
   }
 
+  /** A document's token vectors, as far as the codec kept them. */
+  readEmbeddings(ordinal: number, codec: TokenCodec, dim: number): TokenEmbeddings {
+    return decodeRecord(codec, this.readRecord(ordinal), this.row(ordinal).tokens, dim)
+  }
+
   /** Cuts ascending ordinals into runs that can be read with one call each. */
   runs(ordinals: Iterable<number>): Run[] {
     const runs: { segment: Segment; from: number; to: number }[] = []
@@ -155,6 +162,12 @@ export class Collection {
     const from = ordinal - this.#starts[low]!
     return { segment: this.segments[low]!, from, to: from + 1 }
   }
+}
+
+/** At most `count` of the ordinals, evenly spread over them; the same every time. */
+export function spread(ordinals: ArrayLike<number>, count: number): Int32Array {
+  if (ordinals.length <= count) return Int32Array.from(ordinals)
+  return Int32Array.from({ length: count }, (_, i) => ordinals[Math.floor(((i + 0.5) * ordinals.length) / count)]!)
 }
 
 function freeze<T>(value: T): T {

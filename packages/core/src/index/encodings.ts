@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SerotineError } from '../errors.js'
 import type { FdeOptions } from '../fde/config.js'
 import { FdeEncoder } from '../fde/encode.js'
-import { centroidsByDefault, learnFde } from '../fde/learn.js'
+import { learnFde, withLearnedPartitions } from '../fde/learn.js'
 import { restoreMeans, storeMeans } from '../fde/stored-means.js'
 import { MIN_SAMPLE_TOKENS } from '../fde/suitability.js'
 import type { TokenEmbeddings } from '../types.js'
@@ -75,15 +75,14 @@ export class Encodings {
   ): Promise<Learned | undefined> {
     if (this.#learned) return undefined
     const tokens = documents.reduce((sum, document) => sum + document.tokens, collection.tokens)
-    const { partitioning } = { ...centroidsByDefault({ ...this.options, dim }), ...this.options }
+    const { partitioning } = withLearnedPartitions({ ...this.options, dim })
     if (tokens < (partitioning === 'centroids' ? CENTROID_SAMPLE_TOKENS : MIN_SAMPLE_TOKENS)) return undefined
     const sample: TokenEmbeddings[] = []
     let seen = 0
     for (const ordinal of collection.ordinals()) {
       if (seen > TOKENS_AT_MOST) break
-      const { tokens: length } = collection.row(ordinal)
-      sample.push(decodeRecord(codec, collection.readRecord(ordinal), length, dim))
-      seen += length
+      sample.push(collection.readEmbeddings(ordinal, codec, dim))
+      seen += collection.row(ordinal).tokens
     }
     for (const { record, tokens: length } of documents) {
       if (seen > TOKENS_AT_MOST) break

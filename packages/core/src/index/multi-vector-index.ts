@@ -4,7 +4,6 @@ import type { FdeOptions, FdePreset } from '../fde/config.js'
 import { checkEmbeddings } from '../types.js'
 import type { Encoder, Metadata, TokenEmbeddings } from '../types.js'
 import type { TokenCodec } from './codec.js'
-import { decodeRecord } from './codec.js'
 import { metadataOf } from './document-table.js'
 import { checkId, checkSource } from './documents.js'
 import type { DocumentSource } from './documents.js'
@@ -140,7 +139,7 @@ export class MultiVectorIndex {
     const { collection, manifest } = this.#open
     const ordinal = collection.ordinalOf(checkId(id, 'The id'))
     if (ordinal === undefined) return undefined
-    return decodeRecord(manifest.codec, collection.readRecord(ordinal), collection.row(ordinal).tokens, manifest.dim!)
+    return collection.readEmbeddings(ordinal, manifest.codec, manifest.dim!)
   }
 
   /**

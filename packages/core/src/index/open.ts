@@ -2,12 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { checkInteger, checkOptions, describe, SerotineError } from '../errors.js'
 import { FDE_PRESETS, resolveFdeConfig } from '../fde/config.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
-import { centroidsByDefault } from '../fde/learn.js'
+import { withLearnedPartitions } from '../fde/learn.js'
 import { TOKEN_CODECS } from './codec.js'
 import type { IndexStore } from './index-store.js'
 import type { InitialManifest } from './manifest.js'
 import type { OpenOptions } from './multi-vector-index.js'
-import { checkStage } from './search.js'
+import { checkStage, needsFdes } from './search.js'
 import type { StageChoice } from './search.js'
 
 export interface CheckedOpen {
@@ -133,10 +133,6 @@ export function checkStored({ manifest, folder }: IndexStore, { model, dim, code
   )
 }
 
-function needsFdes(stage: StageChoice): boolean {
-  return stage === 'muvera' || stage === 'fde' || stage === 'hnsw'
-}
-
 function fdeOptions(fde: NonNullable<Exclude<OpenOptions['fde'], false>>): FdeOptions {
   const options = typeof fde === 'string' ? { preset: fde } : fde
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
@@ -159,6 +155,6 @@ function fdeOptions(fde: NonNullable<Exclude<OpenOptions['fde'], false>>): FdeOp
 
 /** The config options come to, leaving out what the collection decides. */
 function planned(options: FdeOptions, dim: number): Omit<FdeConfig, 'prepare'> & { prepare: FdeOptions['prepare'] } {
-  const all = { ...centroidsByDefault({ ...options, dim }), ...options, dim }
-  return { partitioning: 'hyperplanes', ...resolveFdeConfig(all), prepare: options.prepare ?? 'auto' }
+  const config = resolveFdeConfig(withLearnedPartitions({ ...options, dim }))
+  return { partitioning: 'hyperplanes', ...config, prepare: options.prepare ?? 'auto' }
 }

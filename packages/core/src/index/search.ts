@@ -117,6 +117,11 @@ export function checkStage(name: string, stage: unknown): StageChoice {
   throw new SerotineError('INVALID_ARGUMENT', `${name} must be one of ${STAGES.join(', ')}; got ${describe(stage)}.`)
 }
 
+/** Whether a stage looks through FDEs, so that an index without them cannot serve it. */
+export function needsFdes(stage: StageChoice): boolean {
+  return stage === 'muvera' || stage === 'fde' || stage === 'hnsw'
+}
+
 /** First stage, exact MaxSim of its candidates, hits. */
 export async function searchCollection(
   store: IndexStore, stages: FirstStages, collection: Collection, query: TokenEmbeddings, search: CheckedSearch, encode: number,

@@ -8,7 +8,7 @@ import { HnswGraph, loadHnswlib } from './hnsw.js'
 import type { HnswlibSource } from './hnsw.js'
 import type { IndexStore } from './index-store.js'
 import { FdeScan } from './scan.js'
-import { EXACT_TOKENS } from './search.js'
+import { EXACT_TOKENS, needsFdes } from './search.js'
 import type { Allowed, CheckedSearch, StageChoice, StageName } from './search.js'
 
 /**
@@ -66,7 +66,7 @@ export class FirstStages {
     const { stage = this.#preferred, candidates, rerank, signal } = search
     const { encodings } = this.#store
     if (stage === 'exact') return undefined
-    if (!encodings && (stage === 'muvera' || stage === 'fde' || stage === 'hnsw')) throw noEncodings(stage, this.#store.folder)
+    if (!encodings && needsFdes(stage)) throw noEncodings(stage, this.#store.folder)
     const isWhole = stage === 'muvera' || stage === 'auto'
     if (isWhole && rerank && allowed.count <= candidates) return undefined
     if (stage === 'auto' && rerank && allowed.tokens <= EXACT_TOKENS) return undefined

@@ -2,7 +2,7 @@ import type { OnWarning, Warning } from '../errors.js'
 import { topK } from '../math/top-k.js'
 import type { Encoder, TokenEmbeddings } from '../types.js'
 import { Bitset } from './bitset.js'
-import { decodeRecord } from './codec.js'
+import { spread } from './collection.js'
 import type { Collection } from './collection.js'
 import type { IndexStore } from './index-store.js'
 import type { SuitabilityReport } from './manifest.js'
@@ -49,7 +49,7 @@ export async function measureSuitability(
   const documents = spread([...collection.searchable()], DOCUMENTS)
   const allowed = new Bitset(collection.total)
   for (const ordinal of documents) allowed.add(ordinal)
-  const queries = await pseudoQueries(store, model, collection, spread([...documents], QUERIES), signal)
+  const queries = await pseudoQueries(store, model, collection, spread(documents, QUERIES), signal)
   const recalls = stages.map(() => 0)
   for (const query of queries) {
     const { scores } = await exactScores(collection, manifest.codec, query, documents, signal)
@@ -82,12 +82,6 @@ function unsuitable(stage: FirstStage['name'], recall: number, sizes: { document
   }
 }
 
-/** Evenly spread over the collection; the same every time. */
-function spread(ordinals: readonly number[], count: number): Int32Array {
-  if (ordinals.length <= count) return Int32Array.from(ordinals)
-  return Int32Array.from({ length: count }, (_, i) => ordinals[Math.floor(((i + 0.5) * ordinals.length) / count)]!)
-}
-
 async function pseudoQueries(
   store: IndexStore, model: Encoder | undefined, collection: Collection, ordinals: Int32Array, signal: AbortSignal | undefined,
 ): Promise<TokenEmbeddings[]> {
@@ -109,8 +103,7 @@ function middleWords(text: string | undefined): string | undefined {
 }
 
 function middleTokens({ manifest }: IndexStore, collection: Collection, ordinal: number): TokenEmbeddings {
-  const { tokens } = collection.row(ordinal)
-  const { data, length, dim } = decodeRecord(manifest.codec, collection.readRecord(ordinal), tokens, manifest.dim!)
+  const { data, length, dim } = collection.readEmbeddings(ordinal, manifest.codec, manifest.dim!)
   const start = Math.max(0, (length - QUERY_WORDS) >> 1)
   const count = Math.min(QUERY_WORDS, length)
   return { data: data.slice(start * dim, (start + count) * dim), length: count, dim }
