@@ -59,7 +59,14 @@ for (const { name, ...load } of setups) {
   const speed = Math.round(tokensPerSecond.max).toLocaleString('en-US').padStart(9)
   console.log(`${name.padEnd(42)} ${speed} tokens/s   largest difference ${maxDifference.toExponential(1)}`)
 }
-const result = { kind: 'encode', ...(await environment()), dataset, texts: texts.length, rounds: Number(options.rounds), runs }
+const result = {
+  kind: 'encode',
+  ...(await environment()),
+  dataset,
+  texts: texts.length,
+  rounds: Number(options.rounds),
+  runs,
+}
 console.log(`written to ${await saveResult(options.name, result)}`)
 
 /** Between components of the same text's vectors. */

@@ -27,8 +27,15 @@ const core = fileURLToPath(new URL('../packages/core/', import.meta.url))
 // Inside the package, so that its imports resolve.
 const bundle = join(core, 'node_modules/.cache/serotine-bench')
 await build({
-  cwd: core, config: false, entry: { index: join(core, 'src/index/multi-vector-index.ts') }, outDir: bundle,
-  format: 'esm', outExtensions: () => ({ js: '.mjs' }), dts: false, logLevel: 'silent', platform: 'node',
+  cwd: core,
+  config: false,
+  entry: { index: join(core, 'src/index/multi-vector-index.ts') },
+  outDir: bundle,
+  format: 'esm',
+  outExtensions: () => ({ js: '.mjs' }),
+  dts: false,
+  logLevel: 'silent',
+  platform: 'node',
 })
 const { MultiVectorIndex } = await import(pathToFileURL(join(bundle, 'index.mjs')).href)
 await rm(bundle, { recursive: true })
@@ -66,7 +73,9 @@ async function measure(index, search) {
 async function fill(index, count, length) {
   const started = process.cpuUsage()
   for (let i = 0; i < count; i += 1000) {
-    await index.upsert(Array.from({ length: Math.min(1000, count - i) }, (_, j) => ({ id: `${i + j}`, embeddings: tokens(length) })))
+    await index.upsert(
+      Array.from({ length: Math.min(1000, count - i) }, (_, j) => ({ id: `${i + j}`, embeddings: tokens(length) })),
+    )
   }
   const { user, system } = process.cpuUsage(started)
   return (user + system) / 1000 / count
@@ -76,7 +85,11 @@ const folder = await mkdtemp(join(tmpdir(), 'serotine-bench-'))
 const rows = []
 const add = (row) => {
   rows.push(row)
-  console.log(Object.entries(row).map(([key, value]) => `${key} ${value}`).join('   '))
+  console.log(
+    Object.entries(row)
+      .map(([key, value]) => `${key} ${value}`)
+      .join('   '),
+  )
 }
 try {
   const exact = await MultiVectorIndex.open(join(folder, 'exact'), { fde: 'compact' })
@@ -84,21 +97,44 @@ try {
   add({ task: 'add embeddings, 130 tokens, with FDEs', documents: 2000, cpuMsPerDocument: round(perDocument) })
   for (const count of [100, 500, 2000]) {
     const where = ({ id }) => Number(id) < count
-    add({ task: 'exact MaxSim', documents: count, tokens: count * 130, ...(await measure(exact, { stage: 'exact', ...(count < 2000 && { where }) })) })
+    add({
+      task: 'exact MaxSim',
+      documents: count,
+      tokens: count * 130,
+      ...(await measure(exact, { stage: 'exact', ...(count < 2000 && { where }) })),
+    })
   }
   add({ task: 'FDE scan, exact MaxSim of 100', documents: 2000, ...(await measure(exact, { stage: 'fde' })) })
   await exact.close()
   for (const documents of [2000, 10_000]) {
-    const coded = await MultiVectorIndex.open(join(folder, `centroids-${documents}`), { fde: false, firstStage: 'exact' })
+    const coded = await MultiVectorIndex.open(join(folder, `centroids-${documents}`), {
+      fde: false,
+      firstStage: 'exact',
+    })
     const cpuMsPerDocument = round(await fill(coded, documents, 130))
     add({ task: 'add embeddings, 130 tokens, no FDEs', documents, cpuMsPerDocument })
     const started = process.cpuUsage()
     await coded.search(queries[0], { stage: 'centroids', rerank: false })
     const { user, system } = process.cpuUsage(started)
     const tokens = documents * 130
-    add({ task: 'centroids: train, code', documents, tokens, cpuMsPerDocument: round((user + system) / 1000 / documents) })
-    add({ task: 'centroid scan alone', documents, tokens, ...(await measure(coded, { stage: 'centroids', rerank: false, k: 100 })) })
-    add({ task: 'centroid scan, exact MaxSim of 100', documents, tokens, ...(await measure(coded, { stage: 'centroids' })) })
+    add({
+      task: 'centroids: train, code',
+      documents,
+      tokens,
+      cpuMsPerDocument: round((user + system) / 1000 / documents),
+    })
+    add({
+      task: 'centroid scan alone',
+      documents,
+      tokens,
+      ...(await measure(coded, { stage: 'centroids', rerank: false, k: 100 })),
+    })
+    add({
+      task: 'centroid scan, exact MaxSim of 100',
+      documents,
+      tokens,
+      ...(await measure(coded, { stage: 'centroids' })),
+    })
     await coded.close()
   }
   for (const documents of options.sizes.split(',').map(Number)) {
@@ -114,7 +150,9 @@ try {
       add({ task: 'HNSW alone', documents, ...(await measure(index, { stage: 'hnsw', rerank: false, k: 100 })) })
       let kept = 0
       for (const query of queries) {
-        const [scan, graph] = await Promise.all(['fde', 'hnsw'].map((stage) => index.search(query, { stage, rerank: false, k: 100 })))
+        const [scan, graph] = await Promise.all(
+          ['fde', 'hnsw'].map((stage) => index.search(query, { stage, rerank: false, k: 100 })),
+        )
         const found = new Set(graph.map(({ id }) => id))
         kept += scan.filter(({ id }) => found.has(id)).length / scan.length / queries.length
       }
@@ -125,4 +163,14 @@ try {
 } finally {
   await rm(folder, { recursive: true })
 }
-console.log(await saveResult(options.name, { kind: 'first-stages', ...(await environment()), seed: 42, dim: DIM, queryTokens: QUERY_TOKENS, preset: 'compact', rows }))
+console.log(
+  await saveResult(options.name, {
+    kind: 'first-stages',
+    ...(await environment()),
+    seed: 42,
+    dim: DIM,
+    queryTokens: QUERY_TOKENS,
+    preset: 'compact',
+    rows,
+  }),
+)

@@ -43,7 +43,10 @@ const rows = []
 for (const [name, retriever] of routes) {
   rows.push(await measure(name, retriever))
   rows.push(
-    await measure(`${name}, ColBERTReranker of ${candidates}`, new RerankingRetriever({ baseRetriever: retriever, reranker })),
+    await measure(
+      `${name}, ColBERTReranker of ${candidates}`,
+      new RerankingRetriever({ baseRetriever: retriever, reranker }),
+    ),
   )
 }
 rows.push(await measure('ColBERTRetriever', new ColBERTRetriever({ index, k: 10 })))

@@ -16,12 +16,23 @@ const { values: options } = parseArgs({ options: { name: { type: 'string', defau
 
 // The kernels are not exported by the package: they are bundled from source.
 const folder = await mkdtemp(join(tmpdir(), 'serotine-bench-'))
-const entries = ['scoring/maxsim', 'math/simd', 'math/workspace', 'fde/config', 'fde/encode', 'index/fde-rows', 'index/codec']
+const entries = [
+  'scoring/maxsim',
+  'math/simd',
+  'math/workspace',
+  'fde/config',
+  'fde/encode',
+  'index/fde-rows',
+  'index/codec',
+]
 const nameOf = (entry) => entry.replace('/', '-')
 await build({
   config: false,
   entry: Object.fromEntries(
-    entries.map((entry) => [nameOf(entry), fileURLToPath(new URL(`../packages/core/src/${entry}.ts`, import.meta.url))]),
+    entries.map((entry) => [
+      nameOf(entry),
+      fileURLToPath(new URL(`../packages/core/src/${entry}.ts`, import.meta.url)),
+    ]),
   ),
   outDir: folder,
   format: 'esm',
@@ -31,8 +42,11 @@ await build({
   logLevel: 'silent',
   platform: 'node',
 })
-const modules = await Promise.all(entries.map((entry) => import(pathToFileURL(join(folder, `${nameOf(entry)}.mjs`)).href)))
-const [{ MaxSimScorer }, { createKernels }, { Workspace }, { resolveFdeConfig }, { FdeEncoder }, fdeRows, codec] = modules
+const modules = await Promise.all(
+  entries.map((entry) => import(pathToFileURL(join(folder, `${nameOf(entry)}.mjs`)).href)),
+)
+const [{ MaxSimScorer }, { createKernels }, { Workspace }, { resolveFdeConfig }, { FdeEncoder }, fdeRows, codec] =
+  modules
 await rm(folder, { recursive: true })
 
 let state = 42
@@ -89,7 +103,9 @@ const results = []
 const report = (task, rows) => {
   console.log(`\n${task}`)
   for (const row of rows) {
-    console.log(`  ${row.name.padEnd(34)} ${row.ms.toFixed(3).padStart(9)} ms  ${row.rate.padStart(22)}   error ${row.error}`)
+    console.log(
+      `  ${row.name.padEnd(34)} ${row.ms.toFixed(3).padStart(9)} ms  ${row.rate.padStart(22)}   error ${row.error}`,
+    )
   }
   results.push({ task, rows: rows.map((row) => ({ ...row, ms: round(row.ms) })) })
 }
@@ -100,7 +116,10 @@ for (const dim of [48, 96, 128]) {
   const query = tokens(32, dim, centres)
   const documents = Array.from({ length: 100 }, () => tokens(130, dim, centres))
   const exact = documents.map((document) => exactMaxSim(query, document))
-  const workspaces = { SIMD: new Workspace(createKernels()), 'plain TypeScript': new Workspace(createKernels({ simd: false })) }
+  const workspaces = {
+    SIMD: new Workspace(createKernels()),
+    'plain TypeScript': new Workspace(createKernels({ simd: false })),
+  }
   const scores = {}
   /** Reads all records into one arena and scores them there, as a search does. */
   const variant = (kernels, form) => {

@@ -12,7 +12,11 @@ import { formatReport } from '@serotine/core/evaluation'
 const folder = fileURLToPath(new URL('results', import.meta.url))
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { out: { type: 'string', default: join(folder, 'report.html') }, title: { type: 'string' }, check: { type: 'boolean' } },
+  options: {
+    out: { type: 'string', default: join(folder, 'report.html') },
+    title: { type: 'string' },
+    check: { type: 'boolean' },
+  },
 })
 
 async function sweeps() {
@@ -21,7 +25,10 @@ async function sweeps() {
 }
 
 /** A result of bench/retrieval.mjs as the report takes it. */
-function datasetOf({ kind, dataset, model, index, stages, worst, machine, versions, command, date, encodeQueryMs }, file) {
+function datasetOf(
+  { kind, dataset, model, index, stages, worst, machine, versions, command, date, encodeQueryMs },
+  file,
+) {
   if (kind !== 'retrieval')
     throw new Error(`${file} is of kind ${JSON.stringify(kind)}; the report shows results of bench/retrieval.mjs.`)
   const settings = `${model.dtype}, documents cut at ${model.documentLength} tokens`

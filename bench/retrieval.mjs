@@ -62,7 +62,10 @@ async function main() {
   }
   // Its codes are kept up to date while the collection grows, as those of an index with firstStage: 'auto' are.
   const centroids = await MultiVectorIndex.open(join(scratch, 'centroids'), {
-    model, fde: false, firstStage: 'centroids', ...(options.codec && { codec: options.codec }),
+    model,
+    fde: false,
+    firstStage: 'centroids',
+    ...(options.codec && { codec: options.codec }),
   })
   const times = await fill([...indexes.values(), centroids])
   const first = indexes.get(presets[0])
@@ -81,7 +84,10 @@ async function main() {
   const codeBytes = await bytesPerDocument(centroids)
   for (const candidates of candidateCounts) {
     const about = { series: 'centroids', candidates, bytesPerDocument: codeBytes.tokens + codeBytes.centroids }
-    add(indexStage(`centroid codes, exact MaxSim of ${candidates}`, centroids, { stage: 'centroids', candidates }), about)
+    add(
+      indexStage(`centroid codes, exact MaxSim of ${candidates}`, centroids, { stage: 'centroids', candidates }),
+      about,
+    )
   }
   for (const [preset, index] of indexes) {
     const { length } = (await index.stats()).fde
@@ -95,7 +101,12 @@ async function main() {
       for (const candidates of candidateCounts) {
         const name = `${muvera}${kind === 'hnsw' ? ' in HNSW' : ''}, exact MaxSim of ${candidates}`
         const bytesPerDocument = bytes.tokens + bytes.fde + (kind === 'hnsw' ? bytes.hnsw : 0)
-        add(indexStage(name, index, { stage: kind, candidates }), { series, candidates, fdeLength: length, bytesPerDocument })
+        add(indexStage(name, index, { stage: kind, candidates }), {
+          series,
+          candidates,
+          fdeLength: length,
+          bytesPerDocument,
+        })
       }
     }
     const alone = { series: `MUVERA ${preset}`, fdeLength: length, bytesPerDocument: bytes.fde }
@@ -135,7 +146,9 @@ async function fill(indexes) {
       await index.upsert(batch.map(({ id }, j) => ({ id, embeddings: embeddings[j] })))
       if (position === 0) indexSeconds += (performance.now() - started) / 1000
     }
-    process.stderr.write(`\rencoded ${Math.min(i + 512, dataset.documents.length)} of ${dataset.documents.length} documents`)
+    process.stderr.write(
+      `\rencoded ${Math.min(i + 512, dataset.documents.length)} of ${dataset.documents.length} documents`,
+    )
   }
   process.stderr.write('\n')
   return { encodeSeconds, indexSeconds, tokens }
@@ -143,12 +156,16 @@ async function fill(indexes) {
 
 async function bytesPerDocument(index) {
   const { bytes, documents } = await index.stats()
-  return Object.fromEntries(['tokens', 'fde', 'hnsw', 'centroids'].map((part) => [part, Math.round(bytes[part] / documents)]))
+  return Object.fromEntries(
+    ['tokens', 'fde', 'hnsw', 'centroids'].map((part) => [part, Math.round(bytes[part] / documents)]),
+  )
 }
 
 async function report(result, index, { encodeSeconds, indexSeconds, tokens }, facts) {
   const folder = join(scratch, presets[0])
-  const entries = await Promise.all((await readdir(folder, { recursive: true })).map((name) => stat(join(folder, name))))
+  const entries = await Promise.all(
+    (await readdir(folder, { recursive: true })).map((name) => stat(join(folder, name))),
+  )
   const stats = await index.stats()
   const looked = stageToLookAt(facts)
   return {
@@ -181,7 +198,11 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }, fa
       searchMs: spread(searchMs),
       partsMs: Object.fromEntries(Object.entries(partsMs).map(([part, ms]) => [part, spread(ms)])),
     })),
-    worst: { stage: looked, metric: 'ndcg@10', queries: worstQueries(dataset, result, { stage: looked, metric: 'ndcg@10' }) },
+    worst: {
+      stage: looked,
+      metric: 'ndcg@10',
+      queries: worstQueries(dataset, result, { stage: looked, metric: 'ndcg@10' }),
+    },
   }
 }
 
@@ -196,7 +217,9 @@ function stageToLookAt(facts) {
 }
 
 function print(result, saved) {
-  console.log(`\n${saved.dataset.name}, ${saved.model.name}: ${saved.index.tokens.toLocaleString('en-US')} token vectors`)
+  console.log(
+    `\n${saved.dataset.name}, ${saved.model.name}: ${saved.index.tokens.toLocaleString('en-US')} token vectors`,
+  )
   const rows = saved.stages.map(({ name, metrics, exactTop10, searchMs, cpuMs }) => ({
     stage: name,
     'nDCG@10': metrics['ndcg@10'].toFixed(4),

@@ -67,11 +67,20 @@ async function measureModel(spec) {
 
 async function measure(label, model, dataset) {
   const { documents } = dataset
-  const queries = dataset.queries.filter(({ id }) => [...(dataset.qrels.get(id)?.values() ?? [])].some((grade) => grade > 0))
+  const queries = dataset.queries.filter(({ id }) =>
+    [...(dataset.qrels.get(id)?.values() ?? [])].some((grade) => grade > 0),
+  )
   const ids = documents.map(({ id }) => id)
   const encoded = await encodedCollection(
-    cache, `${dataset.name}-${label}`, model, documents.map(({ text }) => text), queries.map(({ text }) => text),
-    (done) => process.stderr.write(`\rencoded ${done} of ${documents.length} documents${done === documents.length ? '\n' : ''}`),
+    cache,
+    `${dataset.name}-${label}`,
+    model,
+    documents.map(({ text }) => text),
+    queries.map(({ text }) => text),
+    (done) =>
+      process.stderr.write(
+        `\rencoded ${done} of ${documents.length} documents${done === documents.length ? '\n' : ''}`,
+      ),
   )
   const postings = documents.reduce((sum, { text }) => sum + new Set(words(text)).size, 0)
   const keywords = new KeywordStage(() => new BM25(documents), ids, postings)
@@ -82,7 +91,9 @@ async function measure(label, model, dataset) {
   })
   console.log(`exact MaxSim ${comparison.exact.ndcg.toFixed(4)}; with BM25:`)
   for (const { name, ndcg, difference } of comparison.hybrid) {
-    console.log(`  ${name.padEnd(26)} ${ndcg.toFixed(4)}  ${difference.mean.toFixed(4)} ± ${difference.error.toFixed(4)}`)
+    console.log(
+      `  ${name.padEnd(26)} ${ndcg.toFixed(4)}  ${difference.mean.toFixed(4)} ± ${difference.error.toFixed(4)}`,
+    )
   }
   const collection = { name: dataset.name, documents: documents.length, queries: queries.length }
   return { collection, ...shortened(comparison) }
@@ -121,7 +132,8 @@ async function save(run) {
 
 /** Both result files as one, or nothing yet. */
 async function result() {
-  const read = async (name) => JSON.parse(await readFile(join(results, `${name}.json`), 'utf8').catch(() => '{"runs":[]}'))
+  const read = async (name) =>
+    JSON.parse(await readFile(join(results, `${name}.json`), 'utf8').catch(() => '{"runs":[]}'))
   const [stages, { runs: hybrid }] = await Promise.all([read(options.name), read(`${options.name}-hybrid`)])
   return { ...stages, runs: stages.runs.map((run, i) => ({ ...run, hybrid: hybrid[i].hybrid })) }
 }
@@ -132,13 +144,17 @@ function commandOf(runs) {
     label === 'embedded' ? label : `${label}=<folder>`,
   )
   const collections = [...new Set(runs.map(({ collection }) => collection.name))].map((name) => `<${name}>`)
-  return ['node bench/stages.mjs', ...collections.map((c) => `--data ${c}`), ...labels.map((l) => `--model ${l}`)].join(' ')
+  return ['node bench/stages.mjs', ...collections.map((c) => `--data ${c}`), ...labels.map((l) => `--model ${l}`)].join(
+    ' ',
+  )
 }
 
 async function writeReport() {
   const html = formatStagesReport(await result(), summarise)
   await writeFile(join(results, `${options.name}.html`), html)
-  console.log(`\nbench/results/${options.name}.html written, ${(html.length / 1000).toFixed(0)} kB; now node bench/table.mjs`)
+  console.log(
+    `\nbench/results/${options.name}.html written, ${(html.length / 1000).toFixed(0)} kB; now node bench/table.mjs`,
+  )
 }
 
 async function check() {

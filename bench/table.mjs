@@ -15,7 +15,8 @@ export function fillTables(text, results, where = 'the text') {
     const result = results[name]
     // Not measured yet.
     if (result === undefined && content === '') return block
-    if (result === undefined) throw new Error(`${where} asks for bench:${name}, but there is no bench/results/${name}.json.`)
+    if (result === undefined)
+      throw new Error(`${where} asks for bench:${name}, but there is no bench/results/${name}.json.`)
     const render = RENDERERS[result.kind]
     if (render === undefined)
       throw new Error(`bench/results/${name}.json is of kind ${JSON.stringify(result.kind)}, which no table shows.`)
@@ -24,8 +25,12 @@ export function fillTables(text, results, where = 'the text') {
 }
 
 const RENDERERS = {
-  retrieval: retrievalTable, encode: encodeTable, frameworks: frameworksTable, 'long-embed': longEmbedTable,
-  stages: stagesTable, 'stages-hybrid': hybridTable,
+  retrieval: retrievalTable,
+  encode: encodeTable,
+  frameworks: frameworksTable,
+  'long-embed': longEmbedTable,
+  stages: stagesTable,
+  'stages-hybrid': hybridTable,
 }
 
 function retrievalTable(result, name) {
@@ -108,9 +113,12 @@ async function main() {
   const check = process.argv.includes('--check')
   const results = {}
   for (const file of await readdir(join(root, 'bench/results'))) {
-    if (file.endsWith('.json')) results[file.slice(0, -5)] = JSON.parse(await readFile(join(root, 'bench/results', file), 'utf8'))
+    if (file.endsWith('.json'))
+      results[file.slice(0, -5)] = JSON.parse(await readFile(join(root, 'bench/results', file), 'utf8'))
   }
-  const docs = (await readdir(join(root, 'docs'))).filter((file) => file.endsWith('.md')).map((file) => join(root, 'docs', file))
+  const docs = (await readdir(join(root, 'docs')))
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => join(root, 'docs', file))
   for (const file of [join(root, 'README.md'), join(root, 'bench/README.md'), ...docs]) {
     const before = await readFile(file, 'utf8')
     // Links in a result block are written as seen from the root.

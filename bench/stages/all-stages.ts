@@ -25,16 +25,29 @@ export function* tokenStages(store: TokenStore, queries: readonly TokenEmbedding
     for (const storage of storages) yield new VectorStage(`${name}, ${storage}`, group, shared, storage)
   }
   yield* stored('MUVERA as published, 10,240', 'published', fde({ preset: 'paper', prepare: 'none' }))
-  yield* stored('MUVERA as published, deflated, 10,240', 'published', fde({ preset: 'paper', prepare: 'deflate' }), ['int8'])
+  yield* stored('MUVERA as published, deflated, 10,240', 'published', fde({ preset: 'paper', prepare: 'deflate' }), [
+    'int8',
+  ])
   yield* stored('sphere small, 1,280', 'sphere', fde({ preset: 'small' }))
   yield* stored('sphere compact, 2,560', 'sphere', fde({ preset: 'compact' }))
   yield* stored('sphere, 5,120', 'sphere', fde({ preset: 'quality', finalDim: 5120 }))
   yield* stored('sphere quality, 10,240', 'sphere', fde({ preset: 'quality' }))
-  for (const [preset, size] of [['small', '1,280'], ['compact', '2,560'], ['quality', '10,240']] as const) {
-    yield* stored(`learned ${preset}, ${size}`, 'learned', new LearnedFdeVectors(store.dim, { preset }), ['int8', '1 bit'])
+  for (const [preset, size] of [
+    ['small', '1,280'],
+    ['compact', '2,560'],
+    ['quality', '10,240'],
+  ] as const) {
+    yield* stored(`learned ${preset}, ${size}`, 'learned', new LearnedFdeVectors(store.dim, { preset }), [
+      'int8',
+      '1 bit',
+    ])
   }
-  for (const [preset, name] of [['compact', 'sphere compact, 2,560'], ['quality', 'sphere quality, 10,240']] as const) {
-    for (const prepare of PREPARATIONS) yield* stored(`${name}, prepare ${prepare}`, 'sphere', fde({ preset, prepare }), ['int8'])
+  for (const [preset, name] of [
+    ['compact', 'sphere compact, 2,560'],
+    ['quality', 'sphere quality, 10,240'],
+  ] as const) {
+    for (const prepare of PREPARATIONS)
+      yield* stored(`${name}, prepare ${prepare}`, 'sphere', fde({ preset, prepare }), ['int8'])
   }
   let targets: LemurTargets | undefined
   for (const size of [1024, 2048]) {

@@ -47,7 +47,10 @@ export class CentroidStage implements Stage {
       const to = Math.min(documents, from + GROUP)
       const length = starts[to]! - starts[from]!
       const codes = scan.codebook.encode({ data: this.#store.rows(starts[from]!, length), length, dim })
-      scan.append(codes, Int32Array.from({ length: to - from }, (_, i) => starts[from + i + 1]! - starts[from + i]!))
+      scan.append(
+        codes,
+        Int32Array.from({ length: to - from }, (_, i) => starts[from + i + 1]! - starts[from + i]!),
+      )
     }
     return scan
   }

@@ -71,7 +71,11 @@ export async function compareStages(
   collection: ComparedCollection,
   encoded: EncodedCollection,
   keywords: KeywordStage,
-  options: { readonly candidates: readonly number[]; readonly only?: RegExp; readonly onStage?: (result: StageResult) => void },
+  options: {
+    readonly candidates: readonly number[]
+    readonly only?: RegExp
+    readonly onStage?: (result: StageResult) => void
+  },
 ): Promise<Comparison> {
   const store = new TokenStore(encoded.documents)
   const queries = collection.queries.map(({ text }, i) => ({ text, embeddings: encoded.queries[i]! }))
@@ -89,12 +93,23 @@ export async function compareStages(
     const kept = options.candidates.map((count) => {
       const candidates = found.map((ranking) => new Set(ranking.slice(0, count)))
       const reranked = exact.scores.map((scores, i) =>
-        scoredOf(collection, everything[i]!.filter((document) => candidates[i]!.has(document)), scores),
+        scoredOf(
+          collection,
+          everything[i]!.filter((document) => candidates[i]!.has(document)),
+          scores,
+        ),
       )
       return [String(count), { exactTop10: shareOf(top, candidates), ndcg: judge(reranked).mean }] as const
     })
     const { seconds: buildSeconds, ...stats } = built
-    const result = { name: stage.name, group: stage.group, ...stats, buildSeconds, cpuMs, candidates: Object.fromEntries(kept) }
+    const result = {
+      name: stage.name,
+      group: stage.group,
+      ...stats,
+      buildSeconds,
+      cpuMs,
+      candidates: Object.fromEntries(kept),
+    }
     results.push(result)
     options.onStage?.(result)
   }
@@ -116,21 +131,26 @@ function judgeOf({ queries, qrels }: ComparedCollection): Judge {
   return (rankings) => {
     const run = new Map(queries.map(({ id }, i) => [id, rankings[i]!.slice(0, 100)]))
     const { metrics, perQuery } = evaluateRun(qrels, run, {
-      metrics: ['ndcg@10'], withoutRelevant: 'skip', excludeSameId: false,
+      metrics: ['ndcg@10'],
+      withoutRelevant: 'skip',
+      excludeSameId: false,
     })
     return { mean: metrics['ndcg@10']!, perQuery: queries.map(({ id }) => perQuery.get(id)!['ndcg@10']!) }
   }
 }
 
 async function exactScores(
-  store: TokenStore, queries: readonly StageQuery[],
+  store: TokenStore,
+  queries: readonly StageQuery[],
 ): Promise<{ scores: Float64Array[]; cpuMs: number }> {
   const { result, seconds } = await timed(() => queries.map(({ embeddings }) => store.scores(embeddings)))
   return { scores: result, cpuMs: (seconds * 1000) / queries.length }
 }
 
 async function rankAll(
-  stage: Stage, queries: readonly StageQuery[], count: number,
+  stage: Stage,
+  queries: readonly StageQuery[],
+  count: number,
 ): Promise<{ found: number[][]; cpuMs: number }> {
   for (const query of queries.slice(0, WARM_UP)) stage.rank(query, count)
   const { result, seconds } = await timed(() => queries.map((query) => stage.rank(query, count)))
@@ -138,7 +158,9 @@ async function rankAll(
 }
 
 async function timeOfRerank(
-  store: TokenStore, queries: readonly StageQuery[], everything: readonly Int32Array[],
+  store: TokenStore,
+  queries: readonly StageQuery[],
+  everything: readonly Int32Array[],
 ): Promise<number> {
   const { seconds } = await timed(() => {
     for (const [i, { embeddings }] of queries.entries()) {

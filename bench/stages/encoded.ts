@@ -82,16 +82,26 @@ function format({ documents, queries }: EncodedCollection): Uint8Array {
   const head = Int32Array.of(dim, lengths.length, scales.length, queries.length, queryTokens)
   const queryLengths = Int32Array.from(queries, ({ length }) => length)
   const parts = [head, lengths, queryLengths, scales, ...queries.map(({ data }) => data), codes]
-  return Buffer.concat(parts.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)))
+  return Buffer.concat(
+    parts.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
+  )
 }
 
 function parse(file: Buffer): EncodedCollection {
   const { buffer } = new Uint8Array(file)
   const [dim, documents, tokens, queries, queryTokens] = new Int32Array(buffer, 0, 5) as unknown as [
-    number, number, number, number, number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ]
   let at = 20
-  const take = <T>(kind: new (buffer: ArrayBuffer, at: number, length: number) => T, count: number, bytes: number): T => {
+  const take = <T>(
+    kind: new (buffer: ArrayBuffer, at: number, length: number) => T,
+    count: number,
+    bytes: number,
+  ): T => {
     const part = new kind(buffer, at, count)
     at += count * bytes
     return part

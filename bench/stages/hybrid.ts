@@ -17,7 +17,11 @@ export const FUSIONS: Readonly<Record<string, (lists: readonly (readonly Scored[
  * @param keywords BM25's best, best first
  * @param maxSim all documents, best first
  */
-export function hybridLists(keywords: readonly Scored[], maxSim: readonly Scored[], candidates: number): [Scored[], Scored[]] {
+export function hybridLists(
+  keywords: readonly Scored[],
+  maxSim: readonly Scored[],
+  candidates: number,
+): [Scored[], Scored[]] {
   const best = keywords.slice(0, candidates)
   const union = new Set([...best, ...maxSim.slice(0, candidates)].map(({ id }) => id))
   return [best, maxSim.filter(({ id }) => union.has(id))]
@@ -27,6 +31,7 @@ export function hybridLists(keywords: readonly Scored[], maxSim: readonly Scored
 export function meanDifference(of: readonly number[], against: readonly number[]): { mean: number; error: number } {
   const differences = of.map((value, i) => value - against[i]!)
   const mean = differences.reduce((sum, value) => sum + value, 0) / differences.length
-  const variance = differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, differences.length - 1)
+  const variance =
+    differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, differences.length - 1)
   return { mean, error: Math.sqrt(variance / differences.length) }
 }

@@ -19,7 +19,11 @@ export async function loadModel(spec) {
   const model = await ColBERT.load(folder, { dtype, ...(plain && plainOptions(plain.hidden_size)) })
   const { documentLength } = model.config
   const kind = plain ? 'token vectors of a plain encoder, no marker, no expansion' : 'multi-vector checkpoint'
-  return { label, model, settings: `${kind}, ${dtype}, ${model.dim} dimensions, documents cut at ${documentLength} tokens` }
+  return {
+    label,
+    model,
+    settings: `${kind}, ${dtype}, ${model.dim} dimensions, documents cut at ${documentLength} tokens`,
+  }
 }
 
 /** The configuration of an encoder without a projection to token vectors; undefined for a multi-vector checkpoint. */
@@ -36,6 +40,9 @@ function plainOptions(dim) {
     queryLength: 64,
     documentLength: DOCUMENT_LENGTH,
     doQueryExpansion: false,
-    projection: { weight: Float32Array.from({ length: dim * dim }, (_, i) => (i % (dim + 1) === 0 ? 1 : 0)), outFeatures: dim },
+    projection: {
+      weight: Float32Array.from({ length: dim * dim }, (_, i) => (i % (dim + 1) === 0 ? 1 : 0)),
+      outFeatures: dim,
+    },
   }
 }

@@ -23,7 +23,10 @@ interface StageSummary {
 }
 
 /** See `summarise` in table.mjs. */
-export type Summarise = (runs: readonly ComparisonRun[]) => { models: readonly string[]; stages: readonly StageSummary[] }
+export type Summarise = (runs: readonly ComparisonRun[]) => {
+  models: readonly string[]
+  stages: readonly StageSummary[]
+}
 
 /** In the order of their colours. */
 const GROUPS = ['published', 'sphere', 'learned', 'LEMUR', 'centroid scan', 'baseline'] as const
@@ -60,7 +63,15 @@ export function formatStagesReport(result: StagesResult, summarise: Summarise): 
 <h1>First stages compared</h1>
 <p class="quiet">A first stage finds candidates, exact MaxSim ranks them. Loss is what that costs against exact MaxSim of every
 document, in nDCG@10. Collections with no more documents than candidates are left out of every mean and maximum.</p>
-${models.map((label) => modelSection(label, result.runs.filter(({ model }) => model.label === label), stages)).join('\n')}
+${models
+  .map((label) =>
+    modelSection(
+      label,
+      result.runs.filter(({ model }) => model.label === label),
+      stages,
+    ),
+  )
+  .join('\n')}
 ${hybridSection(result.runs)}
 <section><h2>Measured</h2>${definitions(result)}</section>
 </body>
@@ -77,11 +88,20 @@ function modelSection(label: string, runs: readonly ComparisonRun[], stages: rea
     `<p class="key">${GROUPS.map((group, tone) => `<span class="tone-${tone}">${groupName(group)}</span>`).join('')}</p>`,
     '<div class="plots">',
     keptPlot('Quality against bytes', 'bytes a document, beside its token vectors', label, stages, largest, {
-      of: ({ bytesPerDocument }) => bytesPerDocument, format: bytes,
+      of: ({ bytesPerDocument }) => bytesPerDocument,
+      format: bytes,
     }),
-    keptPlot(`Quality against time, ${largest.collection.name}`, 'CPU ms a query to find candidates', label, stages, largest, {
-      of: ({ cpuMs }) => cpuMs, format: (ms) => `${ms}`,
-    }),
+    keptPlot(
+      `Quality against time, ${largest.collection.name}`,
+      'CPU ms a query to find candidates',
+      label,
+      stages,
+      largest,
+      {
+        of: ({ cpuMs }) => cpuMs,
+        format: (ms) => `${ms}`,
+      },
+    ),
     foundPlot(largest),
     candidatesPlot(largest),
     '</div>',
@@ -127,11 +147,15 @@ function foundPlot(run: ComparisonRun): string {
     const point = { x: Math.max(bytesPerDocument, 1), y, title: `${name}: ${y.toFixed(3)}`, label: shortName(name) }
     return { tone: toneOf(group), points: [point], hollow: name.endsWith('1 bit') }
   })
-  return figure(`Exact top 10 against bytes, ${run.collection.name}`, 'share found among 100 candidates; ○ 1 bit a number', {
-    x: { label: 'bytes a document, beside its token vectors', format: bytes },
-    y: { label: 'exact top 10 found', format: (value) => value.toFixed(2) },
-    series,
-  })
+  return figure(
+    `Exact top 10 against bytes, ${run.collection.name}`,
+    'share found among 100 candidates; ○ 1 bit a number',
+    {
+      x: { label: 'bytes a document, beside its token vectors', format: bytes },
+      y: { label: 'exact top 10 found', format: (value) => value.toFixed(2) },
+      series,
+    },
+  )
 }
 
 /** Share of the exact top 10 against the number of candidates, on the largest collection: a line a stage, few of each idea. */
@@ -173,11 +197,17 @@ function runsTable(all: readonly ComparisonRun[]): string {
   const runs = all.filter(({ collection }) => collection.documents > Number(CANDIDATES))
   const largest = runs.reduce((a, b) => (b.collection.documents > a.collection.documents ? b : a))
   const head = [
-    '', 'bytes', 'CPU ms', 'build, s',
+    '',
+    'bytes',
+    'CPU ms',
+    'build, s',
     ...runs.flatMap(({ collection }) => [`${collection.name}: loss, %`, 'top 10']),
   ]
   const exact = [
-    'exact MaxSim', '0', largest.exact.cpuMs.toFixed(0), '–',
+    'exact MaxSim',
+    '0',
+    largest.exact.cpuMs.toFixed(0),
+    '–',
     ...runs.flatMap(({ exact: { ndcg } }) => [`${ndcg.toFixed(4)}`, '1']),
   ]
   const rows = largest.stages.map((stage) => {
@@ -186,11 +216,16 @@ function runsTable(all: readonly ComparisonRun[]): string {
       if (!kept) return ['<td>–</td>', '<td>–</td>']
       const loss = (1 - kept.ndcg / ndcg) * 100
       const kind = loss > 1 ? ' class="over"' : ' class="good"'
-      const shown = loss.toFixed(1).replace(/^-(?=0\.0$)/, '').replace('-', '−')
+      const shown = loss
+        .toFixed(1)
+        .replace(/^-(?=0\.0$)/, '')
+        .replace('-', '−')
       return [`<td${kind}>${shown}</td>`, `<td>${kept.exactTop10.toFixed(3)}</td>`]
     })
     const cost = [
-      Math.round(stage.bytesPerDocument).toLocaleString('en-US'), stage.cpuMs.toFixed(1), stage.buildSeconds.toFixed(1),
+      Math.round(stage.bytesPerDocument).toLocaleString('en-US'),
+      stage.cpuMs.toFixed(1),
+      stage.buildSeconds.toFixed(1),
     ]
     return `<tr><td>${escapeHtml(stage.name)}</td>${cost.map((cell) => `<td>${cell}</td>`).join('')}${cells.join('')}</tr>`
   })
@@ -224,11 +259,15 @@ queries: green better, orange worse.</p>
 function definitions({ machine, versions, date, command }: StagesResult): string {
   const rows = {
     machine: `${machine.cpu}, ${machine.cores} cores, ${machine.os}, load ${machine.loadAverage}`,
-    versions: Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', '),
+    versions: Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(', '),
     date,
     command,
   }
-  return `<dl>${Object.entries(rows).map(([name, value]) => `<dt>${name}</dt><dd>${escapeHtml(value)}</dd>`).join('\n')}</dl>`
+  return `<dl>${Object.entries(rows)
+    .map(([name, value]) => `<dt>${name}</dt><dd>${escapeHtml(value)}</dd>`)
+    .join('\n')}</dl>`
 }
 
 function figure(title: string, note: string, plot: Plot): string {
@@ -237,4 +276,5 @@ function figure(title: string, note: string, plot: Plot): string {
 
 const groupName = (group: string): string => GROUP_NAMES[group] ?? group
 const toneOf = (group: string): number => (GROUPS as readonly string[]).indexOf(group)
-const bytes = (value: number): string => (value < 1000 ? `${value}` : value < 1e6 ? `${value / 1000} kB` : `${value / 1e6} MB`)
+const bytes = (value: number): string =>
+  value < 1000 ? `${value}` : value < 1e6 ? `${value / 1000} kB` : `${value / 1e6} MB`

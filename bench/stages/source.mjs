@@ -11,8 +11,15 @@ export async function bundledStages() {
   const folder = join(core, 'node_modules/.cache', `serotine-stages-${process.pid}`)
   try {
     await build({
-      cwd: core, config: false, entry: { stages: fileURLToPath(new URL('index.ts', import.meta.url)) }, outDir: folder,
-      format: 'esm', outExtensions: () => ({ js: '.mjs' }), dts: false, logLevel: 'silent', platform: 'node',
+      cwd: core,
+      config: false,
+      entry: { stages: fileURLToPath(new URL('index.ts', import.meta.url)) },
+      outDir: folder,
+      format: 'esm',
+      outExtensions: () => ({ js: '.mjs' }),
+      dts: false,
+      logLevel: 'silent',
+      platform: 'node',
     })
     return await import(pathToFileURL(join(folder, 'stages.mjs')).href)
   } finally {

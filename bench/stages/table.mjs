@@ -51,14 +51,22 @@ export function summarise(runs, candidates = CANDIDATES) {
 
 export function stagesTable(result, name) {
   const { models, stages, costRun } = summarise(result.runs)
-  const exactRow = ['exact MaxSim of every document', '0', milliseconds(costRun.exact.cpuMs), '–', ...models.map(() => '0')]
-  const rows = stages.filter(({ name: stage }) => !ROUNDED_AWAY.test(stage)).map((stage) => [
-    stage.name,
-    count(stage.cost?.bytesPerDocument),
-    milliseconds(stage.cost?.cpuMs),
-    seconds(stage.cost?.buildSeconds),
-    ...models.map((label) => lossCell(stage.models.get(label))),
-  ])
+  const exactRow = [
+    'exact MaxSim of every document',
+    '0',
+    milliseconds(costRun.exact.cpuMs),
+    '–',
+    ...models.map(() => '0'),
+  ]
+  const rows = stages
+    .filter(({ name: stage }) => !ROUNDED_AWAY.test(stage))
+    .map((stage) => [
+      stage.name,
+      count(stage.cost?.bytesPerDocument),
+      milliseconds(stage.cost?.cpuMs),
+      seconds(stage.cost?.buildSeconds),
+      ...models.map((label) => lossCell(stage.models.get(label))),
+    ])
   const foundRows = stages
     .filter(({ name: stage }) => !DETAIL.test(stage))
     .map((stage) => [stage.name, ...models.map((label) => foundCell(stage.models.get(label)))])

@@ -14,7 +14,9 @@ const SAMPLE_DOCUMENTS = 1000
 /** Documents spread over the collection, for means and partitions. */
 function sampleDocuments(store: TokenStore): TokenEmbeddings[] {
   const count = Math.min(SAMPLE_DOCUMENTS, store.documents)
-  const spread = Array.from({ length: count }, (_, i) => store.embeddings(Math.floor(((i + 0.5) * store.documents) / count)))
+  const spread = Array.from({ length: count }, (_, i) =>
+    store.embeddings(Math.floor(((i + 0.5) * store.documents) / count)),
+  )
   return spread.filter(({ length }) => length > 0)
 }
 
@@ -57,7 +59,8 @@ export class LearnedFdeVectors implements TextVectors {
   async encodeDocuments(store: TokenStore): Promise<Float32Array> {
     const { config, means } = await learnFde(sampleDocuments(store), this.#options)
     this.#encoder = new FdeEncoder(config, {}, means)
-    if (this.#encoder.outputDim !== this.dim) throw new Error(`Expected ${this.dim} numbers, got ${this.#encoder.outputDim}.`)
+    if (this.#encoder.outputDim !== this.dim)
+      throw new Error(`Expected ${this.dim} numbers, got ${this.#encoder.outputDim}.`)
     return encodeAll(store, this.#encoder)
   }
 

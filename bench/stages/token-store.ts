@@ -104,7 +104,16 @@ export class TokenStore {
     if (tokens === 0 || this.#lanes === 0) return 0
     const { query, queryScales, scratch, scales, codes } = this.#at
     const [rows, rowScales] = [codes + first * this.dim, scales + first * 4]
-    return this.#kernels.maxSimInt8(query, queryScales, blocksOf(this.#lanes), this.dim, rows, rowScales, tokens, scratch)
+    return this.#kernels.maxSimInt8(
+      query,
+      queryScales,
+      blocksOf(this.#lanes),
+      this.dim,
+      rows,
+      rowScales,
+      tokens,
+      scratch,
+    )
   }
 
   /** Exact MaxSim of every document. */
@@ -134,7 +143,9 @@ export class TokenStore {
       return
     }
     const { query, dots, scales, codes } = this.#at
-    new Int16Array(this.#kernels.buffer, query, this.dim).set(vector.map((value) => Math.round((value * limit) / largest)))
+    new Int16Array(this.#kernels.buffer, query, this.dim).set(
+      vector.map((value) => Math.round((value * limit) / largest)),
+    )
     this.#lanes = 0
     for (let first = 0; first < this.tokens; first += CHUNK) {
       const count = Math.min(CHUNK, this.tokens - first)

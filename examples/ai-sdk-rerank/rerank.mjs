@@ -18,5 +18,6 @@ const { ranking } = await rerank({
   topN: 2,
 })
 
-for (const { score, originalIndex, document } of ranking) console.log(`${score.toFixed(3)}  ${originalIndex}  ${document.name}`)
+for (const { score, originalIndex, document } of ranking)
+  console.log(`${score.toFixed(3)}  ${originalIndex}  ${document.name}`)
 await model.close()

@@ -7,7 +7,19 @@ import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
 import { evaluateRetrieval, indexStage, readBeir } from '@serotine/core/evaluation'
 import { BM25 } from './bm25.mjs'
 import { bestPassage, matchedSpans } from './snippet.mjs'
-import { count, duration, heading, markWords, megabytes, paint, paragraph, print, progressBar, say, table } from './terminal.mjs'
+import {
+  count,
+  duration,
+  heading,
+  markWords,
+  megabytes,
+  paint,
+  paragraph,
+  print,
+  progressBar,
+  say,
+  table,
+} from './terminal.mjs'
 
 const DATA = fileURLToPath(new URL('../../bench/data/scifact', import.meta.url))
 const INDEX = fileURLToPath(new URL('.index', import.meta.url))
@@ -23,7 +35,9 @@ const abstracts = count(dataset.documents.length)
 say(`SciFact: ${abstracts} abstracts, and ${dataset.queries.length} claims that some of them support or refute.`)
 const workers = Math.min(availableParallelism(), 8)
 const model = await ColBERT.load(undefined, { workers })
-say(`${model.name}: one ${model.dim}-dimensional vector a token, encoded in ${workers} worker thread${workers > 1 ? 's' : ''}.`)
+say(
+  `${model.name}: one ${model.dim}-dimensional vector a token, encoded in ${workers} worker thread${workers > 1 ? 's' : ''}.`,
+)
 
 const index = await openIndex()
 await fill(index)
@@ -33,7 +47,9 @@ await index.close()
 await model.close()
 print()
 const took = duration(performance.now() - started)
-say(`All of it took ${took}. The index stays in examples/demo/.index; the next run starts from it.`, { style: paint.dim })
+say(`All of it took ${took}. The index stays in examples/demo/.index; the next run starts from it.`, {
+  style: paint.dim,
+})
 print()
 
 /** Opens the index of an earlier run, or starts a new one when the model or the format is another. */
@@ -116,7 +132,10 @@ async function evaluate() {
     stages: [
       { name: 'BM25, stemmed words', search: ({ text }, k) => ({ documents: bm25.search(text, k) }) },
       indexStage('Exact MaxSim over all', index, { stage: 'exact' }),
-      indexStage(`Centroid codes, exact MaxSim of ${CANDIDATES}`, index, { stage: 'centroids', candidates: CANDIDATES }),
+      indexStage(`Centroid codes, exact MaxSim of ${CANDIDATES}`, index, {
+        stage: 'centroids',
+        candidates: CANDIDATES,
+      }),
       indexStage(`MUVERA, exact MaxSim of ${CANDIDATES}`, index, { stage: 'fde', candidates: CANDIDATES }),
       indexStage('MUVERA alone', index, { stage: 'fde', rerank: false }),
     ],
@@ -145,7 +164,10 @@ async function evaluate() {
     stages.map(({ name, searchMs, partsMs }, i) => {
       const encode = i === 0 ? 0 : encodeQueriesMs / queries
       const firstStage = i === 0 ? median(searchMs) : median(partsMs.firstStage)
-      return [name, ...[encode, firstStage, median(partsMs.fetch), median(partsMs.rerank), encode + median(searchMs)].map(time)]
+      return [
+        name,
+        ...[encode, firstStage, median(partsMs.fetch), median(partsMs.rerank), encode + median(searchMs)].map(time),
+      ]
     }),
   )
 }

@@ -117,7 +117,10 @@ export function progressBar(unit) {
       if (!running) bar.start(total, 0, { done: '0', all: count(total), speed: '', left: '' })
       running = true
       const left = done > 0 ? ((performance.now() - started) / done) * (total - done) : 0
-      const text = { done: count(done).padStart(count(total).length), left: left > 1000 ? ` · ${duration(left)} left` : '' }
+      const text = {
+        done: count(done).padStart(count(total).length),
+        left: left > 1000 ? ` · ${duration(left)} left` : '',
+      }
       bar.update(done, { ...text, speed })
     },
     stop() {

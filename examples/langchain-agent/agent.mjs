@@ -33,7 +33,8 @@ const { messages } = await agent.invoke({ messages: [{ role: 'user', content: qu
 const sources = messages.find((message) => ToolMessage.isInstance(message)).artifact
 console.log(`Question  ${question}`)
 console.log(`Answer    ${messages.at(-1).content}`)
-for (const { id, metadata } of sources) console.log(`[${metadata.rank}]       ${id}  ${metadata.relevanceScore.toFixed(3)}`)
+for (const { id, metadata } of sources)
+  console.log(`[${metadata.rank}]       ${id}  ${metadata.relevanceScore.toFixed(3)}`)
 
 await retriever.index.close()
 await model.close()

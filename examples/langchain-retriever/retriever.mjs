@@ -24,16 +24,21 @@ const retriever = await ColBERTRetriever.fromDocuments(documents, { model, k: 2 
 
 const show = (title, found) => {
   console.log(title)
-  for (const { id, pageContent, metadata } of found) console.log(`  ${metadata.relevanceScore.toFixed(3)}  ${id}  ${pageContent}`)
+  for (const { id, pageContent, metadata } of found)
+    console.log(`  ${metadata.relevanceScore.toFixed(3)}  ${id}  ${pageContent}`)
   if (found.length === 0) console.log('  nothing found')
 }
 
 show('May I work from another country?', await retriever.invoke('May I work from another country?'))
-show('\n… in the texts of IT only', await retriever.invoke('Somebody stole my computer', { filter: { team: 'it' }, k: 1 }))
+show(
+  '\n… in the texts of IT only',
+  await retriever.invoke('Somebody stole my computer', { filter: { team: 'it' }, k: 1 }),
+)
 show('\n… and at least .95 alike', await retriever.invoke('Who won the cup final?', { scoreThreshold: 0.95 }))
 
 // The retriever is a runnable: pipe it into a prompt, and that into any chat model.
-const cite = (found) => found.map(({ pageContent, metadata }, i) => `[${i + 1}] ${pageContent} (${metadata.source})`).join('\n')
+const cite = (found) =>
+  found.map(({ pageContent, metadata }, i) => `[${i + 1}] ${pageContent} (${metadata.source})`).join('\n')
 const prompt = ChatPromptTemplate.fromTemplate('Answer with citations.\n\n{sources}\n\nQuestion: {question}')
 const chain = RunnablePassthrough.assign({
   sources: RunnableLambda.from(({ question }) => question)

@@ -29,7 +29,9 @@ const texts = {
   tern: 'The Arctic tern migrates from pole to pole every year.',
   owl: 'Barn owls hunt mice in the dark by hearing alone.',
 }
-const index = await VectorStoreIndex.fromDocuments(Object.entries(texts).map(([id_, text]) => new Document({ id_, text })))
+const index = await VectorStoreIndex.fromDocuments(
+  Object.entries(texts).map(([id_, text]) => new Document({ id_, text })),
+)
 
 const engine = index.asQueryEngine({
   similarityTopK: 5,
@@ -39,6 +41,8 @@ const { message, sourceNodes } = await engine.query({ query: 'Which birds are un
 
 console.log(message.content)
 for (const { node, score } of sourceNodes) {
-  console.log(`  ${score.toFixed(3)}  (first stage ${node.metadata.retrieval_score.toFixed(3)})  ${node.sourceNode.nodeId}`)
+  console.log(
+    `  ${score.toFixed(3)}  (first stage ${node.metadata.retrieval_score.toFixed(3)})  ${node.sourceNode.nodeId}`,
+  )
 }
 await model.close()

@@ -21,7 +21,10 @@ it('makes a page of the results given, and refuses those of another kind', () =>
     expect(run(results, '--out', out, '--title', 'One & only')).toMatchObject({ status: 0, stderr: '' })
     expect(readFileSync(out, 'utf8')).toMatch(/<h1>One &#38; only<\/h1>[\s\S]*<h2>scifact<\/h2>/)
     writeFileSync(other, '{"kind":"encode"}')
-    expect(run(other, '--out', out)).toMatchObject({ status: 1, stderr: expect.stringContaining('is of kind "encode"') })
+    expect(run(other, '--out', out)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('is of kind "encode"'),
+    })
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -15,7 +15,10 @@ export function textOf(topics: readonly Float32Array[], scatter: number, random:
   topics.forEach((topic, i) => {
     const token = topic.map((x) => x + scatter * random())
     const norm = Math.hypot(...token)
-    data.set(token.map((x) => x / norm), i * dim)
+    data.set(
+      token.map((x) => x / norm),
+      i * dim,
+    )
   })
   return { data, length: topics.length, dim }
 }

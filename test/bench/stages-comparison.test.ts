@@ -49,7 +49,10 @@ describe('compareStages', () => {
 describe('hybrid', () => {
   it('scores the keyword candidates by MaxSim too', () => {
     const maxSim = [5, 4, 3, 2, 1].map((score) => ({ id: `d${score}`, score }))
-    const bm25 = [{ id: 'd1', score: 9 }, { id: 'd4', score: 8 }]
+    const bm25 = [
+      { id: 'd1', score: 9 },
+      { id: 'd4', score: 8 },
+    ]
     expect(hybridLists(bm25, maxSim, 1)).toEqual([[bm25[0]], [maxSim[0], maxSim[4]]])
   })
 
@@ -99,14 +102,21 @@ describe('tables', () => {
     rerank100Ms: 2,
     stages: [
       {
-        name: 'sphere small, 1,280, int8', group: 'sphere', bytesPerDocument: 1284, buildSeconds: 3, cpuMs: 0.5,
+        name: 'sphere small, 1,280, int8',
+        group: 'sphere',
+        bytesPerDocument: 1284,
+        buildSeconds: 3,
+        cpuMs: 0.5,
         candidates: { 50: { exactTop10: 0.5, ndcg }, 100: { exactTop10: 0.8, ndcg } },
       },
     ],
     hybrid: [{ name: 'BM25 alone', ndcg: 0.4, difference: { mean: -0.1, error: 0.02 } }],
   })
   const runs = [
-    run('a', 'scifact', 5000, 0.49), run('a', 'adi', 82, 0.1), run('a', 'xquad', 240, 0.45), run('b', 'scifact', 5000, 0.51),
+    run('a', 'scifact', 5000, 0.49),
+    run('a', 'adi', 82, 0.1),
+    run('a', 'xquad', 240, 0.45),
+    run('b', 'scifact', 5000, 0.51),
   ]
 
   it('leave out collections in which every document is a candidate', () => {

@@ -6,13 +6,20 @@ const random = generator(11)
 const matrix = (rows: number, columns: number): Float32Array => Float32Array.from({ length: rows * columns }, random)
 
 describe('addProduct', () => {
-  it.each([[3, 5, 16], [300, 700, 32]])('adds a product of %i × %i and × %i', (m, k, n) => {
+  it.each([
+    [3, 5, 16],
+    [300, 700, 32],
+  ])('adds a product of %i × %i and × %i', (m, k, n) => {
     const [a, b] = [matrix(m, k), matrix(k, n)]
     const [plain, transposed] = [new Float32Array(m * n).fill(1), new Float32Array(m * n)]
     addProduct(a, { row: k, column: 1 }, b, { m, k, n }, plain)
     const columns = Float32Array.from({ length: m * k }, (_, i) => a[(i % m) * k + Math.floor(i / m)]!)
     addProduct(columns, { row: 1, column: m }, b, { m, k, n }, transposed)
-    for (const [i, j] of [[0, 0], [m - 1, n - 1], [m >> 1, 7]] as const) {
+    for (const [i, j] of [
+      [0, 0],
+      [m - 1, n - 1],
+      [m >> 1, 7],
+    ] as const) {
       let sum = 0
       for (let x = 0; x < k; x++) sum += a[i * k + x]! * b[x * n + j]!
       expect(plain[i * n + j]).toBeCloseTo(sum + 1, 3)
@@ -31,10 +38,11 @@ describe('cholesky', () => {
     const n = 24
     const a = matrix(n, n)
     const square = new Float64Array(n * n)
-    for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) {
-      for (let k = 0; k < n; k++) square[i * n + j]! += a[i * n + k]! * a[j * n + k]!
-      if (i === j) square[i * n + j]! += 1
-    }
+    for (let i = 0; i < n; i++)
+      for (let j = 0; j < n; j++) {
+        for (let k = 0; k < n; k++) square[i * n + j]! += a[i * n + k]! * a[j * n + k]!
+        if (i === j) square[i * n + j]! += 1
+      }
     const lower = square.slice()
     cholesky(lower, n)
     const inverse = inverseOfLower(lower, n)

@@ -79,7 +79,13 @@ describe('rows', () => {
     const rounded = query.map((x) => (Math.round((x * 127) / largest) * largest) / 127)
     for (let i = 0; i < count; i++) {
       const magnitude = row(i).reduce((sum, x) => sum + Math.abs(x), 0) / dim
-      expect(products[i]).toBeCloseTo(dot(rounded, row(i).map((x) => (x > 0 ? magnitude : -magnitude))), 3)
+      expect(products[i]).toBeCloseTo(
+        dot(
+          rounded,
+          row(i).map((x) => (x > 0 ? magnitude : -magnitude)),
+        ),
+        3,
+      )
     }
     expect(bits.bytesPerRow).toBe(6 + 4)
     expect([...bits.innerProducts(new Float32Array(dim))]).toEqual(Array(count).fill(0))
@@ -90,7 +96,11 @@ describe('LEMUR', () => {
   it('learns the largest product of each sampled token with a document', () => {
     const targets = new LemurTargets(store)
     expect(targets.sample.length).toBe(store.tokens)
-    for (const [token, document] of [[0, 5], [300, 17], [3599, 599]] as const) {
+    for (const [token, document] of [
+      [0, 5],
+      [300, 17],
+      [3599, 599],
+    ] as const) {
       const one = { data: targets.sample.rows.slice(token * 32, (token + 1) * 32), length: 1, dim: 32 }
       const wanted = maxSim(one, store.embeddings(document))
       expect(targets.values[document * targets.sample.length + token]).toBeCloseTo(wanted, 3)
@@ -124,10 +134,17 @@ describe('LEMUR', () => {
 
 describe('token search', () => {
   const [x, y, z] = [0, 1, 2].map((axis) => Float32Array.from({ length: 32 }, (_, i) => (i === axis ? 1 : 0))) as [
-    Float32Array, Float32Array, Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
   ]
   const still = (): number => 0
-  const texts = [[y, z], [x, y], [x, z], [z, z]].map((topics) => textOf(topics, 0, still))
+  const texts = [
+    [y, z],
+    [x, y],
+    [x, z],
+    [z, z],
+  ].map((topics) => textOf(topics, 0, still))
   const query: TokenEmbeddings = textOf([x, y], 0, still)
 
   it('gives documents without a near token what the last near token has, and those without any nothing', async () => {

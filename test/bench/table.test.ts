@@ -33,7 +33,14 @@ describe('fillTables', () => {
 
   it('shows accuracy by length', () => {
     const rows = [{ task: 'passkey', 'accuracy@1': { 256: 1, 32768: 0.02 } }]
-    const longEmbed = { ...result, kind: 'long-embed', model: { name: 'tiny', documentLength: 300 }, queries: 50, documents: 100, rows }
+    const longEmbed = {
+      ...result,
+      kind: 'long-embed',
+      model: { name: 'tiny', documentLength: 300 },
+      queries: 50,
+      documents: 100,
+      rows,
+    }
     const filled = fillTables('<!-- bench:long -->\n<!-- /bench:long -->', { long: longEmbed })
     expect(filled).toContain('| accuracy@1 at tokens | 256 | 32,768 |')
     expect(filled).toContain('| passkey | 1.00 | 0.02 |')

@@ -11,16 +11,42 @@ const inWork = (...args: string[]) => serotine(args, { cwd: work.path })
 
 describe('serotine', () => {
   it('prints help, version and what it cannot understand', async () => {
-    expect(await serotine(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('index <paths...>'), stderr: '' })
-    const { version } = JSON.parse(await readFile(new URL('../../packages/cli/package.json', import.meta.url), 'utf8')) as { version: string }
+    expect(await serotine(['--help'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('index <paths...>'),
+      stderr: '',
+    })
+    const { version } = JSON.parse(
+      await readFile(new URL('../../packages/cli/package.json', import.meta.url), 'utf8'),
+    ) as { version: string }
     expect(await serotine(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
     expect(await serotine([])).toMatchObject({ code: 2, stderr: expect.stringContaining('Start here') })
-    expect(await serotine(['serach', 'x'])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^serotine: unknown command 'serach'\n\(Did you mean search\?\)/) })
-    expect(await serotine(['search', 'x', '--candidate', '5'])).toMatchObject({ code: 2, stderr: expect.stringMatching(/unknown option '--candidate'\n\(Did you mean --candidates\?\)\nRun "serotine search --help"/) })
-    expect(await serotine(['search'])).toMatchObject({ code: 2, stderr: expect.stringContaining("missing required argument 'query'") })
-    expect(await serotine(['search', 'x', '-k', '0'])).toMatchObject({ code: 2, stderr: expect.stringContaining('at least 1') })
-    expect(await serotine(['encode'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--query or --document') })
-    expect(await serotine(['encode', '--query', '--dtype', 'fp8'])).toMatchObject({ code: 2, stderr: expect.stringContaining('fp32, int8') })
+    expect(await serotine(['serach', 'x'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^serotine: unknown command 'serach'\n\(Did you mean search\?\)/),
+    })
+    expect(await serotine(['search', 'x', '--candidate', '5'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /unknown option '--candidate'\n\(Did you mean --candidates\?\)\nRun "serotine search --help"/,
+      ),
+    })
+    expect(await serotine(['search'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("missing required argument 'query'"),
+    })
+    expect(await serotine(['search', 'x', '-k', '0'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('at least 1'),
+    })
+    expect(await serotine(['encode'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--query or --document'),
+    })
+    expect(await serotine(['encode', '--query', '--dtype', 'fp8'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('fp32, int8'),
+    })
   })
 
   it('says what is missing or wrong, and what to do', async () => {
@@ -37,12 +63,27 @@ describe('serotine', () => {
     await fails(/^serotine: bad\.jsonl:2 is not JSON .*--skip-bad-lines/, 'index', 'bad.jsonl')
     expect(existsSync(join(work.path, '.serotine'))).toBe(false)
     const missing = join('no-such-folder', 'x.safetensors')
-    await fails(/^serotine: .*x\.safetensors cannot be used \(open: ENOENT\)\. A folder of this path does not exist\. Check the path\.\n$/, 'encode', '--query', 'fine.jsonl', '--format', 'safetensors', '--out', missing)
+    await fails(
+      /^serotine: .*x\.safetensors cannot be used \(open: ENOENT\)\. A folder of this path does not exist\. Check the path\.\n$/,
+      'encode',
+      '--query',
+      'fine.jsonl',
+      '--format',
+      'safetensors',
+      '--out',
+      missing,
+    )
     await mkdir(join(work.path, 'empty'))
     await fails(/^serotine: There are no texts in empty\. Read are \.txt/, 'index', 'empty')
     await fails(/^serotine: .*library .*(tokenizer|config)\.json/, 'encode', '--query', '-m', 'library')
     await fails(/^serotine: .*plain|projection/, 'encode', '--query', '-m', join(GOLDENS, 'plain-tiny', 'model'))
-    await fails(/^serotine: absent\.safetensors is not there/, 'encode', '--query', '--projection', 'absent.safetensors')
+    await fails(
+      /^serotine: absent\.safetensors is not there/,
+      'encode',
+      '--query',
+      '--projection',
+      'absent.safetensors',
+    )
     await fails(/^serotine: .*library.*(corpus|qrels)/, 'eval', 'library')
     await fails(/^serotine: .*not a Serotine index/, 'search', 'x', '--index', 'library')
     await fails(/^serotine: There is nothing to rank/, 'rerank', 'x')
@@ -50,8 +91,18 @@ describe('serotine', () => {
   })
 
   it('goes on after bad lines when told to, and counts them', async () => {
-    await writeFile(join(work.path, 'mixed.jsonl'), '{"id": "a", "text": "fine"}\n{"id": "b"\n{"id": "c", "text": " "}\n')
-    const { code, stdout, stderr } = await inWork('index', 'mixed.jsonl', '--skip-bad-lines', '--out', 'mixed', '--json')
+    await writeFile(
+      join(work.path, 'mixed.jsonl'),
+      '{"id": "a", "text": "fine"}\n{"id": "b"\n{"id": "c", "text": " "}\n',
+    )
+    const { code, stdout, stderr } = await inWork(
+      'index',
+      'mixed.jsonl',
+      '--skip-bad-lines',
+      '--out',
+      'mixed',
+      '--json',
+    )
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ passages: 1, added: 1, skipped: { badLines: 1, empty: 1, binary: 0 } })
     expect(stderr).toMatch(/1 empty text, 1 bad line passed over\n.*mixed\.jsonl:2 is not JSON/)
@@ -68,19 +119,34 @@ describe('serotine rerank', () => {
   })
 
   it('ranks JSONL, as JSON', async () => {
-    const input = texts.split('\n').filter(Boolean).map((text, i) => JSON.stringify({ id: `t${i}`, text, n: i })).join('\n')
+    const input = texts
+      .split('\n')
+      .filter(Boolean)
+      .map((text, i) => JSON.stringify({ id: `t${i}`, text, n: i }))
+      .join('\n')
     const { stdout } = await serotine(['rerank', 'birds that cannot fly', '-', '--json'], { input })
-    const { query, hits } = JSON.parse(stdout) as { query: string; hits: { rank: number; index: number; id: string; score: number; metadata: object }[] }
+    const { query, hits } = JSON.parse(stdout) as {
+      query: string
+      hits: { rank: number; index: number; id: string; score: number; metadata: object }[]
+    }
     expect(query).toBe('birds that cannot fly')
-    expect(hits.map(({ rank, id, index }) => [rank, id, index])).toEqual([[1, 't0', 0], [2, 't1', 1], [3, 't2', 2]])
+    expect(hits.map(({ rank, id, index }) => [rank, id, index])).toEqual([
+      [1, 't0', 0],
+      [2, 't1', 1],
+      [3, 't2', 2],
+    ])
     expect(hits[0]!.metadata).toEqual({ n: 0 })
     expect(hits[0]!.score).toBeGreaterThan(hits[1]!.score)
   })
 
   it('gives the score that search gives', async () => {
     await inWork('index', 'library/facts.jsonl', '--out', 'facts', '--codec', 'f32', '-q')
-    const search = JSON.parse((await inWork('search', 'manchots', '--index', 'facts', '--json')).stdout) as { hits: { id: string; score: number }[] }
-    const rerank = JSON.parse((await inWork('rerank', 'manchots', 'library/facts.jsonl', '--json')).stdout) as { hits: { id: string; score: number }[] }
+    const search = JSON.parse((await inWork('search', 'manchots', '--index', 'facts', '--json')).stdout) as {
+      hits: { id: string; score: number }[]
+    }
+    const rerank = JSON.parse((await inWork('rerank', 'manchots', 'library/facts.jsonl', '--json')).stdout) as {
+      hits: { id: string; score: number }[]
+    }
     expect(rerank.hits.map(({ id }) => id)).toEqual(search.hits.map(({ id }) => id))
     for (const [i, { score }] of rerank.hits.entries()) expect(score).toBeCloseTo(search.hits[i]!.score, 4)
   })
@@ -90,7 +156,9 @@ describe('serotine eval', () => {
   it('measures exact search, MUVERA with and without rerank, and writes TREC runs', async () => {
     const { code, stdout, stderr } = await inWork('eval', 'collection', '--json', '--run-file', 'out.trec')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    const result = JSON.parse(stdout) as { stages: { name: string; metrics: Record<string, number>; exactTop10: number; searchMs: { mean: number } }[] }
+    const result = JSON.parse(stdout) as {
+      stages: { name: string; metrics: Record<string, number>; exactTop10: number; searchMs: { mean: number } }[]
+    }
     expect(result).toMatchObject({ dataset: 'collection', split: 'test', documents: 3, queries: 2 })
     expect(result.stages.map(({ name }) => name)).toEqual(['exact', 'centroids', 'muvera', 'fde'])
     expect(result.stages[0]).toMatchObject({ metrics: { 'ndcg@10': 1, 'mrr@10': 1, 'recall@100': 1 }, exactTop10: 1 })
@@ -100,25 +168,56 @@ describe('serotine eval', () => {
   })
 
   it('writes an HTML report that holds no token', async () => {
-    const args = ['--stages', 'exact,muvera', '--report', 'out.html', '--candidates', '30', '--token', 'hf_secret', '--offline', '--json']
+    const args = [
+      '--stages',
+      'exact,muvera',
+      '--report',
+      'out.html',
+      '--candidates',
+      '30',
+      '--token',
+      'hf_secret',
+      '--offline',
+      '--json',
+    ]
     const { code, stdout, stderr } = await inWork('eval', 'collection', ...args)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     // The stages that only the report needs are not in the other outputs.
-    expect((JSON.parse(stdout) as { stages: { name: string }[] }).stages.map(({ name }) => name)).toEqual(['exact', 'muvera'])
+    expect((JSON.parse(stdout) as { stages: { name: string }[] }).stages.map(({ name }) => name)).toEqual([
+      'exact',
+      'muvera',
+    ])
     const html = await readFile(join(work.path, 'out.html'), 'utf8')
     expect(html).toMatch(/^<!doctype html>/)
     expect(html).toContain('<td>exact MaxSim over all</td><td>1.0000</td>')
     // Three documents make no FDEs, so there is nothing to plot.
     expect(html).toContain('exact MaxSim of 30')
     expect(html).not.toContain('exact MaxSim of 100')
-    expect(html).toContain('serotine eval collection --stages exact,muvera --candidates 30 --report out.html --json --offline<')
+    expect(html).toContain(
+      'serotine eval collection --stages exact,muvera --candidates 30 --report out.html --json --offline<',
+    )
     expect(html).not.toContain('hf_secret')
   })
 
   it('reads other layouts than BEIR, with what they leave out', async () => {
     const bright = fileURLToPath(new URL('../fixtures/bright-mini', import.meta.url))
-    const { stdout } = await inWork('eval', bright, '--subset', 'biology', '--stages', 'exact', '--json', '--run-file', 'bright.trec')
-    expect(JSON.parse(stdout)).toMatchObject({ dataset: 'bright-mini biology', split: 'standard', documents: 3, queries: 2 })
+    const { stdout } = await inWork(
+      'eval',
+      bright,
+      '--subset',
+      'biology',
+      '--stages',
+      'exact',
+      '--json',
+      '--run-file',
+      'bright.trec',
+    )
+    expect(JSON.parse(stdout)).toMatchObject({
+      dataset: 'bright-mini biology',
+      split: 'standard',
+      documents: 3,
+      queries: 2,
+    })
     const run = await readFile(join(work.path, 'bright.trec'), 'utf8')
     expect(run.match(/^0 Q0 /gm)).toHaveLength(3)
     expect(run.match(/^1 Q0 /gm)).toHaveLength(2)
@@ -127,27 +226,49 @@ describe('serotine eval', () => {
 
   it('prints a table', async () => {
     const { stdout } = await inWork('eval', 'collection', '--stages', 'exact', '--metrics', 'ndcg@10,accuracy@1')
-    expect(stdout).toMatch(/^collection test, 3 documents, 2 queries, .*\n\n\s+ndcg@10\s+accuracy@1\s+of exact top 10\s+a query\nexact MaxSim\s+1\.0000\s+1\.0000\s+1\.000\s+\d/)
-    expect(await inWork('eval', 'collection', '--stages', 'exotic')).toMatchObject({ code: 2, stderr: expect.stringContaining('exotic') })
-    expect(await inWork('eval', 'collection', '--split', 'dev')).toMatchObject({ code: 1, stderr: expect.stringContaining('Splits there: test') })
+    expect(stdout).toMatch(
+      /^collection test, 3 documents, 2 queries, .*\n\n\s+ndcg@10\s+accuracy@1\s+of exact top 10\s+a query\nexact MaxSim\s+1\.0000\s+1\.0000\s+1\.000\s+\d/,
+    )
+    expect(await inWork('eval', 'collection', '--stages', 'exotic')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('exotic'),
+    })
+    expect(await inWork('eval', 'collection', '--split', 'dev')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('Splits there: test'),
+    })
   })
 })
 
 describe('serotine inspect', () => {
   it('shows a model’s layers, what it does to texts, and warnings', async () => {
-    const { stdout, stderr, code } = await serotine(['inspect', join(GOLDENS, 'modernbert-tiny-wrong-residual', 'model')])
+    const { stdout, stderr, code } = await serotine([
+      'inspect',
+      join(GOLDENS, 'modernbert-tiny-wrong-residual', 'model'),
+    ])
     expect(code).toBe(0)
     expect(stdout).toMatch(/layout\s+pylate\nencoder\s+ModernBERT, \d+ layers × \d+/)
     expect(stdout).toMatch(/2_Dense\s+\d+ → \d+\n/)
     expect(stderr).toMatch(/^warning .*[Rr]esidual/)
     const json = JSON.parse((await serotine(['inspect', 'built-in', '--json'])).stdout) as object
-    expect(json).toMatchObject({ kind: 'model', config: { layout: 'pylate', dim: 128, encoder: { modelType: 'bert' } }, warnings: [] })
+    expect(json).toMatchObject({
+      kind: 'model',
+      config: { layout: 'pylate', dim: 128, encoder: { modelType: 'bert' } },
+      warnings: [],
+    })
   })
 
   it('shows what an index holds', async () => {
     await inWork('index', 'library', '-q')
-    expect((await inWork('inspect')).stdout).toMatch(/^\.serotine\npassages\s+5\ntoken vectors\s+\d+ .*int8\)\nmodel\s+@serotine\/model-micro/)
-    expect(JSON.parse((await inWork('inspect', '.serotine', '--json')).stdout)).toMatchObject({ kind: 'index', documents: 5, codec: 'int8', record: { root: '..' } })
+    expect((await inWork('inspect')).stdout).toMatch(
+      /^\.serotine\npassages\s+5\ntoken vectors\s+\d+ .*int8\)\nmodel\s+@serotine\/model-micro/,
+    )
+    expect(JSON.parse((await inWork('inspect', '.serotine', '--json')).stdout)).toMatchObject({
+      kind: 'index',
+      documents: 5,
+      codec: 'int8',
+      record: { root: '..' },
+    })
   })
 })
 
@@ -157,7 +278,11 @@ describe('serotine download', () => {
     hub.token = 'hf_secret'
     const where = ['--endpoint', hub.endpoint, '--cache-dir', join(work.path, 'cache'), '--revision', 'v1']
     try {
-      expect(await serotine(['download', 'org/tiny', ...where])).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^serotine: .*org\/tiny/) })
+      expect(await serotine(['download', 'org/tiny', ...where])).toMatchObject({
+        code: 1,
+        stdout: '',
+        stderr: expect.stringMatching(/^serotine: .*org\/tiny/),
+      })
       const fetched = await serotine(['download', 'org/tiny', ...where, '--token', 'hf_secret', '--json'])
       expect({ code: fetched.code, stderr: fetched.stderr }).toEqual({ code: 0, stderr: '' })
       const { folder, revision } = JSON.parse(fetched.stdout) as { folder: string; revision: string }
@@ -166,9 +291,22 @@ describe('serotine download', () => {
     } finally {
       await hub.close()
     }
-    const encoded = await serotine(['encode', '--query', '-m', 'org/tiny', ...where, '--offline'], { input: '{"id": 1, "text": "a"}' })
+    const encoded = await serotine(['encode', '--query', '-m', 'org/tiny', ...where, '--offline'], {
+      input: '{"id": 1, "text": "a"}',
+    })
     expect(encoded).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('"embeddings"') })
-    const indexed = await inWork('index', 'library', '-m', 'org/tiny', ...where, '--offline', '--out', 'tiny', '--json', '-q')
+    const indexed = await inWork(
+      'index',
+      'library',
+      '-m',
+      'org/tiny',
+      ...where,
+      '--offline',
+      '--out',
+      'tiny',
+      '--json',
+      '-q',
+    )
     expect(JSON.parse(indexed.stdout)).toMatchObject({ model: 'org/tiny', passages: 5 })
     expect(await readFile(join(work.path, 'tiny', 'serotine.json'), 'utf8')).not.toContain('hf_secret')
     expect(await inWork('search', 'bird', '--index', 'tiny', '--offline')).toMatchObject({ code: 0, stderr: '' })

@@ -29,7 +29,11 @@ function inputsOf({ cases }: { cases: readonly GoldenCase[] }, { base_case, ...o
   const base = cases.find(({ id }) => id === base_case) ?? own
   return own.text_indices.map((text) => {
     const i = base.text_indices.indexOf(text)
-    return { inputIds: base.input_ids![i], attentionMask: base.attention_mask![i], keptMask: base.kept_mask![i]!.map(Number) }
+    return {
+      inputIds: base.input_ids![i],
+      attentionMask: base.attention_mask![i],
+      keptMask: base.kept_mask![i]!.map(Number),
+    }
   })
 }
 
@@ -43,11 +47,20 @@ function flags(options: Record<string, unknown>): string[] {
   })
 }
 
-function command(name: string, golden: { ctor: Record<string, unknown>; texts: string[] }, { ctor, encode, text_indices }: GoldenCase) {
+function command(
+  name: string,
+  golden: { ctor: Record<string, unknown>; texts: string[] },
+  { ctor, encode, text_indices }: GoldenCase,
+) {
   const projection = join(GOLDENS, name, 'projection.safetensors')
   return {
     args: [
-      'encode', encode.is_query ? '--query' : '--document', '--model', join(GOLDENS, name, 'model'), ...flags({ ...golden.ctor, ...ctor }), ...flags(encode),
+      'encode',
+      encode.is_query ? '--query' : '--document',
+      '--model',
+      join(GOLDENS, name, 'model'),
+      ...flags({ ...golden.ctor, ...ctor }),
+      ...flags(encode),
       ...(existsSync(projection) ? ['--projection', projection] : []),
     ],
     input: text_indices.map((text) => JSON.stringify({ id: `t${text}`, text: golden.texts[text] })).join('\n'),
@@ -62,7 +75,16 @@ function largestDifference(actual: ArrayLike<number>, expected: ArrayLike<number
 }
 
 const CASES: Record<string, readonly string[]> = {
-  'bert-tiny': ['q_default', 'd_default', 'q_no_prefix', 'd_no_skiplist', 'd_pool2_protect0', 'q_prompt', 'd_raw_norm', 'q_short'],
+  'bert-tiny': [
+    'q_default',
+    'd_default',
+    'q_no_prefix',
+    'd_no_skiplist',
+    'd_pool2_protect0',
+    'q_prompt',
+    'd_raw_norm',
+    'q_short',
+  ],
   'modernbert-tiny': ['q_default', 'd_default'],
   'bert-st-modules': ['d_prompt_name_query', 'q_prompt_empty', 'q_expansion_on'],
   'plain-tiny': ['q_attend', 'd_default'],
@@ -80,11 +102,27 @@ describe('serotine encode gives PyLate’s ids, masks and vectors', () => {
         const { args, input } = command(name, recorded, expected)
         const { code, stdout, stderr } = await serotine([...args, '--quiet'], { input })
         expect({ code, stderr }).toEqual({ code: 0, stderr: expect.any(String) })
-        const lines = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<'inputIds' | 'attentionMask' | 'keptMask', number[]> & { id: string; embeddings: number[][] })
+        const lines = stdout
+          .trimEnd()
+          .split('\n')
+          .map(
+            (line) =>
+              JSON.parse(line) as Record<'inputIds' | 'attentionMask' | 'keptMask', number[]> & {
+                id: string
+                embeddings: number[][]
+              },
+          )
         expect(lines.map((line) => line.id)).toEqual(expected.text_indices.map((text) => `t${text}`))
-        expect(lines.map(({ inputIds, attentionMask, keptMask }) => ({ inputIds, attentionMask, keptMask }))).toEqual(inputsOf(recorded, expected))
+        expect(lines.map(({ inputIds, attentionMask, keptMask }) => ({ inputIds, attentionMask, keptMask }))).toEqual(
+          inputsOf(recorded, expected),
+        )
         expect(lines.map((line) => line.embeddings.length)).toEqual(expected.n_vectors)
-        expect(largestDifference(lines.flatMap((line) => line.embeddings.flat()), vectors.f32(id))).toBeLessThanOrEqual(TOLERANCE)
+        expect(
+          largestDifference(
+            lines.flatMap((line) => line.embeddings.flat()),
+            vectors.f32(id),
+          ),
+        ).toBeLessThanOrEqual(TOLERANCE)
       }
     })
   }
@@ -96,7 +134,10 @@ describe('serotine encode gives PyLate’s ids, masks and vectors', () => {
     const out = join(work.path, 'vectors.safetensors')
     const written = await serotine([...args, '--format', 'safetensors', '--out', out], { input })
     expect(written).toEqual({ code: 0, stdout: '', stderr: expect.any(String) })
-    const jsonl = (await serotine(args, { input })).stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as { id: string; inputIds: number[]; embeddings: number[][] })
+    const jsonl = (await serotine(args, { input })).stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { id: string; inputIds: number[]; embeddings: number[][] })
     const tensors = readSafetensors(out)
     const header = await readFile(out)
     for (const { id, inputIds, embeddings } of jsonl) {
@@ -105,35 +146,63 @@ describe('serotine encode gives PyLate’s ids, masks and vectors', () => {
       expect(tensors.info(id).shape).toEqual([embeddings.length, 16])
       const { dtype, begin, end } = tensors.info(`${id}.inputIds`)
       expect(dtype).toBe('I32')
-      expect(Array.from(new Int32Array(header.buffer.slice(header.byteOffset + begin, header.byteOffset + end)))).toEqual(inputIds)
+      expect(
+        Array.from(new Int32Array(header.buffer.slice(header.byteOffset + begin, header.byteOffset + end))),
+      ).toEqual(inputIds)
     }
   })
 })
 
 describe('serotine encode reads and writes', () => {
   const work = workFolder()
-  const encode = (input: string, ...args: string[]) => serotine(['encode', '--query', ...args], { cwd: work.path, input })
+  const encode = (input: string, ...args: string[]) =>
+    serotine(['encode', '--query', ...args], { cwd: work.path, input })
 
   it('any number of texts, ids as they were given, lines numbered where there is none', async () => {
     const { stdout, code } = await encode('{"id": 7, "text": "a"}\n\n{"_id": "x", "text": ""}\r\n{"text": "\\ud83d"}')
     expect(code).toBe(0)
-    expect(stdout.trimEnd().split('\n').map((line) => (JSON.parse(line) as { id: unknown }).id)).toEqual([7, 'x', 4])
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { id: unknown }).id),
+    ).toEqual([7, 'x', 4])
     expect(await encode('')).toEqual({ code: 0, stdout: '', stderr: '' })
   })
 
   it('to a file, and names what is wrong', async () => {
     expect(await encode('{"id": 1, "text": "a"}', '--out', 'one.jsonl')).toMatchObject({ code: 0, stdout: '' })
-    expect(JSON.parse(await readFile(join(work.path, 'one.jsonl'), 'utf8'))).toMatchObject({ id: 1, inputIds: expect.any(Array) })
-    expect(await encode('{"id": 1, "text": "a"}\nnonsense')).toMatchObject({ code: 1, stderr: expect.stringContaining('standard input:2 is not JSON') })
-    expect(await encode('nonsense\n{"id": 1, "text": "a"}', '--skip-bad-lines')).toMatchObject({ code: 0, stderr: expect.stringContaining('standard input:1') })
-    expect(await encode('{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}', '--format', 'safetensors', '--out', 'two.safetensors'))
-      .toMatchObject({ code: 1, stderr: expect.stringContaining('"1"') })
+    expect(JSON.parse(await readFile(join(work.path, 'one.jsonl'), 'utf8'))).toMatchObject({
+      id: 1,
+      inputIds: expect.any(Array),
+    })
+    expect(await encode('{"id": 1, "text": "a"}\nnonsense')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('standard input:2 is not JSON'),
+    })
+    expect(await encode('nonsense\n{"id": 1, "text": "a"}', '--skip-bad-lines')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('standard input:1'),
+    })
+    expect(
+      await encode(
+        '{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}',
+        '--format',
+        'safetensors',
+        '--out',
+        'two.safetensors',
+      ),
+    ).toMatchObject({ code: 1, stderr: expect.stringContaining('"1"') })
     expect(existsSync(join(work.path, 'two.safetensors'))).toBe(false)
   })
 
   it('the spellings of the library and of Python', async () => {
     const ids = async (...args: string[]): Promise<number> =>
-      (JSON.parse((await encode('{"id": 1, "text": "a long enough query for these lengths"}', ...args)).stdout) as { inputIds: number[] }).inputIds.length
+      (
+        JSON.parse((await encode('{"id": 1, "text": "a long enough query for these lengths"}', ...args)).stdout) as {
+          inputIds: number[]
+        }
+      ).inputIds.length
     expect(await ids('--query-length', '6')).toBe(6)
     expect(await ids('--queryLength=7', '--do_query_expansion=true')).toBe(7)
   })

@@ -7,10 +7,29 @@ import type { Outcome } from './run-cli.js'
 const work = workFolder('library')
 const inWork = (...args: string[]): Promise<Outcome> => serotine(args, { cwd: work.path })
 
-interface Hit { rank: number; id: string; score: number; meanSimilarity: number; source: string; line: number; text: string; metadata: Record<string, unknown> }
-interface Answer { query: string; stage: string; candidates: number; milliseconds: Record<string, number>; hits: Hit[] }
+interface Hit {
+  rank: number
+  id: string
+  score: number
+  meanSimilarity: number
+  source: string
+  line: number
+  text: string
+  metadata: Record<string, unknown>
+}
+interface Answer {
+  query: string
+  stage: string
+  candidates: number
+  milliseconds: Record<string, number>
+  hits: Hit[]
+}
 
-const answers = (stdout: string): Answer[] => stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Answer)
+const answers = (stdout: string): Answer[] =>
+  stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Answer)
 const summary = (outcome: Outcome): Record<string, number> => {
   expect(outcome.stderr).toBe('')
   return JSON.parse(outcome.stdout) as Record<string, number>
@@ -25,7 +44,9 @@ describe('index and search', () => {
   it('indexes a folder of all kinds of files, quietly in a pipe', () => {
     expect(indexed.code).toBe(0)
     expect(indexed.stdout).toBe('')
-    expect(indexed.stderr).toMatch(/^✓ \.serotine holds 5 passages: 5 new\n {2}4 files in .* with @serotine\/model-micro\n$/)
+    expect(indexed.stderr).toMatch(
+      /^✓ \.serotine holds 5 passages: 5 new\n {2}4 files in .* with @serotine\/model-micro\n$/,
+    )
   })
 
   it('shows hits with their place, heading, scores and text', async () => {
@@ -38,9 +59,15 @@ describe('index and search', () => {
   })
 
   it('marks the words that matched when colours are on', async () => {
-    const { stdout } = await serotine(['search', 'largest egg', '-k', '1'], { cwd: work.path, env: { FORCE_COLOR: '1' } })
+    const { stdout } = await serotine(['search', 'largest egg', '-k', '1'], {
+      cwd: work.path,
+      env: { FORCE_COLOR: '1' },
+    })
     expect(stdout).toContain('\u001b[1m\u001b[33mlargest\u001b[39m\u001b[22m')
-    const plain = await serotine(['search', 'largest egg', '-k', '1', '--no-color'], { cwd: work.path, env: { FORCE_COLOR: '1' } })
+    const plain = await serotine(['search', 'largest egg', '-k', '1', '--no-color'], {
+      cwd: work.path,
+      env: { FORCE_COLOR: '1' },
+    })
     expect(plain.stdout).not.toContain('\u001b[')
   })
 
@@ -51,7 +78,10 @@ describe('index and search', () => {
     expect(answer).toMatchObject({ query: 'longest migration', stage: 'exact', candidates: 5 })
     expect(answer!.hits).toHaveLength(3)
     expect(answer!.hits[0]).toMatchObject({
-      rank: 1, id: 'library/birds/tern.html#1', source: join('library', 'birds', 'tern.html'), line: 6,
+      rank: 1,
+      id: 'library/birds/tern.html#1',
+      source: join('library', 'birds', 'tern.html'),
+      line: 6,
       metadata: { title: 'Arctic tern', heading: 'Arctic tern', source: 'library/birds/tern.html' },
       matches: expect.arrayContaining([expect.objectContaining({ token: 'migration' })]),
     })
@@ -65,15 +95,24 @@ describe('index and search', () => {
   })
 
   it('answers one query a line from standard input', async () => {
-    const { stdout } = await serotine(['search', '-', '--json', '-k', '1'], { cwd: work.path, input: 'set a proxy\r\n\nKiwi food\n' })
+    const { stdout } = await serotine(['search', '-', '--json', '-k', '1'], {
+      cwd: work.path,
+      input: 'set a proxy\r\n\nKiwi food\n',
+    })
     expect(answers(stdout).map(({ query, hits }) => [query, hits[0]!.id])).toEqual([
-      ['set a proxy', 'proxy'], ['Kiwi food', 'library/birds/kiwi.md#1'],
+      ['set a proxy', 'proxy'],
+      ['Kiwi food', 'library/birds/kiwi.md#1'],
     ])
   })
 
   it('filters by metadata', async () => {
     const ids = async (...where: string[]): Promise<string[]> => {
-      const { stdout, stderr } = await inWork('search', 'birds that swim', '--json', ...where.flatMap((condition) => ['--where', condition]))
+      const { stdout, stderr } = await inWork(
+        'search',
+        'birds that swim',
+        '--json',
+        ...where.flatMap((condition) => ['--where', condition]),
+      )
       expect(stderr).toBe('')
       return answers(stdout)[0]!.hits.map(({ id }) => id)
     }
@@ -85,7 +124,9 @@ describe('index and search', () => {
   })
 
   it('finds its index and shows paths from another folder', async () => {
-    const { stdout } = await serotine(['search', 'largest egg', '--index', '../../.serotine', '--json', '-k', '1'], { cwd: join(work.path, 'library', 'birds') })
+    const { stdout } = await serotine(['search', 'largest egg', '--index', '../../.serotine', '--json', '-k', '1'], {
+      cwd: join(work.path, 'library', 'birds'),
+    })
     expect(answers(stdout)[0]!.hits[0]).toMatchObject({ id: 'library/birds/kiwi.md#1', source: 'kiwi.md' })
   })
 
@@ -95,7 +136,9 @@ describe('index and search', () => {
     const lines = Array.from({ length: 40 }, () => 'birds').join('\\n')
     const outcome = await new Promise<string>((resolve, reject) => {
       const command = `set -o pipefail; printf '${lines}' | node '${cli}' search - --json | head -1 | cut -c1-20`
-      execFile('bash', ['-c', command], { cwd: work.path }, (error, stdout, stderr) => (error ? reject(error) : resolve(stdout + stderr)))
+      execFile('bash', ['-c', command], { cwd: work.path }, (error, stdout, stderr) =>
+        error ? reject(error) : resolve(stdout + stderr),
+      )
     })
     expect(outcome).toBe('{"query":"birds","st\n')
   })
@@ -105,7 +148,8 @@ describe('a second run', () => {
   it('encodes what changed, removes what is gone, keeps what lies elsewhere', async () => {
     await cp(join(work.path, 'library'), join(work.path, 'books'), { recursive: true })
     await rm(join(work.path, 'books', 'facts.jsonl'))
-    const run = async (...paths: string[]) => summary(await inWork('index', ...paths, '--out', 'second', '--json', '-q'))
+    const run = async (...paths: string[]) =>
+      summary(await inWork('index', ...paths, '--out', 'second', '--json', '-q'))
     expect(await run('books')).toMatchObject({ passages: 3, files: 3, added: 3, updated: 0, unchanged: 0, removed: 0 })
     expect(await run('books')).toMatchObject({ passages: 3, added: 0, updated: 0, unchanged: 3, removed: 0 })
     await appendFile(join(work.path, 'books', 'penguin.txt'), 'They are black and white.\n')
@@ -114,33 +158,61 @@ describe('a second run', () => {
     expect(await run('books')).toMatchObject({ passages: 3, added: 1, updated: 1, unchanged: 1, removed: 1 })
     expect(await run('library/facts.jsonl')).toMatchObject({ passages: 5, added: 2, removed: 0 })
     await rm(join(work.path, 'books', 'emu.md'))
-    expect(summary(await inWork('index', 'books', '--out', 'second', '--json', '-q', '--no-prune'))).toMatchObject({ passages: 5, removed: 0 })
+    expect(summary(await inWork('index', 'books', '--out', 'second', '--json', '-q', '--no-prune'))).toMatchObject({
+      passages: 5,
+      removed: 0,
+    })
     expect(await run('books')).toMatchObject({ passages: 4, removed: 1 })
   })
 
   it('remembers how the index was made', async () => {
-    const made = await inWork('index', 'library', '--out', 'third', '--pool-factor', '2', '--document-length', '64', '--passage-tokens', '20', '-q')
+    const made = await inWork(
+      'index',
+      'library',
+      '--out',
+      'third',
+      '--pool-factor',
+      '2',
+      '--document-length',
+      '64',
+      '--passage-tokens',
+      '20',
+      '-q',
+    )
     expect(made).toMatchObject({ code: 0, stderr: '' })
     expect(JSON.parse(await readFile(join(work.path, 'third', 'serotine.json'), 'utf8'))).toEqual({
-      version: 1, options: { documentLength: 64, poolFactor: 2 }, root: '..', passages: { maxTokens: 20 },
+      version: 1,
+      options: { documentLength: 64, poolFactor: 2 },
+      root: '..',
+      passages: { maxTokens: 20 },
     })
     expect((await inWork('search', 'largest egg', '--index', 'third', '-k', '1')).stdout).toContain('kiwi.md:6')
-    expect(summary(await inWork('index', 'library', '--out', 'third', '--json', '-q'))).toMatchObject({ added: 0, updated: 0, removed: 0 })
+    expect(summary(await inWork('index', 'library', '--out', 'third', '--json', '-q'))).toMatchObject({
+      added: 0,
+      updated: 0,
+      removed: 0,
+    })
   })
 
   it('refuses another model until told to rebuild', async () => {
     const model = join(work.path, '..', 'no-such-model')
-    expect(await inWork('index', 'library', '--out', 'third', '-m', model)).toMatchObject({ code: 1, stderr: expect.stringContaining('no-such-model') })
+    expect(await inWork('index', 'library', '--out', 'third', '-m', model)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no-such-model'),
+    })
     const other = await inWork('index', 'library', '--out', 'third', '--query-length', '16')
     expect(other.code).toBe(1)
     expect(other.stderr).toMatch(/^serotine: .*model.* Or begin anew with --rebuild\.\n$/)
-    const rebuilt = summary(await inWork('index', 'library', '--out', 'third', '--query-length', '16', '--rebuild', '--json', '-q'))
+    const rebuilt = summary(
+      await inWork('index', 'library', '--out', 'third', '--query-length', '16', '--rebuild', '--json', '-q'),
+    )
     expect(rebuilt).toMatchObject({ passages: 5, added: 5 })
   })
 
   it('stops at Ctrl-C with what was committed, and goes on from there', async () => {
     // The long text is in the third batch of 256, and is warned of when that begins.
-    const text = (i: number): string => (i === 600 ? 'A text that does not fit is cut, and a warning says so. '.repeat(60) : `Text number ${i}.`)
+    const text = (i: number): string =>
+      i === 600 ? 'A text that does not fit is cut, and a warning says so. '.repeat(60) : `Text number ${i}.`
     const lines = Array.from({ length: 2000 }, (_, i) => JSON.stringify({ id: `d${i}`, text: text(i) }))
     await writeFile(join(work.path, 'many.jsonl'), lines.join('\n'))
     const args = ['index', 'many.jsonl', '--no-split', '--workers', '0', '--out', 'stopped']

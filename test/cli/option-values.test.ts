@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { normalizeArguments } from '../../packages/cli/src/arguments.js'
 import { parseWhere } from '../../packages/cli/src/input/where.js'
-import { parseDenseOverride, parseFde, parseInteger, parseKeyValue, parseWords } from '../../packages/cli/src/option-values.js'
+import {
+  parseDenseOverride,
+  parseFde,
+  parseInteger,
+  parseKeyValue,
+  parseWords,
+} from '../../packages/cli/src/option-values.js'
 
 describe('values of flags', () => {
   it('reads words from blanks, commas, one character or JSON', () => {
@@ -17,12 +23,20 @@ describe('values of flags', () => {
   it('reads prompts, dense overrides and FDE options', () => {
     expect(parseKeyValue('ask=a = b: ', { query: 'q' })).toEqual({ query: 'q', ask: 'a = b: ' })
     expect(parseKeyValue('{"ask": ""}', undefined)).toEqual({ ask: '' })
-    expect(() => parseKeyValue('ask', undefined)).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
+    expect(() => parseKeyValue('ask', undefined)).toThrow(
+      expect.objectContaining({ code: 'commander.invalidArgument' }),
+    )
     const one = parseDenseOverride('2_Dense.useResidual=true', undefined)
-    expect(parseDenseOverride('2_Dense.activation=gelu', one)).toEqual({ '2_Dense': { useResidual: true, activation: 'gelu' } })
+    expect(parseDenseOverride('2_Dense.activation=gelu', one)).toEqual({
+      '2_Dense': { useResidual: true, activation: 'gelu' },
+    })
     expect(parseDenseOverride('2_Dense.use_residual=false', undefined)).toEqual({ '2_Dense': { useResidual: false } })
-    expect(() => parseDenseOverride('2_Dense.useResidual=yes', undefined)).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
-    expect(() => parseDenseOverride('2_Dense=true', undefined)).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
+    expect(() => parseDenseOverride('2_Dense.useResidual=yes', undefined)).toThrow(
+      expect.objectContaining({ code: 'commander.invalidArgument' }),
+    )
+    expect(() => parseDenseOverride('2_Dense=true', undefined)).toThrow(
+      expect.objectContaining({ code: 'commander.invalidArgument' }),
+    )
     expect(parseFde('paper')).toBe('paper')
     expect(parseFde('{"repetitions": 4}')).toEqual({ repetitions: 4 })
     expect(() => parseFde('{')).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
@@ -30,7 +44,8 @@ describe('values of flags', () => {
 
   it('reads integers, nothing like them', () => {
     expect(parseInteger('12', 1)).toBe(12)
-    for (const text of ['', '0', '1.5', 'x', '-3', '1e99']) expect(() => parseInteger(text, 1)).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
+    for (const text of ['', '0', '1.5', 'x', '-3', '1e99'])
+      expect(() => parseInteger(text, 1)).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
   })
 
   it('reads filters', () => {
@@ -43,9 +58,13 @@ describe('values of flags', () => {
     expect(parseWhere('title~a=b', undefined)).toEqual({ title: { contains: 'a=b' } })
     expect(parseWhere('{"or": [{"a": 1}, {"b": 2}]}', undefined)).toEqual({ or: [{ a: 1 }, { b: 2 }] })
     const both = parseWhere('year>2000', parseWhere('lang=en', undefined))
-    expect(parseWhere('year<2010', both)).toEqual({ and: [{ lang: { eq: 'en' } }, { year: { gt: 2000 } }, { year: { lt: 2010 } }] })
+    expect(parseWhere('year<2010', both)).toEqual({
+      and: [{ lang: { eq: 'en' } }, { year: { gt: 2000 } }, { year: { lt: 2010 } }],
+    })
     expect(() => parseWhere('lang', undefined)).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
-    expect(() => parseWhere('{lang}', undefined)).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }))
+    expect(() => parseWhere('{lang}', undefined)).toThrow(
+      expect.objectContaining({ code: 'commander.invalidArgument' }),
+    )
   })
 })
 
@@ -54,7 +73,12 @@ describe('normalizeArguments', () => {
   const normalize = (...args: string[]): string[] => normalizeArguments(args, known)
 
   it('takes the spellings of the library and of Python', () => {
-    expect(normalize('search', '--queryLength', '8', '--query_length=9')).toEqual(['search', '--query-length', '8', '--query-length=9'])
+    expect(normalize('search', '--queryLength', '8', '--query_length=9')).toEqual([
+      'search',
+      '--query-length',
+      '8',
+      '--query-length=9',
+    ])
     expect(normalize('--dense_override=a.b=c')).toEqual(['--dense-overrides=a.b=c'])
   })
 
@@ -63,6 +87,12 @@ describe('normalizeArguments', () => {
   })
 
   it('leaves the rest alone', () => {
-    expect(normalize('--nothingKnown', 'plain_text', '-k', '--', '--queryLength')).toEqual(['--nothingKnown', 'plain_text', '-k', '--', '--queryLength'])
+    expect(normalize('--nothingKnown', 'plain_text', '-k', '--', '--queryLength')).toEqual([
+      '--nothingKnown',
+      'plain_text',
+      '-k',
+      '--',
+      '--queryLength',
+    ])
   })
 })

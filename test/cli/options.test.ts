@@ -3,14 +3,22 @@ import { describe, expect, it } from 'vitest'
 import type { OpenOptions } from '../../packages/core/src/index.js'
 import { ENCODE_OPTIONS, LOAD_OPTIONS } from '../../packages/core/src/index.js'
 import { createProgram } from '../../packages/cli/src/program.js'
-import { ENCODING_OPTIONS, INDEX_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, flagOf } from '../../packages/cli/src/options.js'
+import {
+  ENCODING_OPTIONS,
+  INDEX_OPTIONS,
+  MODEL_OPTIONS,
+  OVERRIDE_OPTIONS,
+  flagOf,
+} from '../../packages/cli/src/options.js'
 
 /** What cannot be said in a shell: functions, signals, modules. */
 const NOT_FLAGS = ['fetch', 'signal', 'onProgress', 'onWarning', 'workerUrl', 'ort', 'tokenizer']
 
 const sorted = (names: readonly string[]): string[] => [...names].sort()
 const flagsOf = (command: string): string[] =>
-  createProgram().commands.find((candidate) => candidate.name() === command)!.options.flatMap(({ long }) => (long ? [long] : []))
+  createProgram()
+    .commands.find((candidate) => candidate.name() === command)!
+    .options.flatMap(({ long }) => (long ? [long] : []))
 
 describe('flags', () => {
   it('are the options of ColBERT.load', () => {
@@ -24,22 +32,32 @@ describe('flags', () => {
   })
 
   it('are the options of an index', () => {
-    const options: Record<Exclude<keyof OpenOptions, 'model' | 'dim' | 'readonly' | 'create' | 'hnswlib' | 'onWarning'>, true> = {
-      codec: true, fde: true, firstStage: true,
+    const options: Record<
+      Exclude<keyof OpenOptions, 'model' | 'dim' | 'readonly' | 'create' | 'hnswlib' | 'onWarning'>,
+      true
+    > = {
+      codec: true,
+      fde: true,
+      firstStage: true,
     }
     expect(sorted(INDEX_OPTIONS.map(({ name }) => name))).toEqual(sorted(Object.keys(options)))
   })
 
   it('are all there where a model encodes documents', () => {
     const all = [...MODEL_OPTIONS, ...OVERRIDE_OPTIONS, ...ENCODING_OPTIONS].map(({ name }) => flagOf(name))
-    for (const command of ['index', 'encode', 'eval']) expect({ command, flags: flagsOf(command) }).toEqual({ command, flags: expect.arrayContaining(all) })
-    for (const command of ['index', 'eval']) expect(flagsOf(command)).toEqual(expect.arrayContaining(['--codec', '--fde']))
+    for (const command of ['index', 'encode', 'eval'])
+      expect({ command, flags: flagsOf(command) }).toEqual({ command, flags: expect.arrayContaining(all) })
+    for (const command of ['index', 'eval'])
+      expect(flagsOf(command)).toEqual(expect.arrayContaining(['--codec', '--fde']))
   })
 
   it('are all in docs/cli.md', () => {
     const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
     const flags = createProgram().commands.flatMap((command) => flagsOf(command.name()))
-    const missing = [...new Set(flags)].filter((flag) => !flag.startsWith('--no-') && !page.includes(`${flag}\``) && !page.includes(`${flag} `) && flag !== '--help')
+    const missing = [...new Set(flags)].filter(
+      (flag) =>
+        !flag.startsWith('--no-') && !page.includes(`${flag}\``) && !page.includes(`${flag} `) && flag !== '--help',
+    )
     expect(missing).toEqual([])
   })
 })
@@ -54,7 +72,10 @@ describe('help', () => {
       expect(examples).toMatch(/serotine .*\n.*serotine /)
       const known = flagsOf(command.name())
       const used = Array.from(examples.matchAll(/(?<=\s)--[a-z][a-z-]*/g), ([flag]) => flag)
-      expect({ command: command.name(), flags: used.filter((flag) => !known.includes(flag)) }).toEqual({ command: command.name(), flags: [] })
+      expect({ command: command.name(), flags: used.filter((flag) => !known.includes(flag)) }).toEqual({
+        command: command.name(),
+        flags: [],
+      })
       expect(help.split('\n').filter((line) => line.length > 100)).toEqual([])
     }
   })

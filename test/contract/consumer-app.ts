@@ -24,12 +24,16 @@ export class ConsumerApp {
     writeFileSync(join(this.folder, 'package.json'), '{ "private": true, "type": "module" }')
     for (const name of packages) {
       const source = join(root, 'packages', name)
-      if (!existsSync(join(source, 'dist'))) throw new Error(`packages/${name}/dist is missing: run npm run build first.`)
+      if (!existsSync(join(source, 'dist')))
+        throw new Error(`packages/${name}/dist is missing: run npm run build first.`)
       const target = join(this.folder, 'node_modules/@serotine', name)
       cpSync(source, target, { recursive: true, filter: (path) => !path.includes('node_modules') })
       link(nested[name] ?? {}, join(target, 'node_modules'))
     }
-    link({ '@serotine/core': '@serotine/core', '@types/node': '@types/node', ...frameworks }, join(this.folder, 'node_modules'))
+    link(
+      { '@serotine/core': '@serotine/core', '@types/node': '@types/node', ...frameworks },
+      join(this.folder, 'node_modules'),
+    )
   }
 
   /** Runs a script of the app in a fresh Node and gives what it printed. A failure or an unhandled rejection throws. */

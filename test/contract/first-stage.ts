@@ -13,7 +13,10 @@ import { FakeEncoder, random, randomText } from '../core/index/fake-encoder.js'
  * @param create a stage that knows all rows
  * @param minRecall share of the exact top `count` by inner product that it must find
  */
-export function describeFirstStage(create: (encoder: FdeEncoder, rows: FdeRows) => Promise<FirstStage>, minRecall: number): void {
+export function describeFirstStage(
+  create: (encoder: FdeEncoder, rows: FdeRows) => Promise<FirstStage>,
+  minRecall: number,
+): void {
   const model = new FakeEncoder()
   const encoder = new FdeEncoder(resolveFdeConfig({ dim: model.dim, repetitions: 8, simHashBits: 3, finalDim: 256 }))
   const next = random(3)
@@ -35,7 +38,10 @@ export function describeFirstStage(create: (encoder: FdeEncoder, rows: FdeRows) 
     const fde = encoder.encodeQuery(query)
     const product = (row: Float32Array) => row.reduce((sum, x, i) => sum + x * fde[i]!, 0)
     const scored = [...allowed].map((ordinal) => ({ ordinal, score: product(rows.row(ordinal)) }))
-    return scored.sort((a, b) => b.score - a.score).slice(0, count).map(({ ordinal }) => ordinal)
+    return scored
+      .sort((a, b) => b.score - a.score)
+      .slice(0, count)
+      .map(({ ordinal }) => ordinal)
   }
 
   function recall(found: Iterable<number>, expected: readonly number[]): number {
@@ -74,7 +80,10 @@ export function describeFirstStage(create: (encoder: FdeEncoder, rows: FdeRows) 
         expect(recall(ordinals, expected)).toBeGreaterThanOrEqual(minRecall)
       }
     }
-    expect(stage.search(queries[0]!, 20, new Bitset())).toEqual({ ordinals: new Int32Array(0), scores: new Float32Array(0) })
+    expect(stage.search(queries[0]!, 20, new Bitset())).toEqual({
+      ordinals: new Int32Array(0),
+      scores: new Float32Array(0),
+    })
   })
 
   test('more than there are gives all', async () => {
@@ -94,6 +103,8 @@ export function describeFirstStage(create: (encoder: FdeEncoder, rows: FdeRows) 
 
   test('a query without tokens is no error', async () => {
     const { stage, all } = await filled(20)
-    expect(stage.search({ data: new Float32Array(0), length: 0, dim: model.dim }, 5, all).ordinals.length).toBeLessThanOrEqual(5)
+    expect(
+      stage.search({ data: new Float32Array(0), length: 0, dim: model.dim }, 5, all).ordinals.length,
+    ).toBeLessThanOrEqual(5)
   })
 }

@@ -79,9 +79,9 @@ export function describeRetriever(name: string, subject: RetrieverUnderTest): vo
     })
 
     it('does not start when aborted already', async () => {
-      await expect(retriever.invoke(FLIGHTLESS, { signal: AbortSignal.abort(new Error('changed my mind')) })).rejects.toThrow(
-        'changed my mind',
-      )
+      await expect(
+        retriever.invoke(FLIGHTLESS, { signal: AbortSignal.abort(new Error('changed my mind')) }),
+      ).rejects.toThrow('changed my mind')
     })
   })
 }

@@ -20,7 +20,8 @@ export function describeVectorStore(name: string, subject: VectorStoreUnderTest)
     const bar = () => new Document({ pageContent: 'bar', metadata: { id: 2 } })
     const add = (documents: DocumentInterface[], ids?: string[]) =>
       store.addDocuments(documents, ids && { ids }) as Promise<string[]>
-    const content = (documents: DocumentInterface[]) => documents.map(({ pageContent, metadata }) => ({ pageContent, metadata }))
+    const content = (documents: DocumentInterface[]) =>
+      documents.map(({ pageContent, metadata }) => ({ pageContent, metadata }))
 
     beforeEach(async () => {
       store = await subject.create()

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { readSafetensors } from '../../packages/core/src/checkpoint/safetensors.js'
 import { ColBERT } from '../../packages/core/src/colbert.js'
-import type { LoadOptions } from '../../packages/core/src/colbert.js'
+import type { LoadOptions } from '../../packages/core/src/load-options.js'
 import { maxSim } from '../../packages/core/src/scoring/maxsim.js'
 import type { EncodeOptions, TokenEmbeddings } from '../../packages/core/src/types.js'
 
@@ -91,10 +91,15 @@ describe.each(names)('%s', (name) => {
     const texts = record.text_indices.map((i) => golden.texts[i]!)
     const { isQuery, options } = encodeOptions(record.encode)
     if (record.input_ids) {
-      const prompt = { ...(options.prompt !== undefined && { prompt: options.prompt }), ...(options.promptName && { promptName: options.promptName }) }
+      const prompt = {
+        ...(options.prompt !== undefined && { prompt: options.prompt }),
+        ...(options.promptName && { promptName: options.promptName }),
+      }
       const inputs = texts.map((text) => (isQuery ? model.queryInput(text, prompt) : model.documentInput(text, prompt)))
       expect(inputs.map((input) => Array.from(input.ids))).toEqual(record.input_ids)
-      expect(inputs.map((input) => Array.from(input.ids, (_, i) => Number(i < input.attended)))).toEqual(record.attention_mask)
+      expect(inputs.map((input) => Array.from(input.ids, (_, i) => Number(i < input.attended)))).toEqual(
+        record.attention_mask,
+      )
       expect(inputs.map((input) => Array.from(input.ids, (_, i) => Number(input.kept.includes(i))))).toEqual(
         record.kept_mask!.map((mask) => mask.map(Number)),
       )

@@ -1,12 +1,16 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ColBERT, LOAD_OPTIONS } from '../../packages/core/src/colbert.js'
+import { ColBERT } from '../../packages/core/src/colbert.js'
+import { LOAD_OPTIONS } from '../../packages/core/src/load-options.js'
 import { SerotineError } from '../../packages/core/src/errors.js'
 import type { ErrorCode, Warning } from '../../packages/core/src/errors.js'
 
 const golden = (name: string) => fileURLToPath(new URL(`../golden/pylate/${name}/model`, import.meta.url))
 const fails = async (work: Promise<unknown>, code: ErrorCode, message: RegExp) => {
-  const error = await work.then(() => undefined, (reason: unknown) => reason)
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
   expect(SerotineError.isInstance(error), String(error)).toBe(true)
   expect((error as SerotineError).code).toBe(code)
   expect((error as SerotineError).message).toMatch(message)
@@ -20,7 +24,11 @@ afterAll(() => model.close())
 
 describe('the embedded model', () => {
   it('reranks by meaning and by words', async () => {
-    const ranked = await model.rerank('flightless birds', ['Penguins swim.', 'The stock market fell.', 'Kiwis are birds that cannot fly.'])
+    const ranked = await model.rerank('flightless birds', [
+      'Penguins swim.',
+      'The stock market fell.',
+      'Kiwis are birds that cannot fly.',
+    ])
     expect(ranked.map(({ index, rank }) => [index, rank])[0]).toEqual([2, 1])
     expect(ranked[2]!.index).toBe(1)
     expect(ranked[0]!.score).toBeGreaterThan(ranked[1]!.score)
@@ -76,7 +84,11 @@ describe('the embedded model', () => {
     const warnings: Warning[] = []
     const texts = ['late interaction '.repeat(60_000), '\ud800 lone \udfff', '\0'.repeat(1000)]
     const embeddings = await model.encodeDocuments(texts, { onWarning: (warning) => warnings.push(warning) })
-    expect(embeddings.map(({ length }) => length > 2 && length <= model.config.documentLength)).toEqual([true, true, true])
+    expect(embeddings.map(({ length }) => length > 2 && length <= model.config.documentLength)).toEqual([
+      true,
+      true,
+      true,
+    ])
     expect(warnings.map(({ code }) => code)).toEqual(['TRUNCATED'])
     expect(warnings[0]!.message).toMatch(/1 of 3 documents did not fit 300 tokens/)
   })
@@ -94,7 +106,10 @@ describe('the embedded model', () => {
 
   it('stops loading when told to', async () => {
     const controller = new AbortController()
-    const loading = ColBERT.load(golden('modernbert-tiny-wrong-residual'), { signal: controller.signal, onWarning: () => controller.abort() })
+    const loading = ColBERT.load(golden('modernbert-tiny-wrong-residual'), {
+      signal: controller.signal,
+      onWarning: () => controller.abort(),
+    })
     await expect(loading).rejects.toThrow(/abort/i)
   })
 
@@ -112,7 +127,11 @@ describe('the embedded model', () => {
   it('names what is wrong', async () => {
     await fails(model.encodeQueries('text' as never), 'INVALID_ARGUMENT', /array of strings, got "text".*\[text\]/)
     await fails(model.encodeDocuments(['a', 3 as never]), 'INVALID_ARGUMENT', /texts\[1\] must be a string, got 3/)
-    await fails(model.encodeDocuments(['a'], { pool_factor: 2 } as never), 'UNKNOWN_OPTION', /"pool_factor".*"poolFactor"/)
+    await fails(
+      model.encodeDocuments(['a'], { pool_factor: 2 } as never),
+      'UNKNOWN_OPTION',
+      /"pool_factor".*"poolFactor"/,
+    )
     await fails(model.encodeDocuments(['a'], { poolFactor: 1.5 }), 'INVALID_ARGUMENT', /poolFactor.*1\.5/)
     await fails(model.encodeQueries(['a'], { promptName: 'none' }), 'INVALID_ARGUMENT', /"none".*query/)
     await fails(model.rerank('a', ['b'], { topK: 3 } as never), 'UNKNOWN_OPTION', /"topN"/)
@@ -128,7 +147,11 @@ describe('loading', () => {
     await fails(ColBERT.load(undefined, { dtype: 'fp64' as never }), 'INVALID_ARGUMENT', /dtype.*fp64/)
     await fails(ColBERT.load(undefined, { documentPrefix: '[nowhere] ' }), 'MODEL_UNSUPPORTED', /\[nowhere\]/)
     await fails(ColBERT.load(3 as never), 'INVALID_ARGUMENT', /3/)
-    await fails(ColBERT.load(undefined, { denseOverrides: { '9_Dense': { useResidual: true } } }), 'INVALID_ARGUMENT', /9_Dense/)
+    await fails(
+      ColBERT.load(undefined, { denseOverrides: { '9_Dense': { useResidual: true } } }),
+      'INVALID_ARGUMENT',
+      /9_Dense/,
+    )
   })
 
   it('knows every option it documents', () => {
@@ -136,7 +159,13 @@ describe('loading', () => {
   })
 
   it('changes the fingerprint whenever vectors could change', async () => {
-    const variants = [{}, { queryLength: 20 }, { skiplistWords: [] }, { attendToExpansionTokens: true }, { dtype: 'int8' as const }]
+    const variants = [
+      {},
+      { queryLength: 20 },
+      { skiplistWords: [] },
+      { attendToExpansionTokens: true },
+      { dtype: 'int8' as const },
+    ]
     const prints = new Set([model.fingerprint])
     for (const options of variants) {
       const other = await ColBERT.load(golden('bert-tiny'), options)
@@ -149,9 +178,15 @@ describe('loading', () => {
   it('applies denseOverrides', async () => {
     const warnings: string[] = []
     const right = await ColBERT.load(golden('modernbert-tiny'))
-    const wrong = await ColBERT.load(golden('modernbert-tiny-wrong-residual'), { onWarning: ({ code }) => warnings.push(code) })
-    const repaired = await ColBERT.load(golden('modernbert-tiny-wrong-residual'), { denseOverrides: { '2_Dense': { useResidual: true } } })
-    const [a, b, c] = await Promise.all([right, wrong, repaired].map(async (each) => (await each.encodeDocuments(['some words']))[0]!.data))
+    const wrong = await ColBERT.load(golden('modernbert-tiny-wrong-residual'), {
+      onWarning: ({ code }) => warnings.push(code),
+    })
+    const repaired = await ColBERT.load(golden('modernbert-tiny-wrong-residual'), {
+      denseOverrides: { '2_Dense': { useResidual: true } },
+    })
+    const [a, b, c] = await Promise.all(
+      [right, wrong, repaired].map(async (each) => (await each.encodeDocuments(['some words']))[0]!.data),
+    )
     expect(c).toEqual(a)
     expect(b).not.toEqual(a)
     await Promise.all([right, wrong, repaired].map((each) => each.close()))

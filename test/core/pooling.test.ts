@@ -18,7 +18,10 @@ function distance(actual: TokenEmbeddings, expected: TokenEmbeddings): number {
 /** Exact ties leave the order of clusters free: compare the rows as a set. */
 function sortedRows({ data, length, dim }: TokenEmbeddings): TokenEmbeddings {
   const rows = Array.from({ length }, (_, i) => [...data.subarray(i * dim, (i + 1) * dim)])
-  rows.sort((a, b) => a.map((x, k) => Math.round(x * 1e4) - Math.round(b[k]! * 1e4)).find((difference) => difference !== 0) ?? 0)
+  rows.sort(
+    (a, b) =>
+      a.map((x, k) => Math.round(x * 1e4) - Math.round(b[k]! * 1e4)).find((difference) => difference !== 0) ?? 0,
+  )
   return { data: Float32Array.from(rows.flat()), length, dim }
 }
 

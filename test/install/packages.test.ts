@@ -15,7 +15,12 @@ const manifests = new Map(
 const hasCode = (name: string) => manifests.get(name).exports['.'] !== undefined
 
 const run = (command: string, args: string[], cwd: string) =>
-  execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], shell: process.platform === 'win32' })
+  execFileSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    shell: process.platform === 'win32',
+  })
 
 let folder: string
 const tarballs = new Map<string, string>()
@@ -25,16 +30,27 @@ beforeAll(() => {
   for (const name of names) {
     const before = new Set(readdirSync(folder))
     run('npx', ['--yes', packageManager, 'pack', '--pack-destination', folder], join(root, 'packages', name))
-    tarballs.set(name, join(folder, readdirSync(folder).find((file) => !before.has(file))!))
+    tarballs.set(
+      name,
+      join(
+        folder,
+        readdirSync(folder).find((file) => !before.has(file))!,
+      ),
+    )
   }
 }, 240_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe.each(names)('packages/%s', (name) => {
   it('packs its licence, its README and nothing that is not meant for users', () => {
-    const listing = run('tar', ['-tzf', tarballs.get(name)!], folder).trim().split('\n').map((path) => path.slice('package/'.length))
+    const listing = run('tar', ['-tzf', tarballs.get(name)!], folder)
+      .trim()
+      .split('\n')
+      .map((path) => path.slice('package/'.length))
     expect(listing).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
-    expect(listing.filter((path) => !/^(bin|dist|model)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path))).toEqual([])
+    expect(
+      listing.filter((path) => !/^(bin|dist|model)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path)),
+    ).toEqual([])
   })
 
   it('declares no workspace or catalog version once packed', () => {
@@ -53,7 +69,11 @@ describe.each(names)('packages/%s', (name) => {
 
 describe('core and the embedded model, loaded from a folder of their own', () => {
   const load = (flags: string[], script: string) =>
-    execFileSync(process.execPath, [...flags, '-e', script], { cwd: join(root, 'test'), encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+    execFileSync(process.execPath, [...flags, '-e', script], {
+      cwd: join(root, 'test'),
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
   const body = `
     const model = await ColBERT.load()
     const [best] = await model.rerank('flightless birds', ['Penguins swim.', 'Kiwis are birds that cannot fly.'])
@@ -69,7 +89,10 @@ describe('core and the embedded model, loaded from a folder of their own', () =>
   it('prints nothing when imported', () => {
     const script = join(folder, 'silent.mjs')
     writeFileSync(script, '')
-    const output = load(['--input-type=module'], `await import('@serotine/core'); await import('@serotine/core/evaluation')`)
+    const output = load(
+      ['--input-type=module'],
+      `await import('@serotine/core'); await import('@serotine/core/evaluation')`,
+    )
     expect(output).toBe('')
   })
 })

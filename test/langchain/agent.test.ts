@@ -7,7 +7,12 @@ import { ColBERT } from '@serotine/core'
 import type { MultiVectorIndex } from '@serotine/core'
 import { createAgent, fakeModel } from 'langchain'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ColBERTReranker, ColBERTRetriever, createSourcesTool, RerankingRetriever } from '../../packages/langchain/src/index.js'
+import {
+  ColBERTReranker,
+  ColBERTRetriever,
+  createSourcesTool,
+  RerankingRetriever,
+} from '../../packages/langchain/src/index.js'
 import { BIRDS, FLIGHTLESS } from '../contract/birds.js'
 import { recordRuns } from './runs.js'
 
@@ -46,7 +51,9 @@ describe('createSourcesTool', () => {
   })
 
   it('says when nothing was found', async () => {
-    const strict = createSourcesTool(new ColBERTRetriever({ index: retriever.index, scoreThreshold: 1.01 }), { description: 'x' })
+    const strict = createSourcesTool(new ColBERTRetriever({ index: retriever.index, scoreThreshold: 1.01 }), {
+      description: 'x',
+    })
     const message = (await strict.invoke({
       type: 'tool_call',
       id: '1',
@@ -62,11 +69,15 @@ describe('createSourcesTool', () => {
     expect(await short.invoke({ query: 'grey parrots learn words' })).toMatch(/^1=parrot/)
     expect(() => createSourcesTool(retriever, { descripton: 'x' } as never)).toThrow('Did you mean "description"')
     expect(() => createSourcesTool(retriever, {} as never)).toThrow('description must be a string, got undefined')
-    expect(() => createSourcesTool(undefined as never, { description: 'x' })).toThrow('takes a retriever, got undefined')
+    expect(() => createSourcesTool(undefined as never, { description: 'x' })).toThrow(
+      'takes a retriever, got undefined',
+    )
   })
 
   it('passes the abort signal on', async () => {
-    await expect(search().invoke({ query: FLIGHTLESS }, { signal: AbortSignal.abort(new Error('stop')) })).rejects.toThrow('stop')
+    await expect(
+      search().invoke({ query: FLIGHTLESS }, { signal: AbortSignal.abort(new Error('stop')) }),
+    ).rejects.toThrow('stop')
   })
 })
 
@@ -77,7 +88,10 @@ describe('an agent', () => {
       .respondWithTools([{ name: 'search_birds', args: { query: FLIGHTLESS }, id: 'call-1' }])
       .respond((messages) => new AIMessage(`Found: ${String(messages.at(-1)!.content).split('\n')[0]}`))
     const agent = createAgent({ model: llm, tools: [search()] })
-    const { messages } = await agent.invoke({ messages: [new HumanMessage('Which birds cannot fly?')] }, { callbacks: [handler] })
+    const { messages } = await agent.invoke(
+      { messages: [new HumanMessage('Which birds cannot fly?')] },
+      { callbacks: [handler] },
+    )
     expect(messages.at(-1)!.content).toMatch(/^Found: \[1\] \((kiwi|emu)\.md\)/)
     const toolMessage = messages.find((message): message is ToolMessage => ToolMessage.isInstance(message))!
     expect((toolMessage.artifact as DocumentInterface[]).map(({ id }) => id).sort()).toEqual(['emu', 'kiwi'])
@@ -108,7 +122,11 @@ describe('a LangGraph node', () => {
     let signal: AbortSignal | undefined
     const spying = new ColBERTRetriever({
       index: {
-        search: (query, options) => ((signal = options.signal), controller.abort(), retriever.index.search(query, options)),
+        search: (query, options) => (
+          (signal = options.signal),
+          controller.abort(),
+          retriever.index.search(query, options)
+        ),
       },
     })
     const graph = graphOf(async ({ question }) => ({ documents: await spying.invoke(question) }))

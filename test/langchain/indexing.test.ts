@@ -16,12 +16,16 @@ class Records extends RecordManager {
   }
   async update(keys: string[], { groupIds, timeAtLeast }: UpdateOptions = {}): Promise<void> {
     const at = Math.max(++this.#clock, timeAtLeast ?? 0)
-    keys.forEach((key, i) => this.#records.set(key, { at, group: groupIds?.[i] ?? this.#records.get(key)?.group ?? null }))
+    keys.forEach((key, i) =>
+      this.#records.set(key, { at, group: groupIds?.[i] ?? this.#records.get(key)?.group ?? null }),
+    )
   }
   async exists(keys: string[]): Promise<boolean[]> {
     return keys.map((key) => this.#records.has(key))
   }
-  async listKeys({ before = Infinity, after = -Infinity, groupIds, limit = Infinity }: ListKeyOptions = {}): Promise<string[]> {
+  async listKeys({ before = Infinity, after = -Infinity, groupIds, limit = Infinity }: ListKeyOptions = {}): Promise<
+    string[]
+  > {
     const fits = [...this.#records].filter(
       ([, { at, group }]) => at < before && at > after && (!groupIds || groupIds.includes(group)),
     )
@@ -46,8 +50,10 @@ beforeEach(async () => {
 afterEach(() => store.index.close())
 
 const page = (pageContent: string, source: string) => new Document({ pageContent, metadata: { source } })
-const run = (docsSource: Document[], options: object = {}) => index({ docsSource, recordManager, vectorStore: store, options })
-const stored = async () => (await store.similaritySearch('kiwi emu tern', 50)).map(({ pageContent }) => pageContent).sort()
+const run = (docsSource: Document[], options: object = {}) =>
+  index({ docsSource, recordManager, vectorStore: store, options })
+const stored = async () =>
+  (await store.similaritySearch('kiwi emu tern', 50)).map(({ pageContent }) => pageContent).sort()
 
 describe('LangChain’s indexing API', () => {
   it('adds once, then skips what it has', async () => {

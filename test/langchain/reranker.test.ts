@@ -19,7 +19,8 @@ beforeAll(async () => {
 })
 afterAll(() => model?.close())
 
-const birds = (): Document[] => BIRDS.map(({ id, text, ...metadata }) => new Document({ id, pageContent: text, metadata }))
+const birds = (): Document[] =>
+  BIRDS.map(({ id, text, ...metadata }) => new Document({ id, pageContent: text, metadata }))
 
 /** A retriever that knows no order: it returns everything it has. */
 class Everything extends BaseRetriever {
@@ -116,15 +117,21 @@ describe('compressDocuments', () => {
 
 describe('options', () => {
   it('topN beyond the list, null, and per call', async () => {
-    expect(await new ColBERTReranker({ model, topN: 99 }).compressDocuments(birds(), FLIGHTLESS)).toHaveLength(BIRDS.length)
-    expect(await new ColBERTReranker({ model, topN: null }).compressDocuments(birds(), FLIGHTLESS)).toHaveLength(BIRDS.length)
+    expect(await new ColBERTReranker({ model, topN: 99 }).compressDocuments(birds(), FLIGHTLESS)).toHaveLength(
+      BIRDS.length,
+    )
+    expect(await new ColBERTReranker({ model, topN: null }).compressDocuments(birds(), FLIGHTLESS)).toHaveLength(
+      BIRDS.length,
+    )
     expect(await new ColBERTReranker({ model }).rerank(['a bird', 'a train'], 'bird', { topN: 1 })).toHaveLength(1)
   })
   it('scoreThreshold', async () => {
     const all = await new ColBERTReranker({ model, topN: null }).rerank(birds(), FLIGHTLESS)
     const scoreThreshold = all[1]!.relevanceScore
     expect(await new ColBERTReranker({ model, topN: null, scoreThreshold }).rerank(birds(), FLIGHTLESS)).toHaveLength(2)
-    expect(await new ColBERTReranker({ model, scoreThreshold: 1.01 }).compressDocuments(birds(), FLIGHTLESS)).toEqual([])
+    expect(await new ColBERTReranker({ model, scoreThreshold: 1.01 }).compressDocuments(birds(), FLIGHTLESS)).toEqual(
+      [],
+    )
   })
 })
 
@@ -135,7 +142,9 @@ describe('bad input', () => {
     expect(await reranker().rerank([], FLIGHTLESS)).toEqual([])
   })
   it.each(['', ' \n', null, undefined])('query %j', async (query) => {
-    await expect(reranker().compressDocuments(birds(), query as string)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(reranker().compressDocuments(birds(), query as string)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
   })
   it('documents without text', async () => {
     await expect(reranker().compressDocuments([{ metadata: {} } as Document], FLIGHTLESS)).rejects.toThrow(
@@ -156,14 +165,18 @@ describe('bad input', () => {
   it('options', () => {
     expect(() => new ColBERTReranker({ topK: 3 } as never)).toThrow('Did you mean "topN"')
     for (const model of [null, 'colbert', {}, ColBERT]) {
-      expect(() => new ColBERTReranker({ model: model as never })).toThrow('model must be a ColBERT or a promise of one')
+      expect(() => new ColBERTReranker({ model: model as never })).toThrow(
+        'model must be a ColBERT or a promise of one',
+      )
     }
     expect(() => new ColBERTReranker({ topN: 0 })).toThrow('topN must be an integer of at least 1, got 0')
     expect(() => new RerankingRetriever({ baseCompressor: reranker() } as never)).toThrow('Did you mean "reranker"')
     expect(() => new RerankingRetriever({ baseRetriever: new Everything(), reranker: {} as never })).toThrow(
       'document compressor',
     )
-    expect(() => new RerankingRetriever({ baseRetriever: {} as never, reranker: reranker() })).toThrow('must be a retriever')
+    expect(() => new RerankingRetriever({ baseRetriever: {} as never, reranker: reranker() })).toThrow(
+      'must be a retriever',
+    )
   })
   it('a model that does not load is reported by the call', async () => {
     const broken = new ColBERTReranker({ model: Promise.reject(new Error('no such model')) })
@@ -172,7 +185,8 @@ describe('bad input', () => {
 })
 
 describe('abort', () => {
-  const many = () => Array.from({ length: 600 }, (_, i) => new Document({ pageContent: `${i} ${BIRDS[i % BIRDS.length]!.text}` }))
+  const many = () =>
+    Array.from({ length: 600 }, (_, i) => new Document({ pageContent: `${i} ${BIRDS[i % BIRDS.length]!.text}` }))
   const settle = () => new Promise((resolve) => setTimeout(resolve, 300))
 
   it('before work: the model is not called', async () => {
@@ -189,9 +203,9 @@ describe('abort', () => {
     const controller = new AbortController()
     const { scorer, done } = watched(() => controller.abort(new Error('enough')))
     const input = many()
-    await expect(new ColBERTReranker({ model: scorer }).rerank(input, FLIGHTLESS, { signal: controller.signal })).rejects.toThrow(
-      'enough',
-    )
+    await expect(
+      new ColBERTReranker({ model: scorer }).rerank(input, FLIGHTLESS, { signal: controller.signal }),
+    ).rejects.toThrow('enough')
     const reached = done()
     await settle()
     expect(done()).toBe(reached)
@@ -289,7 +303,9 @@ describe('in LangChain’s own places', () => {
     const baseRetriever = new Everything()
     const reranker = new ColBERTReranker({ model, topN: 5 })
     const ours = await new RerankingRetriever({ baseRetriever, reranker }).invoke(FLIGHTLESS)
-    const theirs = await new ContextualCompressionRetriever({ baseRetriever, baseCompressor: reranker }).invoke(FLIGHTLESS)
+    const theirs = await new ContextualCompressionRetriever({ baseRetriever, baseCompressor: reranker }).invoke(
+      FLIGHTLESS,
+    )
     expect(ours).toEqual(theirs)
     expect(baseRetriever.documents).toEqual(birds())
   })

@@ -110,7 +110,10 @@ describe('scores', () => {
     // The index keeps token vectors in int8.
     expect(bestRaw!.metadata['relevanceScore']).toBeCloseTo(scores[0]!, 0)
     expect(best!.metadata['relevanceScore']).toBeCloseTo(scores[0]! / queryTokens, 1)
-    expect(bestRaw!.metadata['relevanceScore']).toBeCloseTo((best!.metadata['relevanceScore'] as number) * queryTokens, 3)
+    expect(bestRaw!.metadata['relevanceScore']).toBeCloseTo(
+      (best!.metadata['relevanceScore'] as number) * queryTokens,
+      3,
+    )
   })
 
   it('below the threshold are left out', async () => {
@@ -174,11 +177,15 @@ describe('bad input', () => {
     await expect(build('text')).rejects.toThrow('documents must be an array')
     await expect(build([{ metadata: {} }])).rejects.toThrow('documents[0].pageContent must be a string, got undefined')
     await expect(build([null])).rejects.toThrow('documents[0].pageContent')
-    await expect(build([{ pageContent: 'x', metadata: { f: () => 1 } }])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(build([{ pageContent: 'x', metadata: { f: () => 1 } }])).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
     await expect(build([{ pageContent: 'x', metadata: { vector: new Float32Array(3) } }])).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     })
-    await expect(ColBERTRetriever.fromTexts(['a', 'b'], [{}], { model })).rejects.toThrow('2 texts came with 1 metadatas')
+    await expect(ColBERTRetriever.fromTexts(['a', 'b'], [{}], { model })).rejects.toThrow(
+      '2 texts came with 1 metadatas',
+    )
   })
   it('metadata that JSON cannot hold is refused by name, and nothing is indexed', async () => {
     const circular: Record<string, unknown> = {}
@@ -280,7 +287,9 @@ describe('abort', () => {
   it('and timeouts reach the index', async () => {
     const never = {
       search: (_query: string, { signal }: { signal?: AbortSignal }) =>
-        new Promise<SearchHit[]>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error))),
+        new Promise<SearchHit[]>((_, reject) =>
+          signal?.addEventListener('abort', () => reject(signal.reason as Error)),
+        ),
     }
     const waiting = new ColBERTRetriever({ index: never })
     await expect(waiting.invoke(FLIGHTLESS, { timeout: 20 })).rejects.toMatchObject({ name: 'TimeoutError' })
@@ -295,7 +304,9 @@ describe('tracing', () => {
   it('reports start, end and error, without vectors', async () => {
     const { handler, runs } = recordRuns()
     await retriever.invoke(FLIGHTLESS, { callbacks: [handler], runName: 'birds', metadata: { user: 'ann' }, k: 1 })
-    expect(runs).toMatchObject([{ type: 'retriever', name: 'birds', input: FLIGHTLESS, documents: 1, metadata: { user: 'ann' } }])
+    expect(runs).toMatchObject([
+      { type: 'retriever', name: 'birds', input: FLIGHTLESS, documents: 1, metadata: { user: 'ann' } },
+    ])
     await expect(retriever.invoke('', { callbacks: [handler] })).rejects.toThrow('query')
     expect(runs[1]!.error).toMatch('query')
   })

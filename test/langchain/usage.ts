@@ -28,17 +28,26 @@ export async function usage(documents: DocumentInterface[]): Promise<void> {
     signal: AbortSignal.timeout(1000),
     runName: 'birds',
   })
-  const few: DocumentInterface[][] = await retriever.withConfig({ k: 1, tags: ['few'] }).batch(['a', 'b'], { candidates: 20 })
+  const few: DocumentInterface[][] = await retriever
+    .withConfig({ k: 1, tags: ['few'] })
+    .batch(['a', 'b'], { candidates: 20 })
   await retriever.index.upsert([{ id: 'a', text: 'text' }])
-  const built: ColBERTRetriever<MultiVectorIndex> = await ColBERTRetriever.fromDocuments(documents, { model, folder: './birds' })
+  const built: ColBERTRetriever<MultiVectorIndex> = await ColBERTRetriever.fromDocuments(documents, {
+    model,
+    folder: './birds',
+  })
   await ColBERTRetriever.fromTexts(['a'], [{ n: 1 }])
   await ColBERTRetriever.fromExistingIndex('./birds', { k: 2 })
 
   const reranker = new ColBERTReranker({ model, topN: null, score: 'maxSim' })
   const compressor: BaseDocumentCompressor = reranker
-  const ranking: { index: number; relevanceScore: number }[] = await reranker.rerank(['a', { pageContent: 'b' }], 'query', {
-    topN: 1,
-  })
+  const ranking: { index: number; relevanceScore: number }[] = await reranker.rerank(
+    ['a', { pageContent: 'b' }],
+    'query',
+    {
+      topN: 1,
+    },
+  )
   const reranking: BaseRetrieverInterface = new RerankingRetriever({ baseRetriever: asInterface, reranker: compressor })
 
   const embeddings = new MuveraEmbeddings({ model, fde: { preset: 'small' } })

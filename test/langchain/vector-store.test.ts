@@ -35,7 +35,8 @@ describeVectorStore('ColBERTVectorStore in memory', {
 })
 let folders = 0
 describeVectorStore('ColBERTVectorStore in a folder', {
-  create: async () => (opened = await ColBERTVectorStore.open(embeddings, { folder: join(folder, `store-${folders++}`) })),
+  create: async () =>
+    (opened = await ColBERTVectorStore.open(embeddings, { folder: join(folder, `store-${folders++}`) })),
   close,
 })
 
@@ -128,14 +129,20 @@ describe('search', () => {
     await expect(store.delete({})).rejects.toThrow('{ ids } or { filter }')
     await expect(store.addDocuments(documents(), { ids: ['one'] })).rejects.toThrow('10 documents came with 1 ids')
     await expect(store.addVectors([[1]], documents())).rejects.toThrow('10 documents came with 1 vectors')
-    await expect(store.addDocuments([new Document({ pageContent: 'x', metadata: { n: Number.NaN } })])).rejects.toMatchObject({
+    await expect(
+      store.addDocuments([new Document({ pageContent: 'x', metadata: { n: Number.NaN } })]),
+    ).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     })
     await expect(store.similaritySearchVectorWithScore([1, 2], 1)).rejects.toThrow('2 numbers')
-    expect(() => new ColBERTVectorStore(new FakeEmbeddings(), { index: store.index })).toThrow('must be MuveraEmbeddings')
+    expect(() => new ColBERTVectorStore(new FakeEmbeddings(), { index: store.index })).toThrow(
+      'must be MuveraEmbeddings',
+    )
     expect(() => new ColBERTVectorStore(embeddings, {} as never)).toThrow('index must be a MultiVectorIndex')
     await expect(store.getByIds('kiwi' as never)).rejects.toThrow('getByIds takes an array of ids, got "kiwi"')
-    expect(() => new MuveraEmbeddings({ model: 'colbert' as never })).toThrow('model must be a loaded model, got "colbert"')
+    expect(() => new MuveraEmbeddings({ model: 'colbert' as never })).toThrow(
+      'model must be a loaded model, got "colbert"',
+    )
     expect(await store.addDocuments([])).toEqual([])
     expect(await store.similaritySearch(FLIGHTLESS, 100)).toHaveLength(BIRDS.length)
   })
@@ -160,7 +167,9 @@ describe('save and load', () => {
 
   it('load needs a saved store', async () => {
     await expect(ColBERTVectorStore.fromExistingIndex(embeddings)).rejects.toThrow('{ index } or { folder }')
-    await expect(ColBERTVectorStore.load(join(folder, 'nothing'), embeddings)).rejects.toMatchObject({ name: 'SerotineError' })
+    await expect(ColBERTVectorStore.load(join(folder, 'nothing'), embeddings)).rejects.toMatchObject({
+      name: 'SerotineError',
+    })
   })
 
   it('is an index of the core', async () => {

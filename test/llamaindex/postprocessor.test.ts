@@ -44,7 +44,10 @@ describe('postprocessNodes', () => {
       ['NONE', ''],
       ['ALL', 'lang: en\nyear: 1813\n\n'],
     ] as const) {
-      const ranked = await new ColBERTPostprocessor({ model, topN: null, metadataMode: mode }).postprocessNodes(input, FLIGHTLESS)
+      const ranked = await new ColBERTPostprocessor({ model, topN: null, metadataMode: mode }).postprocessNodes(
+        input,
+        FLIGHTLESS,
+      )
       const { scores, queryTokens } = await model.score(FLIGHTLESS, [prefix + BIRDS[0].text])
       expect(ranked.find(({ node }) => node.id_ === 'kiwi')!.score).toBeCloseTo(scores[0]! / queryTokens, 5)
     }
@@ -53,14 +56,19 @@ describe('postprocessNodes', () => {
   it('mutates nothing', async () => {
     const input = nodes()
     const before = JSON.stringify(input)
-    const ranked = await new ColBERTPostprocessor({ model, keepRetrievalScore: true }).postprocessNodes(input, FLIGHTLESS)
+    const ranked = await new ColBERTPostprocessor({ model, keepRetrievalScore: true }).postprocessNodes(
+      input,
+      FLIGHTLESS,
+    )
     expect(JSON.stringify(input)).toBe(before)
     for (const { node } of ranked) expect(input.map((item) => item.node)).not.toContain(node)
   })
 
   it('keepRetrievalScore', async () => {
     const input = nodes()
-    input[0]!.node.relationships = { [NodeRelationship.SOURCE]: { nodeId: 'book', nodeType: ObjectType.DOCUMENT, metadata: {} } }
+    input[0]!.node.relationships = {
+      [NodeRelationship.SOURCE]: { nodeId: 'book', nodeType: ObjectType.DOCUMENT, metadata: {} },
+    }
     const ranked = await new ColBERTPostprocessor({ model, topN: null, keepRetrievalScore: true }).postprocessNodes(
       input,
       FLIGHTLESS,
@@ -123,14 +131,20 @@ describe('bad input', () => {
       'ColBERTPostprocessor requires a query with text; none was given',
     )
     await expect(processor().postprocessNodes(nodes(), '  ')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    await expect(processor().postprocessNodes(nodes(), [{ type: 'image_url', image_url: { url: 'data:,' } }])).rejects.toThrow(
-      'an array of 1 has no text',
-    )
+    await expect(
+      processor().postprocessNodes(nodes(), [{ type: 'image_url', image_url: { url: 'data:,' } }]),
+    ).rejects.toThrow('an array of 1 has no text')
   })
   it('what is no list of nodes, and no query', async () => {
-    await expect(processor().postprocessNodes(undefined as never, FLIGHTLESS)).rejects.toThrow('takes an array, got undefined')
-    await expect(processor().postprocessNodes([{ text: 'a' } as never], FLIGHTLESS)).rejects.toThrow('item 0 has no node')
-    await expect(processor().postprocessNodes(nodes(), { query: 'a' } as never)).rejects.toThrow('requires a query with text')
+    await expect(processor().postprocessNodes(undefined as never, FLIGHTLESS)).rejects.toThrow(
+      'takes an array, got undefined',
+    )
+    await expect(processor().postprocessNodes([{ text: 'a' } as never], FLIGHTLESS)).rejects.toThrow(
+      'item 0 has no node',
+    )
+    await expect(processor().postprocessNodes(nodes(), { query: 'a' } as never)).rejects.toThrow(
+      'requires a query with text',
+    )
   })
   it('options', () => {
     expect(() => new ColBERTPostprocessor({ model: null as never })).toThrow('must be a ColBERT, got null')
@@ -149,7 +163,10 @@ describe('in engines', () => {
   })
 
   it('query engine', async () => {
-    const engine = index.asQueryEngine({ similarityTopK: 10, nodePostprocessors: [new ColBERTPostprocessor({ model })] })
+    const engine = index.asQueryEngine({
+      similarityTopK: 10,
+      nodePostprocessors: [new ColBERTPostprocessor({ model })],
+    })
     const { sourceNodes, message } = await engine.query({ query: FLIGHTLESS })
     expect(sourceNodes!.map(({ node }) => node.sourceNode!.nodeId).sort()).toEqual(['emu', 'kiwi'])
     expect(message.content).not.toBe('')
@@ -159,7 +176,10 @@ describe('in engines', () => {
     // The mock model repeats what it is told: the rewritten question.
     const chatModel = new MockLLM({ responseMessage: FLIGHTLESS, timeBetweenToken: 0 })
     const engine = new CondenseQuestionChatEngine({
-      queryEngine: index.asQueryEngine({ similarityTopK: 10, nodePostprocessors: [new ColBERTPostprocessor({ model })] }),
+      queryEngine: index.asQueryEngine({
+        similarityTopK: 10,
+        nodePostprocessors: [new ColBERTPostprocessor({ model })],
+      }),
       chatHistory: [{ role: 'user', content: 'Tell me about birds.' }],
     })
     engine.llm = chatModel

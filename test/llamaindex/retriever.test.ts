@@ -38,7 +38,11 @@ describe('ColBERTRetriever', () => {
 
   it('gives nodes back as they were: text, excluded keys, relationships', async () => {
     const splitter = new SentenceSplitter({ chunkSize: 40, chunkOverlap: 0 })
-    const book = new Document({ id_: 'book', text: BIRDS.map(({ text }) => text).join(' '), metadata: { path: '/tmp/book' } })
+    const book = new Document({
+      id_: 'book',
+      text: BIRDS.map(({ text }) => text).join(' '),
+      metadata: { path: '/tmp/book' },
+    })
     const chunks = splitter.getNodesFromDocuments([book])
     for (const chunk of chunks) chunk.excludedEmbedMetadataKeys = ['path']
     const own = await ColBERTRetriever.fromNodes(chunks, { model, similarityTopK: 1, folder: join(folder, 'book') })
@@ -93,7 +97,10 @@ describe('ColBERTRetriever', () => {
     for (const metadata of [{ n: 1n }, circular]) {
       const node = new TextNode({ id_: 'odd', text: 'a', metadata })
       const building = ColBERTRetriever.fromNodes([node], { model, metadataMode: 'NONE' })
-      await expect(building).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('"odd"') })
+      await expect(building).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('"odd"'),
+      })
     }
     const aborted = AbortSignal.abort(new Error('stop'))
     await expect(ColBERTRetriever.fromNodes(nodes(), { model, signal: aborted })).rejects.toThrow('stop')

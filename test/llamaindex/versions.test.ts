@@ -59,7 +59,10 @@ describe.each(Object.entries(VERSIONS))('llamaindex, %s', (label, installed) => 
     const { version } = JSON.parse(
       readFileSync(new URL(`../../node_modules/${installed}/package.json`, import.meta.url), 'utf8'),
     ) as { version: string }
-    const supported = { oldest: manifest.peerDependencies['llamaindex'], newest: `^${manifest.devDependencies['llamaindex']}` }
+    const supported = {
+      oldest: manifest.peerDependencies['llamaindex'],
+      newest: `^${manifest.devDependencies['llamaindex']}`,
+    }
     expect(supported[label as keyof typeof VERSIONS]).toBe(`^${version}`)
   })
   it('works as ESM', () => {

@@ -44,12 +44,22 @@ export interface HubServer {
 const COMMIT = 'c0ffee0123456789c0ffee0123456789c0ffee01'
 
 /** Serves the files of a folder as the model `id`, branch `main` and tag `v1`. */
-export async function startHub(id: string, folder: string, extra: Record<string, string | Buffer> = {}): Promise<HubServer> {
+export async function startHub(
+  id: string,
+  folder: string,
+  extra: Record<string, string | Buffer> = {},
+): Promise<HubServer> {
   const files = new Map<string, Buffer>()
   for (const path of filesBelow(folder)) files.set(path, readFileSync(join(folder, path)))
   for (const [path, content] of Object.entries(extra)) files.set(path, Buffer.from(content))
-  const hub = { commit: COMMIT, requests: [] as LoggedRequest[], files, faults: new Map<string, Fault[]>(), token: undefined, gated: false } as
-    Partial<HubServer> & Omit<HubServer, 'endpoint' | 'etag' | 'close'>
+  const hub = {
+    commit: COMMIT,
+    requests: [] as LoggedRequest[],
+    files,
+    faults: new Map<string, Fault[]>(),
+    token: undefined,
+    gated: false,
+  } as Partial<HubServer> & Omit<HubServer, 'endpoint' | 'etag' | 'close'>
   const isLarge = (path: string) => /\.(safetensors|onnx|bin)$/.test(path)
   const etag = (path: string) => {
     const content = files.get(path)!
@@ -83,9 +93,15 @@ export async function startHub(id: string, folder: string, extra: Record<string,
     if (api) return sendApi(rest, url, response)
     if (rest[1] !== COMMIT) return fail(response, 404, 'RevisionNotFound')
     if (!files.has(path)) return fail(response, 404, 'EntryNotFound')
-    const headers = { 'x-repo-commit': COMMIT, 'x-linked-size': String(files.get(path)!.length), 'x-linked-etag': `"${etag(path)}"` }
+    const headers = {
+      'x-repo-commit': COMMIT,
+      'x-linked-size': String(files.get(path)!.length),
+      'x-linked-etag': `"${etag(path)}"`,
+    }
     if (!isLarge(path)) return sendFile(path, request, response, { ...headers, etag: `"${etag(path)}"` }, fault)
-    response.writeHead(302, { ...headers, location: `http://localhost:${portOf(cdn)}/${encodeURIComponent(path)}` }).end()
+    response
+      .writeHead(302, { ...headers, location: `http://localhost:${portOf(cdn)}/${encodeURIComponent(path)}` })
+      .end()
   })
   await listen(main)
 
@@ -100,21 +116,48 @@ export async function startHub(id: string, folder: string, extra: Record<string,
   function sendApi(rest: string[], url: URL, response: ServerResponse): void {
     const revision = decodeURIComponent(rest[1] ?? '')
     if (!['main', 'v1', 'refs/pr/1', COMMIT].includes(revision)) return fail(response, 404, 'RevisionNotFound')
-    if (rest[0] === 'revision') return sendJson(response, { _id: 'x', id, sha: COMMIT, private: false, gated: false, likes: 0, downloads: 0, lastModified: '2026-01-01T00:00:00.000Z' })
-    const all = [...new Set([...files.keys()].flatMap((path) => (path.includes('/') ? [path.slice(0, path.lastIndexOf('/')), path] : [path])))]
+    if (rest[0] === 'revision')
+      return sendJson(response, {
+        _id: 'x',
+        id,
+        sha: COMMIT,
+        private: false,
+        gated: false,
+        likes: 0,
+        downloads: 0,
+        lastModified: '2026-01-01T00:00:00.000Z',
+      })
+    const all = [
+      ...new Set(
+        [...files.keys()].flatMap((path) =>
+          path.includes('/') ? [path.slice(0, path.lastIndexOf('/')), path] : [path],
+        ),
+      ),
+    ]
     const entries = all.map((path) => {
       const content = files.get(path)
       if (!content) return { type: 'directory', path, oid: '0'.repeat(40), size: 0 }
-      const lfs = isLarge(path) ? { lfs: { oid: etag(path), size: content.length, pointerSize: 130 }, xetHash: 'f'.repeat(64) } : {}
+      const lfs = isLarge(path)
+        ? { lfs: { oid: etag(path), size: content.length, pointerSize: 130 }, xetHash: 'f'.repeat(64) }
+        : {}
       return { type: 'file', path, size: content.length, oid: isLarge(path) ? '1'.repeat(40) : etag(path), ...lfs }
     })
     // Pages of four, to see that all are read.
     const from = Number(url.searchParams.get('cursor') ?? 0)
-    const next = from + 4 < entries.length ? `http://127.0.0.1:${portOf(main)}${url.pathname}?recursive=true&cursor=${from + 4}` : undefined
+    const next =
+      from + 4 < entries.length
+        ? `http://127.0.0.1:${portOf(main)}${url.pathname}?recursive=true&cursor=${from + 4}`
+        : undefined
     sendJson(response, entries.slice(from, from + 4), next ? { link: `<${next}>; rel="next"` } : {})
   }
 
-  function sendFile(path: string, request: IncomingMessage, response: ServerResponse, headers: Record<string, string>, given?: Fault): void {
+  function sendFile(
+    path: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    headers: Record<string, string>,
+    given?: Fault,
+  ): void {
     const fault = given ?? takeFault(path)
     if (fault && 'status' in fault) return fail(response, fault.status, '', fault.headers)
     let content = files.get(path)!
@@ -167,6 +210,10 @@ function portOf(server: Server): number {
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1).replaceAll('\\', '/'))
+    .map((entry) =>
+      join(entry.parentPath, entry.name)
+        .slice(folder.length + 1)
+        .replaceAll('\\', '/'),
+    )
     .sort()
 }

@@ -41,7 +41,10 @@ export function colbertReranker(options: ColBERTRerankerOptions = {}): Reranking
     )
   }
   if (typeof toText !== 'function') {
-    throw new SerotineError('INVALID_ARGUMENT', `toText must be a function from a document to its text, got ${describe(toText)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `toText must be a function from a document to its text, got ${describe(toText)}.`,
+    )
   }
   return {
     specificationVersion: 'v3',
@@ -53,7 +56,10 @@ export function colbertReranker(options: ColBERTRerankerOptions = {}): Reranking
       checkTexts(texts)
       if (texts.length === 0) return { ranking: [] }
       if (typeof query !== 'string' || query.trim() === '') {
-        throw new SerotineError('INVALID_ARGUMENT', `The query must be a text with at least one word, got ${describe(query)}.`)
+        throw new SerotineError(
+          'INVALID_ARGUMENT',
+          `The query must be a text with at least one word, got ${describe(query)}.`,
+        )
       }
       abortSignal?.throwIfAborted()
       const scorer = model ?? (await ColBERT.shared())

@@ -20,11 +20,15 @@ export function normalizeArguments(args: readonly string[], known: ReadonlySet<s
     const equals = argument.indexOf('=')
     const typed = equals === -1 ? argument : argument.slice(0, equals)
     const value = equals === -1 ? undefined : argument.slice(equals + 1)
-    const kebab = typed.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`).replaceAll('_', '-').toLowerCase()
+    const kebab = typed
+      .replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`)
+      .replaceAll('_', '-')
+      .toLowerCase()
     const flag = ALIASES[kebab] ?? kebab
     if (!known.has(flag)) return argument
     const negated = flag.replace('--', '--no-')
-    if (value !== undefined && known.has(negated) && /^(true|false|1|0)$/i.test(value)) return /^(true|1)$/i.test(value) ? flag : negated
+    if (value !== undefined && known.has(negated) && /^(true|false|1|0)$/i.test(value))
+      return /^(true|1)$/i.test(value) ? flag : negated
     return value === undefined ? flag : `${flag}=${value}`
   })
 }

@@ -37,7 +37,9 @@ export function createCommand(name: string, text: CommandText): Command {
   const command = new Command(name).summary(text.summary).description(text.description ?? text.summary)
   const width = Math.max(...text.examples.map(([example]) => example.length))
   const examples = text.examples.map(([example, what]) => `  ${example.padEnd(width)}  ${what}`.trimEnd())
-  return command.addHelpText('after', `\nExamples:\n${examples.join('\n')}\n`).helpOption('-h, --help', 'show this help; --help-all shows every option')
+  return command
+    .addHelpText('after', `\nExamples:\n${examples.join('\n')}\n`)
+    .helpOption('-h, --help', 'show this help; --help-all shows every option')
 }
 
 /** Adds the flags all commands share; called last, so that they end the help. */

@@ -35,7 +35,11 @@ export async function readRecord(folder: string): Promise<IndexRecord | undefine
     if (record.version === 1) return record
     throw new Error(`it is version ${String(record.version)}`)
   } catch (cause) {
-    throw new SerotineError('INDEX_FORMAT', `${path} cannot be read (${(cause as Error).message}). Delete it and pass --model.`, { cause })
+    throw new SerotineError(
+      'INDEX_FORMAT',
+      `${path} cannot be read (${(cause as Error).message}). Delete it and pass --model.`,
+      { cause },
+    )
   }
 }
 
@@ -73,8 +77,12 @@ export function recordFor(
 
 function optionsToKeep(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const specs = [...MODEL_OPTIONS, ...OVERRIDE_OPTIONS, ...ENCODING_OPTIONS, ...INDEX_OPTIONS]
-  const picked = pickOptions(values, specs.filter(({ name }) => !NOT_KEPT.has(name)))
-  for (const name of ['cacheDir', 'projection']) if (typeof picked[name] === 'string') picked[name] = resolve(picked[name])
+  const picked = pickOptions(
+    values,
+    specs.filter(({ name }) => !NOT_KEPT.has(name)),
+  )
+  for (const name of ['cacheDir', 'projection'])
+    if (typeof picked[name] === 'string') picked[name] = resolve(picked[name])
   return picked
 }
 
@@ -96,6 +104,9 @@ function rootToKeep(folder: string): string {
 /** Is there an index (or anything at all) to open? */
 export function requireIndex(folder: string): void {
   if (existsSync(folder)) return
-  const how = folder === DEFAULT_INDEX ? 'Make one with: serotine index <paths>, or name one with --index.' : 'Make one with: serotine index <paths> --out <folder>.'
+  const how =
+    folder === DEFAULT_INDEX
+      ? 'Make one with: serotine index <paths>, or name one with --index.'
+      : 'Make one with: serotine index <paths> --out <folder>.'
   throw new SerotineError('INDEX_FORMAT', `There is no index at ${folder}. ${how}`)
 }

@@ -23,7 +23,10 @@ export class Reading {
   #current = 0
 
   constructor(files: readonly FoundFile[]) {
-    this.#total = Math.max(1, files.reduce((sum, file) => sum + file.bytes, 0))
+    this.#total = Math.max(
+      1,
+      files.reduce((sum, file) => sum + file.bytes, 0),
+    )
   }
 
   update(file: FoundFile, bytes: number, done: boolean): void {

@@ -8,7 +8,11 @@ import { startProgress } from './output/progress.js'
 import { readProjection } from './input/projection.js'
 
 /** Loads the model that a command's flags describe, with a bar while it downloads. */
-export async function loadModel(context: Context, model: string | undefined, values: Readonly<Record<string, unknown>>): Promise<ColBERT> {
+export async function loadModel(
+  context: Context,
+  model: string | undefined,
+  values: Readonly<Record<string, unknown>>,
+): Promise<ColBERT> {
   const { projection, ...options } = pickOptions(values, [...MODEL_OPTIONS, ...OVERRIDE_OPTIONS])
   const bar = downloadBar(context, model)
   try {
@@ -35,13 +39,19 @@ export function forMuch(settings: Readonly<Record<string, unknown>>, bytes: numb
 }
 
 /** Draws `download` progress; nothing is shown until there is some. */
-export function downloadBar(context: Context, model: string | undefined): { onProgress: (progress: Progress) => void; stop: () => void } {
+export function downloadBar(
+  context: Context,
+  model: string | undefined,
+): { onProgress: (progress: Progress) => void; stop: () => void } {
   let bar: ReturnType<typeof startProgress> | undefined
   return {
     onProgress: ({ stage, done, total, file }) => {
       if (stage !== 'download') return
       bar ??= startProgress(context.terminal, `Downloading ${model ?? ''}`.trim())
-      bar.update(total ? done / total : undefined, [file, `${fileSize(done)}${total ? ` of ${fileSize(total)}` : ''}`].filter(Boolean).join(' · '))
+      bar.update(
+        total ? done / total : undefined,
+        [file, `${fileSize(done)}${total ? ` of ${fileSize(total)}` : ''}`].filter(Boolean).join(' · '),
+      )
     },
     stop: () => bar?.stop(),
   }

@@ -26,7 +26,8 @@ export function parseKeyValue(text: string, previous: unknown): Record<string, s
   const before = (previous ?? {}) as Record<string, string>
   const object = parseJson(text, '{')
   if (object) {
-    if (Object.values(object).every((value) => typeof value === 'string')) return { ...before, ...(object as Record<string, string>) }
+    if (Object.values(object).every((value) => typeof value === 'string'))
+      return { ...before, ...(object as Record<string, string>) }
     throw new InvalidArgumentError('The JSON object must hold strings.')
   }
   const at = text.indexOf('=')
@@ -44,7 +45,8 @@ export function parseDenseOverride(text: string, previous: unknown): DenseOverri
   const match = /^(.+)\.(useResidual|use_residual|activation)=(.+)$/.exec(text)
   if (!match) throw new InvalidArgumentError('It must look like 2_Dense.useResidual=true or 2_Dense.activation=gelu.')
   const [, layer, key, value] = match as unknown as [string, string, string, string]
-  if (key !== 'activation' && value !== 'true' && value !== 'false') throw new InvalidArgumentError(`${key} is true or false.`)
+  if (key !== 'activation' && value !== 'true' && value !== 'false')
+    throw new InvalidArgumentError(`${key} is true or false.`)
   const change = key === 'activation' ? { activation: value } : { useResidual: value === 'true' }
   return { ...before, [layer]: { ...before[layer], ...change } }
 }

@@ -29,7 +29,12 @@ export const MODEL_OPTIONS: readonly OptionSpec[] = [
   { name: 'workers', value: 'n', parse: integer(0), help: 'worker threads to encode in, 0 for none' },
   { name: 'threads', value: 'n', parse: integer(1), help: 'threads of each ONNX Runtime session' },
   { name: 'batchSize', value: 'n', parse: integer(1), help: 'most texts encoded at once (default: 32)' },
-  { name: 'maskedAttention', value: 'rule', choices: ['zeros', 'uniform'], help: 'far expansion tokens as transformers 5 or 4:' },
+  {
+    name: 'maskedAttention',
+    value: 'rule',
+    choices: ['zeros', 'uniform'],
+    help: 'far expansion tokens as transformers 5 or 4:',
+  },
 ]
 
 /** `ColBERT.load`: what may be said instead of the checkpoint. */
@@ -40,11 +45,21 @@ export const OVERRIDE_OPTIONS: readonly OptionSpec[] = [
   { name: 'documentPrefix', value: 'token', help: 'token put before documents; "" for none' },
   { name: 'doQueryExpansion', help: 'pad queries with [MASK] tokens that are scored' },
   { name: 'attendToExpansionTokens', help: 'let the network look at them' },
-  { name: 'skiplistWords', value: 'words', parse: parseWords, help: 'words of documents that get no vector; "" for none' },
+  {
+    name: 'skiplistWords',
+    value: 'words',
+    parse: parseWords,
+    help: 'words of documents that get no vector; "" for none',
+  },
   { name: 'prompts', value: 'name=text', parse: parseKeyValue, help: 'named prompts, repeatable, or JSON' },
   { name: 'defaultPromptName', value: 'name', help: 'prompt when none is named; "" for none' },
   { name: 'doLowerCase', help: 'lower-case texts before the tokenizer' },
-  { name: 'denseOverrides', value: 'change', parse: parseDenseOverride, help: '2_Dense.useResidual=true, repeatable, or JSON' },
+  {
+    name: 'denseOverrides',
+    value: 'change',
+    parse: parseDenseOverride,
+    help: '2_Dense.useResidual=true, repeatable, or JSON',
+  },
   { name: 'projection', value: 'file', help: 'safetensors with the linear.weight a model lacks' },
 ]
 
@@ -93,7 +108,10 @@ export function addOptions(command: Command, specs: readonly OptionSpec[], group
 }
 
 /** The library's options among a command's: those that were given, no others, so that the library's defaults hold. */
-export function pickOptions(values: Readonly<Record<string, unknown>>, specs: readonly OptionSpec[]): Record<string, unknown> {
+export function pickOptions(
+  values: Readonly<Record<string, unknown>>,
+  specs: readonly OptionSpec[],
+): Record<string, unknown> {
   const picked: Record<string, unknown> = {}
   for (const { name } of specs) if (values[name] !== undefined) picked[name] = values[name]
   // An empty name means none, which the library spells null.

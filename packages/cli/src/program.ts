@@ -25,7 +25,10 @@ const EXIT_INTERRUPTED = 130
 /** Runs the command line and says with which code the process should end. */
 export async function run(args: readonly string[]): Promise<number> {
   const program = createProgram({ helpAll: args.includes(HELP_ALL) })
-  const normalized = normalizeArguments(args.map((arg) => (arg === HELP_ALL ? '--help' : arg)), knownFlags(program))
+  const normalized = normalizeArguments(
+    args.map((arg) => (arg === HELP_ALL ? '--help' : arg)),
+    knownFlags(program),
+  )
   try {
     await program.parseAsync(normalized, { from: 'user' })
     return EXIT_OK
@@ -48,7 +51,13 @@ export function createProgram({ helpAll = false } = {}): Command {
     .helpCommand(false)
     .addHelpText('after', '\nStart here:\n  serotine index ./docs\n  serotine search "how do I configure a proxy"\n')
   const commands = [
-    indexCommand(), searchCommand(), rerankCommand(), encodeCommand(), evalCommand(), inspectCommand(), downloadCommand(),
+    indexCommand(),
+    searchCommand(),
+    rerankCommand(),
+    encodeCommand(),
+    evalCommand(),
+    inspectCommand(),
+    downloadCommand(),
   ]
   for (const command of commands) program.addCommand(addCommonOptions(command))
   for (const command of [program, ...commands]) {
@@ -62,7 +71,9 @@ export function createProgram({ helpAll = false } = {}): Command {
         sortSubcommands: false,
         visibleOptions: (shown) => {
           const options = new Help().visibleOptions(shown)
-          return helpAll || shown.name() === 'encode' ? options : options.filter((option) => !RARELY_NEEDED.includes(option.helpGroupHeading ?? ''))
+          return helpAll || shown.name() === 'encode'
+            ? options
+            : options.filter((option) => !RARELY_NEEDED.includes(option.helpGroupHeading ?? ''))
         },
         styleTitle: (title) => createTerminal({}).colors.bold(title),
         styleOptionText: (text) => text,
@@ -88,15 +99,20 @@ function knownFlags(program: Command): Set<string> {
 
 function reportError(error: unknown, debug: boolean): void {
   const { errColors } = createTerminal({})
-  const message = isSystemError(error) ? systemMessage(error)
-    : error instanceof Error || SerotineError.isInstance(error) ? error.message : String(error)
+  const message = isSystemError(error)
+    ? systemMessage(error)
+    : error instanceof Error || SerotineError.isInstance(error)
+      ? error.message
+      : String(error)
   process.stderr.write(`${errColors.red('serotine:')} ${message}\n`)
   if (debug && error instanceof Error) {
     process.stderr.write(`${errColors.dim(error.stack ?? '')}\n`)
     if (error.cause instanceof Error) process.stderr.write(errColors.dim(`caused by ${error.cause.stack}\n`))
   } else if (!SerotineError.isInstance(error) && !isSystemError(error)) {
     // Not one of ours: the message alone may say little.
-    process.stderr.write(`${errColors.dim('This was not expected. Run again with --debug to see where it comes from.')}\n`)
+    process.stderr.write(
+      `${errColors.dim('This was not expected. Run again with --debug to see where it comes from.')}\n`,
+    )
   }
 }
 

@@ -1,27 +1,25 @@
 import { checkInteger, checkOptions, checkString, describe, SerotineError } from './errors.js'
 import type { OnWarning } from './errors.js'
 import { readCheckpoint } from './checkpoint/config.js'
-import type { ColBERTConfig, ConfigOverrides } from './checkpoint/config.js'
+import type { ColBERTConfig } from './checkpoint/config.js'
 import { resolveCheckpoint } from './checkpoint/files.js'
-import type { ResolveOptions } from './checkpoint/files.js'
+import { ENCODE_ALIASES, ENCODE_OPTIONS, LOAD_OPTIONS, OVERRIDES, RESOLVE, RUNTIME } from './load-options.js'
+import type { LoadOptions } from './load-options.js'
 import { poolEmbeddings } from './pooling.js'
 import { createRuntime } from './runtime/runtime.js'
-import type { Runtime, RuntimeOptions } from './runtime/runtime.js'
+import type { Runtime } from './runtime/runtime.js'
 import { matchTokens } from './scoring/explain.js'
 import { maxSimMany } from './scoring/maxsim.js'
 import { Template } from './text/template.js'
 import type { ModelInput } from './text/template.js'
 import { createTokenizer, wrapTokenizer } from './text/tokenizer.js'
-import type { ExternalTokenizer, Tokenizer } from './text/tokenizer.js'
+import type { Tokenizer } from './text/tokenizer.js'
 import type { EncodeOptions, Encoder, TokenEmbeddings } from './types.js'
 
-/** How a checkpoint is found, read and run. Every field is optional. */
-export interface LoadOptions extends ConfigOverrides, ResolveOptions, RuntimeOptions {
-  /** A tokenizer made elsewhere (e.g. transformers.js `AutoTokenizer`), for pipelines Serotine does not know. */
-  tokenizer?: ExternalTokenizer
-}
-
-export interface RerankOptions extends Pick<EncodeOptions, 'prompt' | 'promptName' | 'signal' | 'onProgress' | 'onWarning'> {
+export interface RerankOptions extends Pick<
+  EncodeOptions,
+  'prompt' | 'promptName' | 'signal' | 'onProgress' | 'onWarning'
+> {
   /** How many of the best to return. Default: all. */
   topN?: number
 }
@@ -49,27 +47,6 @@ export interface TextMatch {
   readonly end: number
   /** Dot product of the two token vectors. */
   readonly similarity: number
-}
-
-const OVERRIDES = [
-  'queryPrefix', 'documentPrefix', 'queryLength', 'documentLength', 'doQueryExpansion', 'attendToExpansionTokens',
-  'skiplistWords', 'prompts', 'defaultPromptName', 'doLowerCase', 'denseOverrides', 'projection',
-] as const satisfies readonly (keyof ConfigOverrides)[]
-const RESOLVE = [
-  'revision', 'token', 'cacheDir', 'offline', 'endpoint', 'fetch', 'signal', 'onProgress', 'onWarning',
-] as const satisfies readonly (keyof ResolveOptions)[]
-const RUNTIME = [
-  'dtype', 'workers', 'threads', 'batchSize', 'maskedAttention', 'workerUrl', 'ort',
-] as const satisfies readonly (keyof RuntimeOptions)[]
-/** Names of all options `ColBERT.load` takes. */
-export const LOAD_OPTIONS: readonly string[] = [...OVERRIDES, ...RESOLVE, ...RUNTIME, 'tokenizer']
-/** Names of all options `encodeQueries` and `encodeDocuments` take. */
-export const ENCODE_OPTIONS: readonly (keyof EncodeOptions)[] = [
-  'prompt', 'promptName', 'normalize', 'poolFactor', 'protectedTokens', 'batchSize', 'signal', 'onProgress', 'onWarning',
-]
-const ENCODE_ALIASES = {
-  prompt_name: 'promptName', normalize_embeddings: 'normalize', pool_factor: 'poolFactor',
-  protected_tokens: 'protectedTokens', batch_size: 'batchSize', abortSignal: 'signal',
 }
 
 /**
@@ -124,7 +101,11 @@ export class ColBERT implements Encoder {
    */
   static async load(idOrFolder?: string, options: LoadOptions = {}): Promise<ColBERT> {
     if (idOrFolder !== undefined) checkString('The model', idOrFolder)
-    checkOptions('ColBERT.load', options, LOAD_OPTIONS, { device: 'threads', local_files_only: 'offline', cache_folder: 'cacheDir' })
+    checkOptions('ColBERT.load', options, LOAD_OPTIONS, {
+      device: 'threads',
+      local_files_only: 'offline',
+      cache_folder: 'cacheDir',
+    })
     const { name, folder } = await resolveCheckpoint(idOrFolder, pick(options, RESOLVE))
     options.signal?.throwIfAborted()
     const checkpoint = await readCheckpoint(folder, pick(options, OVERRIDES), options.onWarning)
@@ -135,11 +116,18 @@ export class ColBERT implements Encoder {
           addedTokens: [queryPrefix, documentPrefix].filter((prefix) => prefix !== ''),
         })
     const runtime = await createRuntime(checkpoint, pick(options, [...RUNTIME, 'onWarning']))
-    const variant = [runtime.variant, options.maskedAttention ?? 'zeros', ...(options.tokenizer ? ['own tokenizer'] : [])].join(', ')
+    const variant = [
+      runtime.variant,
+      options.maskedAttention ?? 'zeros',
+      ...(options.tokenizer ? ['own tokenizer'] : []),
+    ].join(', ')
     try {
       options.signal?.throwIfAborted()
       return new ColBERT({
-        name, folder, tokenizer, runtime,
+        name,
+        folder,
+        tokenizer,
+        runtime,
         config: checkpoint.config,
         fingerprint: `${checkpoint.fingerprint} (${variant})`,
         onWarning: options.onWarning,
@@ -212,7 +200,10 @@ export class ColBERT implements Encoder {
     options: RerankOptions = {},
   ): Promise<RankedDocument<D>[]> {
     checkOptions('rerank', options, ['topN', 'prompt', 'promptName', 'signal', 'onProgress', 'onWarning'], {
-      k: 'topN', topK: 'topN', top_n: 'topN', abortSignal: 'signal',
+      k: 'topN',
+      topK: 'topN',
+      top_n: 'topN',
+      abortSignal: 'signal',
     })
     const { topN, ...rest } = options
     if (topN !== undefined) checkInteger('topN', topN, 1)
@@ -220,7 +211,10 @@ export class ColBERT implements Encoder {
       throw new SerotineError('INVALID_ARGUMENT', `rerank takes an array of documents, got ${describe(documents)}.`)
     }
     const texts = documents.map((document, i) =>
-      checkString(`documents[${i}]`, typeof document === 'string' ? document : (document as { text?: unknown } | null)?.text),
+      checkString(
+        `documents[${i}]`,
+        typeof document === 'string' ? document : (document as { text?: unknown } | null)?.text,
+      ),
     )
     if (texts.length === 0) {
       checkString('The query', query)
@@ -232,7 +226,11 @@ export class ColBERT implements Encoder {
       .sort((a, b) => b.score - a.score || a.index - b.index)
       .slice(0, topN)
       .map(({ index, score }, i) => ({
-        index, score, document: documents[index]!, meanSimilarity: score / queryTokens, rank: i + 1,
+        index,
+        score,
+        document: documents[index]!,
+        meanSimilarity: score / queryTokens,
+        rank: i + 1,
       }))
   }
 
@@ -276,11 +274,18 @@ export class ColBERT implements Encoder {
     return this.close()
   }
 
-  async #encode(kind: 'query' | 'document', texts: readonly string[], options: EncodeOptions): Promise<TokenEmbeddings[]> {
+  async #encode(
+    kind: 'query' | 'document',
+    texts: readonly string[],
+    options: EncodeOptions,
+  ): Promise<TokenEmbeddings[]> {
     const method = kind === 'query' ? 'encodeQueries' : 'encodeDocuments'
     checkOptions(method, options, ENCODE_OPTIONS, ENCODE_ALIASES)
     if (!Array.isArray(texts)) {
-      throw new SerotineError('INVALID_ARGUMENT', `${method} takes an array of strings, got ${describe(texts)}. Wrap one text as [text].`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `${method} takes an array of strings, got ${describe(texts)}. Wrap one text as [text].`,
+      )
     }
     const poolFactor = checkInteger('poolFactor', options.poolFactor ?? 1, 0)
     const protectedTokens = checkInteger('protectedTokens', options.protectedTokens ?? 1, 0)
@@ -326,9 +331,10 @@ export class ColBERT implements Encoder {
     if (!onWarning) return
     const cut = inputs.filter((input) => input.cut > 0)
     if (cut.length === 0) return
-    const [length, option] = kind === 'query'
-      ? [this.config.queryLength, 'queryLength'] as const
-      : [this.config.documentLength, 'documentLength'] as const
+    const [length, option] =
+      kind === 'query'
+        ? ([this.config.queryLength, 'queryLength'] as const)
+        : ([this.config.documentLength, 'documentLength'] as const)
     // Not Math.max(...): a call takes only some 100,000 arguments.
     const longest = cut.reduce((most, input) => Math.max(most, input.cut), 0)
     onWarning({
@@ -341,7 +347,10 @@ export class ColBERT implements Encoder {
 }
 
 /** The given keys of an object, without those that are undefined. */
-function pick<T extends object, K extends keyof T>(object: T, keys: readonly K[]): { [P in K]?: Exclude<T[P], undefined> } {
+function pick<T extends object, K extends keyof T>(
+  object: T,
+  keys: readonly K[],
+): { [P in K]?: Exclude<T[P], undefined> } {
   const picked: { [P in K]?: Exclude<T[P], undefined> } = {}
   for (const key of keys) {
     if (object[key] !== undefined) picked[key] = object[key] as Exclude<T[K], undefined>

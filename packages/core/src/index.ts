@@ -1,5 +1,7 @@
-export { ColBERT, ENCODE_OPTIONS, LOAD_OPTIONS } from './colbert.js'
-export type { LoadOptions, RankedDocument, RerankOptions, TextMatch } from './colbert.js'
+export { ColBERT } from './colbert.js'
+export { ENCODE_OPTIONS, LOAD_OPTIONS } from './load-options.js'
+export type { LoadOptions } from './load-options.js'
+export type { RankedDocument, RerankOptions, TextMatch } from './colbert.js'
 
 export { MultiVectorIndex } from './index/multi-vector-index.js'
 export type { OpenOptions, StoredDocument } from './index/multi-vector-index.js'
@@ -30,8 +32,17 @@ export type { FdeMatrices } from './fde/matrices.js'
 
 export { readCheckpoint } from './checkpoint/config.js'
 export type {
-  Activation, BertConfig, Checkpoint, ColBERTConfig, ConfigOverrides, DenseConfig, EncoderConfig, Layout, ModernBertConfig,
-  OnnxEncoderConfig, Projection,
+  Activation,
+  BertConfig,
+  Checkpoint,
+  ColBERTConfig,
+  ConfigOverrides,
+  DenseConfig,
+  EncoderConfig,
+  Layout,
+  ModernBertConfig,
+  OnnxEncoderConfig,
+  Projection,
 } from './checkpoint/config.js'
 export { resolveCheckpoint } from './checkpoint/files.js'
 export type { ResolveOptions } from './checkpoint/files.js'

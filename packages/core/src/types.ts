@@ -66,10 +66,14 @@ export interface Encoder {
  * @throws EMBEDDINGS_SHAPE, NOT_FINITE
  */
 export function tokenEmbeddings(data: Float32Array, dim: number, what = 'the matrix'): TokenEmbeddings {
-  if (!Number.isInteger(dim) || dim < 1) throw new SerotineError('EMBEDDINGS_SHAPE', `dim must be a positive integer, got ${dim}.`)
+  if (!Number.isInteger(dim) || dim < 1)
+    throw new SerotineError('EMBEDDINGS_SHAPE', `dim must be a positive integer, got ${dim}.`)
   const length = data.length / dim
   if (!Number.isInteger(length)) {
-    throw new SerotineError('EMBEDDINGS_SHAPE', `${data.length} numbers for ${what} are not a whole number of ${dim}-dimensional tokens.`)
+    throw new SerotineError(
+      'EMBEDDINGS_SHAPE',
+      `${data.length} numbers for ${what} are not a whole number of ${dim}-dimensional tokens.`,
+    )
   }
   checkFinite(data, dim, what)
   return { data, length, dim }
@@ -79,7 +83,10 @@ export function tokenEmbeddings(data: Float32Array, dim: number, what = 'the mat
 export function checkFinite(data: Float32Array, dim: number, what: string): void {
   for (let i = 0; i < data.length; i++) {
     if (!Number.isFinite(data[i]!)) {
-      throw new SerotineError('NOT_FINITE', `${what}, token ${Math.floor(i / dim)} holds ${data[i]}. Check the model's weights and dtype.`)
+      throw new SerotineError(
+        'NOT_FINITE',
+        `${what}, token ${Math.floor(i / dim)} holds ${data[i]}. Check the model's weights and dtype.`,
+      )
     }
   }
 }
@@ -87,11 +94,17 @@ export function checkFinite(data: Float32Array, dim: number, what: string): void
 /** @throws EMBEDDINGS_SHAPE when data, length and dim disagree; DIM_MISMATCH when dim is not the one expected */
 export function checkEmbeddings(embeddings: TokenEmbeddings, dim: number, what: string): void {
   if (embeddings.dim !== dim) {
-    throw new SerotineError('DIM_MISMATCH', `${what} has dimension ${embeddings.dim}, expected ${dim}. Was it made by another model?`)
+    throw new SerotineError(
+      'DIM_MISMATCH',
+      `${what} has dimension ${embeddings.dim}, expected ${dim}. Was it made by another model?`,
+    )
   }
   const expected = embeddings.length * embeddings.dim
   if (embeddings.data.length !== expected) {
-    throw new SerotineError('EMBEDDINGS_SHAPE', `Expected ${embeddings.length} × ${dim} = ${expected} numbers for ${what}, got ${embeddings.data.length}.`)
+    throw new SerotineError(
+      'EMBEDDINGS_SHAPE',
+      `Expected ${embeddings.length} × ${dim} = ${expected} numbers for ${what}, got ${embeddings.data.length}.`,
+    )
   }
   checkFinite(embeddings.data, dim, what)
 }

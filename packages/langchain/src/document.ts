@@ -23,11 +23,19 @@ export function withRelevance(document: DocumentInterface, relevance: Relevance)
 /** What the index returned, as a LangChain document. */
 export function documentFromHit(hit: SearchHit, score: ScoreKind): Document {
   const relevanceScore = score === 'maxSim' ? hit.score : hit.meanSimilarity
-  return new Document({ id: hit.id, pageContent: hit.text ?? '', metadata: { ...hit.metadata, relevanceScore, rank: hit.rank } })
+  return new Document({
+    id: hit.id,
+    pageContent: hit.text ?? '',
+    metadata: { ...hit.metadata, relevanceScore, rank: hit.rank },
+  })
 }
 
 /** What the index stores, without scores. */
-export function documentFromStored(stored: { id: string; text?: string | undefined; metadata?: Metadata | undefined }): Document {
+export function documentFromStored(stored: {
+  id: string
+  text?: string | undefined
+  metadata?: Metadata | undefined
+}): Document {
   return new Document({ id: stored.id, pageContent: stored.text ?? '', metadata: { ...stored.metadata } })
 }
 
@@ -88,7 +96,10 @@ export function checkDocuments(documents: unknown): asserts documents is readonl
 /** @throws INVALID_ARGUMENT for a query that is not text, or has no text to match */
 export function checkQuery(query: unknown): string {
   if (typeof query === 'string' && query.trim() !== '') return query
-  throw new SerotineError('INVALID_ARGUMENT', `The query must be a text with at least one word, got ${describe(query)}.`)
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    `The query must be a text with at least one word, got ${describe(query)}.`,
+  )
 }
 
 function copyDocument({ id, pageContent }: DocumentInterface, metadata: Record<string, unknown>): Document {
@@ -104,9 +115,13 @@ const DEEPEST = 200
  * name.
  */
 function toJson(value: unknown, path: string, above: Set<object>): Json | undefined {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || above.size > DEEPEST) return value as Json
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || above.size > DEEPEST)
+    return value as Json
   if (above.has(value))
-    throw new SerotineError('INVALID_ARGUMENT', `${path} of a document refers to itself; metadata holds what JSON can hold.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `${path} of a document refers to itself; metadata holds what JSON can hold.`,
+    )
   if ('toJSON' in value && typeof value.toJSON === 'function') {
     return toJson((value as { toJSON: () => unknown }).toJSON(), path, new Set(above).add(value))
   }

@@ -1,7 +1,5 @@
 import { Embeddings } from '@langchain/core/embeddings'
-import {
-  checkOptions, ColBERT, describe, FdeEncoder, learnFde, resolveFdeConfig, SerotineError,
-} from '@serotine/core'
+import { checkOptions, ColBERT, describe, FdeEncoder, learnFde, resolveFdeConfig, SerotineError } from '@serotine/core'
 import type { Encoder, FdeMeans, FdeOptions, TokenEmbeddings } from '@serotine/core'
 import { currentSignal } from './abort.js'
 

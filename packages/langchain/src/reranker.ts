@@ -78,7 +78,9 @@ export class ColBERTReranker extends BaseDocumentCompressor {
   ): Promise<DocumentInterface[]> {
     checkDocuments(documents)
     const ranking = await this.rerank(documents, query)
-    return ranking.map(({ index, relevanceScore }, i) => withRelevance(documents[index]!, { relevanceScore, rank: i + 1 }))
+    return ranking.map(({ index, relevanceScore }, i) =>
+      withRelevance(documents[index]!, { relevanceScore, rank: i + 1 }),
+    )
   }
 
   /**
@@ -133,17 +135,28 @@ export class RerankingRetriever extends BaseRetriever {
   readonly reranker: BaseDocumentCompressor
 
   constructor(fields: RerankingRetrieverInput) {
-    checkOptions('RerankingRetriever', fields, ['baseRetriever', 'reranker', 'callbacks', 'tags', 'metadata', 'verbose'], {
-      retriever: 'baseRetriever',
-      baseCompressor: 'reranker',
-      compressor: 'reranker',
-    })
+    checkOptions(
+      'RerankingRetriever',
+      fields,
+      ['baseRetriever', 'reranker', 'callbacks', 'tags', 'metadata', 'verbose'],
+      {
+        retriever: 'baseRetriever',
+        baseCompressor: 'reranker',
+        compressor: 'reranker',
+      },
+    )
     super(baseInput(fields))
     if (typeof fields.baseRetriever?.invoke !== 'function') {
-      throw new SerotineError('INVALID_ARGUMENT', `baseRetriever must be a retriever, got ${describe(fields.baseRetriever)}.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `baseRetriever must be a retriever, got ${describe(fields.baseRetriever)}.`,
+      )
     }
     if (typeof fields.reranker?.compressDocuments !== 'function') {
-      throw new SerotineError('INVALID_ARGUMENT', `reranker must be a document compressor, got ${describe(fields.reranker)}.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `reranker must be a document compressor, got ${describe(fields.reranker)}.`,
+      )
     }
     this.baseRetriever = fields.baseRetriever
     this.reranker = fields.reranker
@@ -155,10 +168,16 @@ export class RerankingRetriever extends BaseRetriever {
     return withSignal(config.signal, () => super.invoke(input, config))
   }
 
-  override async _getRelevantDocuments(query: string, runManager?: CallbackManagerForRetrieverRun): Promise<DocumentInterface[]> {
+  override async _getRelevantDocuments(
+    query: string,
+    runManager?: CallbackManagerForRetrieverRun,
+  ): Promise<DocumentInterface[]> {
     const signal = currentSignal()
     const callbacks = runManager?.getChild('base_retriever')
-    const documents = await this.baseRetriever.invoke(query, { ...(callbacks && { callbacks }), ...(signal && { signal }) })
+    const documents = await this.baseRetriever.invoke(query, {
+      ...(callbacks && { callbacks }),
+      ...(signal && { signal }),
+    })
     signal?.throwIfAborted()
     return this.reranker.compressDocuments(documents, query, runManager?.getChild('reranker'))
   }

@@ -158,7 +158,9 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
   /** As every runnable's `invoke`, with the search options beside the config's own keys. */
   override async invoke(input: string, options?: Partial<ColBERTRetrieverCallOptions>): Promise<DocumentInterface[]> {
     // Callers such as ContextualCompressionRetriever pass a CallbackManager where a config is expected.
-    const config = ensureConfig(parseCallbackConfigArg(options as Callbacks | undefined) as Partial<ColBERTRetrieverCallOptions>)
+    const config = ensureConfig(
+      parseCallbackConfigArg(options as Callbacks | undefined) as Partial<ColBERTRetrieverCallOptions>,
+    )
     config.signal?.throwIfAborted()
     const search = checkSearch(config)
     return withSignal(config.signal, () => this.#callOptions.run(search, () => super.invoke(input, config)))
@@ -232,6 +234,7 @@ export function checkScoreKind(value: unknown): ScoreKind {
 function splitOptions(where: string, options: BuildOptions & RetrieverOptions): [BuildOptions, RetrieverOptions] {
   checkOptions(where, options, [...BUILD_OPTIONS, ...RETRIEVER_OPTIONS], ALIASES)
   const entries = Object.entries(options).filter(([, value]) => value !== undefined)
-  const part = (own: boolean): object => Object.fromEntries(entries.filter(([key]) => BUILD_OPTIONS.includes(key) === own))
+  const part = (own: boolean): object =>
+    Object.fromEntries(entries.filter(([key]) => BUILD_OPTIONS.includes(key) === own))
   return [part(true), part(false)]
 }

@@ -32,7 +32,10 @@ export function createSourcesTool(
     throw new SerotineError('INVALID_ARGUMENT', `createSourcesTool takes a retriever, got ${describe(retriever)}.`)
   }
   checkString('description', description)
-  const search = async ({ query }: { query: string }, config?: RunnableConfig): Promise<[string, DocumentInterface[]]> => {
+  const search = async (
+    { query }: { query: string },
+    config?: RunnableConfig,
+  ): Promise<[string, DocumentInterface[]]> => {
     const documents = await retriever.invoke(query, config)
     if (documents.length === 0) return [`Nothing was found for ${JSON.stringify(query)}.`, []]
     return [documents.map((document, i) => format(document, i + 1)).join('\n\n'), documents]

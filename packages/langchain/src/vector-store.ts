@@ -62,7 +62,8 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     config: ColBERTVectorStoreInput = {},
   ): Promise<ColBERTVectorStore> {
     checkOptions('ColBERTVectorStore', config, ['index', 'folder'], { directory: 'folder', path: 'folder' })
-    const index = config.index ?? (await MultiVectorIndex.open(config.folder, { model: await checkMuvera(embeddings).model() }))
+    const index =
+      config.index ?? (await MultiVectorIndex.open(config.folder, { model: await checkMuvera(embeddings).model() }))
     return new ColBERTVectorStore(embeddings, { index })
   }
 
@@ -92,7 +93,10 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
     config: ColBERTVectorStoreInput = {},
   ): Promise<ColBERTVectorStore> {
-    checkOptions('ColBERTVectorStore.fromExistingIndex', config, ['index', 'folder'], { directory: 'folder', path: 'folder' })
+    checkOptions('ColBERTVectorStore.fromExistingIndex', config, ['index', 'folder'], {
+      directory: 'folder',
+      path: 'folder',
+    })
     const { index, folder } = config
     if (index === undefined && folder === undefined) {
       throw new SerotineError(
@@ -101,7 +105,9 @@ export class ColBERTVectorStore extends SaveableVectorStore {
       )
     }
     const model = await checkMuvera(embeddings).model()
-    return new ColBERTVectorStore(embeddings, { index: index ?? (await MultiVectorIndex.open(folder, { model, create: false })) })
+    return new ColBERTVectorStore(embeddings, {
+      index: index ?? (await MultiVectorIndex.open(folder, { model, create: false })),
+    })
   }
 
   /** Adds documents, or replaces those whose id exists. Ids: `options.ids`, else the document's, else a new UUID. */
@@ -140,12 +146,18 @@ export class ColBERTVectorStore extends SaveableVectorStore {
 
   /** In the order of `ids`; ids that do not exist are passed over. */
   async getByIds(ids: readonly string[]): Promise<DocumentInterface[]> {
-    if (!Array.isArray(ids)) throw new SerotineError('INVALID_ARGUMENT', `getByIds takes an array of ids, got ${describe(ids)}.`)
+    if (!Array.isArray(ids))
+      throw new SerotineError('INVALID_ARGUMENT', `getByIds takes an array of ids, got ${describe(ids)}.`)
     const found = await this.index.get(ids as readonly string[])
     return found.flatMap((stored) => (stored ? [documentFromStored(stored)] : []))
   }
 
-  override async similaritySearch(query: string, k = 4, filter?: Where, _callbacks?: Callbacks): Promise<DocumentInterface[]> {
+  override async similaritySearch(
+    query: string,
+    k = 4,
+    filter?: Where,
+    _callbacks?: Callbacks,
+  ): Promise<DocumentInterface[]> {
     return (await this.#search(query, k, filter)).map(documentFromStored)
   }
 
@@ -228,7 +240,10 @@ export class ColBERTVectorStore extends SaveableVectorStore {
   }
 
   /** Opens what `save` wrote. */
-  static override load(directory: string, embeddings: EmbeddingsInterface = new MuveraEmbeddings()): Promise<ColBERTVectorStore> {
+  static override load(
+    directory: string,
+    embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
+  ): Promise<ColBERTVectorStore> {
     return ColBERTVectorStore.fromExistingIndex(embeddings, { folder: directory })
   }
 
@@ -263,7 +278,8 @@ export class ColBERTVectorStore extends SaveableVectorStore {
 
 function checkMuvera(embeddings: EmbeddingsInterface): MuveraEmbeddings {
   // Not instanceof: an app may have loaded this package as ESM and as CommonJS.
-  if (typeof (embeddings as Partial<MuveraEmbeddings> | undefined)?.fdeOf === 'function') return embeddings as MuveraEmbeddings
+  if (typeof (embeddings as Partial<MuveraEmbeddings> | undefined)?.fdeOf === 'function')
+    return embeddings as MuveraEmbeddings
   throw new SerotineError(
     'INVALID_ARGUMENT',
     `ColBERTVectorStore keeps token vectors, so its embeddings must be MuveraEmbeddings, got ${describe(embeddings)}.`,

@@ -19,7 +19,8 @@ export function textOf(node: BaseNode, mode: NodeMetadataMode): string {
 
 /** @throws INVALID_ARGUMENT naming the first that is not a node */
 export function checkNodes(nodes: unknown, who: string): asserts nodes is readonly BaseNode[] {
-  if (!Array.isArray(nodes)) throw new SerotineError('INVALID_ARGUMENT', `${who} takes an array, got ${describe(nodes)}.`)
+  if (!Array.isArray(nodes))
+    throw new SerotineError('INVALID_ARGUMENT', `${who} takes an array, got ${describe(nodes)}.`)
   nodes.forEach((node: Partial<BaseNode> | null | undefined, i) => {
     if (typeof node?.getContent === 'function') return
     throw new SerotineError('INVALID_ARGUMENT', `${who}: item ${i} has no node of LlamaIndex, got ${describe(node)}.`)

@@ -39,13 +39,18 @@ export class ColBERTPostprocessor implements BaseNodePostprocessor {
   readonly #model: Scorer | undefined
 
   constructor(options: ColBERTPostprocessorOptions = {}) {
-    checkOptions('ColBERTPostprocessor', options, ['model', 'topN', 'metadataMode', 'keepRetrievalScore', 'scoreThreshold'], {
-      topK: 'topN',
-      k: 'topN',
-      top_n: 'topN',
-      keep_retrieval_score: 'keepRetrievalScore',
-      similarityCutoff: 'scoreThreshold',
-    })
+    checkOptions(
+      'ColBERTPostprocessor',
+      options,
+      ['model', 'topN', 'metadataMode', 'keepRetrievalScore', 'scoreThreshold'],
+      {
+        topK: 'topN',
+        k: 'topN',
+        top_n: 'topN',
+        keep_retrieval_score: 'keepRetrievalScore',
+        similarityCutoff: 'scoreThreshold',
+      },
+    )
     const { model, topN = 2, metadataMode = 'EMBED', keepRetrievalScore = false, scoreThreshold = -Infinity } = options
     if (model !== undefined && typeof (model as Scorer | null)?.score !== 'function') {
       throw new SerotineError(

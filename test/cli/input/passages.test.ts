@@ -61,13 +61,16 @@ describe('splitPassages', () => {
     const text = 'One two three. Four five six. Seven eight nine. Ten eleven twelve.'
     const passages = splitPassages(text, { maxTokens: 6, overlap: 3, countTokens: words })
     expect(passages.map((passage) => passage.text)).toEqual([
-      'One two three. Four five six.', 'Four five six. Seven eight nine.', 'Seven eight nine. Ten eleven twelve.',
+      'One two three. Four five six.',
+      'Four five six. Seven eight nine.',
+      'Seven eight nine. Ten eleven twelve.',
     ])
     expectExact(text, passages)
   })
 
   it('begins a passage at a heading, names the path of headings, and never ends with one', () => {
-    const text = '# Guide\n\nIntro words are here for you.\n\n## Proxy\n\nSet the variable now please do.\n\n### Deep\n\nMore.\n\n## Other\n\nLast.'
+    const text =
+      '# Guide\n\nIntro words are here for you.\n\n## Proxy\n\nSet the variable now please do.\n\n### Deep\n\nMore.\n\n## Other\n\nLast.'
     const passages = splitPassages(text, { maxTokens: 13, countTokens: words, markdown: true })
     expectExact(text, passages)
     expect(passages.map(({ heading }) => heading)).toEqual(['Guide', 'Guide › Proxy', 'Guide › Proxy › Deep'])
@@ -98,23 +101,28 @@ describe('splitPassages', () => {
       fc.lorem({ mode: 'sentences', maxCount: 4 }),
     )
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 12 }), fc.integer({ min: 1, max: 40 }), fc.boolean(), (lines, maxTokens, markdown) => {
-        const text = lines.join('\n')
-        const passages = splitPassages(text, { maxTokens, markdown })
-        expectExact(text, passages)
-        let position = 0
-        let left = ''
-        for (const passage of passages) {
-          expect(passage.charStart).toBeGreaterThanOrEqual(position)
-          left += text.slice(position, passage.charStart)
-          position = passage.charEnd
-          // A single unit cannot be cut below one character, whatever the limit.
-          expect(passage.text.length > 12 ? estimateTokens(passage.text) : 0).toBeLessThanOrEqual(maxTokens + 12)
-        }
-        left += text.slice(position)
-        // Front matter is left out on purpose.
-        expect(markdown && text.startsWith('---') ? '' : left.trim()).toBe('')
-      }),
+      fc.property(
+        fc.array(piece, { maxLength: 12 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.boolean(),
+        (lines, maxTokens, markdown) => {
+          const text = lines.join('\n')
+          const passages = splitPassages(text, { maxTokens, markdown })
+          expectExact(text, passages)
+          let position = 0
+          let left = ''
+          for (const passage of passages) {
+            expect(passage.charStart).toBeGreaterThanOrEqual(position)
+            left += text.slice(position, passage.charStart)
+            position = passage.charEnd
+            // A single unit cannot be cut below one character, whatever the limit.
+            expect(passage.text.length > 12 ? estimateTokens(passage.text) : 0).toBeLessThanOrEqual(maxTokens + 12)
+          }
+          left += text.slice(position)
+          // Front matter is left out on purpose.
+          expect(markdown && text.startsWith('---') ? '' : left.trim()).toBe('')
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -137,7 +145,8 @@ describe('splitPassages', () => {
 
 describe('markdownBlocks', () => {
   it('reads both spellings of headings, and no headings in fenced code', () => {
-    const text = 'Title\n=====\n\ntext\n\nSub\n---\n\n```sh\n# a comment\n\necho\n```\n\n#not a heading\n\n###### Six ######\n'
+    const text =
+      'Title\n=====\n\ntext\n\nSub\n---\n\n```sh\n# a comment\n\necho\n```\n\n#not a heading\n\n###### Six ######\n'
     const blocks = markdownBlocks(text).map(({ start, end, ...rest }) => ({ text: text.slice(start, end), ...rest }))
     expect(blocks).toEqual([
       { text: 'Title\n=====', isHeading: true, heading: 'Title' },

@@ -99,6 +99,11 @@ test('a code names the most similar centroid of the cells looked at, nearly alwa
 })
 
 test('a codebook that does not fit its own list of cells is refused', () => {
-  const data = { dim: 2, cells: new Float32Array(4), centroids: new Float32Array(64), cellBlocks: Int32Array.of(0, 1, 3) }
+  const data = {
+    dim: 2,
+    cells: new Float32Array(4),
+    centroids: new Float32Array(64),
+    cellBlocks: Int32Array.of(0, 1, 3),
+  }
   expect(() => new Codebook(data)).toThrow(expect.objectContaining({ code: 'INDEX_CORRUPT' }))
 })

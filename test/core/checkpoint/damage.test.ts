@@ -44,7 +44,10 @@ describe('missing and damaged files', () => {
   it('a tokenizer.json that holds null', async () => {
     const folder = copyOf('bert-tiny')
     writeFileSync(join(folder, 'tokenizer.json'), 'null')
-    await expect(ColBERT.load(folder)).rejects.toMatchObject({ code: 'MODEL_CORRUPT', message: expect.stringContaining('got null') })
+    await expect(ColBERT.load(folder)).rejects.toMatchObject({
+      code: 'MODEL_CORRUPT',
+      message: expect.stringContaining('got null'),
+    })
   })
 
   it('a byte order mark and Windows line ends are no damage', async () => {

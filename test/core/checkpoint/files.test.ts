@@ -1,7 +1,18 @@
 import { execFileSync, spawn } from 'node:child_process'
 import {
-  chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync,
-  symlinkSync, truncateSync, writeFileSync,
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
 } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,15 +33,25 @@ const LARGE = 'model.safetensors'
 let hub: HubServer
 let cacheDir: string
 const resolve = (options: object = {}) => resolveCheckpoint(ID, { endpoint: hub.endpoint, cacheDir, ...options })
-const failure = (promise: Promise<unknown>) => promise.then(() => expect.unreachable('it should have failed'), (error) => error)
+const failure = (promise: Promise<unknown>) =>
+  promise.then(
+    () => expect.unreachable('it should have failed'),
+    (error) => error,
+  )
 const blobs = () => readdirSync(join(cacheDir, 'models--org--tiny-colbert/blobs')).sort()
 const filesBelow = (folder: string) =>
-  readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => !lstatSync(join(folder, path)).isDirectory()).sort()
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => !lstatSync(join(folder, path)).isDirectory())
+    .sort()
 
 beforeEach(async () => {
   cacheDir = mkdtempSync(join(tmpdir(), 'serotine-cache-'))
   hub = await startHub(ID, golden, {
-    'README.md': '# tiny', 'pytorch_model.bin': 'old weights', 'onnx/model.onnx': 'a graph', '.gitattributes': '*', 'optimizer.pt': 'no',
+    'README.md': '# tiny',
+    'pytorch_model.bin': 'old weights',
+    'onnx/model.onnx': 'a graph',
+    '.gitattributes': '*',
+    'optimizer.pt': 'no',
   })
   for (const name of ['HF_TOKEN', 'HF_HUB_OFFLINE', 'HF_ENDPOINT']) vi.stubEnv(name, undefined)
 })
@@ -57,14 +78,20 @@ describe('without the Hub', () => {
 
   it('says that a folder is not there, without asking the Hub for it', async () => {
     for (const path of ['./nowhere', '/no/where', '~/model', 'a/b/c', 'models/']) {
-      expect(await failure(resolveCheckpoint(path, { fetch: forbidden }))).toMatchObject({ code: 'MODEL_FILES_MISSING' })
+      expect(await failure(resolveCheckpoint(path, { fetch: forbidden }))).toMatchObject({
+        code: 'MODEL_FILES_MISSING',
+      })
     }
-    expect(await failure(resolveCheckpoint(join(golden, 'config.json'), { fetch: forbidden }))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(await failure(resolveCheckpoint(join(golden, 'config.json'), { fetch: forbidden }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
     for (const id of ['a b', '', 'org/na--me', 'org/na..me']) {
       expect(await failure(resolveCheckpoint(id, { fetch: forbidden }))).toMatchObject({ code: 'INVALID_ARGUMENT' })
     }
     expect(await failure(resolveCheckpoint(ID, { revision: '../../x' }))).toMatchObject({ code: 'INVALID_ARGUMENT' })
-    expect(await failure(resolveCheckpoint(ID, { endpoint: 'huggingface.co' }))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(await failure(resolveCheckpoint(ID, { endpoint: 'huggingface.co' }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
     expect(await failure(resolveCheckpoint(ID, { cache_dir: 'x' } as never))).toMatchObject({ code: 'UNKNOWN_OPTION' })
     expect(forbidden).not.toHaveBeenCalled()
   })
@@ -87,7 +114,9 @@ describe('a download', () => {
     expect(filesBelow(folder)).toEqual(filesBelow(golden))
     for (const path of filesBelow(golden)) {
       expect(readFileSync(join(folder, path)).equals(readFileSync(join(golden, path)))).toBe(true)
-      expect(realpathSync(join(folder, path))).toBe(realpathSync(join(cacheDir, 'models--org--tiny-colbert/blobs', hub.etag(path))))
+      expect(realpathSync(join(folder, path))).toBe(
+        realpathSync(join(cacheDir, 'models--org--tiny-colbert/blobs', hub.etag(path))),
+      )
     }
     expect(readlinkSync(join(folder, '1_Dense/config.json'))).toMatch(/^\.\.\/\.\.\/\.\.\/blobs\//)
     expect(readFileSync(join(cacheDir, 'models--org--tiny-colbert/refs/main'), 'utf8')).toBe(hub.commit)
@@ -132,7 +161,8 @@ describe('a download', () => {
   it('completes what Python fetched in part, even of a fixed commit', async () => {
     const snapshot = join(cacheDir, 'models--org--tiny-colbert/snapshots', hub.commit)
     mkdirSync(snapshot, { recursive: true })
-    for (const path of ['config.json', 'tokenizer.json', LARGE]) writeFileSync(join(snapshot, path), hub.files.get(path)!)
+    for (const path of ['config.json', 'tokenizer.json', LARGE])
+      writeFileSync(join(snapshot, path), hub.files.get(path)!)
     const { folder } = await resolve({ revision: hub.commit })
     expect(filesBelow(folder)).toEqual(filesBelow(golden))
   })
@@ -171,7 +201,14 @@ describe('a download', () => {
     hub.files.delete(LARGE)
     hub.files.set('model-00001-of-00002.safetensors', weights)
     hub.files.set('model-00002-of-00002.safetensors', weights)
-    hub.files.set('model.safetensors.index.json', Buffer.from(JSON.stringify({ weight_map: { a: 'model-00001-of-00002.safetensors', b: 'model-00002-of-00002.safetensors' } })))
+    hub.files.set(
+      'model.safetensors.index.json',
+      Buffer.from(
+        JSON.stringify({
+          weight_map: { a: 'model-00001-of-00002.safetensors', b: 'model-00002-of-00002.safetensors' },
+        }),
+      ),
+    )
     const { folder } = await resolve()
     expect(filesBelow(folder)).toContain('model-00002-of-00002.safetensors')
     rmSync(join(folder, 'model-00002-of-00002.safetensors'))
@@ -199,7 +236,10 @@ describe('a bad connection', () => {
 
   it('is tried again after 503, 429 and at the time the server asks for', async () => {
     const now = { 'retry-after': '0' }
-    hub.faults.set('api', [{ status: 503, headers: now }, { status: 429, headers: now }])
+    hub.faults.set('api', [
+      { status: 503, headers: now },
+      { status: 429, headers: now },
+    ])
     hub.faults.set('config.json', [{ status: 500, headers: now }])
     hub.faults.set(LARGE, [{ status: 502 }])
     const { folder } = await resolve()
@@ -207,7 +247,10 @@ describe('a bad connection', () => {
   })
 
   it('that stays bad is an error that keeps its cause', async () => {
-    hub.faults.set('config.json', Array.from({ length: 9 }, () => ({ status: 503, headers: { 'retry-after': '0' } })))
+    hub.faults.set(
+      'config.json',
+      Array.from({ length: 9 }, () => ({ status: 503, headers: { 'retry-after': '0' } })),
+    )
     const error = await failure(resolve())
     expect(error).toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('503') })
     expect(error.cause).toBeInstanceOf(Error)
@@ -222,14 +265,19 @@ describe('a bad connection', () => {
     const { revision } = await resolve({ fetch: offlineFetch, onWarning: (one: Warning) => warnings.push(one) })
     expect(revision).toBe(hub.commit)
     expect(warnings).toEqual([{ code: 'HUB_UNREACHABLE', message: expect.stringContaining(hub.commit) }])
-    const error = await failure(resolveCheckpoint('org/other', { endpoint: hub.endpoint, cacheDir, fetch: offlineFetch }))
+    const error = await failure(
+      resolveCheckpoint('org/other', { endpoint: hub.endpoint, cacheDir, fetch: offlineFetch }),
+    )
     expect(error).toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('ENOTFOUND') })
   }, 30_000)
 
   it('of a bare name says that there is no such folder either', async () => {
     const nowhere = () => Promise.reject(new TypeError('fetch failed'))
     const error = await failure(resolveCheckpoint('my-model', { endpoint: hub.endpoint, cacheDir, fetch: nowhere }))
-    expect(error).toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringMatching(/there is none named my-model here/) })
+    expect(error).toMatchObject({
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringMatching(/there is none named my-model here/),
+    })
   }, 30_000)
 
   it('that changes bytes is found out', async () => {
@@ -283,7 +331,9 @@ describe('an interrupted download', () => {
     writeFileSync(join(blobFolder, `${hub.etag('config.json')}.${host}-${process.ppid}.incomplete`), 'x')
     await resolve()
     expect(hub.requests.find(({ where, path }) => where === 'cdn' && path === LARGE)!.range).toBe('bytes=150000-')
-    expect(blobs().filter((blob) => blob.includes('.'))).toEqual([`${hub.etag('config.json')}.${host}-${process.ppid}.incomplete`])
+    expect(blobs().filter((blob) => blob.includes('.'))).toEqual([
+      `${hub.etag('config.json')}.${host}-${process.ppid}.incomplete`,
+    ])
   })
 
   it('whose rest was damaged starts over', async () => {
@@ -317,20 +367,31 @@ describe('access', () => {
   it('that is missing is explained', async () => {
     hub.token = 'hf_x'
     const missing = await failure(resolve())
-    expect(missing).toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringMatching(/401.*pass the token option/) })
+    expect(missing).toMatchObject({
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringMatching(/401.*pass the token option/),
+    })
     const wrong = await failure(resolve({ token: 'hf_y' }))
     expect(wrong.message).toMatch(/the token/)
     hub.gated = true
     const gated = await failure(resolve())
-    expect(gated).toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringMatching(/gated.*403.*Accept its terms.*token option/) })
+    expect(gated).toMatchObject({
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringMatching(/gated.*403.*Accept its terms.*token option/),
+    })
     expect(missing.message + wrong.message + gated.message).not.toContain('hf_')
   })
 
   it('to what does not exist', async () => {
     const model = await failure(resolveCheckpoint('org/unknown', { endpoint: hub.endpoint, cacheDir }))
     expect(model).toMatchObject({ code: 'MODEL_FILES_MISSING', message: expect.stringContaining('org/unknown') })
-    expect(await failure(resolveCheckpoint('bare-name', { endpoint: hub.endpoint, cacheDir }))).toMatchObject({ code: 'MODEL_FILES_MISSING' })
-    expect(await failure(resolve({ revision: 'v9' }))).toMatchObject({ code: 'MODEL_FILES_MISSING', message: expect.stringContaining('"v9"') })
+    expect(await failure(resolveCheckpoint('bare-name', { endpoint: hub.endpoint, cacheDir }))).toMatchObject({
+      code: 'MODEL_FILES_MISSING',
+    })
+    expect(await failure(resolve({ revision: 'v9' }))).toMatchObject({
+      code: 'MODEL_FILES_MISSING',
+      message: expect.stringContaining('"v9"'),
+    })
   })
 
   it('to a repository that would write elsewhere is refused', async () => {
@@ -352,11 +413,16 @@ describe('offline', () => {
 
   it('lists what is missing', async () => {
     const nothing = await failure(resolve({ offline: true }))
-    expect(nothing).toMatchObject({ code: 'OFFLINE', message: expect.stringContaining('"main" of org/tiny-colbert is not in the cache') })
+    expect(nothing).toMatchObject({
+      code: 'OFFLINE',
+      message: expect.stringContaining('"main" of org/tiny-colbert is not in the cache'),
+    })
     const { folder } = await resolve()
     rmSync(join(folder, '2_Dense/model.safetensors'))
     rmSync(join(folder, 'tokenizer.json'))
-    expect((await failure(resolve({ offline: true }))).message).toMatch(/lacks tokenizer\.json, 2_Dense\/model\.safetensors/)
+    expect((await failure(resolve({ offline: true }))).message).toMatch(
+      /lacks tokenizer\.json, 2_Dense\/model\.safetensors/,
+    )
   })
 
   it('knows every golden folder as complete', async () => {
@@ -386,7 +452,10 @@ describe.skipIf(process.getuid?.() === 0)('a cache that cannot be written', () =
   it('is an error that names the option when it was chosen', async () => {
     chmodSync(cacheDir, 0o500)
     try {
-      expect(await failure(resolve())).toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('cacheDir') })
+      expect(await failure(resolve())).toMatchObject({
+        code: 'DOWNLOAD_FAILED',
+        message: expect.stringContaining('cacheDir'),
+      })
     } finally {
       chmodSync(cacheDir, 0o700)
     }
@@ -405,6 +474,9 @@ describe('a default cache that cannot be written', () => {
     expect(folder.startsWith(cacheDir)).toBe(true)
     expect(filesBelow(folder)).toEqual(filesBelow(golden))
     expect(warnings).toEqual([{ code: 'CACHE_READONLY', message: expect.stringContaining('cacheDir') }])
-    expect(await failure(resolve({ cacheDir: join(blocked, 'hub') }))).toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('cacheDir') })
+    expect(await failure(resolve({ cacheDir: join(blocked, 'hub') }))).toMatchObject({
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringContaining('cacheDir'),
+    })
   })
 })

@@ -150,7 +150,9 @@ describe('int8 with a scale a row', () => {
 
   it('gives fp32, under a prefix too', () => {
     const scale = { dtype: 'F32', shape: [2], data: Float32Array.of(0.5, 0.25) }
-    const tensors = readSafetensors(file('int8.safetensors', encodeSafetensors({ 'bert.w': codes, 'bert.w.scale': scale })))
+    const tensors = readSafetensors(
+      file('int8.safetensors', encodeSafetensors({ 'bert.w': codes, 'bert.w.scale': scale })),
+    )
     const numbers = Float32Array.of(0.5, -1, 1.5, 31.75, 0, -32)
     expect(tensors.f32('bert.w')).toEqual(numbers)
     expect(withoutPrefix(tensors, 'bert.').f32('w')).toEqual(numbers)
@@ -162,7 +164,10 @@ describe('int8 with a scale a row', () => {
     const scale = { dtype: 'F32', shape: [3], data: new Float32Array(3) }
     const tensors = readSafetensors(file('scales.safetensors', encodeSafetensors({ w: codes, 'w.scale': scale })))
     expect(() => tensors.f32('w')).toThrow(
-      expect.objectContaining({ code: 'MODEL_CORRUPT', message: expect.stringMatching(/2 rows and "w\.scale" 3 numbers/) as string }),
+      expect.objectContaining({
+        code: 'MODEL_CORRUPT',
+        message: expect.stringMatching(/2 rows and "w\.scale" 3 numbers/) as string,
+      }),
     )
   })
 })

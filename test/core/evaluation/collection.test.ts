@@ -63,7 +63,9 @@ describe('readCollection', () => {
     expect(passkey.queries.map(({ id }) => id)).toEqual(['ctx256_query1'])
     expect(qrelsOf(passkey)).toEqual({ ctx256_query1: { ctx256_doc1: 1 } })
     for (const options of [{}, { split: 'test_1024' }]) {
-      await expect(readCollection(fixture('long-embed-mini'), options)).rejects.toThrow(/several lengths.*test_256, test_512/)
+      await expect(readCollection(fixture('long-embed-mini'), options)).rejects.toThrow(
+        /several lengths.*test_256, test_512/,
+      )
     }
   })
 
@@ -73,7 +75,11 @@ describe('readCollection', () => {
       'queries.jsonl': '{"qid": "1", "text": "what"}\n',
       'qrels.jsonl': '{"qid": "1", "doc_id": "a"}\n',
     })
-    expect(await readCollection(folder)).toMatchObject({ layout: 'long-embed', split: 'test', documents: [{ id: 'a' }] })
+    expect(await readCollection(folder)).toMatchObject({
+      layout: 'long-embed',
+      split: 'test',
+      documents: [{ id: 'a' }],
+    })
   })
 
   it('reads BRIGHT: a domain, its excluded documents, and whole pages', async () => {
@@ -106,7 +112,9 @@ describe('readCollection', () => {
     const bright = fixture('bright-mini')
     await expect(readCollection(bright)).rejects.toThrow(/several domains.*biology, economics/)
     await expect(readCollection(bright, { subset: 'pony' })).rejects.toThrow(/no domain "pony".*biology, economics/)
-    await expect(readCollection(bright, { subset: 'biology', split: 'test' })).rejects.toThrow(/standard and long, not "test"/)
+    await expect(readCollection(bright, { subset: 'biology', split: 'test' })).rejects.toThrow(
+      /standard and long, not "test"/,
+    )
     await expect(readCollection(bright, { subset: 'economics' })).rejects.toThrow(
       /examples of economics, but no documents\/economics\.jsonl/,
     )

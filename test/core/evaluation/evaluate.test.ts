@@ -35,7 +35,11 @@ describe('evaluateRetrieval', () => {
 
   it('does not run queries without a relevant document', async () => {
     const dataset = await readBeir(mini, { split: 'dev' })
-    const { queries, stages } = await evaluateRetrieval({ dataset, model: wordEncoder(), stages: [ranking('a', ['tern'])] })
+    const { queries, stages } = await evaluateRetrieval({
+      dataset,
+      model: wordEncoder(),
+      stages: [ranking('a', ['tern'])],
+    })
     expect(queries).toBe(1)
     expect([...stages[0]!.run.keys()]).toEqual(['q5'])
   })
@@ -45,9 +49,9 @@ describe('evaluateRetrieval', () => {
     const stages = [ranking('two of four', ['a', 'x', 'c']), ranking('exact', ['a', 'b', 'c', 'd'], { exact: true })]
     const result = await evaluateRetrieval({ dataset, model: wordEncoder(), stages })
     expect(result.stages.map(({ exactTop10 }) => exactTop10)).toEqual([0.5, 1])
-    await expect(evaluateRetrieval({ dataset, model: wordEncoder(), stages: [stages[1]!, stages[1]!] })).rejects.toThrow(
-      /exact, exact/,
-    )
+    await expect(
+      evaluateRetrieval({ dataset, model: wordEncoder(), stages: [stages[1]!, stages[1]!] }),
+    ).rejects.toThrow(/exact, exact/)
   })
 
   it('asks for one document more than it keeps when the one with the query id may have to be left out', async () => {
@@ -55,7 +59,10 @@ describe('evaluateRetrieval', () => {
     const depths: number[] = []
     const stage: RetrievalStage = {
       name: 's',
-      search: (_, k) => (depths.push(k), { documents: ['a', 'c', 'b', 'd'].slice(0, k).map((id, i) => ({ id, score: -i })) }),
+      search: (_, k) => (
+        depths.push(k),
+        { documents: ['a', 'c', 'b', 'd'].slice(0, k).map((id, i) => ({ id, score: -i })) }
+      ),
     }
     const evaluate = (options: object) =>
       evaluateRetrieval({ dataset, model: wordEncoder(), stages: [stage], depth: 2, metrics: ['mrr'], ...options })
@@ -123,7 +130,10 @@ describe('indexStage', () => {
     for (const { id, score } of common) expect(score).toBe(scores.get(id))
     expect(Object.keys(reranked!.partsMs)).toEqual(['firstStage', 'fetch', 'rerank'])
     const few = indexStage('few', index, { stage: 'fde', candidates: 5 })
-    const { documents } = await few.search({ id: 'q1', text: '', embeddings: (await model.encodeQueries(['birds']))[0]! }, 50)
+    const { documents } = await few.search(
+      { id: 'q1', text: '', embeddings: (await model.encodeQueries(['birds']))[0]! },
+      50,
+    )
     expect(documents).toHaveLength(5)
     await index.close()
   })

@@ -81,7 +81,10 @@ describe('generateNeedles', () => {
       { question: 'When?', fact: 'It was noon.' },
     ]
     const { documents, queries } = generateNeedles({ length: 256, documents: 2, queries: 1, haystack, needles })
-    expect(documents.map(({ text }) => /It was \w+\./.exec(text)![0]).toSorted()).toEqual(['It was me.', 'It was noon.'])
+    expect(documents.map(({ text }) => /It was \w+\./.exec(text)![0]).toSorted()).toEqual([
+      'It was me.',
+      'It was noon.',
+    ])
     expect(['Who?', 'When?']).toContain(queries[0]!.text)
   })
 

@@ -10,7 +10,9 @@ const read = (path: string) => JSON.parse(readFileSync(new URL(`../../golden/${p
 const toQrels = (grades: Grades): Qrels =>
   new Map(Object.entries(grades).map(([query, docs]) => [query, new Map(Object.entries(docs))]))
 const toRun = (scores: Grades): Run =>
-  new Map(Object.entries(scores).map(([query, docs]) => [query, Object.entries(docs).map(([id, score]) => ({ id, score }))]))
+  new Map(
+    Object.entries(scores).map(([query, docs]) => [query, Object.entries(docs).map(([id, score]) => ({ id, score }))]),
+  )
 
 describe('ranx (as PyLate calls it)', () => {
   interface Case {
@@ -42,7 +44,11 @@ describe('trec_eval', () => {
   const { cases } = read('evaluation/trec-eval.json') as { cases: Record<string, Case> }
   const ours = (name: string) =>
     ({ map: 'map', ndcg: 'ndcg', recip_rank: 'mrr', Rprec: 'r-precision' })[name] ??
-    name.replace('_cut_', '@').replace('P_', 'precision@').replace('recall_', 'recall@').replace('success_', 'accuracy@')
+    name
+      .replace('_cut_', '@')
+      .replace('P_', 'precision@')
+      .replace('recall_', 'recall@')
+      .replace('success_', 'accuracy@')
 
   it.each(Object.entries(cases))('%s: every query', (_, { qrels, run, perQuery }) => {
     const names = Object.keys(Object.values(perQuery)[0]!)
@@ -123,7 +129,9 @@ describe('evaluateRun', () => {
       ],
     ])
     expect(evaluateRun(qrels, tied, { metrics: ['mrr'], withoutRelevant: 'skip' }).metrics.mrr).toBe(0.5)
-    expect(evaluateRun(qrels, tied, { metrics: ['mrr'], withoutRelevant: 'skip', ties: 'as-given' }).metrics.mrr).toBe(1)
+    expect(evaluateRun(qrels, tied, { metrics: ['mrr'], withoutRelevant: 'skip', ties: 'as-given' }).metrics.mrr).toBe(
+      1,
+    )
   })
 
   it('raises the bar for yes-or-no relevance, not for nDCG', () => {

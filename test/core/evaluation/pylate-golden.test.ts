@@ -3,7 +3,11 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ColBERT } from '../../../packages/core/src/colbert.js'
-import { distillationDivergence, pylateRetrievalMetrics, tripletAccuracy } from '../../../packages/core/src/evaluation/index.js'
+import {
+  distillationDivergence,
+  pylateRetrievalMetrics,
+  tripletAccuracy,
+} from '../../../packages/core/src/evaluation/index.js'
 import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
 
@@ -35,8 +39,9 @@ function paddedMaxSim(query: TokenEmbeddings, document: TokenEmbeddings, longest
 
 describe.each(['bert-tiny', 'modernbert-tiny'])('%s', (name) => {
   const folder = fileURLToPath(new URL(`../../golden/pylate/${name}`, import.meta.url))
-  const { ir, triplet, distillation } = (JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8')) as { evaluation: Golden })
-    .evaluation
+  const { ir, triplet, distillation } = (
+    JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8')) as { evaluation: Golden }
+  ).evaluation
   let model: ColBERT
   beforeAll(async () => {
     model = await ColBERT.load(`${folder}/model`)
@@ -56,7 +61,12 @@ describe.each(['bert-tiny', 'modernbert-tiny'])('%s', (name) => {
       ]),
     )
     const qrels = new Map(Object.entries(ir.relevant).map(([query, ids]) => [query, new Map(ids.map((id) => [id, 1]))]))
-    const metrics = pylateRetrievalMetrics(qrels, run, { name: 'tiny', ndcgAt: ir.ks.ndcg, mapAt: ir.ks.map, mrrAt: ir.ks.mrr })
+    const metrics = pylateRetrievalMetrics(qrels, run, {
+      name: 'tiny',
+      ndcgAt: ir.ks.ndcg,
+      mapAt: ir.ks.map,
+      mrrAt: ir.ks.mrr,
+    })
     expect(Object.keys(metrics).toSorted()).toEqual(Object.keys(ir.metrics).toSorted())
     for (const [key, value] of Object.entries(ir.metrics)) expect.soft(metrics[key], key).toBeCloseTo(value, 6)
     expect(metrics).toHaveProperty([ir.primary_metric])
@@ -66,7 +76,9 @@ describe.each(['bert-tiny', 'modernbert-tiny'])('%s', (name) => {
     const anchors = await model.encodeQueries(triplet.anchors)
     const scores = async (texts: string[]) =>
       (await model.encodeDocuments(texts)).map((document, i) => maxSim(anchors[i]!, document))
-    expect(tripletAccuracy(await scores(triplet.positives), await scores(triplet.negatives))).toBe(triplet.metrics.accuracy)
+    expect(tripletAccuracy(await scores(triplet.positives), await scores(triplet.negatives))).toBe(
+      triplet.metrics.accuracy,
+    )
   })
 
   it('distillation', async () => {

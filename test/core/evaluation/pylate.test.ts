@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { distillationDivergence, pylateRetrievalMetrics, tripletAccuracy } from '../../../packages/core/src/evaluation/index.js'
+import {
+  distillationDivergence,
+  pylateRetrievalMetrics,
+  tripletAccuracy,
+} from '../../../packages/core/src/evaluation/index.js'
 
 describe('pylateRetrievalMetrics', () => {
   const qrels = new Map([

@@ -21,7 +21,13 @@ const dataset: ReportDataset = {
   model: 'tiny',
   stages: [
     { name: 'BM25', metrics: { 'ndcg@10': 0.6, 'recall@100': 0.85 }, exactTop10: 0.7 },
-    { name: 'all of them', metrics: { 'ndcg@10': 0.8, 'recall@100': 0.95 }, exactTop10: 1, bytesPerDocument: 20_000, cpuMs: 149 },
+    {
+      name: 'all of them',
+      metrics: { 'ndcg@10': 0.8, 'recall@100': 0.95 },
+      exactTop10: 1,
+      bytesPerDocument: 20_000,
+      cpuMs: 149,
+    },
     rerank('compact', 10, 0.7, 2560),
     rerank('compact', 100, 0.76, 2560),
     rerank('quality', 10, 0.72, 10_240),
@@ -144,7 +150,9 @@ describe('formatReport', () => {
 
   it('refuses a report of nothing', () => {
     expect(() => formatReport({ datasets: [] })).toThrow(/at least one dataset/)
-    expect(() => formatReport({ datasets: [{ ...dataset, stages: [] }] })).toThrow(/"birds" of the report has no stages/)
+    expect(() => formatReport({ datasets: [{ ...dataset, stages: [] }] })).toThrow(
+      /"birds" of the report has no stages/,
+    )
     expect(() => formatReport({ dataset: [] } as never)).toThrow(/dataset/)
   })
 })

@@ -11,7 +11,13 @@ export function wordEncoder(dim = 32): Encoder {
         return { data, length: words.length, dim }
       }),
     )
-  return { dim, name: 'word-encoder', fingerprint: `word-encoder-${dim}`, encodeQueries: encode, encodeDocuments: encode }
+  return {
+    dim,
+    name: 'word-encoder',
+    fingerprint: `word-encoder-${dim}`,
+    encodeQueries: encode,
+    encodeDocuments: encode,
+  }
 }
 
 function wordVector(word: string, dim: number): Float32Array {

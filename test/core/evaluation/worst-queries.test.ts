@@ -24,7 +24,10 @@ beforeAll(async () => {
     model: wordEncoder(),
     metrics: ['mrr@10', 'recall@1'],
     stages: [
-      { name: 'mixed', search: ({ id }) => ({ documents: ANSWERS[id]!.map((document, i) => ({ id: document, score: -i })) }) },
+      {
+        name: 'mixed',
+        search: ({ id }) => ({ documents: ANSWERS[id]!.map((document, i) => ({ id: document, score: -i })) }),
+      },
       { name: 'owl', search: () => ({ documents: [{ id: 'owl', score: 1 }] }) },
     ],
   })

@@ -91,18 +91,30 @@ describe('explicit matrices', () => {
   }
 
   test('a misspelt name is an error, not a matrix from the seed', () => {
-    expect(refused({ sketch_index: [0] })).toMatchObject({ code: 'UNKNOWN_OPTION', message: expect.stringContaining('"sketchIndex"') })
-    expect(refused({ simHash: [1, 2, 3, 4] })).toMatchObject({ code: 'UNKNOWN_OPTION', message: expect.stringContaining('"simhash"') })
+    expect(refused({ sketch_index: [0] })).toMatchObject({
+      code: 'UNKNOWN_OPTION',
+      message: expect.stringContaining('"sketchIndex"'),
+    })
+    expect(refused({ simHash: [1, 2, 3, 4] })).toMatchObject({
+      code: 'UNKNOWN_OPTION',
+      message: expect.stringContaining('"simhash"'),
+    })
   })
 
   test('numbers that are none are named', () => {
-    expect(refused({ simhash: [1, 2, NaN, 4] })).toMatchObject({ code: 'NOT_FINITE', message: expect.stringContaining('simhash[2] is NaN') })
+    expect(refused({ simhash: [1, 2, NaN, 4] })).toMatchObject({
+      code: 'NOT_FINITE',
+      message: expect.stringContaining('simhash[2] is NaN'),
+    })
     expect(refused({ simhash: [1, 2, 3] })).toMatchObject({ code: 'EMBEDDINGS_SHAPE' })
   })
 
   test('a projection without its size is an error', () => {
     expect(() => resolveFdeConfig({ dim: 64, projection: 'sparse' })).toThrowError(code('INVALID_ARGUMENT'))
-    expect(resolveFdeConfig({ dim: 64, preset: 'paper', projection: 'sparse' })).toMatchObject({ projection: 'sparse', projectionDim: 16 })
+    expect(resolveFdeConfig({ dim: 64, preset: 'paper', projection: 'sparse' })).toMatchObject({
+      projection: 'sparse',
+      projectionDim: 16,
+    })
   })
 })
 
@@ -142,7 +154,10 @@ describe('FdeEncoder', () => {
         .array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: length * dim, maxLength: length * dim })
         .map((values) => matrix(values, dim)),
     )
-  const means = { document: Float32Array.from({ length: dim }, (_, i) => 0.1 * i - 0.3), query: new Float32Array(dim).fill(0.05) }
+  const means = {
+    document: Float32Array.from({ length: dim }, (_, i) => 0.1 * i - 0.3),
+    query: new Float32Array(dim).fill(0.05),
+  }
 
   test('SIMD and plain TypeScript agree bit for bit, whatever the config', () => {
     const [a, b] = [true, false].map((simd) => new Workspace(createKernels({ simd }))) as [Workspace, Workspace]
@@ -188,7 +203,10 @@ describe('FdeEncoder', () => {
   test('repeating a whole document changes nothing', () => {
     const encoder = new FdeEncoder(resolveFdeConfig({ dim: 3, repetitions: 4 }))
     const values = [1, 2, -3, 0.5, 1, -1, -2, 0.25, 4]
-    const [once, twice] = [encoder.encodeDocument(matrix(values, 3)), encoder.encodeDocument(matrix([...values, ...values], 3))]
+    const [once, twice] = [
+      encoder.encodeDocument(matrix(values, 3)),
+      encoder.encodeDocument(matrix([...values, ...values], 3)),
+    ]
     once.forEach((x, i) => expect(twice[i]).toBeCloseTo(x, 5))
   })
 
@@ -256,12 +274,14 @@ describe('FdeEncoder', () => {
     expect(() => encoder.encodeDocument(matrix([1, 2, 3], 3))).toThrowError(code('DIM_MISMATCH'))
     expect(() => encoder.encodeDocument(matrix([1, 2, 3, 4, 5, NaN, 7, 8], 4))).toThrowError(/token 1 holds NaN/)
     expect(() => encoder.encodeQuery(matrix([1, 2, 3, Infinity], 4))).toThrowError(code('NOT_FINITE'))
-    expect(() => encoder.encodeQuery({ data: new Float32Array(5), length: 1, dim: 4 })).toThrowError(code('EMBEDDINGS_SHAPE'))
+    expect(() => encoder.encodeQuery({ data: new Float32Array(5), length: 1, dim: 4 })).toThrowError(
+      code('EMBEDDINGS_SHAPE'),
+    )
     expect(() => new FdeEncoder(config, { simhash: new Float32Array(15) })).toThrowError(code('EMBEDDINGS_SHAPE'))
     expect(() => new FdeEncoder(config, { sketchIndex: new Int32Array(32) })).toThrowError(code('EMBEDDINGS_SHAPE'))
-    expect(() => new FdeEncoder(config, { sketchIndex: new Int32Array(32).fill(8), sketchSign: new Int8Array(32) })).toThrowError(
-      code('INVALID_ARGUMENT'),
-    )
+    expect(
+      () => new FdeEncoder(config, { sketchIndex: new Int32Array(32).fill(8), sketchSign: new Int8Array(32) }),
+    ).toThrowError(code('INVALID_ARGUMENT'))
     expect(() => new FdeEncoder({ ...config, prepare: 'deflate' })).toThrowError(code('INVALID_ARGUMENT'))
     expect(() => new FdeEncoder({ ...config, prepare: 'center' }, {}, { document: new Float32Array(4) })).toThrowError(
       code('INVALID_ARGUMENT'),
@@ -269,9 +289,9 @@ describe('FdeEncoder', () => {
     expect(() => new FdeEncoder({ ...config, prepare: 'deflate' }, {}, { document: new Float32Array(4) })).toThrowError(
       code('INVALID_ARGUMENT'),
     )
-    expect(() => new FdeEncoder({ ...config, prepare: 'deflate' }, {}, { document: new Float32Array(3).fill(1) })).toThrowError(
-      code('DIM_MISMATCH'),
-    )
+    expect(
+      () => new FdeEncoder({ ...config, prepare: 'deflate' }, {}, { document: new Float32Array(3).fill(1) }),
+    ).toThrowError(code('DIM_MISMATCH'))
     const projected = resolveFdeConfig({
       dim: 4,
       repetitions: 2,

@@ -39,7 +39,7 @@ const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + 
 const row = (data: Float32Array, i: number) => data.subarray(i * dim, (i + 1) * dim)
 
 describe('learnFde', () => {
-  test('takes centroids in place of a preset\'s hyperplanes', async () => {
+  test("takes centroids in place of a preset's hyperplanes", async () => {
     const { config, means, meanNorm, tokens } = await learnFde(flat.documents, { dim })
     expect(config).toMatchObject({ partitioning: 'centroids', repetitions: 4, simHashBits: 7, finalDim: 2560 })
     expect(config).toMatchObject({ aggregation: 'peak', prepare: 'none' })
@@ -90,7 +90,9 @@ describe('learnFde', () => {
       }),
     )
     const { documents, queries } = leaning
-    const [before, after] = encoders.map((encoder) => measureRecall(documents, queries, encoder, { candidates: 30 }).recall)
+    const [before, after] = encoders.map(
+      (encoder) => measureRecall(documents, queries, encoder, { candidates: 30 }).recall,
+    )
     expect(after).toBeGreaterThan(before! + 0.05)
     const { occupied, partitions, minorityShare } = measurePartitions(leaning.documents, encoders[1]!)
     expect(partitions).toBe(128)
@@ -163,7 +165,9 @@ describe('centroids', async () => {
   test('what does not fit is refused', () => {
     const { config, means } = learned
     expect(() => new FdeEncoder(config, {}, { document: means.document })).toThrowError(/learnFde\(\)/)
-    expect(() => new FdeEncoder(config, {}, { ...means, centroids: new Int8Array(7) })).toThrowError(code('EMBEDDINGS_SHAPE'))
+    expect(() => new FdeEncoder(config, {}, { ...means, centroids: new Int8Array(7) })).toThrowError(
+      code('EMBEDDINGS_SHAPE'),
+    )
     const options = { dim, partitioning: 'centroids' } as const
     expect(() => resolveFdeConfig({ ...options, fillEmptyPartitions: true })).toThrowError(code('INVALID_ARGUMENT'))
     expect(() => resolveFdeConfig({ ...options, simHashBits: 3 })).toThrowError(code('INVALID_ARGUMENT'))

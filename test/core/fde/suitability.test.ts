@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { resolveFdeConfig } from '../../../packages/core/src/fde/config.js'
 import { FdeEncoder } from '../../../packages/core/src/fde/encode.js'
-import { choosePreparation, estimateMeans, measurePartitions, measureRecall } from '../../../packages/core/src/fde/suitability.js'
+import {
+  choosePreparation,
+  estimateMeans,
+  measurePartitions,
+  measureRecall,
+} from '../../../packages/core/src/fde/suitability.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
 
 const code = (name: string) => expect.objectContaining({ code: name })
@@ -53,7 +58,10 @@ describe('a collection whose tokens share a direction', () => {
     new FdeEncoder(resolveFdeConfig({ dim, repetitions: 10, simHashBits: 3, finalDim: 640, prepare }), {}, means)
 
   test('hashes blindly, and evenly once deflated', () => {
-    const [raw, deflated] = [measurePartitions(documents, encoder('none')), measurePartitions(documents, encoder('deflate'))]
+    const [raw, deflated] = [
+      measurePartitions(documents, encoder('none')),
+      measurePartitions(documents, encoder('deflate')),
+    ]
     expect(raw.partitions).toBe(8)
     expect(raw.minorityShare).toBeLessThan(0.2)
     expect(deflated.minorityShare).toBeGreaterThan(0.35)
@@ -99,5 +107,7 @@ test('mistakes are named', () => {
   )
   expect(() => measurePartitions([empty], encoder)).toThrowError(code('INVALID_ARGUMENT'))
   expect(() => measureRecall([], [text(0, 1, 0)], encoder)).toThrowError(code('INVALID_ARGUMENT'))
-  expect(() => measureRecall([text(0, 1, 0)], [text(0, 1, 0)], encoder, { candidates: 0 })).toThrowError(code('INVALID_ARGUMENT'))
+  expect(() => measureRecall([text(0, 1, 0)], [text(0, 1, 0)], encoder, { candidates: 0 })).toThrowError(
+    code('INVALID_ARGUMENT'),
+  )
 })

@@ -30,7 +30,12 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 const open = (options: OpenOptions = {}) =>
-  MultiVectorIndex.open(folder, { model, firstStage: 'centroids', onWarning: (warning) => warnings.push(warning), ...options })
+  MultiVectorIndex.open(folder, {
+    model,
+    firstStage: 'centroids',
+    onWarning: (warning) => warnings.push(warning),
+    ...options,
+  })
 const files = (kind: string) => readdirSync(folder).filter((name) => name.endsWith(`.${kind}`))
 const damage = (kind: string) => {
   const path = join(folder, files(kind)[0]!)
@@ -50,9 +55,13 @@ const large = Array.from({ length: 110 }, (_, i) => {
   return { id: `${i}`, embeddings: { data, length: 2400, dim: 2 } }
 })
 const query: TokenEmbeddings = { data: Float32Array.of(Math.cos(2), Math.sin(2)), length: 1, dim: 2 }
-const openLarge = (options: OpenOptions = {}) => open({
-  firstStage: 'auto', fde: { partitioning: 'hyperplanes', repetitions: 2, simHashBits: 2 }, ...options, model: undefined as never,
-})
+const openLarge = (options: OpenOptions = {}) =>
+  open({
+    firstStage: 'auto',
+    fde: { partitioning: 'hyperplanes', repetitions: 2, simHashBits: 2 },
+    ...options,
+    model: undefined as never,
+  })
 
 describe('auto in a large collection with FDEs', () => {
   test('searches at once after opening all wait for the codes', async () => {
@@ -98,7 +107,10 @@ describe('an index with centroid codes', () => {
     await other.close()
     expect([files('codes').length, files('centroids').length]).toEqual([1, 1])
     await using reader = await open({ readonly: true })
-    expect(await reader.searchDetailed(documents[9]!.text, { k: 1 })).toMatchObject({ stage: 'centroids', hits: [{ id: 'd9' }] })
+    expect(await reader.searchDetailed(documents[9]!.text, { k: 1 })).toMatchObject({
+      stage: 'centroids',
+      hits: [{ id: 'd9' }],
+    })
   })
 
   test('makes codes again that are not of its documents', async () => {
@@ -110,7 +122,10 @@ describe('an index with centroid codes', () => {
     for (const rows of [codes.rows + 1, codes.rows - 1]) {
       await commitManifest(folder, { ...manifest, centroids: { ...centroids!, codes: { ...codes, rows } } })
       await using again = await open({ readonly: true })
-      expect(await again.searchDetailed(documents[9]!.text, { k: 1 })).toMatchObject({ stage: 'centroids', hits: [{ id: 'd9' }] })
+      expect(await again.searchDetailed(documents[9]!.text, { k: 1 })).toMatchObject({
+        stage: 'centroids',
+        hits: [{ id: 'd9' }],
+      })
     }
   })
 
@@ -146,7 +161,9 @@ describe('an index with centroid codes', () => {
     await using index = await MultiVectorIndex.open(undefined, { dim: 2, firstStage: 'centroids', fde: false })
     await index.upsert(large.slice(0, 8))
     const done: number[] = []
-    await index.upsert(large.slice(8, 24), { onProgress: (progress) => progress.stage === 'build' && done.push(progress.done) })
+    await index.upsert(large.slice(8, 24), {
+      onProgress: (progress) => progress.stage === 'build' && done.push(progress.done),
+    })
     expect(done.length).toBeGreaterThanOrEqual(4)
     expect(done.at(-1)).toBe(24)
   })
@@ -163,10 +180,11 @@ describe('an index with centroid codes', () => {
 })
 
 describe('saving', () => {
-  const stored = (from: number, to: number) => documents.slice(from, to).map(({ id, text }) => {
-    const embeddings = model.embed(text)
-    return { id, text, metadata: '{}', hash: id, tokens: embeddings.length, record: encodeRecord('int8', embeddings) }
-  })
+  const stored = (from: number, to: number) =>
+    documents.slice(from, to).map(({ id, text }) => {
+      const embeddings = model.embed(text)
+      return { id, text, metadata: '{}', hash: id, tokens: embeddings.length, record: encodeRecord('int8', embeddings) }
+    })
   const empty = { codec: 'int8', dim: 16, model: null, fde: null } as const
   const openStore = () => IndexStore.open(folder, empty, { readonly: false, create: true })
   const put = (store: IndexStore, from: number, to: number) =>
@@ -177,11 +195,15 @@ describe('saving', () => {
     const centroids = new Centroids(store, (warning) => warnings.push(warning))
     const commit = store.commitManifest.bind(store)
     const failing = vi.spyOn(store, 'commitManifest')
-    const fail = () => failing.mockImplementationOnce(async (change) => {
-      if (when === 'after') await commit(change)
-      throw new Error('no room')
-    })
-    for (const [from, to] of [[0, 200], [200, 500]] as const) {
+    const fail = () =>
+      failing.mockImplementationOnce(async (change) => {
+        if (when === 'after') await commit(change)
+        throw new Error('no room')
+      })
+    for (const [from, to] of [
+      [0, 200],
+      [200, 500],
+    ] as const) {
       await put(store, from, to)
       fail()
       await expect(centroids.update(store.collection)).rejects.toThrow('no room')
@@ -207,9 +229,11 @@ describe('saving', () => {
     await put(store, 0, 200)
     const centroids = new Centroids(store, undefined)
     const create = store.createLog.bind(store)
-    vi.spyOn(store, 'createLog').mockImplementationOnce(create).mockImplementationOnce(() => {
-      throw new Error('no room')
-    })
+    vi.spyOn(store, 'createLog')
+      .mockImplementationOnce(create)
+      .mockImplementationOnce(() => {
+        throw new Error('no room')
+      })
     await expect(centroids.update(store.collection)).rejects.toThrow('no room')
     expect([files('centroids'), files('codes')]).toEqual([[], []])
     await centroids.update(store.collection)

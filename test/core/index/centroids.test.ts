@@ -10,7 +10,11 @@ import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 const model = new FakeEncoder()
 const next = random(5)
-const documents = Array.from({ length: 600 }, (_, i) => ({ id: `d${i}`, text: randomText(next, 12), metadata: { n: i } }))
+const documents = Array.from({ length: 600 }, (_, i) => ({
+  id: `d${i}`,
+  text: randomText(next, 12),
+  metadata: { n: i },
+}))
 
 let folder: string
 let warnings: Warning[]
@@ -21,9 +25,15 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 const open = (options: OpenOptions = {}) =>
-  MultiVectorIndex.open(folder, { model, firstStage: 'centroids', onWarning: (warning) => warnings.push(warning), ...options })
+  MultiVectorIndex.open(folder, {
+    model,
+    firstStage: 'centroids',
+    onWarning: (warning) => warnings.push(warning),
+    ...options,
+  })
 const files = (kind: string) => readdirSync(folder).filter((name) => name.endsWith(`.${kind}`))
-const search = (index: MultiVectorIndex, n: number) => index.searchDetailed(documents[n]!.text, { k: 1, candidates: 50 })
+const search = (index: MultiVectorIndex, n: number) =>
+  index.searchDetailed(documents[n]!.text, { k: 1, candidates: 50 })
 const found = (n: number) => ({ stage: 'centroids', candidates: 50, hits: [{ id: `d${n}`, rank: 1 }] })
 
 describe('an index with firstStage: centroids', () => {
@@ -41,7 +51,9 @@ describe('an index with firstStage: centroids', () => {
     expect(kept).toBeGreaterThan(0.95)
     const stats = await index.stats()
     expect(stats).toMatchObject({ firstStage: 'centroids', centroids: { trainedAt: stats.tokens } })
-    expect(stats.bytes.centroids).toBe(stats.tokens * 2 + stats.centroids!.count * 16 * 4 + cellBytes(stats.centroids!.count))
+    expect(stats.bytes.centroids).toBe(
+      stats.tokens * 2 + stats.centroids!.count * 16 * 4 + cellBytes(stats.centroids!.count),
+    )
   })
 
   test('without exact MaxSim the score is an estimate of it', async () => {
@@ -58,7 +70,10 @@ describe('an index with firstStage: centroids', () => {
     await index.upsert(documents)
     await index.delete('d7')
     expect((await index.search(documents[7]!.text, { k: 600 })).map(({ id }) => id)).not.toContain('d7')
-    const even = await index.search(documents[8]!.text, { k: 600, where: ({ metadata }) => Number(metadata.n) % 2 === 0 })
+    const even = await index.search(documents[8]!.text, {
+      k: 600,
+      where: ({ metadata }) => Number(metadata.n) % 2 === 0,
+    })
     expect(even).toHaveLength(300)
     expect(even[0]!.id).toBe('d8')
   })
@@ -86,7 +101,10 @@ describe('an index with firstStage: centroids', () => {
     expect(await search(again, 12)).toMatchObject(found(12))
     await again.upsert([{ id: 'new', text: 'zyzzyva syzygy' }])
     expect(readFileSync(join(folder, files('centroids')[0]!)).equals(trained)).toBe(true)
-    expect(await again.searchDetailed('zyzzyva syzygy', { k: 1 })).toMatchObject({ stage: 'centroids', hits: [{ id: 'new' }] })
+    expect(await again.searchDetailed('zyzzyva syzygy', { k: 1 })).toMatchObject({
+      stage: 'centroids',
+      hits: [{ id: 'new' }],
+    })
     expect(warnings).toEqual([])
   })
 
@@ -210,7 +228,9 @@ describe('auto', () => {
     await index.upsert(large)
     expect(await index.stats()).toMatchObject({ firstStage: 'centroids', centroids: { trainedAt: 264_000 } })
     expect((await index.searchDetailed(query, { candidates: 20 })).stage).toBe('centroids')
-    expect((await index.searchDetailed(query, { candidates: 20, where: ({ id }) => Number(id) < 30 })).stage).toBe('exact')
+    expect((await index.searchDetailed(query, { candidates: 20, where: ({ id }) => Number(id) < 30 })).stage).toBe(
+      'exact',
+    )
     const [hit] = await index.search(query, { candidates: 20, k: 1 })
     expect(hit!.score).toBeGreaterThan(0.9999)
     await index.close()

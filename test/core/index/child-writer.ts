@@ -2,7 +2,10 @@
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
-const index = await MultiVectorIndex.open(process.argv[2], { fde: { partitioning: 'hyperplanes' }, model: new FakeEncoder() })
+const index = await MultiVectorIndex.open(process.argv[2], {
+  fde: { partitioning: 'hyperplanes' },
+  model: new FakeEncoder(),
+})
 process.send?.('open')
 if (process.argv[3] === 'hold') setInterval(() => {}, 1000)
 else {
@@ -10,7 +13,13 @@ else {
     const next = random(batch)
     // Even batches replace what the batch before put in.
     const start = Math.floor(batch / 2) * 20
-    await index.upsert(Array.from({ length: 20 }, (_, i) => ({ id: `d${start + i}`, text: `batch${batch} ${randomText(next, 30)}`, metadata: { batch } })))
+    await index.upsert(
+      Array.from({ length: 20 }, (_, i) => ({
+        id: `d${start + i}`,
+        text: `batch${batch} ${randomText(next, 30)}`,
+        metadata: { batch },
+      })),
+    )
     if (batch % 7 === 6) await index.delete([`d${start}`])
     if (batch % 11 === 10) await index.compact()
     process.send?.(batch)

@@ -4,11 +4,20 @@ import { random } from './fake-encoder.js'
 
 const next = random(2)
 const embeddings = (length: number, dim: number, scale = 1) => ({
-  data: Float32Array.from({ length: length * dim }, () => (next() - 0.5) * scale), length, dim,
+  data: Float32Array.from({ length: length * dim }, () => (next() - 0.5) * scale),
+  length,
+  dim,
 })
 
 describe.each(TOKEN_CODECS)('codec %s', (codec) => {
-  test.each([[0, 8], [1, 1], [3, 7], [5, 48], [33, 128], [300, 96]])('keeps %i tokens of %i numbers to its precision', (length, dim) => {
+  test.each([
+    [0, 8],
+    [1, 1],
+    [3, 7],
+    [5, 48],
+    [33, 128],
+    [300, 96],
+  ])('keeps %i tokens of %i numbers to its precision', (length, dim) => {
     const original = embeddings(length, dim, 3)
     const record = encodeRecord(codec, original)
     expect(record).toHaveLength(recordBytes(codec, length, dim))
@@ -40,5 +49,7 @@ describe.each(TOKEN_CODECS)('codec %s', (codec) => {
 })
 
 test('f16 refuses what it cannot hold', () => {
-  expect(() => encodeRecord('f16', { data: new Float32Array([1, 70000]), length: 1, dim: 2 })).toThrow(/70000 does not fit float16.*'f32'/)
+  expect(() => encodeRecord('f16', { data: new Float32Array([1, 70000]), length: 1, dim: 2 })).toThrow(
+    /70000 does not fit float16.*'f32'/,
+  )
 })

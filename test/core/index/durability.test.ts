@@ -2,7 +2,19 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import {
-  appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, unlinkSync, writeFileSync,
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +28,11 @@ import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 const model = new FakeEncoder()
 const next = random(9)
-const documents = Array.from({ length: 200 }, (_, i) => ({ id: `d${i}`, text: randomText(next, 15), metadata: { n: i } }))
+const documents = Array.from({ length: 200 }, (_, i) => ({
+  id: `d${i}`,
+  text: randomText(next, 15),
+  metadata: { n: i },
+}))
 
 let root: string
 let folder: string
@@ -26,9 +42,11 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
 
-const open = (options: OpenOptions = {}) => MultiVectorIndex.open(folder, { model, fde: { partitioning: 'hyperplanes' }, ...options })
+const open = (options: OpenOptions = {}) =>
+  MultiVectorIndex.open(folder, { model, fde: { partitioning: 'hyperplanes' }, ...options })
 const error = (code: string, message: RegExp) => ({ code, message: expect.stringMatching(message) as string })
-const state = () => Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'latin1')]))
+const state = () =>
+  Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'latin1')]))
 
 async function filled(): Promise<void> {
   await using index = await open()
@@ -48,7 +66,9 @@ describe('an index that is opened again', () => {
     expect(existsSync(join(folder, 'lock'))).toBe(false)
     for (const options of [{ model }, {}]) {
       await using again = await MultiVectorIndex.open(folder, options)
-      expect(await Promise.all((['exact', 'fde'] as const).map((stage) => again.search(query, { stage })))).toEqual(before)
+      expect(await Promise.all((['exact', 'fde'] as const).map((stage) => again.search(query, { stage })))).toEqual(
+        before,
+      )
       expect(await again.stats()).toEqual(stats)
       expect(again.has('d3')).toBe(false)
     }
@@ -102,7 +122,9 @@ describe('an index that is opened again', () => {
     const hits = await again.search(many[5]!.text, { stage: 'fde', k: 30, rerank: false })
     const scores = new Map(hits.map(({ id, score }) => [id, score]))
     expect(scores.get('late')).toBe(scores.get('m5'))
-    await expect(open({ fde: { preset: 'small', partitioning: 'hyperplanes' } })).rejects.toMatchObject(error('INDEX_LOCKED', /./))
+    await expect(open({ fde: { preset: 'small', partitioning: 'hyperplanes' } })).rejects.toMatchObject(
+      error('INDEX_LOCKED', /./),
+    )
     await again.close()
     await expect(open({ fde: { preset: 'small', partitioning: 'hyperplanes' } })).rejects.toMatchObject(
       error('INDEX_MISMATCH', /partitioning centroids, not hyperplanes/),
@@ -112,13 +134,21 @@ describe('an index that is opened again', () => {
   test('another model, dimension, codec or FDE is refused, naming both', async () => {
     await filled()
     const before = state()
-    await expect(open({ model: new FakeEncoder({ fingerprint: 'fake-2' }) })).rejects.toMatchObject(error('INDEX_MISMATCH', /built with fake fake-1 .*not fake fake-2/))
-    await expect(open({ model: new FakeEncoder({ dim: 8 }) })).rejects.toMatchObject(error('INDEX_MISMATCH', /dimension 16.*fake-1 makes 8/))
-    await expect(MultiVectorIndex.open(folder, { dim: 48 })).rejects.toMatchObject(error('INDEX_MISMATCH', /dimension 16, dim says 48/))
+    await expect(open({ model: new FakeEncoder({ fingerprint: 'fake-2' }) })).rejects.toMatchObject(
+      error('INDEX_MISMATCH', /built with fake fake-1 .*not fake fake-2/),
+    )
+    await expect(open({ model: new FakeEncoder({ dim: 8 }) })).rejects.toMatchObject(
+      error('INDEX_MISMATCH', /dimension 16.*fake-1 makes 8/),
+    )
+    await expect(MultiVectorIndex.open(folder, { dim: 48 })).rejects.toMatchObject(
+      error('INDEX_MISMATCH', /dimension 16, dim says 48/),
+    )
     await expect(open({ codec: 'f32' })).rejects.toMatchObject(error('INDEX_MISMATCH', /as int8, not f32/))
     await expect(open({ fde: 'quality' })).rejects.toMatchObject(error('INDEX_MISMATCH', /simHashBits \d+, not \d+/))
     await expect(open({ fde: { seed: 7 } })).rejects.toMatchObject(error('INDEX_MISMATCH', /seed 42, not 7/))
-    await expect(open({ fde: { prepare: 'none' } })).rejects.toMatchObject(error('INDEX_MISMATCH', /prepare auto, not none/))
+    await expect(open({ fde: { prepare: 'none' } })).rejects.toMatchObject(
+      error('INDEX_MISMATCH', /prepare auto, not none/),
+    )
     await expect(open({ fde: false })).rejects.toMatchObject(error('INDEX_MISMATCH', /made with FDEs, not without/))
     expect(state()).toEqual(before)
     await (await open({ codec: 'int8', fde: { preset: 'compact', partitioning: 'hyperplanes' } })).close()
@@ -133,7 +163,9 @@ describe('an index that is opened again', () => {
     expect((await second.stats()).model).toBeNull()
     await second.upsert([{ id: 'text', text: 'kiwi' }])
     await second.close()
-    await expect(open({ model: new FakeEncoder({ fingerprint: 'other' }) })).rejects.toMatchObject(error('INDEX_MISMATCH', /fake-1/))
+    await expect(open({ model: new FakeEncoder({ fingerprint: 'other' }) })).rejects.toMatchObject(
+      error('INDEX_MISMATCH', /fake-1/),
+    )
   })
 })
 
@@ -141,7 +173,9 @@ describe('folders that are not an index', () => {
   test('are refused and left as they are', async () => {
     mkdirSync(folder)
     writeFileSync(join(folder, 'thesis.docx'), 'ten years of work')
-    await expect(open()).rejects.toMatchObject(error('INDEX_FORMAT', /not a Serotine index: it holds "thesis.docx" and no manifest.json/))
+    await expect(open()).rejects.toMatchObject(
+      error('INDEX_FORMAT', /not a Serotine index: it holds "thesis.docx" and no manifest.json/),
+    )
     writeFileSync(join(folder, 'manifest.json'), '{"name": "My web app"}')
     await expect(open()).rejects.toMatchObject(error('INDEX_FORMAT', /does not say "format": "serotine-index"/))
     expect(readdirSync(folder).sort()).toEqual(['manifest.json', 'thesis.docx'])
@@ -190,10 +224,14 @@ describe('damage', () => {
   test('of a table is noticed when the index is opened', async () => {
     await filled()
     flip(file('table'))
-    await expect(open()).rejects.toMatchObject(error('INDEX_CORRUPT', /000002\.table: the checksum of the document table is wrong/))
+    await expect(open()).rejects.toMatchObject(
+      error('INDEX_CORRUPT', /000002\.table: the checksum of the document table is wrong/),
+    )
     flip(file('table'))
     flip(file('deleted'))
-    await expect(open()).rejects.toMatchObject(error('INDEX_CORRUPT', /000001\.deleted: the checksum of the list of deleted documents is wrong/))
+    await expect(open()).rejects.toMatchObject(
+      error('INDEX_CORRUPT', /000001\.deleted: the checksum of the list of deleted documents is wrong/),
+    )
     flip(file('deleted'))
     await (await open()).close()
   })
@@ -204,9 +242,15 @@ describe('damage', () => {
     flip(file('texts'), 3)
     flip(file('fde'))
     await using index = await open()
-    await expect(index.search('kiwi', { stage: 'exact' })).rejects.toMatchObject(error('INDEX_CORRUPT', /000002\.tokens: the checksum of the token vectors of document "d0" is wrong/))
-    await expect(index.get('d0')).rejects.toMatchObject(error('INDEX_CORRUPT', /000002\.texts: the checksum of the text of document "d0"/))
-    await expect(index.search('kiwi', { stage: 'fde' })).rejects.toMatchObject(error('INDEX_CORRUPT', /000002\.fde: the checksum of the FDE rows/))
+    await expect(index.search('kiwi', { stage: 'exact' })).rejects.toMatchObject(
+      error('INDEX_CORRUPT', /000002\.tokens: the checksum of the token vectors of document "d0" is wrong/),
+    )
+    await expect(index.get('d0')).rejects.toMatchObject(
+      error('INDEX_CORRUPT', /000002\.texts: the checksum of the text of document "d0"/),
+    )
+    await expect(index.search('kiwi', { stage: 'fde' })).rejects.toMatchObject(
+      error('INDEX_CORRUPT', /000002\.fde: the checksum of the FDE rows/),
+    )
     expect((await index.get('d1'))!.text).toBe(documents[1]!.text)
     expect(await index.search('kiwi', { where: { n: { gt: 150 } } })).toHaveLength(10)
   })
@@ -218,9 +262,13 @@ describe('damage', () => {
       cpSync(folder, copy, { recursive: true })
       const name = file(kind)
       truncateSync(join(copy, name), 3)
-      await expect(MultiVectorIndex.open(copy, { model })).rejects.toMatchObject(error('INDEX_CORRUPT', new RegExp(`${name} ends after 3 bytes where \\d+ are committed`)))
+      await expect(MultiVectorIndex.open(copy, { model })).rejects.toMatchObject(
+        error('INDEX_CORRUPT', new RegExp(`${name} ends after 3 bytes where \\d+ are committed`)),
+      )
       unlinkSync(join(copy, name))
-      await expect(MultiVectorIndex.open(copy, { model })).rejects.toMatchObject(error('INDEX_CORRUPT', new RegExp(`${name} is missing`)))
+      await expect(MultiVectorIndex.open(copy, { model })).rejects.toMatchObject(
+        error('INDEX_CORRUPT', new RegExp(`${name} is missing`)),
+      )
       expect(existsSync(join(copy, 'lock'))).toBe(false)
     }
   })
@@ -228,7 +276,8 @@ describe('damage', () => {
   test('what an interrupted commit left behind is cut off by the next writer, and ignored by readers', async () => {
     await filled()
     const before = state()
-    for (const kind of ['tokens', 'texts', 'table', 'fde', 'deleted']) appendFileSync(join(folder, file(kind)), 'half a batch')
+    for (const kind of ['tokens', 'texts', 'table', 'fde', 'deleted'])
+      appendFileSync(join(folder, file(kind)), 'half a batch')
     writeFileSync(join(folder, '000099.tokens'), 'of a compaction that was interrupted')
     writeFileSync(join(folder, 'manifest.json.tmp'), 'half')
     await using reader = await open({ readonly: true })
@@ -275,7 +324,9 @@ describe('a failed commit', () => {
 describe('the lock', () => {
   test('lets one index of this process write', async () => {
     await using first = await open()
-    await expect(open()).rejects.toMatchObject(error('INDEX_LOCKED', new RegExp(`being written by this process \\(${process.pid}\\)`)))
+    await expect(open()).rejects.toMatchObject(
+      error('INDEX_LOCKED', new RegExp(`being written by this process \\(${process.pid}\\)`)),
+    )
     await using reader = await open({ readonly: true })
     expect(reader.count).toBe(0)
     await first.close()
@@ -285,14 +336,20 @@ describe('the lock', () => {
   test('is also respected through another name of the folder', async () => {
     await using _writer = await open()
     symlinkSync(folder, join(root, 'alias'))
-    await expect(MultiVectorIndex.open(join(root, 'alias'), { model })).rejects.toMatchObject(error('INDEX_LOCKED', new RegExp(`process.*${process.pid}`)))
+    await expect(MultiVectorIndex.open(join(root, 'alias'), { model })).rejects.toMatchObject(
+      error('INDEX_LOCKED', new RegExp(`process.*${process.pid}`)),
+    )
   })
 
-  const write = (content: unknown) => writeFileSync(join(folder, 'lock'), typeof content === 'string' ? content : JSON.stringify(content))
+  const write = (content: unknown) =>
+    writeFileSync(join(folder, 'lock'), typeof content === 'string' ? content : JSON.stringify(content))
 
   test.each([
     ['a process that is gone', { pid: 2 ** 22 + 1, host: hostname(), started: 5 }],
-    ['an earlier process with our own pid, as after a restart in a container', { pid: process.pid, host: hostname(), started: 5 }],
+    [
+      'an earlier process with our own pid, as after a restart in a container',
+      { pid: process.pid, host: hostname(), started: 5 },
+    ],
     ['nobody: it is empty', ''],
   ])('left behind by %s is taken over', async (_name, content) => {
     await filled()
@@ -328,8 +385,16 @@ describe('another process', () => {
     const core = fileURLToPath(new URL('../../../packages/core/', import.meta.url))
     scripts = join(core, 'node_modules/.cache/serotine-test/child-writer')
     await build({
-      cwd: core, config: false, entry: { writer: fileURLToPath(new URL('child-writer.ts', import.meta.url)) }, outDir: scripts,
-      format: 'esm', target: 'es2022', platform: 'node', dts: false, logLevel: 'silent', fixedExtension: true,
+      cwd: core,
+      config: false,
+      entry: { writer: fileURLToPath(new URL('child-writer.ts', import.meta.url)) },
+      outDir: scripts,
+      format: 'esm',
+      target: 'es2022',
+      platform: 'node',
+      dts: false,
+      logLevel: 'silent',
+      fixedExtension: true,
     })
     script = join(scripts, 'writer.mjs')
   })
@@ -347,7 +412,9 @@ describe('another process', () => {
 
   test('that writes is named; once it is gone its lock is taken over', async () => {
     const child = await start('hold')
-    await expect(open()).rejects.toMatchObject(error('INDEX_LOCKED', new RegExp(`process ${child.pid}\\. Wait, or open it with \\{ readonly: true \\}`)))
+    await expect(open()).rejects.toMatchObject(
+      error('INDEX_LOCKED', new RegExp(`process ${child.pid}\\. Wait, or open it with \\{ readonly: true \\}`)),
+    )
     await (await open({ readonly: true })).close()
     child.kill('SIGKILL')
     await once(child, 'exit')

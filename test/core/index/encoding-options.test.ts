@@ -9,7 +9,13 @@ function recordingEncoder() {
     calls.push(options)
     return texts.map(() => ({ data: Float32Array.of(1, 0), length: 1, dim: 2 }))
   }
-  const encoder: Encoder = { dim: 2, fingerprint: 'f', name: 'recorder', encodeQueries: encode, encodeDocuments: encode }
+  const encoder: Encoder = {
+    dim: 2,
+    fingerprint: 'f',
+    name: 'recorder',
+    encodeQueries: encode,
+    encodeDocuments: encode,
+  }
   return { calls, encoder }
 }
 
@@ -19,7 +25,9 @@ it('hands prompts and pooling on to the model, and encodes a text again when the
   const documents = [{ id: 'a', text: 'text' }]
   await index.upsert(documents, { promptName: 'document', poolFactor: 2, protectedTokens: 0 })
   expect(calls.at(-1)).toMatchObject({ promptName: 'document', poolFactor: 2, protectedTokens: 0 })
-  expect(await index.upsert(documents, { promptName: 'document', poolFactor: 2, protectedTokens: 0 })).toMatchObject({ unchanged: 1 })
+  expect(await index.upsert(documents, { promptName: 'document', poolFactor: 2, protectedTokens: 0 })).toMatchObject({
+    unchanged: 1,
+  })
   expect(await index.upsert(documents, { poolFactor: 3 })).toMatchObject({ updated: 1 })
   expect(await index.upsert(documents)).toMatchObject({ updated: 1 })
   expect(calls).toHaveLength(3)

@@ -22,7 +22,10 @@ export class FakeEncoder implements Encoder {
     return texts.map((text) => this.embed(text))
   }
 
-  async encodeDocuments(texts: readonly string[], { signal, onProgress }: EncodeOptions = {}): Promise<TokenEmbeddings[]> {
+  async encodeDocuments(
+    texts: readonly string[],
+    { signal, onProgress }: EncodeOptions = {},
+  ): Promise<TokenEmbeddings[]> {
     signal?.throwIfAborted()
     await new Promise((resolve) => setImmediate(resolve))
     this.encoded.push(...texts)
@@ -59,7 +62,24 @@ export function random(seed: number): () => number {
   }
 }
 
-const WORDS = ['kiwi', 'bird', 'cannot', 'fly', 'penguin', 'swims', 'cold', 'water', 'eagle', 'hunts', 'night', 'owl', 'egg', 'nest', 'wing', 'river']
+const WORDS = [
+  'kiwi',
+  'bird',
+  'cannot',
+  'fly',
+  'penguin',
+  'swims',
+  'cold',
+  'water',
+  'eagle',
+  'hunts',
+  'night',
+  'owl',
+  'egg',
+  'nest',
+  'wing',
+  'river',
+]
 
 /** A text of `length` words of a small vocabulary. */
 export function randomText(next: () => number, length: number, vocabulary = 200): string {

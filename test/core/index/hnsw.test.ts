@@ -25,13 +25,23 @@ describe.skipIf(!hnswlib)('HNSW graph', () => {
 describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
   const model = new FakeEncoder()
   const next = random(11)
-  const documents = Array.from({ length: 400 }, (_, i) => ({ id: `d${i}`, text: randomText(next, 10), metadata: { n: i } }))
+  const documents = Array.from({ length: 400 }, (_, i) => ({
+    id: `d${i}`,
+    text: randomText(next, 10),
+    metadata: { n: i },
+  }))
   let folder: string
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'serotine-hnsw-'))
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
-  const open = (options = {}) => MultiVectorIndex.open(folder, { model, fde: { repetitions: 8, simHashBits: 3, finalDim: 256 }, firstStage: 'hnsw', ...options })
+  const open = (options = {}) =>
+    MultiVectorIndex.open(folder, {
+      model,
+      fde: { repetitions: 8, simHashBits: 3, finalDim: 256 },
+      firstStage: 'hnsw',
+      ...options,
+    })
   const graphs = () => readdirSync(folder).filter((name) => name.includes('hnsw'))
   const search = (index: MultiVectorIndex, n: number) => index.searchDetailed(documents[n]!.text, { k: 1 })
 
@@ -77,7 +87,11 @@ describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
   })
 
   test('works in memory', async () => {
-    await using index = await MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' }, firstStage: 'hnsw' })
+    await using index = await MultiVectorIndex.open(undefined, {
+      model,
+      fde: { partitioning: 'hyperplanes' },
+      firstStage: 'hnsw',
+    })
     await index.upsert(documents)
     expect(await search(index, 3)).toMatchObject({ stage: 'hnsw', hits: [{ id: 'd3' }] })
   })
@@ -98,7 +112,12 @@ describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
 
   test('hnswlib-node can be passed in', async () => {
     for (const given of [hnswlib, () => hnswlib]) {
-      await using index = await MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' }, firstStage: 'hnsw', hnswlib: given as never })
+      await using index = await MultiVectorIndex.open(undefined, {
+        model,
+        fde: { partitioning: 'hyperplanes' },
+        firstStage: 'hnsw',
+        hnswlib: given as never,
+      })
       await index.upsert(documents)
       expect(await search(index, 3)).toMatchObject({ stage: 'hnsw' })
     }
@@ -127,12 +146,23 @@ describe('without hnswlib-node', () => {
   const missing = () => Promise.reject(new Error('Cannot find the binary'))
 
   test('asking for it is an error that says what to do', async () => {
-    await expect(MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' }, firstStage: 'hnsw', hnswlib: missing })).rejects.toMatchObject({
+    await expect(
+      MultiVectorIndex.open(undefined, {
+        model,
+        fde: { partitioning: 'hyperplanes' },
+        firstStage: 'hnsw',
+        hnswlib: missing,
+      }),
+    ).rejects.toMatchObject({
       code: 'HNSWLIB_MISSING',
       message: expect.stringMatching(/pnpm approve-builds.*firstStage: 'fde'/) as string,
       cause: expect.objectContaining({ message: 'Cannot find the binary' }) as Error,
     })
-    await using index = await MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' }, hnswlib: missing })
+    await using index = await MultiVectorIndex.open(undefined, {
+      model,
+      fde: { partitioning: 'hyperplanes' },
+      hnswlib: missing,
+    })
     await index.upsert(documents)
     await expect(index.search('kiwi', { stage: 'hnsw' })).rejects.toMatchObject({ code: 'HNSWLIB_MISSING' })
   })
@@ -154,7 +184,12 @@ describe('without hnswlib-node', () => {
       await large.update(store.collection)
       expect((await large.choose(store.collection, checkSearch({}), everything))!.name).toBe('fde')
     }
-    expect(warnings).toEqual([{ code: 'HNSWLIB_MISSING', message: expect.stringMatching(/cannot be loaded.*400 documents are scanned/) as string }])
+    expect(warnings).toEqual([
+      {
+        code: 'HNSWLIB_MISSING',
+        message: expect.stringMatching(/cannot be loaded.*400 documents are scanned/) as string,
+      },
+    ])
     store.close()
     rmSync(folder, { recursive: true })
   })

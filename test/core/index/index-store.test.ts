@@ -20,13 +20,25 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 function stored({ id, text }: { id: string; text: string }): StoredDocument {
   const embeddings = model.embed(text)
-  return { id, text, metadata: '{}', hash: '0'.repeat(32), tokens: embeddings.length, record: encodeRecord('int8', embeddings) }
+  return {
+    id,
+    text,
+    metadata: '{}',
+    hash: '0'.repeat(32),
+    tokens: embeddings.length,
+    record: encodeRecord('int8', embeddings),
+  }
 }
 
 const open = () =>
   IndexStore.open(
     folder,
-    { codec: 'int8', dim: 16, model: null, fde: { options: { preset: 'small', partitioning: 'hyperplanes' }, learned: null, suitability: null } },
+    {
+      codec: 'int8',
+      dim: 16,
+      model: null,
+      fde: { options: { preset: 'small', partitioning: 'hyperplanes' }, learned: null, suitability: null },
+    },
     { readonly: false, create: true, segmentBytes: 20_000 },
   )
 
@@ -52,7 +64,10 @@ describe('an index of several segments', () => {
     expect(store.manifest.segments.length).toBeGreaterThan(3)
     expect(store.manifest.segments.every(({ fde, documents: count }) => fde.rows === count)).toBe(true)
     const several = await answers()
-    const single = await MultiVectorIndex.open(undefined, { model, fde: { preset: 'small', partitioning: 'hyperplanes' } })
+    const single = await MultiVectorIndex.open(undefined, {
+      model,
+      fde: { preset: 'small', partitioning: 'hyperplanes' },
+    })
     await single.upsert(documents)
     const exact = await single.search('kiwi river', { stage: 'exact', k: 20 })
     expect(several[0]).toEqual(exact.map(({ id, score, text }) => ({ id, score, text })))
@@ -67,11 +82,18 @@ describe('an index of several segments', () => {
     expect(after[0]).toBe(ids[0])
     expect(after).not.toContain(ids[1])
     expect(after.filter((id) => ids.includes(id))).toEqual(ids.filter((id, i) => i !== 1 && i !== ids.length - 1))
-    expect(store.collection.ids()).toEqual(documents.map(({ id }) => id).filter((_, i) => ![first, first + 1, 199].includes(i)))
+    expect(store.collection.ids()).toEqual(
+      documents.map(({ id }) => id).filter((_, i) => ![first, first + 1, 199].includes(i)),
+    )
     expect(await answers()).toEqual(before)
 
     // Filled further, the last segment goes on.
-    await store.commit({ documents: [stored({ id: 'a new one', text: 'kiwi river' })], deleted: [], dim: 16, model: null })
+    await store.commit({
+      documents: [stored({ id: 'a new one', text: 'kiwi river' })],
+      deleted: [],
+      dim: 16,
+      model: null,
+    })
     store.close()
     const again = await open()
     expect(again.collection.ids().at(-1)).toBe('a new one')

@@ -41,7 +41,10 @@ test('the embedded model finds texts by what they mean, and an index of it is re
   expect((await index.search('baking without commercial yeast', { k: 1 }))[0]!.id).toBe('bread')
   expect(await index.upsert(TEXTS)).toEqual({ added: 0, updated: 0, unchanged: 4 })
   const hits = await index.search('animals active at night', { k: 4 })
-  const ranked = await model.rerank('animals active at night', TEXTS.map(({ text }) => text))
+  const ranked = await model.rerank(
+    'animals active at night',
+    TEXTS.map(({ text }) => text),
+  )
   expect(hits.map(({ text }) => text)).toEqual(ranked.map(({ document }) => document))
   hits.forEach(({ score, meanSimilarity }, i) => {
     expect(score).toBeCloseTo(ranked[i]!.score, 4)

@@ -15,7 +15,11 @@ const BIRDS = [
 ]
 /** Enough tokens for FDEs. */
 const next = random(7)
-const MANY = Array.from({ length: 300 }, (_, i) => ({ id: `d${i}`, text: randomText(next, 12), metadata: { n: i, even: i % 2 === 0 } }))
+const MANY = Array.from({ length: 300 }, (_, i) => ({
+  id: `d${i}`,
+  text: randomText(next, 12),
+  metadata: { n: i, even: i % 2 === 0 },
+}))
 
 let root: string
 beforeEach(() => {
@@ -33,7 +37,8 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     model.encoded.length = 0
   })
   // Random hyperplanes need no more than 2,000 tokens to begin with; partitions are learned of 8,000.
-  const open = (options: OpenOptions = {}) => MultiVectorIndex.open(folder, { model, fde: { partitioning: 'hyperplanes' }, ...options })
+  const open = (options: OpenOptions = {}) =>
+    MultiVectorIndex.open(folder, { model, fde: { partitioning: 'hyperplanes' }, ...options })
 
   test('answers with the documents that share words, best first, with text and metadata', async () => {
     await using index = await open()
@@ -51,7 +56,11 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
   })
 
   test('scores are MaxSim of the stored vectors', async () => {
-    for (const [codec, error] of [['f32', 1e-6], ['f16', 5e-3], ['int8', 5e-2]] as const) {
+    for (const [codec, error] of [
+      ['f32', 1e-6],
+      ['f16', 5e-3],
+      ['int8', 5e-2],
+    ] as const) {
       await using index = await MultiVectorIndex.open(undefined, { model, codec })
       await index.upsert(BIRDS)
       const query = model.embed('penguin cold')
@@ -127,7 +136,9 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
 
   test('an id that comes twice in one call is an error, and an array is checked before anything is written', async () => {
     await using index = await open()
-    await expect(index.upsert([...BIRDS, BIRDS[1]!], { batchSize: 1 })).rejects.toMatchObject(error('DUPLICATE_ID', /"penguin" comes twice.*1 and 3/))
+    await expect(index.upsert([...BIRDS, BIRDS[1]!], { batchSize: 1 })).rejects.toMatchObject(
+      error('DUPLICATE_ID', /"penguin" comes twice.*1 and 3/),
+    )
     expect(index.count).toBe(0)
     async function* stream() {
       yield* BIRDS
@@ -157,7 +168,11 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
   test('an aborted upsert keeps the batches that were committed and can be repeated', async () => {
     await using index = await open()
     const stop = new AbortController()
-    const work = index.upsert(MANY, { batchSize: 100, signal: stop.signal, onProgress: ({ done }) => done === 100 && stop.abort() })
+    const work = index.upsert(MANY, {
+      batchSize: 100,
+      signal: stop.signal,
+      onProgress: ({ done }) => done === 100 && stop.abort(),
+    })
     await expect(work).rejects.toMatchObject({ name: 'AbortError' })
     expect(index.count).toBe(100)
     expect(await index.upsert(MANY)).toEqual({ added: 200, updated: 0, unchanged: 100 })
@@ -175,7 +190,9 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     }
     await using index = await MultiVectorIndex.open(folder, { model: new Failing() })
     const documents = [...BIRDS.slice(0, 2), { id: 'bad', text: 'poison' }]
-    await expect(index.upsert(documents, { batchSize: 2 })).rejects.toMatchObject(error('NOT_FINITE', /document "bad", token 0 holds NaN/))
+    await expect(index.upsert(documents, { batchSize: 2 })).rejects.toMatchObject(
+      error('NOT_FINITE', /document "bad", token 0 holds NaN/),
+    )
     expect(index.ids()).toEqual(['kiwi', 'penguin'])
     await index.upsert(BIRDS)
     expect(index.count).toBe(3)
@@ -191,7 +208,9 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     expect(index.count).toBe(150)
     expect(index.has('d0')).toBe(false)
     expect(await index.stats()).toMatchObject({ documents: 150, deleted: 153 })
-    expect((await index.search(MANY[2]!.text)).every(({ metadata }) => metadata.even === false || metadata.lang === 'de')).toBe(true)
+    expect(
+      (await index.search(MANY[2]!.text)).every(({ metadata }) => metadata.even === false || metadata.lang === 'de'),
+    ).toBe(true)
   })
 
   test('compact frees the room of deleted documents and changes no answer', async () => {
@@ -203,7 +222,9 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     const before = await Promise.all((['exact', 'fde'] as const).map((stage) => index.search(query, { stage })))
     const { bytes } = await index.stats()
     await index.compact()
-    expect(await Promise.all((['exact', 'fde'] as const).map((stage) => index.search(query, { stage })))).toEqual(before)
+    expect(await Promise.all((['exact', 'fde'] as const).map((stage) => index.search(query, { stage })))).toEqual(
+      before,
+    )
     const after = await index.stats()
     expect(after).toMatchObject({ documents: 200, deleted: 0 })
     expect(after.bytes.total).toBeLessThan(bytes.total * 0.4)
@@ -263,11 +284,21 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     expect(hit!.id).toBe('penguin')
     expect(hit).not.toHaveProperty('text')
     await expect(index.search('penguin')).rejects.toMatchObject(error('INVALID_ARGUMENT', /without a model/))
-    await expect(index.upsert([{ id: 'a', text: 'b' }])).rejects.toMatchObject(error('INVALID_ARGUMENT', /"a" comes without embeddings/))
-    await expect(index.search({ data: new Float32Array(8), length: 1, dim: 8 })).rejects.toMatchObject(error('DIM_MISMATCH', /dimension 8, the index 16/))
-    await expect(index.upsert([{ id: 'a', embeddings: { data: new Float32Array(8), length: 1, dim: 8 } }])).rejects.toMatchObject(error('DIM_MISMATCH', /"a" has dimension 8/))
-    await expect(index.upsert([{ id: 'a', embeddings: { data: new Float32Array(8), length: 1, dim: 16 } }])).rejects.toMatchObject(error('EMBEDDINGS_SHAPE', /"a"/))
-    await expect(index.search({ data: new Float32Array(16).fill(NaN), length: 1, dim: 16 })).rejects.toMatchObject(error('NOT_FINITE', /query/))
+    await expect(index.upsert([{ id: 'a', text: 'b' }])).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /"a" comes without embeddings/),
+    )
+    await expect(index.search({ data: new Float32Array(8), length: 1, dim: 8 })).rejects.toMatchObject(
+      error('DIM_MISMATCH', /dimension 8, the index 16/),
+    )
+    await expect(
+      index.upsert([{ id: 'a', embeddings: { data: new Float32Array(8), length: 1, dim: 8 } }]),
+    ).rejects.toMatchObject(error('DIM_MISMATCH', /"a" has dimension 8/))
+    await expect(
+      index.upsert([{ id: 'a', embeddings: { data: new Float32Array(8), length: 1, dim: 16 } }]),
+    ).rejects.toMatchObject(error('EMBEDDINGS_SHAPE', /"a"/))
+    await expect(index.search({ data: new Float32Array(16).fill(NaN), length: 1, dim: 16 })).rejects.toMatchObject(
+      error('NOT_FINITE', /query/),
+    )
   })
 
   test('the first stage is chosen by what there is to score, and said', async () => {
@@ -282,7 +313,9 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     for (const ms of Object.values(fde.timings)) expect(ms).toBeGreaterThanOrEqual(0)
     expect((await index.searchDetailed('kiwi', { stage: 'fde', k: 80, candidates: 1 })).candidates).toBe(80)
     expect(await index.search('kiwi', { stage: 'fde', k: 10, candidates: 1000 })).toEqual(all.hits)
-    expect((await index.searchDetailed('kiwi', { stage: 'fde', where: { even: true }, candidates: 1000 })).candidates).toBe(150)
+    expect(
+      (await index.searchDetailed('kiwi', { stage: 'fde', where: { even: true }, candidates: 1000 })).candidates,
+    ).toBe(150)
   })
 
   test('the first stage alone approximates MaxSim', async () => {
@@ -321,8 +354,14 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     await Promise.all([index.close(), last])
     await index.close()
     for (const use of [
-      () => index.search('kiwi'), () => index.upsert(BIRDS), () => index.delete('kiwi'), () => index.get('kiwi'), () => index.compact(), () => index.stats(),
-    ]) await expect(use()).rejects.toMatchObject(error('CLOSED', /was closed/))
+      () => index.search('kiwi'),
+      () => index.upsert(BIRDS),
+      () => index.delete('kiwi'),
+      () => index.get('kiwi'),
+      () => index.compact(),
+      () => index.stats(),
+    ])
+      await expect(use()).rejects.toMatchObject(error('CLOSED', /was closed/))
     expect(() => index.count).toThrow(expect.objectContaining({ code: 'CLOSED' }) as Error)
     expect(() => index.has('kiwi')).toThrow(expect.objectContaining({ code: 'CLOSED' }) as Error)
   })
@@ -331,33 +370,65 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     await using index = await open()
     const any = (value: unknown) => value as never
     await expect(index.search('x', any({ topK: 3 }))).rejects.toMatchObject(error('UNKNOWN_OPTION', /Did you mean "k"/))
-    await expect(index.search('x', any({ filter: {} }))).rejects.toMatchObject(error('UNKNOWN_OPTION', /Did you mean "where"/))
-    await expect(index.search('x', { k: 0 })).rejects.toMatchObject(error('INVALID_ARGUMENT', /k must be an integer of at least 1, got 0/))
+    await expect(index.search('x', any({ filter: {} }))).rejects.toMatchObject(
+      error('UNKNOWN_OPTION', /Did you mean "where"/),
+    )
+    await expect(index.search('x', { k: 0 })).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /k must be an integer of at least 1, got 0/),
+    )
     await expect(index.search('x', { candidates: 1.5 })).rejects.toMatchObject(error('INVALID_ARGUMENT', /candidates/))
-    await expect(index.search('x', { stage: any('best') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /auto, exact, centroids, muvera, fde, hnsw; got "best"/))
+    await expect(index.search('x', { stage: any('best') })).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /auto, exact, centroids, muvera, fde, hnsw; got "best"/),
+    )
     await expect(index.search('x', { rerank: any('no') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /rerank/))
-    await expect(index.search(any(42))).rejects.toMatchObject(error('INVALID_ARGUMENT', /text or token embeddings, got 42/))
-    await expect(index.upsert(any({ id: 'a', text: 'b' }))).rejects.toMatchObject(error('INVALID_ARGUMENT', /One document: \[document\]/))
+    await expect(index.search(any(42))).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /text or token embeddings, got 42/),
+    )
+    await expect(index.upsert(any({ id: 'a', text: 'b' }))).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /One document: \[document\]/),
+    )
     await expect(index.upsert(any('a'))).rejects.toMatchObject(error('INVALID_ARGUMENT', /iterable/))
-    await expect(index.upsert([any(null)])).rejects.toMatchObject(error('INVALID_ARGUMENT', /Document 0 must be an object/))
-    await expect(index.upsert([any({ text: 'x' })])).rejects.toMatchObject(error('INVALID_ARGUMENT', /id of document 0.*got undefined/))
+    await expect(index.upsert([any(null)])).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /Document 0 must be an object/),
+    )
+    await expect(index.upsert([any({ text: 'x' })])).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /id of document 0.*got undefined/),
+    )
     await expect(index.upsert([{ id: '', text: 'x' }])).rejects.toMatchObject(error('INVALID_ARGUMENT', /not empty/))
     await expect(index.upsert([any({ id: 7, text: 'x' })])).rejects.toMatchObject(error('INVALID_ARGUMENT', /got 7/))
-    await expect(index.upsert([any({ id: 'a', pageContent: 'x' })])).rejects.toMatchObject(error('UNKNOWN_OPTION', /Did you mean "text"/))
-    await expect(index.upsert([{ id: 'a' }])).rejects.toMatchObject(error('INVALID_ARGUMENT', /"a" has neither text nor embeddings/))
-    await expect(index.upsert([{ id: 'a', text: any(3) }])).rejects.toMatchObject(error('INVALID_ARGUMENT', /text of document "a"/))
-    await expect(index.upsert([{ id: 'a', text: 'x', metadata: any({ at: { when: new Date() } }) }])).rejects.toMatchObject(error('INVALID_ARGUMENT', /metadata\.at\.when.*Date/))
-    await expect(index.upsert([{ id: 'a', text: 'x', metadata: { n: NaN } }])).rejects.toMatchObject(error('INVALID_ARGUMENT', /metadata\.n.*NaN/))
-    await expect(index.upsert([{ id: 'a', text: 'x', metadata: any([]) }])).rejects.toMatchObject(error('INVALID_ARGUMENT', /plain object/))
+    await expect(index.upsert([any({ id: 'a', pageContent: 'x' })])).rejects.toMatchObject(
+      error('UNKNOWN_OPTION', /Did you mean "text"/),
+    )
+    await expect(index.upsert([{ id: 'a' }])).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /"a" has neither text nor embeddings/),
+    )
+    await expect(index.upsert([{ id: 'a', text: any(3) }])).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /text of document "a"/),
+    )
+    await expect(
+      index.upsert([{ id: 'a', text: 'x', metadata: any({ at: { when: new Date() } }) }]),
+    ).rejects.toMatchObject(error('INVALID_ARGUMENT', /metadata\.at\.when.*Date/))
+    await expect(index.upsert([{ id: 'a', text: 'x', metadata: { n: NaN } }])).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /metadata\.n.*NaN/),
+    )
+    await expect(index.upsert([{ id: 'a', text: 'x', metadata: any([]) }])).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /plain object/),
+    )
     const loop: Record<string, unknown> = {}
     loop.self = loop
-    await expect(index.upsert([{ id: 'a', text: 'x', metadata: any(loop) }])).rejects.toMatchObject(error('INVALID_ARGUMENT', /refers to itself/))
+    await expect(index.upsert([{ id: 'a', text: 'x', metadata: any(loop) }])).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /refers to itself/),
+    )
     await expect(index.upsert([], { batchSize: 0 })).rejects.toMatchObject(error('INVALID_ARGUMENT', /batchSize/))
-    await expect(index.upsert([{ id: 'a', text: 'x', embeddings: any([[1, 2]]) }])).rejects.toMatchObject(error('EMBEDDINGS_SHAPE', /Float32Array/))
+    await expect(index.upsert([{ id: 'a', text: 'x', embeddings: any([[1, 2]]) }])).rejects.toMatchObject(
+      error('EMBEDDINGS_SHAPE', /Float32Array/),
+    )
     await expect(index.delete(any({}))).rejects.toMatchObject(error('INVALID_ARGUMENT', /\{ where \}/))
     await expect(index.delete(any(undefined))).rejects.toMatchObject(error('INVALID_ARGUMENT', /\{ where \}/))
     await expect(index.delete([''])).rejects.toMatchObject(error('INVALID_ARGUMENT', /not empty/))
-    await expect(index.get(any(7))).rejects.toMatchObject(error('INVALID_ARGUMENT', /get\(\) takes an id or an array of ids, got 7/))
+    await expect(index.get(any(7))).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /get\(\) takes an id or an array of ids, got 7/),
+    )
     expect(index.count).toBe(0)
   })
 })
@@ -365,21 +436,47 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
 test('wrong options of open are named, and nothing is created', async () => {
   const folder = join(root, 'never')
   const any = (value: unknown) => value as never
-  await expect(MultiVectorIndex.open(folder, any({ readOnly: true }))).rejects.toMatchObject(error('UNKNOWN_OPTION', /Did you mean "readonly"/))
-  await expect(MultiVectorIndex.open(folder, { codec: any('int4') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /f32, f16, int8; got "int4"/))
-  await expect(MultiVectorIndex.open(folder, { firstStage: any('ann') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /firstStage/))
-  await expect(MultiVectorIndex.open(folder, { fde: any('tiny') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /Presets/))
-  await expect(MultiVectorIndex.open(folder, { fde: any(null) })).rejects.toMatchObject(error('INVALID_ARGUMENT', /fde must be .*got null/))
-  await expect(MultiVectorIndex.open(folder, { fde: any({ dim: 3 }) })).rejects.toMatchObject(error('UNKNOWN_OPTION', /finalDim/))
-  await expect(MultiVectorIndex.open(folder, { fde: { prepare: 'center' } })).rejects.toMatchObject(error('INVALID_ARGUMENT', /no queries/))
-  await expect(MultiVectorIndex.open(folder, { fde: any({ reps: 3 }) })).rejects.toMatchObject(error('UNKNOWN_OPTION', /repetitions/))
+  await expect(MultiVectorIndex.open(folder, any({ readOnly: true }))).rejects.toMatchObject(
+    error('UNKNOWN_OPTION', /Did you mean "readonly"/),
+  )
+  await expect(MultiVectorIndex.open(folder, { codec: any('int4') })).rejects.toMatchObject(
+    error('INVALID_ARGUMENT', /f32, f16, int8; got "int4"/),
+  )
+  await expect(MultiVectorIndex.open(folder, { firstStage: any('ann') })).rejects.toMatchObject(
+    error('INVALID_ARGUMENT', /firstStage/),
+  )
+  await expect(MultiVectorIndex.open(folder, { fde: any('tiny') })).rejects.toMatchObject(
+    error('INVALID_ARGUMENT', /Presets/),
+  )
+  await expect(MultiVectorIndex.open(folder, { fde: any(null) })).rejects.toMatchObject(
+    error('INVALID_ARGUMENT', /fde must be .*got null/),
+  )
+  await expect(MultiVectorIndex.open(folder, { fde: any({ dim: 3 }) })).rejects.toMatchObject(
+    error('UNKNOWN_OPTION', /finalDim/),
+  )
+  await expect(MultiVectorIndex.open(folder, { fde: { prepare: 'center' } })).rejects.toMatchObject(
+    error('INVALID_ARGUMENT', /no queries/),
+  )
+  await expect(MultiVectorIndex.open(folder, { fde: any({ reps: 3 }) })).rejects.toMatchObject(
+    error('UNKNOWN_OPTION', /repetitions/),
+  )
   await expect(MultiVectorIndex.open(folder, { dim: 0 })).rejects.toMatchObject(error('INVALID_ARGUMENT', /dim/))
-  await expect(MultiVectorIndex.open(folder, { dim: 8, model: new FakeEncoder() })).rejects.toMatchObject(error('DIM_MISMATCH', /dim is 8.*16/))
-  await expect(MultiVectorIndex.open(folder, { model: any('mxbai') })).rejects.toMatchObject(error('INVALID_ARGUMENT', /ColBERT\.load/))
+  await expect(MultiVectorIndex.open(folder, { dim: 8, model: new FakeEncoder() })).rejects.toMatchObject(
+    error('DIM_MISMATCH', /dim is 8.*16/),
+  )
+  await expect(MultiVectorIndex.open(folder, { model: any('mxbai') })).rejects.toMatchObject(
+    error('INVALID_ARGUMENT', /ColBERT\.load/),
+  )
   await expect(MultiVectorIndex.open(any(5))).rejects.toMatchObject(error('INVALID_ARGUMENT', /folder/))
-  await expect(MultiVectorIndex.open(undefined, { readonly: true })).rejects.toMatchObject(error('INVALID_ARGUMENT', /memory/))
-  await expect(MultiVectorIndex.open(folder, { readonly: true })).rejects.toMatchObject(error('INDEX_FORMAT', /no index in/))
-  await expect(MultiVectorIndex.open(folder, { create: false })).rejects.toMatchObject(error('INDEX_FORMAT', /no index in/))
+  await expect(MultiVectorIndex.open(undefined, { readonly: true })).rejects.toMatchObject(
+    error('INVALID_ARGUMENT', /memory/),
+  )
+  await expect(MultiVectorIndex.open(folder, { readonly: true })).rejects.toMatchObject(
+    error('INDEX_FORMAT', /no index in/),
+  )
+  await expect(MultiVectorIndex.open(folder, { create: false })).rejects.toMatchObject(
+    error('INDEX_FORMAT', /no index in/),
+  )
   expect((await MultiVectorIndex.open(':memory:')).folder).toBeUndefined()
 })
 
@@ -389,13 +486,18 @@ test('without FDEs everything is scored exactly', async () => {
   expect(await index.searchDetailed('kiwi')).toMatchObject({ stage: 'exact', candidates: 300 })
   for (const stage of ['fde', 'hnsw', 'muvera'] as const) {
     await expect(index.search('kiwi', { stage })).rejects.toMatchObject(error('INVALID_ARGUMENT', /made without FDEs/))
-    await expect(MultiVectorIndex.open(undefined, { fde: false, firstStage: stage })).rejects.toMatchObject(error('INVALID_ARGUMENT', /needs FDEs/))
+    await expect(MultiVectorIndex.open(undefined, { fde: false, firstStage: stage })).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /needs FDEs/),
+    )
   }
   expect(await index.stats()).toMatchObject({ fde: null, firstStage: 'exact' })
 })
 
 test('equal scores are ordered by id, whatever the order they came in', async () => {
-  for (const ids of [['b', 'a', 'c'], ['c', 'b', 'a']]) {
+  for (const ids of [
+    ['b', 'a', 'c'],
+    ['c', 'b', 'a'],
+  ]) {
     await using index = await MultiVectorIndex.open(undefined, { model: new FakeEncoder() })
     for (const id of ids) await index.upsert([{ id, text: 'kiwi' }])
     expect((await index.search('kiwi', { k: 2 })).map(({ id }) => id)).toEqual(['a', 'b'])

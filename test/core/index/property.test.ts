@@ -22,10 +22,19 @@ type Step =
   | { do: 'search'; query: string }
 
 const id = fc.nat(11).map((n) => `id${n}`)
-const text = fc.array(fc.constantFrom('kiwi', 'owl', 'egg', 'nest', 'wing', 'river'), { maxLength: 5 }).map((words) => words.join(' '))
+const text = fc
+  .array(fc.constantFrom('kiwi', 'owl', 'egg', 'nest', 'wing', 'river'), { maxLength: 5 })
+  .map((words) => words.join(' '))
 const document = fc.record({ id, text, metadata: fc.record({ n: fc.nat(3) }) })
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('upsert' as const), documents: fc.uniqueArray(document, { selector: (d) => d.id, minLength: 1, maxLength: 8 }), batchSize: fc.integer({ min: 1, max: 5 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('upsert' as const),
+      documents: fc.uniqueArray(document, { selector: (d) => d.id, minLength: 1, maxLength: 8 }),
+      batchSize: fc.integer({ min: 1, max: 5 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), ids: fc.array(id, { maxLength: 4 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('deleteWhere' as const), n: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.constant({ do: 'reopen' as const }) },
@@ -75,7 +84,8 @@ async function expectAsFresh(steps: readonly Step[], options: OpenOptions): Prom
     expect(counts.map(([said]) => said)).toEqual(counts.map(([, should]) => should))
     expect(index.count).toBe(expected.size)
     expect(index.ids().sort()).toEqual([...expected.keys()].sort())
-    for (const [key, { text: wanted, metadata }] of expected) expect(await index.get(key)).toMatchObject({ text: wanted, metadata })
+    for (const [key, { text: wanted, metadata }] of expected)
+      expect(await index.get(key)).toMatchObject({ text: wanted, metadata })
     await using fresh = await MultiVectorIndex.open(undefined, { model, ...options })
     const sorted = [...expected].sort(([a], [b]) => (a < b ? -1 : 1))
     await fresh.upsert(sorted.map(([key, rest]) => ({ id: key, ...rest })))
@@ -107,22 +117,40 @@ async function expectAsFresh(steps: readonly Step[], options: OpenOptions): Prom
 
 test.each<OpenOptions>([{ codec: 'f32' }, { codec: 'int8' }, { codec: 'f16' }])(
   'any order of changes, reopening and compaction answers like a fresh index ($codec)',
-  (options) => fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => expectAsFresh(steps, options)), { numRuns: 40 }),
+  (options) =>
+    fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => expectAsFresh(steps, options)),
+      { numRuns: 40 },
+    ),
 )
 
 /** Enough tokens in front that FDEs are there; as many candidates as documents, so the first stage must not lose one. */
 const filler: Step = {
   do: 'upsert',
   batchSize: 100,
-  documents: Array.from({ length: 120 }, (_, i) => ({ id: `filler${i}`, text: Array.from({ length: 16 }, (__, j) => `w${(i * 31 + j * 17) % 211}`).join(' '), metadata: { n: 9 } })),
+  documents: Array.from({ length: 120 }, (_, i) => ({
+    id: `filler${i}`,
+    text: Array.from({ length: 16 }, (__, j) => `w${(i * 31 + j * 17) % 211}`).join(' '),
+    metadata: { n: 9 },
+  })),
 }
 
-const hasHnswlib = await loadHnswlib().then(() => true, () => false)
+const hasHnswlib = await loadHnswlib().then(
+  () => true,
+  () => false,
+)
 
-test.each(hasHnswlib ? (['centroids', 'fde', 'hnsw'] as const) : (['centroids', 'fde'] as const))('also with candidates from the first stage (%s)', (firstStage) =>
-  fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) =>
-      expectAsFresh([filler, ...steps], { codec: 'f32', fde: { repetitions: 5, simHashBits: 2, finalDim: 64 }, firstStage }),
+test.each(hasHnswlib ? (['centroids', 'fde', 'hnsw'] as const) : (['centroids', 'fde'] as const))(
+  'also with candidates from the first stage (%s)',
+  (firstStage) =>
+    fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) =>
+        expectAsFresh([filler, ...steps], {
+          codec: 'f32',
+          fde: { repetitions: 5, simHashBits: 2, finalDim: 64 },
+          firstStage,
+        }),
+      ),
+      { numRuns: 15 },
     ),
-    { numRuns: 15 },
-  ))
+)

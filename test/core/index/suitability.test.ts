@@ -40,20 +40,32 @@ describe('FDE suitability', () => {
     for (const prepare of ['none', 'auto'] as const) {
       const warnings: Warning[] = []
       await using index = await MultiVectorIndex.open(undefined, {
-        model: new Narrow(), codec: 'f32', fde: { preset: 'small', partitioning: 'hyperplanes', prepare }, onWarning: (warning) => warnings.push(warning),
+        model: new Narrow(),
+        codec: 'f32',
+        fde: { preset: 'small', partitioning: 'hyperplanes', prepare },
+        onWarning: (warning) => warnings.push(warning),
       })
       await index.upsert(documents.slice(0, 2500))
       const { fde } = await index.stats()
-      results.push({ prepare: fde!.config!.prepare, meanNorm: fde!.meanNorm!, recall: fde!.suitability!.recall, warnings })
+      results.push({
+        prepare: fde!.config!.prepare,
+        meanNorm: fde!.meanNorm!,
+        recall: fde!.suitability!.recall,
+        warnings,
+      })
     }
     expect(results).toMatchObject([{ prepare: 'none' }, { prepare: 'deflate', warnings: [] }])
     expect(results[0]!.meanNorm).toBeGreaterThan(0.9)
     expect(results[0]!.recall).toBeLessThan(0.5)
     expect(results[1]!.recall).toBeGreaterThan(results[0]!.recall + 0.1)
-    expect(results[0]!.warnings).toEqual([{
-      code: 'FDE_UNSUITABLE',
-      message: expect.stringMatching(new RegExp(`keeps ${Math.round(results[0]!.recall * 100)} % of the exact top 10.*stage: 'exact'`)) as string,
-    }])
+    expect(results[0]!.warnings).toEqual([
+      {
+        code: 'FDE_UNSUITABLE',
+        message: expect.stringMatching(
+          new RegExp(`keeps ${Math.round(results[0]!.recall * 100)} % of the exact top 10.*stage: 'exact'`),
+        ) as string,
+      },
+    ])
   })
 })
 
@@ -61,14 +73,15 @@ describe('centroid suitability', () => {
   const dim = 16
   const next = random(22)
   /** Documents of 12 tokens around 400 directions; `spread` = how many times as long the longest tokens are as the shortest. */
-  const documents = (count: number, spread: number) => Array.from({ length: count }, (_, i) => {
-    const { data, length } = new FakeEncoder({ dim }).embed(randomText(next, 10, 400))
-    for (let token = 0; token < length; token++) {
-      const scale = spread ** next()
-      for (let k = 0; k < dim; k++) data[token * dim + k]! *= scale
-    }
-    return { id: `d${i}`, embeddings: { data, length, dim } }
-  })
+  const documents = (count: number, spread: number) =>
+    Array.from({ length: count }, (_, i) => {
+      const { data, length } = new FakeEncoder({ dim }).embed(randomText(next, 10, 400))
+      for (let token = 0; token < length; token++) {
+        const scale = spread ** next()
+        for (let k = 0; k < dim; k++) data[token * dim + k]! *= scale
+      }
+      return { id: `d${i}`, embeddings: { data, length, dim } }
+    })
 
   test('is measured once there are a thousand documents, beside searches, again when codes are made anew, and kept', async () => {
     await using index = await MultiVectorIndex.open(undefined, { fde: false, firstStage: 'centroids' })
@@ -89,14 +102,21 @@ describe('centroid suitability', () => {
   test('is a warning with the number and the remedy where tokens differ in length, which codes do not know', async () => {
     const warnings: Warning[] = []
     await using index = await MultiVectorIndex.open(undefined, {
-      codec: 'f32', fde: false, firstStage: 'centroids', onWarning: (warning) => warnings.push(warning),
+      codec: 'f32',
+      fde: false,
+      firstStage: 'centroids',
+      onWarning: (warning) => warnings.push(warning),
     })
     await index.upsert(documents(2000, 1000))
     const { recall } = (await index.stats()).centroids!.suitability!
     expect(recall).toBeLessThan(0.5)
-    expect(warnings).toEqual([{
-      code: 'CENTROIDS_UNSUITABLE',
-      message: expect.stringMatching(new RegExp(`keeps ${Math.round(recall * 100)} % of the exact top 10.*stage: 'exact'`)) as string,
-    }])
+    expect(warnings).toEqual([
+      {
+        code: 'CENTROIDS_UNSUITABLE',
+        message: expect.stringMatching(
+          new RegExp(`keeps ${Math.round(recall * 100)} % of the exact top 10.*stage: 'exact'`),
+        ) as string,
+      },
+    ])
   })
 })

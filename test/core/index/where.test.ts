@@ -7,7 +7,15 @@ import type { Metadata } from '../../../packages/core/src/types.js'
 const passes = (where: Where, metadata: Metadata) => compileWhere(where)({ id: 'a', metadata })
 
 describe('where', () => {
-  const kiwi = { lang: 'en', year: 2020, tags: ['bird', 'flightless'], size: { cm: 40 }, 'a.b': 1, none: null, date: '2026-01-31' }
+  const kiwi = {
+    lang: 'en',
+    year: 2020,
+    tags: ['bird', 'flightless'],
+    size: { cm: 40 },
+    'a.b': 1,
+    none: null,
+    date: '2026-01-31',
+  }
   test.each<[WhereFields, boolean]>([
     [{}, true],
     [{ lang: 'en' }, true],
@@ -54,8 +62,12 @@ describe('where', () => {
   ])('%j is %s', (where, expected) => expect(passes(where, kiwi)).toBe(expected))
 
   test('a function sees id and metadata', () => {
-    expect(compileWhere(({ id, metadata }) => id === 'x' && metadata.n === 1)({ id: 'x', metadata: { n: 1 } })).toBe(true)
-    expect(() => compileWhere((() => 1) as never)({ id: 'x', metadata: {} })).toThrow(/must return true or false, got 1 for "x"/)
+    expect(compileWhere(({ id, metadata }) => id === 'x' && metadata.n === 1)({ id: 'x', metadata: { n: 1 } })).toBe(
+      true,
+    )
+    expect(() => compileWhere((() => 1) as never)({ id: 'x', metadata: {} })).toThrow(
+      /must return true or false, got 1 for "x"/,
+    )
     expect(() => compileWhere((async () => true) as never)({ id: 'x', metadata: {} })).toThrow(/true or false/)
   })
 
@@ -85,12 +97,23 @@ describe('where', () => {
     expect(() => compileWhere(where as Where)).toThrow(message)
   })
 
-  const value = fc.oneof(fc.integer({ min: 0, max: 4 }), fc.constantFrom('a', 'b', 'c'), fc.boolean(), fc.constant(null))
+  const value = fc.oneof(
+    fc.integer({ min: 0, max: 4 }),
+    fc.constantFrom('a', 'b', 'c'),
+    fc.boolean(),
+    fc.constant(null),
+  )
   const field = fc.constantFrom('x', 'y', 'z')
   const condition = fc.oneof(
     value,
-    fc.record({ eq: value }), fc.record({ ne: value }), fc.record({ in: fc.array(value) }), fc.record({ nin: fc.array(value) }),
-    fc.record({ gt: fc.nat(4) }), fc.record({ gte: fc.constantFrom('a', 'b') }), fc.record({ lt: fc.nat(4), lte: fc.nat(4) }), fc.record({ exists: fc.boolean() }),
+    fc.record({ eq: value }),
+    fc.record({ ne: value }),
+    fc.record({ in: fc.array(value) }),
+    fc.record({ nin: fc.array(value) }),
+    fc.record({ gt: fc.nat(4) }),
+    fc.record({ gte: fc.constantFrom('a', 'b') }),
+    fc.record({ lt: fc.nat(4), lte: fc.nat(4) }),
+    fc.record({ exists: fc.boolean() }),
   )
   const { filter } = fc.letrec<{ filter: WhereFields }>((tie) => ({
     filter: fc.oneof(
@@ -113,15 +136,24 @@ describe('where', () => {
       return Object.entries(wanted as Record<string, unknown>).every(([operator, operand]) => {
         const comparable = typeof found === typeof operand && found !== undefined
         switch (operator) {
-          case 'eq': return found === operand
-          case 'ne': return found !== operand
-          case 'in': return found !== undefined && (operand as unknown[]).includes(found)
-          case 'nin': return found === undefined || !(operand as unknown[]).includes(found)
-          case 'gt': return comparable && (found as number) > (operand as number)
-          case 'gte': return comparable && (found as number) >= (operand as number)
-          case 'lt': return comparable && (found as number) < (operand as number)
-          case 'lte': return comparable && (found as number) <= (operand as number)
-          default: return (found !== undefined) === operand
+          case 'eq':
+            return found === operand
+          case 'ne':
+            return found !== operand
+          case 'in':
+            return found !== undefined && (operand as unknown[]).includes(found)
+          case 'nin':
+            return found === undefined || !(operand as unknown[]).includes(found)
+          case 'gt':
+            return comparable && (found as number) > (operand as number)
+          case 'gte':
+            return comparable && (found as number) >= (operand as number)
+          case 'lt':
+            return comparable && (found as number) < (operand as number)
+          case 'lte':
+            return comparable && (found as number) <= (operand as number)
+          default:
+            return (found !== undefined) === operand
         }
       })
     })

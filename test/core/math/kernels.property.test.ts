@@ -94,27 +94,32 @@ describe('MaxSim', () => {
 
   test('int8 with a scale per token', () => {
     fc.assert(
-      fc.property(sample, fc.float({ min: Math.fround(0.001), max: 3, noNaN: true }), ({ s, query, document }, factor) => {
-        const codes = Int8Array.from(document, (x) => Math.max(-127, Math.min(127, Math.round(x * 127))))
-        const scales = Float32Array.from({ length: s.tokens }, (_, i) => (factor * (i + 1)) / 127)
-        const packed = packInt16(query, s.queryTokens, s.dim)
-        const blocks = blocksOf(s.queryTokens)
-        const scores = both.map((kernels) => {
-          const [q, qs, c, cs, scratch] = place(
-            kernels,
-            [packed.codes, packed.scales, codes, scales],
-            blocks * 64 + s.dim * 4 + 64,
-          ) as number[]
-          return kernels.maxSimInt8(q!, qs!, blocks, s.dim, c!, cs!, s.tokens, scratch!)
-        })
-        expect(scores[1]).toBe(scores[0])
-        const decoded = Float32Array.from(codes, (code, i) => code * scales[Math.floor(i / s.dim)]!)
-        const naive = naiveMaxSim(query, decoded, s.dim)
-        // The query is rounded to 1/8191 of its largest component.
-        const largest = Math.max(...query.map(Math.abs)) / 8191
-        const bound = s.queryTokens * s.dim * largest * Math.max(...decoded.map(Math.abs)) + 1e-5 * Math.abs(naive) + 1e-6
-        expect(Math.abs(scores[0]! - naive)).toBeLessThanOrEqual(bound)
-      }),
+      fc.property(
+        sample,
+        fc.float({ min: Math.fround(0.001), max: 3, noNaN: true }),
+        ({ s, query, document }, factor) => {
+          const codes = Int8Array.from(document, (x) => Math.max(-127, Math.min(127, Math.round(x * 127))))
+          const scales = Float32Array.from({ length: s.tokens }, (_, i) => (factor * (i + 1)) / 127)
+          const packed = packInt16(query, s.queryTokens, s.dim)
+          const blocks = blocksOf(s.queryTokens)
+          const scores = both.map((kernels) => {
+            const [q, qs, c, cs, scratch] = place(
+              kernels,
+              [packed.codes, packed.scales, codes, scales],
+              blocks * 64 + s.dim * 4 + 64,
+            ) as number[]
+            return kernels.maxSimInt8(q!, qs!, blocks, s.dim, c!, cs!, s.tokens, scratch!)
+          })
+          expect(scores[1]).toBe(scores[0])
+          const decoded = Float32Array.from(codes, (code, i) => code * scales[Math.floor(i / s.dim)]!)
+          const naive = naiveMaxSim(query, decoded, s.dim)
+          // The query is rounded to 1/8191 of its largest component.
+          const largest = Math.max(...query.map(Math.abs)) / 8191
+          const bound =
+            s.queryTokens * s.dim * largest * Math.max(...decoded.map(Math.abs)) + 1e-5 * Math.abs(naive) + 1e-6
+          expect(Math.abs(scores[0]! - naive)).toBeLessThanOrEqual(bound)
+        },
+      ),
     )
   })
 
@@ -225,7 +230,10 @@ describe('codecs', () => {
 
 describe('inner products', () => {
   const sample = fc
-    .record({ count: fc.integer({ min: 1, max: 11 }), dim: fc.oneof(fc.integer({ min: 1, max: 70 }), fc.constantFrom(2560)) })
+    .record({
+      count: fc.integer({ min: 1, max: 11 }),
+      dim: fc.oneof(fc.integer({ min: 1, max: 70 }), fc.constantFrom(2560)),
+    })
     .chain((s) => fc.record({ s: fc.constant(s), seed: fc.integer({ min: 1, max: 1e6 }) }))
   const random = (seed: number) => () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1
 
@@ -253,7 +261,9 @@ describe('inner products', () => {
         const next = random(seed)
         const stride = (s.dim + 15) & ~15
         const query = Int16Array.from({ length: stride }, (_, k) => (k < s.dim ? Math.round(next() * 8191) : 0))
-        const rows = Int8Array.from({ length: stride * s.count }, (_, i) => (i % stride < s.dim ? Math.round(next() * 127) : 0))
+        const rows = Int8Array.from({ length: stride * s.count }, (_, i) =>
+          i % stride < s.dim ? Math.round(next() * 127) : 0,
+        )
         const scales = Float32Array.from({ length: s.count }, () => next() + 1.01)
         for (const kernels of both) {
           const [q, r, sc, out] = place(kernels, [query, rows, scales], s.count * 4 + 16) as number[]
@@ -290,7 +300,9 @@ describe('FDE kernels', () => {
       reps: fc.integer({ min: 1, max: 7 }),
       width: fc.integer({ min: 0, max: 6 }),
     })
-    .chain((s) => fc.record({ s: fc.constant(s), rows: matrix(s.tokens, s.dim), planes: matrix(s.reps * s.width, s.dim) }))
+    .chain((s) =>
+      fc.record({ s: fc.constant(s), rows: matrix(s.tokens, s.dim), planes: matrix(s.reps * s.width, s.dim) }),
+    )
 
   test('sign bits, partitions, sums and norms', () => {
     fc.assert(

@@ -35,7 +35,8 @@ test('fmix32', () => {
 
 test('keys and the first numbers of a stream', () => {
   for (const { seed, tag, rep, k1, k2 } of golden.keys) expect(streamKeys(seed, tag, rep)).toEqual([k1, k2])
-  for (const { seed, tag, rep, first8 } of golden.u32) expect(first8.map((_, i) => stream(seed, tag, rep)(i))).toEqual(first8)
+  for (const { seed, tag, rep, first8 } of golden.u32)
+    expect(first8.map((_, i) => stream(seed, tag, rep)(i))).toEqual(first8)
 })
 
 describe('matrices', () => {
@@ -61,7 +62,11 @@ describe('matrices', () => {
   test('dense projection', () => {
     for (const { seed, rep, d, p, row_major: expected } of golden.dense) {
       // A config never projects to the full width, so the matrix is asked for directly.
-      const matrix = projectionMatrix({ ...config(d, { seed, repetitions: rep + 1 }), projection: 'dense', projectionDim: p })
+      const matrix = projectionMatrix({
+        ...config(d, { seed, repetitions: rep + 1 }),
+        projection: 'dense',
+        projectionDim: p,
+      })
       expect([...matrix.subarray(rep * d * p)]).toEqual(expected)
     }
   })

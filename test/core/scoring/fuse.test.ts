@@ -1,6 +1,10 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { reciprocalRankFusion, relativeScoreFusion, standardScoreFusion } from '../../../packages/core/src/scoring/fuse.js'
+import {
+  reciprocalRankFusion,
+  relativeScoreFusion,
+  standardScoreFusion,
+} from '../../../packages/core/src/scoring/fuse.js'
 
 const code = (name: string) => expect.objectContaining({ code: name })
 const lexical = [

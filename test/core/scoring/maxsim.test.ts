@@ -123,7 +123,10 @@ describe.each([true, false])('MaxSimScorer, SIMD %s', (simd) => {
       lengths: fc.array(fc.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 4 }),
     })
     .chain((s) =>
-      fc.record({ query: rows(s.query, s.dim), documents: fc.tuple(...s.lengths.map((length) => rows(length, s.dim))) }),
+      fc.record({
+        query: rows(s.query, s.dim),
+        documents: fc.tuple(...s.lengths.map((length) => rows(length, s.dim))),
+      }),
     )
 
   test('arrays and arena give the same, in every storage form', () => {

@@ -11,13 +11,25 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 const goldens = join(root, 'test/golden/pylate')
 const microModel = join(root, 'packages/model-micro/model')
 const NAMES = [
-  'bert-tiny', 'bert-st-modules', 'stanford-tiny', 'plain-tiny', 'minilm', 'modernbert-tiny',
-  'modernbert-tiny-wrong-residual', 'modernbert-tiny-bf16', 'modernbert-residual-linear',
+  'bert-tiny',
+  'bert-st-modules',
+  'stanford-tiny',
+  'plain-tiny',
+  'minilm',
+  'modernbert-tiny',
+  'modernbert-tiny-wrong-residual',
+  'modernbert-tiny-bf16',
+  'modernbert-residual-linear',
 ]
 
 interface Golden {
   texts: string[]
-  load: Record<string, unknown> & { skiplist_ids: number[]; query_prefix_id: number | null; document_prefix_id: number | null; pad_token_id: number }
+  load: Record<string, unknown> & {
+    skiplist_ids: number[]
+    query_prefix_id: number | null
+    document_prefix_id: number | null
+    pad_token_id: number
+  }
   cases: {
     id: string
     ctor: Record<string, unknown>
@@ -34,7 +46,11 @@ interface Golden {
 const readJson = (path: string) => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined)
 
 /** The golden's resolved settings, with the case's overrides, as our configuration. */
-function textConfig(load: Golden['load'], ctor: Record<string, unknown> = {}, stored: Record<string, unknown> = {}): TextConfig {
+function textConfig(
+  load: Golden['load'],
+  ctor: Record<string, unknown> = {},
+  stored: Record<string, unknown> = {},
+): TextConfig {
   const value = (key: string) => (ctor[key] ?? load[key]) as never
   return {
     queryPrefix: value('query_prefix'),
@@ -43,8 +59,9 @@ function textConfig(load: Golden['load'], ctor: Record<string, unknown> = {}, st
     documentLength: value('document_length'),
     doQueryExpansion: value('do_query_expansion'),
     // What was resolved is false without expansion; a case may switch expansion on, and then the stored flag counts.
-    attendToExpansionTokens: (ctor.attend_to_expansion_tokens ?? stored.attend_to_expansion_tokens
-      ?? load.attend_to_expansion_tokens) as boolean,
+    attendToExpansionTokens: (ctor.attend_to_expansion_tokens ??
+      stored.attend_to_expansion_tokens ??
+      load.attend_to_expansion_tokens) as boolean,
     skiplistWords: value('skiplist_words'),
     doLowerCase: load.do_lower_case as boolean,
     prompts: value('prompts'),
@@ -79,7 +96,9 @@ describe.each(NAMES)('%s', (name) => {
     expect(tokenizer.tokenToId(config.queryPrefix) ?? null).toBe(golden.load.query_prefix_id)
     expect(tokenizer.tokenToId(config.documentPrefix) ?? null).toBe(golden.load.document_prefix_id)
     expect(tokenizer.maskId).toBe(golden.load.pad_token_id)
-    expect(config.skiplistWords.map((word) => tokenizer.tokenToId(word) ?? tokenizer.unkId)).toEqual(golden.load.skiplist_ids)
+    expect(config.skiplistWords.map((word) => tokenizer.tokenToId(word) ?? tokenizer.unkId)).toEqual(
+      golden.load.skiplist_ids,
+    )
   })
 
   it('cuts every recorded string into the same ids', async () => {
@@ -118,5 +137,6 @@ it('builds the same tokenizer from vocab.txt alone', async () => {
   const { queryPrefix, documentPrefix } = textConfig(golden.load)
   const tokenizer = await createTokenizer(json, config, { addedTokens: [queryPrefix, documentPrefix] })
   const template = new Template(tokenizer, textConfig(golden.load))
-  for (const { text, document_ids } of golden.tokens.strings) expect([...template.document(text).ids]).toEqual(document_ids)
+  for (const { text, document_ids } of golden.tokens.strings)
+    expect([...template.document(text).ids]).toEqual(document_ids)
 })

@@ -15,9 +15,16 @@ const load = async (folder: string) =>
   )
 const tokenizer = await load(model)
 const config: TextConfig = {
-  queryPrefix: '[unused0]', documentPrefix: '[unused1]', queryLength: 8, documentLength: 10, doQueryExpansion: true,
-  attendToExpansionTokens: false, skiplistWords: [',', '.'], doLowerCase: false,
-  prompts: { query: '', ask: 'find: ' }, defaultPromptName: null,
+  queryPrefix: '[unused0]',
+  documentPrefix: '[unused1]',
+  queryLength: 8,
+  documentLength: 10,
+  doQueryExpansion: true,
+  attendToExpansionTokens: false,
+  skiplistWords: [',', '.'],
+  doLowerCase: false,
+  prompts: { query: '', ask: 'find: ' },
+  defaultPromptName: null,
 }
 const template = (changes: Partial<TextConfig> = {}) => new Template(tokenizer, { ...config, ...changes })
 const [CLS, SEP, MASK, Q, D] = [101, 102, 103, 1, 2]
@@ -86,7 +93,9 @@ describe('prompts', () => {
     expect(() => template().query('a', { promptName: 'qurey' })).toThrowError(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('"query", "ask"') }),
     )
-    expect(() => template().query('a', { promptName: 'toString' })).toThrowError(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(() => template().query('a', { promptName: 'toString' })).toThrowError(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
   })
 })
 
@@ -96,14 +105,26 @@ describe('spans', () => {
 
   it('point into the text that was given, not the prompt or what strip removed', () => {
     const text = '  \ufeff A bird  '
-    expect(spans(template().document(text, { prompt: 'find: ' }), text)).toEqual([null, null, null, null, 'A', 'bird', null])
+    expect(spans(template().document(text, { prompt: 'find: ' }), text)).toEqual([
+      null,
+      null,
+      null,
+      null,
+      'A',
+      'bird',
+      null,
+    ])
   })
 
   it('survive lower-casing that changes lengths', () => {
     const text = 'İİ Bird ΟΔΟΣ'
-    expect(spans(template({ doLowerCase: true, documentLength: 20 }).document(text), text).filter(Boolean)).toEqual(
-      ['İİ', 'Bird', 'Ο', 'Δ', 'ΟΣ'],
-    )
+    expect(spans(template({ doLowerCase: true, documentLength: 20 }).document(text), text).filter(Boolean)).toEqual([
+      'İİ',
+      'Bird',
+      'Ο',
+      'Δ',
+      'ΟΣ',
+    ])
   })
 
   it('leave the blank of byte-level tokens out, and end with [SEP] when cut', async () => {
@@ -114,7 +135,9 @@ describe('spans', () => {
     expect(spans(input, text).every((span) => span === null || !span.startsWith(' '))).toBe(true)
     expect([input.starts.at(-1), input.ids.length]).toEqual([-1, 10])
     const expanded = t.query('the sea')
-    expect(expanded.starts.slice(expanded.attended)).toEqual(new Int32Array(expanded.ids.length - expanded.attended).fill(-1))
+    expect(expanded.starts.slice(expanded.attended)).toEqual(
+      new Int32Array(expanded.ids.length - expanded.attended).fill(-1),
+    )
   })
 
   it('of a prompt that runs into the text start with the text', () => {

@@ -9,7 +9,12 @@ import type { ExternalTokenizer, Tokenizer } from '../../../packages/core/src/te
 // A dependency of core, not of the workspace.
 const { Tokenizer: Library } = createRequire(new URL('../../../packages/core/package.json', import.meta.url))(
   '@huggingface/tokenizers',
-) as { Tokenizer: new (json: object, config: object) => { encode(text: string): { ids: ArrayLike<number> }; get_vocab(): Map<string, number> } }
+) as {
+  Tokenizer: new (
+    json: object,
+    config: object,
+  ) => { encode(text: string): { ids: ArrayLike<number> }; get_vocab(): Map<string, number> }
+}
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const readJson = (path: string) => JSON.parse(readFileSync(`${root}/${path}`, 'utf8'))
 const bertJson = readJson('packages/model-micro/model/tokenizer.json')
@@ -21,7 +26,9 @@ const modern = await createTokenizer(modernJson, modernConfig)
 
 const words = (tokenizer: Tokenizer, text: string) => {
   const { ids, starts, ends } = tokenizer.encode(text)
-  return [...ids].flatMap((id, i) => (starts[i]! < 0 ? [] : [[tokenizer.idToToken(id), text.slice(starts[i], ends[i])]]))
+  return [...ids].flatMap((id, i) =>
+    starts[i]! < 0 ? [] : [[tokenizer.idToToken(id), text.slice(starts[i], ends[i])]],
+  )
 }
 
 const fragment = fc.oneof(
@@ -29,13 +36,37 @@ const fragment = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 6 }),
   fc.string({ unit: 'binary-ascii', maxLength: 12 }),
   fc.constantFrom(
-    'hello', ' World', 'naïve', 'cafe\u0301', '한국어', '한', 'العَرَبِيّة', '\u{20000}\u{2a700}', '😀', '👨‍👩‍👧', '\u0301\u0323',
-    'ΟΔΟΣ', 'ﬁ', 'İ', '[MASK]', '[SEP]', '  ', '\t\n', "don't", '1,234.5', '\ufeff', '[Q] ', '\u{1d15e}\u{1d165}',
+    'hello',
+    ' World',
+    'naïve',
+    'cafe\u0301',
+    '한국어',
+    '한',
+    'العَرَبِيّة',
+    '\u{20000}\u{2a700}',
+    '😀',
+    '👨‍👩‍👧',
+    '\u0301\u0323',
+    'ΟΔΟΣ',
+    'ﬁ',
+    'İ',
+    '[MASK]',
+    '[SEP]',
+    '  ',
+    '\t\n',
+    "don't",
+    '1,234.5',
+    '\ufeff',
+    '[Q] ',
+    '\u{1d15e}\u{1d165}',
   ),
 )
 const texts = fc.array(fragment, { maxLength: 6 }).map((parts) => parts.join(''))
 
-describe.each([['WordPiece', bert], ['byte-level BPE', modern]] as const)('%s spans', (_, tokenizer) => {
+describe.each([
+  ['WordPiece', bert],
+  ['byte-level BPE', modern],
+] as const)('%s spans', (_, tokenizer) => {
   it('ascend, lie in the text and cut no surrogate pair', () => {
     fc.assert(
       fc.property(texts, (text) => {
@@ -83,13 +114,28 @@ describe.each([['WordPiece', bert], ['byte-level BPE', modern]] as const)('%s sp
 describe('spans in the original text', () => {
   it('follow what BERT changes', () => {
     expect(words(bert, 'Café ﬁne İstanbul, ΟΔΟΣ 東京!')).toEqual([
-      ['cafe', 'Café'], ['ﬁ', 'ﬁ'], ['##ne', 'ne'], ['istanbul', 'İstanbul'], [',', ','],
-      ['ο', 'Ο'], ['##δ', 'Δ'], ['##ο', 'Ο'], ['##σ', 'Σ'], ['東', '東'], ['京', '京'], ['!', '!'],
+      ['cafe', 'Café'],
+      ['ﬁ', 'ﬁ'],
+      ['##ne', 'ne'],
+      ['istanbul', 'İstanbul'],
+      [',', ','],
+      ['ο', 'Ο'],
+      ['##δ', 'Δ'],
+      ['##ο', 'Ο'],
+      ['##σ', 'Σ'],
+      ['東', '東'],
+      ['京', '京'],
+      ['!', '!'],
     ])
   })
 
   it('skip what BERT strips', () => {
-    expect(words(bert, 'cafe\u0301 x\u00ady a\u200bb \u0301')).toEqual([['cafe', 'cafe'], ['x', 'x'], ['##y', 'y'], ['ab', 'a\u200bb']])
+    expect(words(bert, 'cafe\u0301 x\u00ady a\u200bb \u0301')).toEqual([
+      ['cafe', 'cafe'],
+      ['x', 'x'],
+      ['##y', 'y'],
+      ['ab', 'a\u200bb'],
+    ])
   })
 
   it('keep the blank of a byte-level token, and every token of a cut character has all of it', () => {
@@ -106,29 +152,30 @@ describe('ids', () => {
   // What the library is known to do differently from Rust: CJK extensions are not split, a final Σ becomes ς, and code
   // points newer than Rust's tables are marks or punctuation to it (recordings from Python cover these: python.test.ts).
   const agreed = (text: string) => !/[\u{20000}-\u{2fa1f}\u03a3]/u.test(text) && isOldUnicode(text)
-  const isOldUnicode = (text: string) => !/\p{Cn}/u.test(text) && [...text].every((ch) => ch < '\u0100' || COMMON.test(ch))
+  const isOldUnicode = (text: string) =>
+    !/\p{Cn}/u.test(text) && [...text].every((ch) => ch < '\u0100' || COMMON.test(ch))
   const COMMON = new RegExp(
     '[\\u0100-\\u024f\\u0300-\\u033f\\u0346-\\u0362\\u0370-\\u052f\\u05d0-\\u05ea\\u0627-\\u064a\\u0900-\\u0963\\u3040-\\u30ff' +
       '\\u4e00-\\u9fff\\uac00-\\ud7a3\\u2000-\\u206f\\ufb00-\\ufb04\\u{1f300}-\\u{1f64f}]',
     'u',
   )
 
-  it.each([['WordPiece', bert, bertJson, bertConfig], ['byte-level BPE', modern, modernJson, modernConfig]] as const)(
-    '%s agrees with @huggingface/tokenizers',
-    (_, tokenizer, json, config) => {
-      const library = new Library(json, config)
-      let compared = 0
-      fc.assert(
-        fc.property(texts, (text) => {
-          fc.pre(agreed(text))
-          compared++
-          expect([...tokenizer.encode(text).ids]).toEqual(Array.from(library.encode(text).ids, Number))
-        }),
-        { numRuns: 300 },
-      )
-      expect(compared).toBeGreaterThan(100)
-    },
-  )
+  it.each([
+    ['WordPiece', bert, bertJson, bertConfig],
+    ['byte-level BPE', modern, modernJson, modernConfig],
+  ] as const)('%s agrees with @huggingface/tokenizers', (_, tokenizer, json, config) => {
+    const library = new Library(json, config)
+    let compared = 0
+    fc.assert(
+      fc.property(texts, (text) => {
+        fc.pre(agreed(text))
+        compared++
+        expect([...tokenizer.encode(text).ids]).toEqual(Array.from(library.encode(text).ids, Number))
+      }),
+      { numRuns: 300 },
+    )
+    expect(compared).toBeGreaterThan(100)
+  })
 })
 
 describe('the normaliser of BertTokenizer', () => {
@@ -169,16 +216,43 @@ describe('added tokens', () => {
   })
 
   const withToken = (token: object) =>
-    createTokenizer({ ...bertJson, added_tokens: [...bertJson.added_tokens, { id: 30522, content: 'Zyx', single_word: false, lstrip: false, rstrip: false, normalized: true, special: false, ...token }] }, bertConfig)
+    createTokenizer(
+      {
+        ...bertJson,
+        added_tokens: [
+          ...bertJson.added_tokens,
+          {
+            id: 30522,
+            content: 'Zyx',
+            single_word: false,
+            lstrip: false,
+            rstrip: false,
+            normalized: true,
+            special: false,
+            ...token,
+          },
+        ],
+      },
+      bertConfig,
+    )
 
   it('match normalised text or the text as it is', async () => {
-    expect(words(await withToken({}), 'a zyx ZYXb')).toEqual([['a', 'a'], ['Zyx', 'zyx'], ['Zyx', 'ZYX'], ['b', 'b']])
+    expect(words(await withToken({}), 'a zyx ZYXb')).toEqual([
+      ['a', 'a'],
+      ['Zyx', 'zyx'],
+      ['Zyx', 'ZYX'],
+      ['b', 'b'],
+    ])
     expect((await withToken({ normalized: false })).encode('zyx').ids).not.toContain(30522)
     expect([...(await withToken({ normalized: false })).encode('Zyx').ids]).toEqual([101, 30522, 102])
   })
 
   it('strip blanks, and can ask for whole words', async () => {
-    expect(words(await withToken({ lstrip: true, rstrip: true }), 'a  zyx  b')).toEqual([['a', 'a'], ['Zyx', '  zyx  '], ['b', 'b']])
+    expect(words(await withToken({ lstrip: true, rstrip: true }), 'a  zyx  b')).toEqual([
+      ['a', 'a'],
+      ['Zyx', '  zyx  '],
+      ['b', 'b'],
+    ])
     const single = await withToken({ single_word: true })
     expect(single.encode('azyx zyxb é́zyx').ids).not.toContain(30522)
     expect(words(single, '(zyx)')[1]).toEqual(['Zyx', 'zyx'])
@@ -188,7 +262,9 @@ describe('added tokens', () => {
 describe('other tokenizers', () => {
   // A Unigram model with Metaspace, as T5 and XLM-R have: run by @huggingface/tokenizers, spans by alignment.
   const unigram = {
-    version: '1.0', truncation: null, padding: null,
+    version: '1.0',
+    truncation: null,
+    padding: null,
     added_tokens: [
       { id: 0, content: '<s>', single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
       { id: 1, content: '</s>', single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
@@ -199,22 +275,57 @@ describe('other tokenizers', () => {
     pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true },
     post_processor: {
       type: 'TemplateProcessing',
-      single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: '</s>', type_id: 0 } }],
-      pair: [], special_tokens: { '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] }, '</s>': { id: '</s>', ids: [1], tokens: ['</s>'] } },
+      single: [
+        { SpecialToken: { id: '<s>', type_id: 0 } },
+        { Sequence: { id: 'A', type_id: 0 } },
+        { SpecialToken: { id: '</s>', type_id: 0 } },
+      ],
+      pair: [],
+      special_tokens: {
+        '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] },
+        '</s>': { id: '</s>', ids: [1], tokens: ['</s>'] },
+      },
     },
     decoder: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always' },
     model: {
-      type: 'Unigram', unk_id: 2, byte_fallback: false,
-      vocab: [['<s>', 0], ['</s>', 0], ['<unk>', 0], ['<mask>', 0], ['▁the', -2], ['▁', -3], ['fi', -4], ['n', -5], ['e', -5], ['▁bird', -4], ['s', -5], ['ing', -4]],
+      type: 'Unigram',
+      unk_id: 2,
+      byte_fallback: false,
+      vocab: [
+        ['<s>', 0],
+        ['</s>', 0],
+        ['<unk>', 0],
+        ['<mask>', 0],
+        ['▁the', -2],
+        ['▁', -3],
+        ['fi', -4],
+        ['n', -5],
+        ['e', -5],
+        ['▁bird', -4],
+        ['s', -5],
+        ['ing', -4],
+      ],
     },
   }
 
   it('run through @huggingface/tokenizers, with spans', async () => {
-    const tokenizer = await createTokenizer(unigram, { tokenizer_class: 'XLMRobertaTokenizer', mask_token: '<mask>', unk_token: '<unk>' })
-    expect([tokenizer.clsId, tokenizer.sepId, tokenizer.maskId, tokenizer.unkId, tokenizer.size]).toEqual([0, 1, 3, 2, 12])
+    const tokenizer = await createTokenizer(unigram, {
+      tokenizer_class: 'XLMRobertaTokenizer',
+      mask_token: '<mask>',
+      unk_token: '<unk>',
+    })
+    expect([tokenizer.clsId, tokenizer.sepId, tokenizer.maskId, tokenizer.unkId, tokenizer.size]).toEqual([
+      0, 1, 3, 2, 12,
+    ])
     // A blank of its own has nothing to show.
     expect(words(tokenizer, 'the ﬁne 😀 birds').filter(([token]) => token !== '▁')).toEqual([
-      ['▁the', 'the'], ['fi', 'ﬁ'], ['n', 'n'], ['e', 'e'], ['<unk>', '😀'], ['▁bird', 'bird'], ['s', 's'],
+      ['▁the', 'the'],
+      ['fi', 'ﬁ'],
+      ['n', 'n'],
+      ['e', 'e'],
+      ['<unk>', '😀'],
+      ['▁bird', 'bird'],
+      ['s', 's'],
     ])
   })
 
@@ -223,10 +334,13 @@ describe('other tokenizers', () => {
     const external: ExternalTokenizer = {
       encode: (text) => Array.from(library.encode(text).ids, Number),
       get_vocab: () => library.get_vocab(),
-      mask_token: '[MASK]', unk_token: '[UNK]',
+      mask_token: '[MASK]',
+      unk_token: '[UNK]',
     }
     const wrapped = wrapTokenizer(external)
-    expect([wrapped.clsId, wrapped.sepId, wrapped.maskId, wrapped.leading, wrapped.trailing]).toEqual([101, 102, 103, 1, 1])
+    expect([wrapped.clsId, wrapped.sepId, wrapped.maskId, wrapped.leading, wrapped.trailing]).toEqual([
+      101, 102, 103, 1, 1,
+    ])
     expect(wrapped.tokenToId('[unused0]')).toBe(1)
     expect(wrapped.idToToken(1037)).toBe('a')
     const text = 'Café naïve strangers: embeddings, doesn’t! 東京'
@@ -245,7 +359,10 @@ describe('other tokenizers', () => {
 
   it('that cannot be run are named', async () => {
     const odd = { ...unigram, model: { type: 'Morpheme', vocab: {} } }
-    await expect(createTokenizer(odd, {})).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED', message: expect.stringContaining('"Morpheme"') })
+    await expect(createTokenizer(odd, {})).rejects.toMatchObject({
+      code: 'MODEL_UNSUPPORTED',
+      message: expect.stringContaining('"Morpheme"'),
+    })
     await expect(createTokenizer('nonsense', {})).rejects.toMatchObject({ code: 'MODEL_CORRUPT' })
     await expect(createTokenizer({}, {})).rejects.toMatchObject({ code: 'MODEL_CORRUPT' })
     expect(() => wrapTokenizer({} as never)).toThrowError(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))

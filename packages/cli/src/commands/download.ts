@@ -25,7 +25,9 @@ export function downloadCommand(): Command {
     .argument('<model>', 'Hub id, e.g. org/name')
     .option('--json', 'print name, folder and revision as JSON')
   addOptions(command, DOWNLOAD_OPTIONS, GROUPS.model)
-  return command.action((model: string, values: Values) => runWith(values, (context) => download(context, model, values)))
+  return command.action((model: string, values: Values) =>
+    runWith(values, (context) => download(context, model, values)),
+  )
 }
 
 async function download(context: Context, model: string, values: Values): Promise<void> {
@@ -38,7 +40,9 @@ async function download(context: Context, model: string, values: Values): Promis
       onWarning: warnOnce(context),
     })
     bar.stop()
-    await context.terminal.out(values.json ? `${JSON.stringify({ name, folder, ...(revision && { revision }) })}\n` : `${folder}\n`)
+    await context.terminal.out(
+      values.json ? `${JSON.stringify({ name, folder, ...(revision && { revision }) })}\n` : `${folder}\n`,
+    )
   } finally {
     bar.stop()
   }

@@ -57,12 +57,14 @@ export function encodeCommand(): Command {
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
   return command.action((file: string | undefined, values: Values) => {
-    if (!values.query === !values.document) command.error('error: say which kind of text it is, --query or --document.', { exitCode: 2 })
+    if (!values.query === !values.document)
+      command.error('error: say which kind of text it is, --query or --document.', { exitCode: 2 })
     const format = values.format ?? (values.out?.endsWith('.safetensors') ? 'safetensors' : 'jsonl')
     if (format !== 'jsonl' && format !== 'safetensors') {
       command.error(`error: --format is jsonl or safetensors, not ${JSON.stringify(format)}.`, { exitCode: 2 })
     }
-    if (format === 'safetensors' && !values.out) command.error('error: safetensors needs a file to write to: --out vectors.safetensors.', { exitCode: 2 })
+    if (format === 'safetensors' && !values.out)
+      command.error('error: safetensors needs a file to write to: --out vectors.safetensors.', { exitCode: 2 })
     return runWith(values, (context) => encode(context, file, values, format))
   })
 }
@@ -101,10 +103,17 @@ async function encode(context: Context, file: string | undefined, values: Values
     await model.close()
   }
   const result = `Encoded ${counted(texts, 'text')} in ${duration(performance.now() - started)}`
-  terminal.aside(`${result}${values.out ? ` → ${values.out}` : ''}${skipped ? `, ${counted(skipped, 'bad line')} passed over` : ''}`)
+  terminal.aside(
+    `${result}${values.out ? ` → ${values.out}` : ''}${skipped ? `, ${counted(skipped, 'bad line')} passed over` : ''}`,
+  )
 }
 
-async function encodeChunk(model: ColBERT, chunk: readonly TextRecord[], values: Values, context: Context): Promise<Encoded[]> {
+async function encodeChunk(
+  model: ColBERT,
+  chunk: readonly TextRecord[],
+  values: Values,
+  context: Context,
+): Promise<Encoded[]> {
   const options: EncodeOptions = { ...encodeOptions(values as Record<string, unknown>), signal: context.signal }
   const { prompt, promptName } = options
   const named = { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) }
@@ -139,7 +148,10 @@ async function jsonlSink({ terminal }: Context, out: string | undefined): Promis
     write: async (encoded) => {
       for (const { id, inputIds, attentionMask, keptMask, embeddings } of encoded) {
         const line = JSON.stringify({
-          id, inputIds: [...inputIds], attentionMask: [...attentionMask], keptMask: [...keptMask],
+          id,
+          inputIds: [...inputIds],
+          attentionMask: [...attentionMask],
+          keptMask: [...keptMask],
           embeddings: matrixRows(embeddings.data, embeddings.dim),
         })
         if (file) await file.write(`${line}\n`)
@@ -156,7 +168,8 @@ function safetensorsSink(values: Values, model: ColBERT): Sink {
   const add = (name: string, data: Float32Array | Int32Array, shape: readonly number[]): void => {
     if (Object.hasOwn(tensors, name) || name.startsWith('__')) {
       throw new SerotineError(
-        'DUPLICATE_ID', `A safetensors file cannot hold another tensor ${JSON.stringify(name)}. Give every text an id of its own, or write JSONL.`,
+        'DUPLICATE_ID',
+        `A safetensors file cannot hold another tensor ${JSON.stringify(name)}. Give every text an id of its own, or write JSONL.`,
       )
     }
     tensors[name] = { dtype: data instanceof Float32Array ? 'F32' : 'I32', shape, data }
@@ -171,9 +184,15 @@ function safetensorsSink(values: Values, model: ColBERT): Sink {
       }
     },
     end: () =>
-      writeFile(values.out!, encodeSafetensors(tensors, {
-        format: 'pt', model: model.name, fingerprint: model.fingerprint, kind: values.query ? 'query' : 'document',
-      })),
+      writeFile(
+        values.out!,
+        encodeSafetensors(tensors, {
+          format: 'pt',
+          model: model.name,
+          fingerprint: model.fingerprint,
+          kind: values.query ? 'query' : 'document',
+        }),
+      ),
     close: async () => {},
   }
 }

@@ -7,7 +7,14 @@ import type { RetrievalStage, StageEvaluation } from '@serotine/core/evaluation'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { encodeOptions, forMuch, loadModel, warnOnce, withEncodeOptions } from '../model.js'
-import { ENCODING_OPTIONS, INDEX_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
+import {
+  ENCODING_OPTIONS,
+  INDEX_OPTIONS,
+  MODEL_OPTIONS,
+  OVERRIDE_OPTIONS,
+  addOptions,
+  pickOptions,
+} from '../options.js'
 import { parseInteger, parseWords } from '../option-values.js'
 import { PLOTTED_CANDIDATES, writeEvalReport } from '../output/eval-report.js'
 import { count, counted, duration } from '../output/numbers.js'
@@ -28,7 +35,12 @@ interface Values extends CommonValues {
   json?: boolean
 }
 
-const STAGES = { exact: 'exact MaxSim', centroids: 'centroids + MaxSim', muvera: 'MUVERA + MaxSim', fde: 'MUVERA alone' } as const
+const STAGES = {
+  exact: 'exact MaxSim',
+  centroids: 'centroids + MaxSim',
+  muvera: 'MUVERA + MaxSim',
+  fde: 'MUVERA alone',
+} as const
 // What is given replaces the default rather than adding to it.
 const words = (text: string): string[] => parseWords(text, undefined)
 type StageName = keyof typeof STAGES
@@ -54,19 +66,30 @@ export function evalCommand(): Command {
     .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, words, Object.keys(STAGES))
     .option('--candidates <n>', 'candidates that are scored exactly', (text) => parseInteger(text, 1), 100)
     .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
-    .option('--metrics <names>', 'e.g. ndcg@10 recall@100 mrr@10 map@100', words, ['ndcg@10', 'recall@100', 'mrr@10', 'map@100'])
+    .option('--metrics <names>', 'e.g. ndcg@10 recall@100 mrr@10 map@100', words, [
+      'ndcg@10',
+      'recall@100',
+      'mrr@10',
+      'map@100',
+    ])
     .option('--index <folder>', 'keep the index there, and go on from it next time (default: in memory)')
     .option('--run-file <file>', 'write the rankings in TREC’s form; with several stages, one file each')
     .option('--report <file>', `write an HTML page, with ${PLOTTED_CANDIDATES.join(', ')} candidates too`)
     .option('--json', 'one JSON object on standard output')
-  addOptions(command, INDEX_OPTIONS.filter(({ name }) => name !== 'firstStage'), GROUPS.index)
+  addOptions(
+    command,
+    INDEX_OPTIONS.filter(({ name }) => name !== 'firstStage'),
+    GROUPS.index,
+  )
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
   return command.action((folder: string, values: Values) => {
     const unknown = values.stages.find((name) => !(name in STAGES))
     if (unknown !== undefined || values.stages.length === 0) {
-      command.error(`error: --stages takes ${Object.keys(STAGES).join(', ')}, not ${JSON.stringify(unknown ?? '')}.`, { exitCode: 2 })
+      command.error(`error: --stages takes ${Object.keys(STAGES).join(', ')}, not ${JSON.stringify(unknown ?? '')}.`, {
+        exitCode: 2,
+      })
     }
     return runWith(values, (context) => evaluate(context, folder, values, command))
   })
@@ -79,20 +102,35 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     ...(values.split !== undefined && { split: values.split }),
     ...(values.subset !== undefined && { subset: values.subset }),
   })
-  const model = await loadModel(context, values.model, forMuch(settings, dataset.documents.reduce((sum, { text }) => sum + text.length, 0)))
+  const model = await loadModel(
+    context,
+    values.model,
+    forMuch(
+      settings,
+      dataset.documents.reduce((sum, { text }) => sum + text.length, 0),
+    ),
+  )
   const own = encodeOptions(settings)
   const { poolFactor: _pool, protectedTokens: _protected, ...query } = own
   const encoder = withEncodeOptions(model, { query, document: own })
   let bar = startProgress(terminal, 'Encoding ')
   let index: MultiVectorIndex | undefined
   try {
-    index = await MultiVectorIndex.open(values.index, { ...fdesToCompare(values, settings), ...pickOptions(settings, INDEX_OPTIONS), model: encoder, onWarning: warnOnce(context) })
+    index = await MultiVectorIndex.open(values.index, {
+      ...fdesToCompare(values, settings),
+      ...pickOptions(settings, INDEX_OPTIONS),
+      model: encoder,
+      onWarning: warnOnce(context),
+    })
     const missing = dataset.documents.filter(({ id }) => !index!.has(id))
     const started = performance.now()
     await index.upsert(missing, {
       signal,
       onProgress: ({ done, total, tokensPerSecond }) =>
-        bar.update(done / (total ?? missing.length), `${counted(done, 'document')}${tokensPerSecond ? ` · ${count(tokensPerSecond)} tokens/s` : ''}`),
+        bar.update(
+          done / (total ?? missing.length),
+          `${counted(done, 'document')}${tokensPerSecond ? ` · ${count(tokensPerSecond)} tokens/s` : ''}`,
+        ),
     })
     const encodeMs = performance.now() - started
     bar.stop()
@@ -103,7 +141,8 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     const kinds = stagesToRun(values, hasFdes)
     const first = dataset.queries[0]
     // Where there are no codes yet the first search by them makes them: seconds that no query should be said to take.
-    if (first && values.stages.includes('centroids')) await index.search(first.text, { stage: 'centroids', k: 1, signal })
+    if (first && values.stages.includes('centroids'))
+      await index.search(first.text, { stage: 'centroids', k: 1, signal })
     const evaluation = await evaluateRetrieval({
       dataset,
       model: encoder,
@@ -118,35 +157,69 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     const result = { ...evaluation, stages: evaluation.stages.slice(0, values.stages.length) }
     if (values.report !== undefined) {
       await writeEvalReport(values.report, {
-        dataset, model: model.name, stats: await index.stats(), kinds, evaluation,
-        version: command.parent?.version() ?? '', command: commandLine(folder, command),
+        dataset,
+        model: model.name,
+        stats: await index.stats(),
+        kinds,
+        evaluation,
+        version: command.parent?.version() ?? '',
+        command: commandLine(folder, command),
       })
     }
     if (values.runFile !== undefined) {
       for (const [i, stage] of result.stages.entries()) {
         const name = values.stages[i]!
-        await writeTrecRun(result.stages.length === 1 ? values.runFile : withSuffix(values.runFile, name), stage.run, `serotine-${name}`)
+        await writeTrecRun(
+          result.stages.length === 1 ? values.runFile : withSuffix(values.runFile, name),
+          stage.run,
+          `serotine-${name}`,
+        )
       }
     }
     const documents = dataset.documents.length
     if (values.json) {
-      await terminal.out(`${JSON.stringify({
-        dataset: dataset.name, split: dataset.split, model: model.name, documents, queries: result.queries,
-        indexing: { documents: missing.length, seconds: Number((encodeMs / 1000).toFixed(3)) },
-        encodeQueriesMs: Number(result.encodeQueriesMs.toFixed(2)),
-        stages: result.stages.map((stage, i) => ({
-          name: values.stages[i], metrics: stage.metrics, ...(stage.exactTop10 !== undefined && { exactTop10: stage.exactTop10 }),
-          searchMs: { mean: mean(stage.searchMs), p50: percentile(stage.searchMs, 0.5), p95: percentile(stage.searchMs, 0.95) },
-          partsMs: Object.fromEntries(Object.entries(stage.partsMs).map(([part, times]) => [part, mean(times)])),
-        })),
-      })}\n`)
+      await terminal.out(
+        `${JSON.stringify({
+          dataset: dataset.name,
+          split: dataset.split,
+          model: model.name,
+          documents,
+          queries: result.queries,
+          indexing: { documents: missing.length, seconds: Number((encodeMs / 1000).toFixed(3)) },
+          encodeQueriesMs: Number(result.encodeQueriesMs.toFixed(2)),
+          stages: result.stages.map((stage, i) => ({
+            name: values.stages[i],
+            metrics: stage.metrics,
+            ...(stage.exactTop10 !== undefined && { exactTop10: stage.exactTop10 }),
+            searchMs: {
+              mean: mean(stage.searchMs),
+              p50: percentile(stage.searchMs, 0.5),
+              p95: percentile(stage.searchMs, 0.95),
+            },
+            partsMs: Object.fromEntries(Object.entries(stage.partsMs).map(([part, times]) => [part, mean(times)])),
+          })),
+        })}\n`,
+      )
       return
     }
     const { bold, dim } = terminal.colors
-    await terminal.out(`${bold(dataset.name)} ${dim(`${dataset.split}, ${counted(documents, 'document')}, ${counted(result.queries, 'query', 'queries')}, ${model.name}`)}\n\n`)
-    await terminal.out(formatTable(['', ...values.metrics, 'of exact top 10', 'a query'], result.stages.map((stage, i) => row(stage, values, i)), terminal.colors))
-    const encoded = missing.length > 0 ? `${counted(missing.length, 'document')} indexed in ${duration(encodeMs)}` : 'the index was there already'
-    terminal.aside(`\n${encoded}; encoding a query takes ${duration(result.encodeQueriesMs / Math.max(1, result.queries))} more`)
+    await terminal.out(
+      `${bold(dataset.name)} ${dim(`${dataset.split}, ${counted(documents, 'document')}, ${counted(result.queries, 'query', 'queries')}, ${model.name}`)}\n\n`,
+    )
+    await terminal.out(
+      formatTable(
+        ['', ...values.metrics, 'of exact top 10', 'a query'],
+        result.stages.map((stage, i) => row(stage, values, i)),
+        terminal.colors,
+      ),
+    )
+    const encoded =
+      missing.length > 0
+        ? `${counted(missing.length, 'document')} indexed in ${duration(encodeMs)}`
+        : 'the index was there already'
+    terminal.aside(
+      `\n${encoded}; encoding a query takes ${duration(result.encodeQueriesMs / Math.max(1, result.queries))} more`,
+    )
   } finally {
     bar.stop()
     await index?.close()
@@ -157,7 +230,9 @@ async function evaluate(context: Context, folder: string, values: Values, comman
 /** A new index gets FDEs, which it would not by itself, when stages are measured that go by them. */
 function fdesToCompare({ stages, index }: Values, settings: Record<string, unknown>): { fde?: 'compact' } {
   const isNew = index === undefined || !existsSync(index)
-  return settings.fde === undefined && isNew && stages.some((name) => name === 'muvera' || name === 'fde') ? { fde: 'compact' } : {}
+  return settings.fde === undefined && isNew && stages.some((name) => name === 'muvera' || name === 'fde')
+    ? { fde: 'compact' }
+    : {}
 }
 
 /** Leaves out what an index without FDEs cannot do, unless it was asked for. */
@@ -172,7 +247,10 @@ function withoutFdes(values: Values, command: Command): void {
   values.stages = left
 }
 
-interface StageToRun { readonly kind: StageName; readonly candidates?: number }
+interface StageToRun {
+  readonly kind: StageName
+  readonly candidates?: number
+}
 
 /** The stages asked for, then, for a report that can plot them, those with candidates with other numbers of them. */
 function stagesToRun(values: Values, hasFdes: boolean): StageToRun[] {
@@ -201,7 +279,12 @@ function commandLine(folder: string, command: Command): string {
 
 function row(stage: StageEvaluation, values: Values, i: number): string[] {
   const share = stage.exactTop10 === undefined ? '' : stage.exactTop10.toFixed(3)
-  return [STAGES[values.stages[i] as StageName], ...values.metrics.map((name) => stage.metrics[name]!.toFixed(4)), share, duration(mean(stage.searchMs))]
+  return [
+    STAGES[values.stages[i] as StageName],
+    ...values.metrics.map((name) => stage.metrics[name]!.toFixed(4)),
+    share,
+    duration(mean(stage.searchMs)),
+  ]
 }
 
 function withSuffix(path: string, suffix: string): string {
@@ -220,8 +303,10 @@ function percentile(values: readonly number[], share: number): number {
 
 function stageOf(name: StageName, index: MultiVectorIndex, candidates: number): RetrievalStage {
   const how = {
-    exact: { stage: 'exact' }, centroids: { stage: 'centroids', candidates },
-    muvera: { stage: 'fde', candidates }, fde: { stage: 'fde', rerank: false },
+    exact: { stage: 'exact' },
+    centroids: { stage: 'centroids', candidates },
+    muvera: { stage: 'fde', candidates },
+    fde: { stage: 'fde', rerank: false },
   } as const
   return indexStage(name, index, how[name])
 }

@@ -14,7 +14,14 @@ import type { Skipped } from '../input/read-texts.js'
 import { EXTENSIONS, findFiles } from '../input/walk.js'
 import type { Walk } from '../input/walk.js'
 import { encodeOptions, forMuch, loadModel, warnOnce, withEncodeOptions } from '../model.js'
-import { ENCODING_OPTIONS, INDEX_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
+import {
+  ENCODING_OPTIONS,
+  INDEX_OPTIONS,
+  MODEL_OPTIONS,
+  OVERRIDE_OPTIONS,
+  addOptions,
+  pickOptions,
+} from '../options.js'
 import { parseInteger, parseWords } from '../option-values.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
@@ -42,7 +49,12 @@ interface Summary {
   readonly updated: number
   readonly unchanged: number
   readonly removed: number
-  readonly skipped: { readonly binary: number; readonly empty: number; readonly badLines: number; readonly otherFiles: number }
+  readonly skipped: {
+    readonly binary: number
+    readonly empty: number
+    readonly badLines: number
+    readonly otherFiles: number
+  }
   readonly seconds: number
 }
 
@@ -75,7 +87,9 @@ export function indexCommand(): Command {
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
-  return command.action((paths: string[], values: IndexValues) => runWith(values, (context) => indexTexts(context, paths, values)))
+  return command.action((paths: string[], values: IndexValues) =>
+    runWith(values, (context) => indexTexts(context, paths, values)),
+  )
 }
 
 async function indexTexts(context: Context, paths: readonly string[], values: IndexValues): Promise<void> {
@@ -83,13 +97,26 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
   const started = performance.now()
   const folder = values.out
   const found = await findFiles(paths, {
-    exclude: [resolve(folder)], signal, ...(values.extensions && { extensions: values.extensions }),
+    exclude: [resolve(folder)],
+    signal,
+    ...(values.extensions && { extensions: values.extensions }),
   })
   if (found.files.length === 0) throw nothingFound(paths, found)
 
   const before = await readRecord(folder)
-  const { record, settings } = recordFor(folder, values as unknown as Record<string, unknown>, values.rebuild ? undefined : before)
-  const model = await loadModel(context, record.model, forMuch(settings, found.files.reduce((sum, { bytes }) => sum + bytes, 0)))
+  const { record, settings } = recordFor(
+    folder,
+    values as unknown as Record<string, unknown>,
+    values.rebuild ? undefined : before,
+  )
+  const model = await loadModel(
+    context,
+    record.model,
+    forMuch(
+      settings,
+      found.files.reduce((sum, { bytes }) => sum + bytes, 0),
+    ),
+  )
   const isNew = !existsSync(folder)
   let index: MultiVectorIndex | undefined
   const bar = startProgress(terminal, 'Indexing')
@@ -128,14 +155,21 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
     if ((await index.stats()).deleted > index.count) await index.compact({ signal })
     bar.stop()
     const summary: Summary = {
-      index: folder, model: model.name, files: found.files.length - skips.counts.binary, passages: index.count, ...result, removed,
-      skipped: { ...skips.counts, otherFiles: found.otherFiles }, seconds: Number(((performance.now() - started) / 1000).toFixed(3)),
+      index: folder,
+      model: model.name,
+      files: found.files.length - skips.counts.binary,
+      passages: index.count,
+      ...result,
+      removed,
+      skipped: { ...skips.counts, otherFiles: found.otherFiles },
+      seconds: Number(((performance.now() - started) / 1000).toFixed(3)),
     }
     if (values.json) await terminal.out(`${JSON.stringify(summary)}\n`)
     report(context, summary, skips)
   } catch (error) {
     bar.stop()
-    if (signal.aborted && index) terminal.note(`${folder} keeps ${counted(index.count, 'passage')}; run the same command again to go on.`)
+    if (signal.aborted && index)
+      terminal.note(`${folder} keeps ${counted(index.count, 'passage')}; run the same command again to go on.`)
     throw error
   } finally {
     bar.stop()
@@ -147,15 +181,26 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
   }
 }
 
-async function removeGone(index: MultiVectorIndex, inPaths: (source: unknown) => boolean, seen: ReadonlySet<string>): Promise<number> {
+async function removeGone(
+  index: MultiVectorIndex,
+  inPaths: (source: unknown) => boolean,
+  seen: ReadonlySet<string>,
+): Promise<number> {
   return index.delete({ where: ({ id, metadata }) => inPaths(metadata.source) && !seen.has(id) })
 }
 
 function report({ terminal }: Context, summary: Summary, skips: Skips): void {
   const { green, dim, bold } = terminal.errColors
-  const changes = [[summary.added, 'new'], [summary.updated, 'changed'], [summary.unchanged, 'unchanged'], [summary.removed, 'removed']] as const
+  const changes = [
+    [summary.added, 'new'],
+    [summary.updated, 'changed'],
+    [summary.unchanged, 'unchanged'],
+    [summary.removed, 'removed'],
+  ] as const
   const words = changes.filter(([n]) => n > 0).map(([n, what]) => `${count(n)} ${what}`)
-  terminal.note(`${green('✓')} ${bold(summary.index)} holds ${counted(summary.passages, 'passage')}: ${words.join(', ') || 'nothing to index'}`)
+  terminal.note(
+    `${green('✓')} ${bold(summary.index)} holds ${counted(summary.passages, 'passage')}: ${words.join(', ') || 'nothing to index'}`,
+  )
   terminal.note(dim(`  ${counted(summary.files, 'file')} in ${duration(summary.seconds * 1000)} with ${summary.model}`))
   for (const line of skips.lines(summary.skipped.otherFiles)) terminal.note(dim(`  ${line}`))
 }
@@ -200,11 +245,19 @@ class Skips {
   lines(otherFiles: number): string[] {
     const { binary, empty, badLines } = this.counts
     const passedOver = [
-      [binary, counted(binary, 'binary file')], [empty, counted(empty, 'empty text')],
-      [badLines, counted(badLines, 'bad line')], [otherFiles, counted(otherFiles, 'file of other kinds', 'files of other kinds')],
-    ].filter(([n]) => (n as number) > 0).map(([, words]) => words)
+      [binary, counted(binary, 'binary file')],
+      [empty, counted(empty, 'empty text')],
+      [badLines, counted(badLines, 'bad line')],
+      [otherFiles, counted(otherFiles, 'file of other kinds', 'files of other kinds')],
+    ]
+      .filter(([n]) => (n as number) > 0)
+      .map(([, words]) => words)
     const shown = this.#messages.slice(0, 5)
     const more = this.#messages.length - shown.length
-    return [...(passedOver.length > 0 ? [`${passedOver.join(', ')} passed over`] : []), ...shown, ...(more > 0 ? [`… and ${count(more)} more like these`] : [])]
+    return [
+      ...(passedOver.length > 0 ? [`${passedOver.join(', ')} passed over`] : []),
+      ...shown,
+      ...(more > 0 ? [`… and ${count(more)} more like these`] : []),
+    ]
   }
 }

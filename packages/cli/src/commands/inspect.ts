@@ -36,7 +36,9 @@ export function inspectCommand(): Command {
   addOptions(command, DOWNLOAD_OPTIONS, GROUPS.model)
   return command.action((target: string, values: Values) =>
     runWith(values, (context) =>
-      target === DEFAULT_INDEX || existsSync(join(target, 'manifest.json')) ? inspectIndex(context, target, values) : inspectModel(context, target, values),
+      target === DEFAULT_INDEX || existsSync(join(target, 'manifest.json'))
+        ? inspectIndex(context, target, values)
+        : inspectModel(context, target, values),
     ),
   )
 }
@@ -55,45 +57,77 @@ async function inspectModel(context: Context, target: string, values: Values): P
   const { projection, ...overrides } = pickOptions(settings, OVERRIDE_OPTIONS)
   const { config, folder, fingerprint } = await readCheckpoint(
     resolved.folder,
-    { ...(overrides as ConfigOverrides), ...(projection !== undefined && { projection: readProjection(projection as string) }) },
+    {
+      ...(overrides as ConfigOverrides),
+      ...(projection !== undefined && { projection: readProjection(projection as string) }),
+    },
     (warning) => warnings.push(warning),
   )
   const bytes = await folderSize(folder)
   if (values.json) {
     const { name, revision } = resolved
-    await terminal.out(`${JSON.stringify({ kind: 'model', name, folder, ...(revision && { revision }), bytes, fingerprint, config, warnings })}\n`)
+    await terminal.out(
+      `${JSON.stringify({ kind: 'model', name, folder, ...(revision && { revision }), bytes, fingerprint, config, warnings })}\n`,
+    )
     return
   }
   const { bold } = terminal.colors
   await terminal.out(`${bold(resolved.name)}\n`)
-  await terminal.out(formatPairs([
-    ['folder', folder], ...(resolved.revision ? [['revision', resolved.revision] as const] : []), ['size', fileSize(bytes)], ...describeConfig(config),
-    ['fingerprint', fingerprint.slice(0, 16)],
-  ], terminal.colors))
+  await terminal.out(
+    formatPairs(
+      [
+        ['folder', folder],
+        ...(resolved.revision ? [['revision', resolved.revision] as const] : []),
+        ['size', fileSize(bytes)],
+        ...describeConfig(config),
+        ['fingerprint', fingerprint.slice(0, 16)],
+      ],
+      terminal.colors,
+    ),
+  )
   for (const { message } of warnings) terminal.warn(message)
 }
 
 function describeConfig(config: ColBERTConfig): [string, string][] {
   const { encoder, dense } = config
-  const shape = encoder.modelType === 'onnx'
-    ? `ready-made ONNX (${Object.keys(encoder.files).join(', ')})`
-    : `${encoder.modelType === 'bert' ? 'BERT' : 'ModernBERT'}, ${encoder.layers} layers × ${encoder.hiddenSize}, ${encoder.heads} heads, ${count(encoder.vocabSize)} tokens`
-  const expansion = !config.doQueryExpansion ? 'none' : `to ${config.queryLength} tokens, ${config.attendToExpansionTokens ? '' : 'not '}attended to`
+  const shape =
+    encoder.modelType === 'onnx'
+      ? `ready-made ONNX (${Object.keys(encoder.files).join(', ')})`
+      : `${encoder.modelType === 'bert' ? 'BERT' : 'ModernBERT'}, ${encoder.layers} layers × ${encoder.hiddenSize}, ${encoder.heads} heads, ${count(encoder.vocabSize)} tokens`
+  const expansion = !config.doQueryExpansion
+    ? 'none'
+    : `to ${config.queryLength} tokens, ${config.attendToExpansionTokens ? '' : 'not '}attended to`
   const prompts = Object.entries(config.prompts).filter(([, text]) => text !== '')
   const skiplist = config.skiplistWords.join(' ')
   return [
     ['layout', config.layout],
     ['encoder', shape],
     ...dense.map(({ path, inFeatures, outFeatures, bias, activation, useResidual }): [string, string] => [
-      path || 'dense', `${inFeatures} → ${outFeatures}${bias ? ' + bias' : ''}${activation === 'identity' ? '' : `, ${activation}`}${useResidual ? ', residual' : ''}`,
+      path || 'dense',
+      `${inFeatures} → ${outFeatures}${bias ? ' + bias' : ''}${activation === 'identity' ? '' : `, ${activation}`}${useResidual ? ', residual' : ''}`,
     ]),
     ['vectors', `${config.dim} components a token`],
-    ['queries', `${config.queryLength} tokens, prefix ${config.queryPrefix === '' ? 'none' : JSON.stringify(config.queryPrefix)}`],
-    ['documents', `${config.documentLength} tokens, prefix ${config.documentPrefix === '' ? 'none' : JSON.stringify(config.documentPrefix)}`],
+    [
+      'queries',
+      `${config.queryLength} tokens, prefix ${config.queryPrefix === '' ? 'none' : JSON.stringify(config.queryPrefix)}`,
+    ],
+    [
+      'documents',
+      `${config.documentLength} tokens, prefix ${config.documentPrefix === '' ? 'none' : JSON.stringify(config.documentPrefix)}`,
+    ],
     ['expansion', expansion],
     ['lower case', config.doLowerCase ? 'yes, before the tokenizer' : 'as the tokenizer has it'],
-    ['skiplist', config.skiplistWords.length === 0 ? 'none' : skiplist.length > 70 ? `${config.skiplistWords.length} words` : skiplist],
-    ...(prompts.length > 0 ? [['prompts', prompts.map(([name, text]) => `${name}: ${JSON.stringify(text)}`).join(', ')] as [string, string]] : []),
+    [
+      'skiplist',
+      config.skiplistWords.length === 0
+        ? 'none'
+        : skiplist.length > 70
+          ? `${config.skiplistWords.length} words`
+          : skiplist,
+    ],
+    ...(prompts.length > 0
+      ? [['prompts', prompts.map(([name, text]) => `${name}: ${JSON.stringify(text)}`).join(', ')] as [string, string]]
+      : []),
     ...(config.defaultPromptName ? [['default', config.defaultPromptName] as [string, string]] : []),
   ]
 }
@@ -119,16 +153,27 @@ async function inspectIndex({ terminal }: Context, folder: string, values: Value
   const { documents, deleted, tokens, dim, codec, model, bytes, fde, centroids, firstStage } = stats
   const perDocument = documents > 0 ? `${count(tokens / documents)} a passage, ` : ''
   await terminal.out(`${terminal.colors.bold(folder)}\n`)
-  await terminal.out(formatPairs([
-    ['passages', `${count(documents)}${deleted > 0 ? ` (and ${count(deleted)} deleted, kept until compaction)` : ''}`],
-    ['token vectors', `${count(tokens)} (${perDocument}${dim ?? '?'} components, ${codec})`],
-    ['model', model ? `${model.name} (${model.fingerprint.slice(0, 16)})` : 'none yet'],
-    ['on disk', `${fileSize(bytes.total)}: vectors ${fileSize(bytes.tokens)}, texts ${fileSize(bytes.texts)}${bytes.fde ? `, FDEs ${fileSize(bytes.fde)}` : ''}${bytes.hnsw ? `, HNSW ${fileSize(bytes.hnsw)}` : ''}${bytes.centroids ? `, centroid codes ${fileSize(bytes.centroids)}` : ''}`],
-    ['search', SEARCHED[firstStage]],
-    ...describeCentroids(centroids),
-    ...describeFde(fde),
-    ...(record ? describeRecord(folder, record) : []),
-  ], terminal.colors))
+  await terminal.out(
+    formatPairs(
+      [
+        [
+          'passages',
+          `${count(documents)}${deleted > 0 ? ` (and ${count(deleted)} deleted, kept until compaction)` : ''}`,
+        ],
+        ['token vectors', `${count(tokens)} (${perDocument}${dim ?? '?'} components, ${codec})`],
+        ['model', model ? `${model.name} (${model.fingerprint.slice(0, 16)})` : 'none yet'],
+        [
+          'on disk',
+          `${fileSize(bytes.total)}: vectors ${fileSize(bytes.tokens)}, texts ${fileSize(bytes.texts)}${bytes.fde ? `, FDEs ${fileSize(bytes.fde)}` : ''}${bytes.hnsw ? `, HNSW ${fileSize(bytes.hnsw)}` : ''}${bytes.centroids ? `, centroid codes ${fileSize(bytes.centroids)}` : ''}`,
+        ],
+        ['search', SEARCHED[firstStage]],
+        ...describeCentroids(centroids),
+        ...describeFde(fde),
+        ...(record ? describeRecord(folder, record) : []),
+      ],
+      terminal.colors,
+    ),
+  )
 }
 
 const SEARCHED: Record<IndexStats['firstStage'], string> = {
@@ -141,12 +186,17 @@ const SEARCHED: Record<IndexStats['firstStage'], string> = {
 function describeCentroids(centroids: IndexStats['centroids']): [string, string][] {
   if (!centroids) return []
   const { trainedAt, suitability } = centroids
-  return [['centroids', `${count(centroids.count)}, trained at ${count(trainedAt)} tokens`], ...kept('centroids keep', suitability)]
+  return [
+    ['centroids', `${count(centroids.count)}, trained at ${count(trainedAt)} tokens`],
+    ...kept('centroids keep', suitability),
+  ]
 }
 
 function kept(name: string, suitability: NonNullable<IndexStats['centroids']>['suitability']): [string, string][] {
   if (!suitability) return []
-  return [[name, `${Math.round(suitability.recall * 100)} % of the exact top 10 (${count(suitability.documents)} documents)`]]
+  return [
+    [name, `${Math.round(suitability.recall * 100)} % of the exact top 10 (${count(suitability.documents)} documents)`],
+  ]
 }
 
 function describeFde(fde: IndexStats['fde']): [string, string][] {
@@ -159,7 +209,18 @@ function describeFde(fde: IndexStats['fde']): [string, string][] {
 
 function describeRecord(folder: string, record: IndexRecord): [string, string][] {
   const { maxTokens, overlap, split } = record.passages
-  const how = split === false ? 'texts kept whole' : [maxTokens ? `${maxTokens} tokens` : 'as long as the model takes', overlap ? `overlap ${overlap}` : ''].filter(Boolean).join(', ')
-  const options = Object.entries(record.options).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  return [['sources', `relative to ${rootOf(folder, record)}`], ['split', how], ...(options.length > 0 ? [['options', options.join(' ')] as [string, string]] : [])]
+  const how =
+    split === false
+      ? 'texts kept whole'
+      : [maxTokens ? `${maxTokens} tokens` : 'as long as the model takes', overlap ? `overlap ${overlap}` : '']
+          .filter(Boolean)
+          .join(', ')
+  const options = Object.entries(record.options).map(
+    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
+  return [
+    ['sources', `relative to ${rootOf(folder, record)}`],
+    ['split', how],
+    ...(options.length > 0 ? [['options', options.join(' ')] as [string, string]] : []),
+  ]
 }

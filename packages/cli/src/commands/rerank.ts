@@ -34,7 +34,8 @@ interface Candidate {
 export function rerankCommand(): Command {
   const command = createCommand('rerank', {
     summary: 'rank given texts for a query, no index needed',
-    description: 'Ranks texts by exact MaxSim: the lines of files or of standard input, or JSONL records {"id", "text"}.',
+    description:
+      'Ranks texts by exact MaxSim: the lines of files or of standard input, or JSONL records {"id", "text"}.',
     examples: [
       ['grep -rh proxy docs | serotine rerank "configure a proxy" --top-n 5', ''],
       ['serotine rerank "flightless birds" birds.jsonl --json | jq .hits[0]', ''],
@@ -46,7 +47,11 @@ export function rerankCommand(): Command {
     .option('-n, --top-n <n>', 'how many of the best to show (default: all)', (text) => parseInteger(text, 1))
     .option('--format <format>', 'lines or jsonl (default: by name, or by the first character)')
     .option('--json', 'one JSON object on standard output')
-  addOptions(command, ENCODING_OPTIONS.filter(({ name }) => name === 'prompt' || name === 'promptName'), GROUPS.encoding)
+  addOptions(
+    command,
+    ENCODING_OPTIONS.filter(({ name }) => name === 'prompt' || name === 'promptName'),
+    GROUPS.encoding,
+  )
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
   return command.action((query: string, files: string[], values: Values) => {
@@ -60,9 +65,13 @@ export function rerankCommand(): Command {
 async function rerank(context: Context, query: string, files: readonly string[], values: Values): Promise<void> {
   const { terminal, signal } = context
   const candidates: Candidate[] = []
-  for (const file of files.length > 0 ? files : ['-']) candidates.push(...(await readCandidates(file, values.format, context)))
+  for (const file of files.length > 0 ? files : ['-'])
+    candidates.push(...(await readCandidates(file, values.format, context)))
   if (candidates.length === 0) {
-    throw new SerotineError('INPUT_FORMAT', 'There is nothing to rank: give texts one a line, as a file or on standard input.')
+    throw new SerotineError(
+      'INPUT_FORMAT',
+      'There is nothing to rank: give texts one a line, as a file or on standard input.',
+    )
   }
   const model = await loadModel(context, values.model, values as Record<string, unknown>)
   const bar = startProgress(terminal, 'Ranking')
@@ -79,8 +88,13 @@ async function rerank(context: Context, query: string, files: readonly string[],
     const milliseconds = performance.now() - started
     if (values.json) {
       const hits = ranked.map(({ rank, index, score, meanSimilarity, document }) => ({
-        rank, index, ...(document.id !== undefined && { id: document.id }), score: shortFloat(score), meanSimilarity,
-        text: document.text, ...(document.title && { title: document.title }),
+        rank,
+        index,
+        ...(document.id !== undefined && { id: document.id }),
+        score: shortFloat(score),
+        meanSimilarity,
+        text: document.text,
+        ...(document.title && { title: document.title }),
         ...(document.fields && Object.keys(document.fields).length > 0 && { metadata: document.fields }),
       }))
       await terminal.out(`${JSON.stringify({ query, model: model.name, hits })}\n`)
@@ -89,7 +103,22 @@ async function rerank(context: Context, query: string, files: readonly string[],
     const isCommon = commonWords(candidates.map(({ text }) => text))
     for (const { rank, score, meanSimilarity, document } of ranked) {
       const matches = await model.explain(query, document.text, { ...prompts, signal })
-      await terminal.out((rank > 1 ? '\n' : '') + formatHit({ rank, score, meanSimilarity, query, matches, text: document.text, place: () => String(document.id ?? document.place) }, terminal, isCommon))
+      await terminal.out(
+        (rank > 1 ? '\n' : '') +
+          formatHit(
+            {
+              rank,
+              score,
+              meanSimilarity,
+              query,
+              matches,
+              text: document.text,
+              place: () => String(document.id ?? document.place),
+            },
+            terminal,
+            isCommon,
+          ),
+      )
     }
     terminal.aside(`\n${counted(candidates.length, 'text')} ranked in ${duration(milliseconds)}`)
   } finally {
@@ -108,7 +137,9 @@ async function readCandidates(file: string, format: string | undefined, context:
   if (!jsonl) return lines.map((line) => ({ text: line.text, place: `${name}:${line.number}`.replace(/^:/, 'line ') }))
   for await (const { id, text, title, fields, line } of readRecords(each(lines), input.name)) {
     candidates.push({
-      ...(id !== undefined && { id }), ...(title && { title }), fields,
+      ...(id !== undefined && { id }),
+      ...(title && { title }),
+      fields,
       text: title ? `${title} ${text}` : text,
       place: `${name}:${line}`.replace(/^:/, 'line '),
     })

@@ -51,12 +51,19 @@ export function searchCommand(): Command {
     .option('--json', 'one JSON object a query')
     .option('--explain', 'in JSON: which words matched')
   command.option('-m, --model <model>', 'folder or Hub id (default: the index’s)')
-  addOptions(command, ENCODING_OPTIONS.filter(({ name }) => name === 'prompt' || name === 'promptName'), GROUPS.encoding)
+  addOptions(
+    command,
+    ENCODING_OPTIONS.filter(({ name }) => name === 'prompt' || name === 'promptName'),
+    GROUPS.encoding,
+  )
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
   return command.action((query: string, values: SearchValues) => {
     if (values.firstStage !== undefined && !FIRST_STAGES.includes(values.firstStage)) {
-      command.error(`error: --first-stage is one of ${FIRST_STAGES.join(', ')}, not ${JSON.stringify(values.firstStage)}.`, { exitCode: 2 })
+      command.error(
+        `error: --first-stage is one of ${FIRST_STAGES.join(', ')}, not ${JSON.stringify(values.firstStage)}.`,
+        { exitCode: 2 },
+      )
     }
     return runWith(values, (context) => search(context, query, values))
   })
@@ -81,14 +88,28 @@ async function search(context: Context, query: string, values: SearchValues): Pr
       onWarning: warnOnce(context),
     })
     const options: SearchOptions = {
-      k: values.k, signal,
-      ...pickOptions(values as unknown as Record<string, unknown>, [{ name: 'candidates', help: '' }, { name: 'where', help: '' }]),
+      k: values.k,
+      signal,
+      ...pickOptions(values as unknown as Record<string, unknown>, [
+        { name: 'candidates', help: '' },
+        { name: 'where', help: '' },
+      ]),
       ...(values.firstStage !== undefined && { stage: values.firstStage as NonNullable<SearchOptions['stage']> }),
     }
     const isCommon = values.json ? () => false : await wordsOf(index)
     for await (const text of queries(query, context)) {
       const result = await index.searchDetailed(text, options)
-      await show(context, { query: text, result, passages: index.count, isCommon, model, values, prompts, many: query === '-', root })
+      await show(context, {
+        query: text,
+        result,
+        passages: index.count,
+        isCommon,
+        model,
+        values,
+        prompts,
+        many: query === '-',
+        root,
+      })
     }
   } finally {
     await index?.close()
@@ -130,13 +151,26 @@ interface Answer {
 }
 
 async function show({ terminal, signal }: Context, answer: Answer): Promise<void> {
-  const { query, result: { hits, stage, candidates, timings }, values, model, prompts } = answer
-  const explain = (text: string | undefined) => (text === undefined ? Promise.resolve([]) : model.explain(query, text, { ...prompts, signal }))
+  const {
+    query,
+    result: { hits, stage, candidates, timings },
+    values,
+    model,
+    prompts,
+  } = answer
+  const explain = (text: string | undefined) =>
+    text === undefined ? Promise.resolve([]) : model.explain(query, text, { ...prompts, signal })
   if (values.json) {
     const shown = []
     for (const { rank, id, score, meanSimilarity, text, metadata } of hits) {
       shown.push({
-        rank, id, score: shortFloat(score), meanSimilarity: shortFloat(meanSimilarity), ...place(metadata, answer.root), text, metadata,
+        rank,
+        id,
+        score: shortFloat(score),
+        meanSimilarity: shortFloat(meanSimilarity),
+        ...place(metadata, answer.root),
+        text,
+        metadata,
         ...(values.explain && { matches: await explain(text) }),
       })
     }
@@ -145,12 +179,28 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
   }
   if (answer.many) await terminal.out(`${terminal.colors.bold(query)}\n\n`)
   for (const { rank, id, score, meanSimilarity, text, metadata } of hits) {
-    const heading = typeof metadata.heading === 'string' ? metadata.heading : typeof metadata.title === 'string' ? metadata.title : undefined
-    await terminal.out(`${rank > 1 ? '\n' : ''}${formatHit({
-      rank, score, meanSimilarity, query, text: text ?? '', matches: await explain(text),
-      place: (offset) => placeOf(metadata, answer.root, text ?? '', offset) ?? id,
-      ...(heading && { heading }),
-    }, terminal, answer.isCommon)}`)
+    const heading =
+      typeof metadata.heading === 'string'
+        ? metadata.heading
+        : typeof metadata.title === 'string'
+          ? metadata.title
+          : undefined
+    await terminal.out(
+      `${rank > 1 ? '\n' : ''}${formatHit(
+        {
+          rank,
+          score,
+          meanSimilarity,
+          query,
+          text: text ?? '',
+          matches: await explain(text),
+          place: (offset) => placeOf(metadata, answer.root, text ?? '', offset) ?? id,
+          ...(heading && { heading }),
+        },
+        terminal,
+        answer.isCommon,
+      )}`,
+    )
   }
   const milliseconds = Object.values(timings).reduce((sum, part) => sum + part, 0)
   const among = `${counted(answer.passages, 'passage')} in ${duration(milliseconds)} (${describeStage(stage, candidates)})`

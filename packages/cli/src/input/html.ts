@@ -57,7 +57,9 @@ interface Word {
  */
 function alignWords(text: string, html: string): HtmlText['place'] {
   const visible = html.replace(INVISIBLE, (hidden) => ' '.repeat(hidden.length))
-  const source = [...words(visible)].map((word) => (word.value.includes('&') ? { ...word, value: decodeEntity(word.value) } : word))
+  const source = [...words(visible)].map((word) =>
+    word.value.includes('&') ? { ...word, value: decodeEntity(word.value) } : word,
+  )
   const target = [...words(text)]
   const found: (Word | undefined)[] = []
   const lookAhead = 40
@@ -91,5 +93,6 @@ function firstEndingAfter(words: readonly Word[], offset: number): number {
 }
 
 function* words(text: string): Generator<Word> {
-  for (const match of text.matchAll(/\S+/g)) yield { value: match[0], start: match.index, end: match.index + match[0].length }
+  for (const match of text.matchAll(/\S+/g))
+    yield { value: match[0], start: match.index, end: match.index + match[0].length }
 }

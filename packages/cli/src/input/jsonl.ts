@@ -27,7 +27,11 @@ export interface RecordOptions {
  * @param name names the file in errors
  * @throws INPUT_FORMAT naming file and line
  */
-export async function* readRecords(lines: AsyncIterable<Line>, name: string, options: RecordOptions = {}): AsyncGenerator<TextRecord> {
+export async function* readRecords(
+  lines: AsyncIterable<Line>,
+  name: string,
+  options: RecordOptions = {},
+): AsyncGenerator<TextRecord> {
   for await (const line of lines) {
     if (line.text.trim() === '') continue
     try {
@@ -57,9 +61,14 @@ function parseRecord(line: Line, name: string): TextRecord {
   const { id: givenId, _id: beirId, text, title, metadata, ...others } = value as Record<string, Json>
   const id = givenId ?? beirId
   if (typeof text !== 'string') return fail(text === undefined ? 'has no "text"' : `has a "text" that is not a string`)
-  if (id !== undefined && typeof id !== 'string' && typeof id !== 'number') return fail('has an "id" that is neither a string nor a number')
+  if (id !== undefined && typeof id !== 'string' && typeof id !== 'number')
+    return fail('has an "id" that is neither a string nor a number')
   const own = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)
-  const fields = own ? { ...others, ...(metadata as Record<string, Json>) } : metadata === undefined ? others : { ...others, metadata }
+  const fields = own
+    ? { ...others, ...(metadata as Record<string, Json>) }
+    : metadata === undefined
+      ? others
+      : { ...others, metadata }
   return {
     line: line.number,
     bytes: line.bytes,

@@ -32,14 +32,19 @@ export async function* readLines(path: string, options: LinesOptions = {}): Asyn
     for await (const line of splitLines(source, options)) yield { ...line, bytes: file.bytesRead }
   } catch (cause) {
     if (SerotineError.isInstance(cause) || options.signal?.aborted) throw cause
-    throw new SerotineError('INPUT_FORMAT', `${path} cannot be read (${(cause as Error).message}). Check the file.`, { cause })
+    throw new SerotineError('INPUT_FORMAT', `${path} cannot be read (${(cause as Error).message}). Check the file.`, {
+      cause,
+    })
   } finally {
     file.destroy()
   }
 }
 
 /** The lines of a byte stream, e.g. standard input. */
-export async function* splitLines(source: AsyncIterable<Uint8Array | string>, options: LinesOptions = {}): AsyncGenerator<Line> {
+export async function* splitLines(
+  source: AsyncIterable<Uint8Array | string>,
+  options: LinesOptions = {},
+): AsyncGenerator<Line> {
   let pending: Uint8Array[] = []
   let number = 0
   let bytes = 0

@@ -65,8 +65,11 @@ export function splitPassages(text: string, options: PassageOptions = {}): Passa
       const charEnd = units.at(-1)!.end
       const heading = units[repeated]!.heading
       passages.push({
-        text: text.slice(charStart, charEnd), charStart, charEnd,
-        lineStart: lines(charStart), lineEnd: lines(charEnd - 1),
+        text: text.slice(charStart, charEnd),
+        charStart,
+        charEnd,
+        lineStart: lines(charStart),
+        lineEnd: lines(charEnd - 1),
         ...(heading && { heading }),
       })
     }
@@ -149,7 +152,12 @@ function splitSentences(text: string, block: Block): [number, number][] {
 }
 
 /** A sentence that is too long becomes runs of words; a word that is too long becomes runs of characters. */
-function splitWords(text: string, sentence: Unit, maxTokens: number, measure: (start: number, end: number) => Unit): Unit[] {
+function splitWords(
+  text: string,
+  sentence: Unit,
+  maxTokens: number,
+  measure: (start: number, end: number) => Unit,
+): Unit[] {
   const length = sentence.end - sentence.start
   if (sentence.tokens <= maxTokens || length < 2) return [sentence]
   const parts = Math.min(length, Math.ceil((sentence.tokens * 1.1) / maxTokens))
@@ -163,11 +171,19 @@ function splitWords(text: string, sentence: Unit, maxTokens: number, measure: (s
     start = cut.next
   }
   if (start < sentence.end) pieces.push(measure(start, sentence.end))
-  return pieces.flatMap((piece) => (piece.end - piece.start < length ? splitWords(text, piece, maxTokens, measure) : [piece]))
+  return pieces.flatMap((piece) =>
+    piece.end - piece.start < length ? splitWords(text, piece, maxTokens, measure) : [piece],
+  )
 }
 
 /** A place near an offset to cut at: a blank within reach, else between two characters. Blanks at the cut belong to neither side. */
-function breakNear(text: string, target: number, reach: number, min: number, max: number): { end: number; next: number } {
+function breakNear(
+  text: string,
+  target: number,
+  reach: number,
+  min: number,
+  max: number,
+): { end: number; next: number } {
   const isBlank = (i: number): boolean => /\s/.test(text[i]!)
   let at = target
   for (let step = 0; step <= reach; step++) {

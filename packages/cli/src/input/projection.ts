@@ -9,11 +9,16 @@ import type { Projection } from '@serotine/core'
  * @throws INPUT_FORMAT when the file or the matrix is not there, MODEL_CORRUPT when it is damaged
  */
 export function readProjection(path: string): Projection {
-  const wanted = '--projection takes a safetensors file with linear.weight [out × hidden] and, optionally, linear.bias [out].'
+  const wanted =
+    '--projection takes a safetensors file with linear.weight [out × hidden] and, optionally, linear.bias [out].'
   if (!existsSync(path)) throw new SerotineError('INPUT_FORMAT', `${path} is not there. ${wanted}`)
   const tensors = readSafetensors(path)
   const shape = tensors.has('linear.weight') ? tensors.info('linear.weight').shape : undefined
-  if (shape?.length !== 2) throw new SerotineError('INPUT_FORMAT', `${path} has no matrix linear.weight; it has ${tensors.names().join(', ')}. ${wanted}`)
+  if (shape?.length !== 2)
+    throw new SerotineError(
+      'INPUT_FORMAT',
+      `${path} has no matrix linear.weight; it has ${tensors.names().join(', ')}. ${wanted}`,
+    )
   return {
     weight: tensors.f32('linear.weight'),
     outFeatures: shape[0]!,

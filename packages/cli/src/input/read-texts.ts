@@ -71,7 +71,8 @@ export async function* readFiles(files: readonly FoundFile[], options: ReadOptio
   for (const file of files) {
     options.signal?.throwIfAborted()
     const source = sourceName(file.path, options.root)
-    const documents = file.kind === 'jsonl' ? readJsonlFile(file, source, firstSeen, options) : readWholeFile(file, source, options)
+    const documents =
+      file.kind === 'jsonl' ? readJsonlFile(file, source, firstSeen, options) : readWholeFile(file, source, options)
     for await (const document of documents) yield document
     options.onBytes?.(file, file.bytes, true)
   }
@@ -146,7 +147,8 @@ async function* readJsonlFile(
   })
   const records = readRecords(lines, source, {
     ...(options.skipBadLines && {
-      onBadLine: (error: SerotineError) => options.onSkip?.({ reason: 'bad-line', place: source, message: error.message }),
+      onBadLine: (error: SerotineError) =>
+        options.onSkip?.({ reason: 'bad-line', place: source, message: error.message }),
     }),
   })
   for await (const record of records) {
@@ -156,7 +158,10 @@ async function* readJsonlFile(
       const id = String(record.id)
       const before = firstSeen.get(id)
       if (before) {
-        throw new SerotineError('DUPLICATE_ID', `The id ${JSON.stringify(id)} is used twice: ${before} and ${place}. Ids must be unique.`)
+        throw new SerotineError(
+          'DUPLICATE_ID',
+          `The id ${JSON.stringify(id)} is used twice: ${before} and ${place}. Ids must be unique.`,
+        )
       }
       firstSeen.set(id, place)
     }
@@ -164,7 +169,12 @@ async function* readJsonlFile(
   }
 }
 
-function* recordDocuments(record: TextRecord, source: string, place: string, options: ReadOptions): Generator<TextDocument> {
+function* recordDocuments(
+  record: TextRecord,
+  source: string,
+  place: string,
+  options: ReadOptions,
+): Generator<TextDocument> {
   const text = record.title ? `${record.title} ${record.text}` : record.text
   const passages = split(text, options)
   if (passages.length === 0) options.onSkip?.({ reason: 'empty', place, message: `${place} has no text` })
@@ -197,9 +207,21 @@ function split(text: string, options: ReadOptions): Passage[] {
   const charEnd = text.trimEnd().length
   if (charEnd <= charStart) return []
   const lines = lineCounter(text)
-  return [{ text: text.slice(charStart, charEnd), charStart, charEnd, lineStart: lines(charStart), lineEnd: lines(charEnd - 1) }]
+  return [
+    {
+      text: text.slice(charStart, charEnd),
+      charStart,
+      charEnd,
+      lineStart: lines(charStart),
+      lineEnd: lines(charEnd - 1),
+    },
+  ]
 }
 
 function reportReplaced(source: string, options: ReadOptions): void {
-  options.onSkip?.({ reason: 'replaced-bytes', place: source, message: `${source} is not valid UTF-8; undecodable bytes became "\ufffd"` })
+  options.onSkip?.({
+    reason: 'replaced-bytes',
+    place: source,
+    message: `${source} is not valid UTF-8; undecodable bytes became "\ufffd"`,
+  })
 }

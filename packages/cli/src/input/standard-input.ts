@@ -25,10 +25,18 @@ export async function readInput(file: string | undefined, { signal, terminal }: 
     const name = 'standard input'
     const onReplaced = (): void => terminal.warn(`${name} is not valid UTF-8; undecodable bytes became "\ufffd"`)
     // Waiting for a line that never comes must not outlast Ctrl-C.
-    return { name, lines: splitLines(addAbortSignal(signal, process.stdin), { signal, onReplaced }), share: () => undefined }
+    return {
+      name,
+      lines: splitLines(addAbortSignal(signal, process.stdin), { signal, onReplaced }),
+      share: () => undefined,
+    }
   }
   const info = await stat(file).catch((cause: NodeJS.ErrnoException) => {
-    throw new SerotineError('INPUT_FORMAT', `${file} cannot be read (${cause.code ?? cause.message}). Check the path.`, { cause })
+    throw new SerotineError(
+      'INPUT_FORMAT',
+      `${file} cannot be read (${cause.code ?? cause.message}). Check the path.`,
+      { cause },
+    )
   })
   if (info.isDirectory()) throw new SerotineError('INPUT_FORMAT', `${file} is a folder; a file of lines is needed.`)
   const onReplaced = (): void => terminal.warn(`${file} is not valid UTF-8; undecodable bytes became "\ufffd"`)

@@ -12,10 +12,20 @@ export interface FoundFile {
 }
 
 const KINDS: Readonly<Record<string, FileKind>> = {
-  '.txt': 'text', '.text': 'text', '.rst': 'text', '.adoc': 'text',
-  '.md': 'markdown', '.markdown': 'markdown', '.mdx': 'markdown',
-  '.html': 'html', '.htm': 'html', '.xhtml': 'html',
-  '.jsonl': 'jsonl', '.ndjson': 'jsonl', '.jsonl.gz': 'jsonl', '.ndjson.gz': 'jsonl',
+  '.txt': 'text',
+  '.text': 'text',
+  '.rst': 'text',
+  '.adoc': 'text',
+  '.md': 'markdown',
+  '.markdown': 'markdown',
+  '.mdx': 'markdown',
+  '.html': 'html',
+  '.htm': 'html',
+  '.xhtml': 'html',
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+  '.jsonl.gz': 'jsonl',
+  '.ndjson.gz': 'jsonl',
 }
 /** Endings read from a folder without being asked for. */
 export const EXTENSIONS: readonly string[] = Object.keys(KINDS)
@@ -44,7 +54,9 @@ export interface Walk {
  * @throws INPUT_FORMAT when a path does not exist
  */
 export async function findFiles(paths: readonly string[], options: WalkOptions = {}): Promise<Walk> {
-  const extra = new Set((options.extensions ?? []).map((ending) => (ending.startsWith('.') ? ending : `.${ending}`).toLowerCase()))
+  const extra = new Set(
+    (options.extensions ?? []).map((ending) => (ending.startsWith('.') ? ending : `.${ending}`).toLowerCase()),
+  )
   const exclude = new Set(options.exclude)
   const found = new Map<string, FoundFile>()
   let otherFiles = 0
@@ -72,7 +84,11 @@ export async function findFiles(paths: readonly string[], options: WalkOptions =
   for (const given of paths) {
     const path = resolve(given)
     const info = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-      throw new SerotineError('INPUT_FORMAT', `${given} cannot be read (${cause.code ?? cause.message}). Check the path.`, { cause })
+      throw new SerotineError(
+        'INPUT_FORMAT',
+        `${given} cannot be read (${cause.code ?? cause.message}). Check the path.`,
+        { cause },
+      )
     })
     if (info.isDirectory()) await visitFolder(path)
     else found.set(path, { path, kind: kindOf(path) ?? 'text', bytes: info.size })

@@ -4,7 +4,15 @@ import type { Where } from '@serotine/core'
 type Fields = Exclude<Where, (...args: never[]) => unknown>
 
 const CONDITION = /^([^=!<>~\s]+)\s*(>=|<=|!=|=|>|<|~)\s*(.*)$/s
-const OPERATORS: Readonly<Record<string, string>> = { '=': 'eq', '!=': 'ne', '>': 'gt', '>=': 'gte', '<': 'lt', '<=': 'lte', '~': 'contains' }
+const OPERATORS: Readonly<Record<string, string>> = {
+  '=': 'eq',
+  '!=': 'ne',
+  '>': 'gt',
+  '>=': 'gte',
+  '<': 'lt',
+  '<=': 'lte',
+  '~': 'contains',
+}
 
 /**
  * A filter as one writes it in a shell: `lang=en`, `year>=2020`, `kind!=draft`, `tags~urgent`, `lang=en,de`, repeated for
@@ -15,7 +23,12 @@ export function parseWhere(text: string, previous: unknown): Fields {
   if (!previous) return condition
   // Two conditions may name the same field.
   const before = previous as Fields
-  return { and: [...('and' in before && Array.isArray(before.and) && Object.keys(before).length === 1 ? before.and : [before]), condition] } as Fields
+  return {
+    and: [
+      ...('and' in before && Array.isArray(before.and) && Object.keys(before).length === 1 ? before.and : [before]),
+      condition,
+    ],
+  } as Fields
 }
 
 function parseJson(text: string): Fields {

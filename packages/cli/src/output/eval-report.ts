@@ -35,15 +35,19 @@ function evalReport({ dataset, model, stats, kinds, evaluation, version, command
   // Two bytes a token, whether or not the index keeps the codes.
   const codes = (2 * stats.tokens) / Math.max(1, stats.documents)
   const bytes = {
-    exact: bytesOf('tokens'), centroids: bytesOf('tokens') + codes, muvera: bytesOf('tokens') + bytesOf('fde'), fde: bytesOf('fde'),
+    exact: bytesOf('tokens'),
+    centroids: bytesOf('tokens') + codes,
+    muvera: bytesOf('tokens') + bytesOf('fde'),
+    fde: bytesOf('fde'),
   }
   const numbers = fdeLength === undefined ? '' : ` (${fdeLength.toLocaleString('en-US')} numbers)`
-  const nameOf = ({ kind, candidates }: EvalReportInput['kinds'][number]): string => ({
-    exact: 'exact MaxSim over all',
-    centroids: `centroid codes, exact MaxSim of ${candidates}`,
-    muvera: `MUVERA${numbers}, exact MaxSim of ${candidates}`,
-    fde: `MUVERA${numbers} alone`,
-  })[kind]
+  const nameOf = ({ kind, candidates }: EvalReportInput['kinds'][number]): string =>
+    ({
+      exact: 'exact MaxSim over all',
+      centroids: `centroid codes, exact MaxSim of ${candidates}`,
+      muvera: `MUVERA${numbers}, exact MaxSim of ${candidates}`,
+      fde: `MUVERA${numbers} alone`,
+    })[kind]
   const stages = evaluation.stages.map(({ metrics, exactTop10, cpuMs }, i): ReportStage => {
     const { kind, candidates } = kinds[i]!
     return {
@@ -54,7 +58,8 @@ function evalReport({ dataset, model, stats, kinds, evaluation, version, command
       ...(exactTop10 !== undefined && { exactTop10 }),
       // Without FDEs (few documents) everything was scored exactly, whatever was asked for.
       ...(kind === 'centroids' && { series: 'centroids', ...(candidates !== undefined && { candidates }) }),
-      ...(isMuvera(kind) && fdeLength !== undefined && { series: 'MUVERA', fdeLength, ...(candidates !== undefined && { candidates }) }),
+      ...(isMuvera(kind) &&
+        fdeLength !== undefined && { series: 'MUVERA', fdeLength, ...(candidates !== undefined && { candidates }) }),
       ...((!isMuvera(kind) || fdeLength !== undefined) && { bytesPerDocument: Math.round(bytes[kind]) }),
     }
   })
@@ -66,24 +71,27 @@ function evalReport({ dataset, model, stats, kinds, evaluation, version, command
   const [processor] = cpus()
   return formatReport({
     title: `Retrieval on ${dataset.name}`,
-    datasets: [{
-      name: dataset.name,
-      split: dataset.split,
-      documents: dataset.documents.length,
-      queries: evaluation.queries,
-      model,
-      stages,
-      ...(candidates !== undefined && { candidates }),
-      worst: { stage: looked.name, metric, queries: worstQueries(dataset, named, { stage: looked.name, metric }) },
-      measured: {
-        machine: `${processor?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ` +
-          `${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release()}`,
-        versions: `serotine ${version}, node ${process.versions.node}`,
-        index: `${stats.tokens.toLocaleString('en-US')} token vectors as ${stats.codec}`,
-        query: `${(evaluation.encodeQueriesMs / Math.max(1, evaluation.queries)).toFixed(1)} ms to encode, not counted above`,
-        date: new Date().toISOString().slice(0, 10),
-        command,
+    datasets: [
+      {
+        name: dataset.name,
+        split: dataset.split,
+        documents: dataset.documents.length,
+        queries: evaluation.queries,
+        model,
+        stages,
+        ...(candidates !== undefined && { candidates }),
+        worst: { stage: looked.name, metric, queries: worstQueries(dataset, named, { stage: looked.name, metric }) },
+        measured: {
+          machine:
+            `${processor?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ` +
+            `${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release()}`,
+          versions: `serotine ${version}, node ${process.versions.node}`,
+          index: `${stats.tokens.toLocaleString('en-US')} token vectors as ${stats.codec}`,
+          query: `${(evaluation.encodeQueriesMs / Math.max(1, evaluation.queries)).toFixed(1)} ms to encode, not counted above`,
+          date: new Date().toISOString().slice(0, 10),
+          command,
+        },
       },
-    }],
+    ],
   })
 }

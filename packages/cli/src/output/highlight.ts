@@ -21,7 +21,12 @@ const CLEAR_MATCH = 0.7
  *
  * @param isCommon says which words are background
  */
-export function matchedWords(text: string, matches: readonly TextMatch[], query = '', isCommon: (word: string) => boolean = () => false): Span[] {
+export function matchedWords(
+  text: string,
+  matches: readonly TextMatch[],
+  query = '',
+  isCommon: (word: string) => boolean = () => false,
+): Span[] {
   // Prefixes, [MASK] and [SEP] have no place in either text.
   const placed = matches.filter((match) => match.start >= 0 && match.queryStart >= 0 && match.end > match.start)
   const wordOf = (whole: string, start: number, end: number): string => {
@@ -29,7 +34,8 @@ export function matchedWords(text: string, matches: readonly TextMatch[], query 
     return whole.slice(word.start, word.end)
   }
   const telling = placed.filter(
-    ({ start, end, queryStart, queryEnd }) => !isCommon(wordOf(text, start, end)) && !isCommon(wordOf(query, queryStart, queryEnd)),
+    ({ start, end, queryStart, queryEnd }) =>
+      !isCommon(wordOf(text, start, end)) && !isCommon(wordOf(query, queryStart, queryEnd)),
   )
   // Of a query of common words alone, these are what matched.
   const real = telling.length > 0 ? telling : placed
@@ -39,7 +45,8 @@ export function matchedWords(text: string, matches: readonly TextMatch[], query 
     if (similarity < best * CLEAR_MATCH) continue
     const word = wholeWord(text, start, end)
     const before = words.get(word.start)
-    if (!before || before.weight < similarity) words.set(word.start, { ...word, end: Math.max(word.end, before?.end ?? 0), weight: similarity })
+    if (!before || before.weight < similarity)
+      words.set(word.start, { ...word, end: Math.max(word.end, before?.end ?? 0), weight: similarity })
   }
   return [...words.values()].sort((a, b) => a.start - b.start)
 }
@@ -100,7 +107,8 @@ export function bestStretch(text: string, spans: readonly Span[], length: number
 /** The start of the next word, unless that is far. */
 function wordStart(text: string, at: number): number {
   if (at === 0) return text.length - text.trimStart().length
-  for (let i = at; i < Math.min(text.length, at + 20); i++) if (/\s/.test(text[i - 1]!) && !/\s/.test(text[i]!)) return i
+  for (let i = at; i < Math.min(text.length, at + 20); i++)
+    if (/\s/.test(text[i - 1]!) && !/\s/.test(text[i]!)) return i
   return isTrailingSurrogate(text, at) ? at + 1 : at
 }
 

@@ -24,12 +24,18 @@ const SNIPPET_LINES = 3
  *
  * @param isCommon words that say little in this collection
  */
-export function formatHit(hit: ShownHit, terminal: Pick<Terminal, 'colors' | 'width'>, isCommon?: (word: string) => boolean): string {
+export function formatHit(
+  hit: ShownHit,
+  terminal: Pick<Terminal, 'colors' | 'width'>,
+  isCommon?: (word: string) => boolean,
+): string {
   const { colors } = terminal
   const width = Math.min(terminal.width, 110)
   const words = matchedWords(hit.text, hit.matches, hit.query, isCommon)
   const stretch = bestStretch(hit.text, words, (width - INDENT.length) * SNIPPET_LINES - 8)
-  const place = hit.place(words.find(({ start, end }) => start >= stretch.begin && end <= stretch.end)?.start ?? stretch.begin)
+  const place = hit.place(
+    words.find(({ start, end }) => start >= stretch.begin && end <= stretch.end)?.start ?? stretch.begin,
+  )
   const score = `${hit.meanSimilarity.toFixed(3)}`
   const raw = `(${hit.score.toFixed(2)})`
   const rank = `${hit.rank}`.padStart(2)
@@ -37,7 +43,9 @@ export function formatHit(hit: ShownHit, terminal: Pick<Terminal, 'colors' | 'wi
   const heading = hit.heading && room > 12 ? `  ${cut(hit.heading, room - 2)}` : ''
   const gap = ' '.repeat(Math.max(1, room - heading.length + 2))
   const head = `${colors.dim(rank)}  ${colors.bold(place)}${colors.dim(heading)}${gap}${score} ${colors.dim(raw)}`
-  return `${head}\n${wrap(snippet(hit.text, words, stretch), width - INDENT.length, colors).map((line) => INDENT + line).join('\n')}\n`
+  return `${head}\n${wrap(snippet(hit.text, words, stretch), width - INDENT.length, colors)
+    .map((line) => INDENT + line)
+    .join('\n')}\n`
 }
 
 /** Breaks marked text into lines of at most `width` columns, colouring after measuring. */
@@ -65,7 +73,8 @@ function mark(word: string, colors: Colors): string {
   return colors.bold(colors.yellow(word))
 }
 
-const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u
 
 /** Terminal columns of a text: two for East Asian characters and pictographs, none for combining marks. */
 function columnsOf(text: string): number {

@@ -13,6 +13,7 @@ export function shortFloat(value: number): number {
 /** The rows of a `[length × dim]` matrix as nested arrays. */
 export function matrixRows(data: Float32Array, dim: number): number[][] {
   const rows: number[][] = []
-  for (let begin = 0; begin < data.length; begin += dim) rows.push(Array.from(data.subarray(begin, begin + dim), shortFloat))
+  for (let begin = 0; begin < data.length; begin += dim)
+    rows.push(Array.from(data.subarray(begin, begin + dim), shortFloat))
   return rows
 }

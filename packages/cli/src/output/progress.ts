@@ -28,7 +28,13 @@ export function startProgress(terminal: Terminal, title: string): ProgressLine {
     return `${title}  ${bar} ${percent}  ${dim([details, left].filter(Boolean).join(' · '))}`
   }
   const bar = new cliProgress.SingleBar({
-    format: draw, stream: process.stderr, hideCursor: true, clearOnComplete: true, fps: 10, linewrap: false, gracefulExit: false,
+    format: draw,
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    fps: 10,
+    linewrap: false,
+    gracefulExit: false,
   })
   bar.start(1, 0)
   return {

@@ -14,7 +14,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
 
 /** An error of the operating system that a user can do something about. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error && Object.hasOwn(REMEDIES, (error as NodeJS.ErrnoException).code ?? '')
+  return (
+    error instanceof Error && 'syscall' in error && Object.hasOwn(REMEDIES, (error as NodeJS.ErrnoException).code ?? '')
+  )
 }
 
 export function systemMessage({ path, syscall, code }: NodeJS.ErrnoException): string {

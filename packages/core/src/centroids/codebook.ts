@@ -57,7 +57,11 @@ export class Codebook {
     this.data = data
     this.dim = dim
     this.size = centroids.length / dim
-    if (this.size % LANES !== 0 || cellBlocks.at(-1) !== this.size / LANES || cellBlocks.length !== cells.length / dim + 1) {
+    if (
+      this.size % LANES !== 0 ||
+      cellBlocks.at(-1) !== this.size / LANES ||
+      cellBlocks.length !== cells.length / dim + 1
+    ) {
       throw new SerotineError(
         'INDEX_CORRUPT',
         `A codebook of ${this.size} centroids in ${cells.length / dim} cells does not fit its list of ${cellBlocks.length - 1} ` +
@@ -86,8 +90,18 @@ export class Codebook {
       new Float32Array(kernels.buffer, rows, now * dim).set(data.subarray(from * dim, (from + now) * dim))
       kernels.quantizeInt8(rows, now, dim, codes, dim, scales)
       kernels.nearestInt8(
-        codes, now, dim, place.cells, place.cellScales, cells, place.centroids, place.centroidScales, place.cellBlocks,
-        Math.min(PROBES, cells), scratch, found,
+        codes,
+        now,
+        dim,
+        place.cells,
+        place.cellScales,
+        cells,
+        place.centroids,
+        place.centroidScales,
+        place.cellBlocks,
+        Math.min(PROBES, cells),
+        scratch,
+        found,
       )
       out.set(new Uint16Array(kernels.buffer, found, now), from)
     }
@@ -132,7 +146,17 @@ export class Codebook {
     new Float32Array(kernels.buffer, rows, length * dim).set(query.data.subarray(0, length * dim))
     kernels.quantizeInt8(rows, length, dim, codes, dim, scales)
     const blocks = this.size / LANES
-    kernels.similaritiesInt8(codes, scales, length, dim, place.centroids, place.centroidScales, blocks, scratch, similarities)
+    kernels.similaritiesInt8(
+      codes,
+      scales,
+      length,
+      dim,
+      place.centroids,
+      place.centroidScales,
+      blocks,
+      scratch,
+      similarities,
+    )
     const step = kernels.scoreTable(similarities, length, this.size, lanes, lows, at)
     return { step, lows: new Float32Array(kernels.buffer, lows, length).slice(), lanes }
   }

@@ -23,7 +23,9 @@ const SLICE = 2048
  * @param options.centroids how many, in the end about as many. Default 4,096, fewer when there are fewer than 16 tokens for each
  */
 export async function trainCodebook(
-  rows: Float32Array, dim: number, options: { centroids?: number; signal?: AbortSignal | undefined } = {},
+  rows: Float32Array,
+  dim: number,
+  options: { centroids?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<Codebook> {
   const tokens = unitRows(rows, dim)
   const count = tokens.length / dim
@@ -56,7 +58,11 @@ export async function trainCodebook(
 
 /** Plain k-means: `[cells × dim]`. */
 async function divide(
-  tokens: Float32Array, dim: number, cells: number, random: (i: number) => number, signal: AbortSignal | undefined,
+  tokens: Float32Array,
+  dim: number,
+  cells: number,
+  random: (i: number) => number,
+  signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
   const all = Array.from({ length: tokens.length / dim }, (_, i) => i)
   let centroids = gather(tokens, dim, pick(all, cells, random))
@@ -76,7 +82,10 @@ function flat(centroids: Float32Array, dim: number): CodebookData {
 }
 
 async function codesOf(
-  data: CodebookData, tokens: Float32Array, dim: number, signal: AbortSignal | undefined,
+  data: CodebookData,
+  tokens: Float32Array,
+  dim: number,
+  signal: AbortSignal | undefined,
 ): Promise<Uint16Array> {
   const codebook = new Codebook(data)
   const count = tokens.length / dim

@@ -108,7 +108,8 @@ async function readTokenizer({ path, files, modules }: Folder): Promise<Tokenize
   const saved = await readJson(folder, 'tokenizer.json')
   const config = await JsonFile.read(folder, 'tokenizer_config.json')
   // Old stanford checkpoints hold the vocabulary alone.
-  const vocab = saved === undefined ? await readFile(join(folder, 'vocab.txt'), 'utf8').catch(() => undefined) : undefined
+  const vocab =
+    saved === undefined ? await readFile(join(folder, 'vocab.txt'), 'utf8').catch(() => undefined) : undefined
   if (saved === undefined && vocab === undefined) {
     throw new SerotineError(
       'MODEL_FILES_MISSING',

@@ -97,7 +97,9 @@ async function fromHub(id: string, options: ResolveOptions): Promise<ResolvedChe
   // A commit never changes.
   if (cached.revision === revision && isWhole) return cached.result
   const hub: HubOptions = {
-    id, revision, signal,
+    id,
+    revision,
+    signal,
     endpoint: checkEndpoint(options.endpoint ?? (process.env.HF_ENDPOINT || 'https://huggingface.co')),
     token: options.token ?? (process.env.HF_TOKEN || undefined),
     fetch: options.fetch ?? fetch,
@@ -123,7 +125,10 @@ async function fromHub(id: string, options: ResolveOptions): Promise<ResolvedChe
 
 function checkEndpoint(endpoint: string): string {
   if (/^https?:\/\//.test(endpoint) && URL.canParse(endpoint)) return endpoint.replace(/\/+$/, '')
-  throw new SerotineError('INVALID_ARGUMENT', `endpoint must be a URL such as https://huggingface.co, got ${describe(endpoint)}.`)
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    `endpoint must be a URL such as https://huggingface.co, got ${describe(endpoint)}.`,
+  )
 }
 
 interface Cached {
@@ -137,14 +142,23 @@ async function fromCache(repo: CachedRepo, revision: string): Promise<Cached> {
   const commit = await repo.commitOf(revision)
   const folder = repo.snapshot(commit ?? revision)
   const missing = commit === undefined ? [] : await missingFiles(folder)
-  return { revision: commit, missing, result: { folder, name: repo.id, ...(commit !== undefined && { revision: commit }) } }
+  return {
+    revision: commit,
+    missing,
+    result: { folder, name: repo.id, ...(commit !== undefined && { revision: commit }) },
+  }
 }
 
-function offlineResult(repo: CachedRepo, revision: string, { revision: commit, missing, result }: Cached): ResolvedCheckpoint {
+function offlineResult(
+  repo: CachedRepo,
+  revision: string,
+  { revision: commit, missing, result }: Cached,
+): ResolvedCheckpoint {
   if (commit !== undefined && missing.length === 0) return result
-  const what = commit === undefined
-    ? `revision "${revision}" of ${repo.id} is not in the cache (${repo.folder}), and there is no folder ${resolve(repo.id)}`
-    : `the cache lacks ${missing.join(', ')} of ${repo.id} (${result.folder})`
+  const what =
+    commit === undefined
+      ? `revision "${revision}" of ${repo.id} is not in the cache (${repo.folder}), and there is no folder ${resolve(repo.id)}`
+      : `the cache lacks ${missing.join(', ')} of ${repo.id} (${result.folder})`
   throw new SerotineError('OFFLINE', `Offline, and ${what}. Load the model once with a connection, or pass a folder.`)
 }
 

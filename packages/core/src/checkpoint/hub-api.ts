@@ -96,7 +96,12 @@ export async function listRepo(hub: HubOptions): Promise<{ commit: string; files
   if (!/^[0-9a-f]{40}$/.test(commit)) throw new Error(`the Hub gave "${commit}" as the commit of ${hub.revision}`)
   const files: RepoFile[] = []
   const repo = { type: 'model', name: hub.id } as const
-  for await (const { type, path, size, oid, lfs, xetHash } of listFiles({ ...common, repo, recursive: true, revision: commit })) {
+  for await (const { type, path, size, oid, lfs, xetHash } of listFiles({
+    ...common,
+    repo,
+    recursive: true,
+    revision: commit,
+  })) {
     if (type !== 'file') continue
     checkPath(path)
     if (lfs) files.push({ path, size: lfs.size, etag: checkEtag(lfs.oid), digest: 'sha256' })
@@ -134,7 +139,10 @@ export function hubError(error: unknown, hub: HubOptions): unknown {
     const remedy = isConnectionError(error) ? `Check the connection to ${endpoint}, ${offline}.` : 'Try again.'
     // Who types a bare name more likely means a folder that is not there.
     const folder = id.includes('/') ? '' : ` If a folder was meant: there is none named ${id} here.`
-    return make('DOWNLOAD_FAILED', `${model} could not be downloaded: ${reasons.filter(Boolean).join(': ')}. ${remedy}${folder}`)
+    return make(
+      'DOWNLOAD_FAILED',
+      `${model} could not be downloaded: ${reasons.filter(Boolean).join(': ')}. ${remedy}${folder}`,
+    )
   }
   const { status, hubCode } = error
   if (hubCode === 'RevisionNotFound') {
@@ -142,9 +150,10 @@ export function hubError(error: unknown, hub: HubOptions): unknown {
     return make('MODEL_FILES_MISSING', `${id} has no revision "${revision}". ${remedy}`)
   }
   if (hubCode === 'GatedRepo' || status === 403) {
-    const remedy = token === undefined
-      ? 'pass the token option (or set HF_TOKEN)'
-      : 'use a token of an account that was granted access; the one given was not enough'
+    const remedy =
+      token === undefined
+        ? 'pass the token option (or set HF_TOKEN)'
+        : 'use a token of an account that was granted access; the one given was not enough'
     const terms = `Accept its terms on ${endpoint}/${id}`
     return make('DOWNLOAD_FAILED', `${model} is gated or forbidden (${status}). ${terms}, then ${remedy}.`)
   }
@@ -153,10 +162,14 @@ export function hubError(error: unknown, hub: HubOptions): unknown {
     return make('MODEL_FILES_MISSING', message)
   }
   if (status === 401) {
-    const remedy = token === undefined
-      ? 'Check the spelling, or pass the token option (or set HF_TOKEN) if it is private.'
-      : 'Check the spelling and the token.'
-    return make('DOWNLOAD_FAILED', `${endpoint} gives no access to ${model} (401): it does not exist, or is private. ${remedy}`)
+    const remedy =
+      token === undefined
+        ? 'Check the spelling, or pass the token option (or set HF_TOKEN) if it is private.'
+        : 'Check the spelling and the token.'
+    return make(
+      'DOWNLOAD_FAILED',
+      `${endpoint} gives no access to ${model} (401): it does not exist, or is private. ${remedy}`,
+    )
   }
   return make('DOWNLOAD_FAILED', `${model} could not be downloaded: ${error.message}. Try again later, ${offline}.`)
 }

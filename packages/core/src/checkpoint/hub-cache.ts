@@ -26,7 +26,10 @@ export function defaultCacheDir(env: NodeJS.ProcessEnv = process.env): string {
 export class CachedRepo {
   readonly folder: string
 
-  constructor(cacheDir: string, readonly id: string) {
+  constructor(
+    cacheDir: string,
+    readonly id: string,
+  ) {
     this.folder = join(cacheDir, ['models', ...id.split('/')].join('--'))
   }
 
@@ -78,7 +81,10 @@ export class CachedRepo {
 
   /** True when a snapshot was once compared with the Hub's list of files and found whole. */
   isComplete(commit: string): Promise<boolean> {
-    return stat(this.#mark(commit)).then(() => true, () => false)
+    return stat(this.#mark(commit)).then(
+      () => true,
+      () => false,
+    )
   }
 
   async markComplete(commit: string): Promise<void> {
@@ -108,7 +114,13 @@ export class CachedRepo {
       if (!name.startsWith(`${etag}.`) || !name.endsWith('.incomplete')) continue
       const left = join(blobs, name)
       if (!(await isAbandoned(left))) continue
-      if (await rename(left, mine).then(() => true, () => false)) break
+      if (
+        await rename(left, mine).then(
+          () => true,
+          () => false,
+        )
+      )
+        break
     }
     return mine
   }

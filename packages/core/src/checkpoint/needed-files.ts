@@ -34,7 +34,9 @@ export function neededFiles(files: readonly RepoFile[], modules: readonly Module
   const folders = new Set(['', ...(modules ?? []).map(({ path }) => path)])
   const inFolders = files.filter(({ path }) => folders.has(folderOf(path)))
   const pick = (pattern: RegExp) => inFolders.filter(({ path }) => pattern.test(posix.basename(path)))
-  const whole = new Set(inFolders.map(({ path }) => path).filter((path) => posix.basename(path) === 'model.safetensors'))
+  const whole = new Set(
+    inFolders.map(({ path }) => path).filter((path) => posix.basename(path) === 'model.safetensors'),
+  )
   // Some repositories hold the weights both whole and in shards; the reader takes the whole.
   const weights = pick(WEIGHTS).filter(
     ({ path }) => whole.has(path) || !whole.has(posix.join(folderOf(path), 'model.safetensors')),
@@ -72,7 +74,11 @@ export async function moduleFolders(folder: string): Promise<ModuleFolder[] | un
  * Hub.
  */
 export async function missingFiles(folder: string): Promise<string[]> {
-  const has = (path: string) => stat(join(folder, path)).then((found) => found.isFile(), () => false)
+  const has = (path: string) =>
+    stat(join(folder, path)).then(
+      (found) => found.isFile(),
+      () => false,
+    )
   const missing: string[] = []
   const modules = await moduleFolders(folder)
   const encoder = encoderFolder(modules)
@@ -85,11 +91,16 @@ export async function missingFiles(folder: string): Promise<string[]> {
     if (!(await has(dense))) missing.push(dense)
     missing.push(...(await missingWeights(folder, path, has)))
   }
-  if (!(await some(['model.onnx', 'model_int8.onnx'], has))) missing.push(...(await missingWeights(folder, encoder, has)))
+  if (!(await some(['model.onnx', 'model_int8.onnx'], has)))
+    missing.push(...(await missingWeights(folder, encoder, has)))
   return missing
 }
 
-async function missingWeights(folder: string, module: string, has: (path: string) => Promise<boolean>): Promise<string[]> {
+async function missingWeights(
+  folder: string,
+  module: string,
+  has: (path: string) => Promise<boolean>,
+): Promise<string[]> {
   const single = posix.join(module, 'model.safetensors')
   if (await has(single)) return []
   const index = await readFile(join(folder, module, 'model.safetensors.index.json'), 'utf8').catch(() => undefined)
@@ -101,7 +112,8 @@ async function missingWeights(folder: string, module: string, has: (path: string
     // Left to the reader to report.
   }
   const missing: string[] = []
-  for (const shard of new Set(shards)) if (!(await has(posix.join(module, shard)))) missing.push(posix.join(module, shard))
+  for (const shard of new Set(shards))
+    if (!(await has(posix.join(module, shard)))) missing.push(posix.join(module, shard))
   return missing
 }
 

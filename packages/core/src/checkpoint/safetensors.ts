@@ -76,7 +76,8 @@ export class SafetensorsFolder implements Tensors {
 
   /** Without the scales of int8 tensors, which are part of them. */
   names(): string[] {
-    const isScale = (name: string) => name.endsWith('.scale') && this.#tensors.get(name.slice(0, -'.scale'.length))?.dtype === 'I8'
+    const isScale = (name: string) =>
+      name.endsWith('.scale') && this.#tensors.get(name.slice(0, -'.scale'.length))?.dtype === 'I8'
     return [...this.#tensors.keys()].filter((name) => !isScale(name))
   }
 

@@ -31,7 +31,8 @@ export async function readBright(
     throw new SerotineError('INPUT_FORMAT', `${folder} holds examples of ${domain}, but no ${kind}/${domain}.jsonl.`)
   }
   const documents: BeirDocument[] = []
-  for await (const { id, text } of readRecords(files(documentsIn!), 'content')) documents.push({ id, text, metadata: {} })
+  for await (const { id, text } of readRecords(files(documentsIn!), 'content'))
+    documents.push({ id, text, metadata: {} })
   const queries: BeirQuery[] = []
   const qrels = new Map<string, Map<string, number>>()
   const exclude = new Map<string, Set<string>>()

@@ -45,7 +45,9 @@ export async function readCollection(folder: string, options: ReadCollectionOpti
   }
   if (layout === 'bright') return { layout, ...(await readBright(folder, contents, options)) }
   if (layout === 'beir') {
-    const splits = (await readdir(join(folder, 'qrels'))).flatMap((name) => /^(.+)\.tsv(?:\.gz)?$/.exec(name)?.[1] ?? [])
+    const splits = (await readdir(join(folder, 'qrels'))).flatMap(
+      (name) => /^(.+)\.tsv(?:\.gz)?$/.exec(name)?.[1] ?? [],
+    )
     return { layout, ...(await readBeir(folder, { split: chooseSplit(folder, splits, options.split) })) }
   }
   return { layout, ...(await readJsonLines(folder, contents, layout, options.split)) }
@@ -59,7 +61,9 @@ function layoutOf({ folder, names, has, parquet }: FolderContents): CollectionLa
     if (has('qrels') || has('default') || has('data')) return 'hugging-face'
   }
   const found =
-    names.length > 0 ? `It holds ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' and more' : ''}.` : 'It is empty.'
+    names.length > 0
+      ? `It holds ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' and more' : ''}.`
+      : 'It is empty.'
   const remedy = parquet
     ? 'Parquet is not read: convert each file to JSON lines first, e.g. in Python: ' +
       'pandas.read_parquet(file).to_json(name, orient="records", lines=True).'
@@ -83,7 +87,8 @@ async function readJsonLines(
   }
   const { qrels, graded } = await readJudgments(files, keeps)
   const queries: BeirQuery[] = []
-  for await (const { id, text } of readRecords(jsonlFiles(contents, 'queries'))) if (qrels.has(id)) queries.push({ id, text })
+  for await (const { id, text } of readRecords(jsonlFiles(contents, 'queries')))
+    if (qrels.has(id)) queries.push({ id, text })
   const documents: BeirDocument[] = []
   for await (const { id, title, text, contextLength: length } of readRecords(jsonlFiles(contents, 'corpus'))) {
     if (!keeps(length)) continue
@@ -124,7 +129,12 @@ function splitOfFile(file: string): string {
     .replace(/-\d+-of-\d+$/, '')
 }
 
-export function chooseSplit(folder: string, splits: readonly string[], asked: string | undefined, usual = 'test'): string {
+export function chooseSplit(
+  folder: string,
+  splits: readonly string[],
+  asked: string | undefined,
+  usual = 'test',
+): string {
   const split = asked ?? (splits.length === 1 ? splits[0]! : usual)
   if (splits.includes(split)) return split
   throw new SerotineError(
@@ -159,7 +169,12 @@ function isId(value: unknown): value is string | number {
   return (typeof value === 'string' && value !== '') || typeof value === 'number'
 }
 
-function checkQueries(folder: string, split: string, qrels: ReadonlyMap<string, unknown>, queries: readonly BeirQuery[]): void {
+function checkQueries(
+  folder: string,
+  split: string,
+  qrels: ReadonlyMap<string, unknown>,
+  queries: readonly BeirQuery[],
+): void {
   if (queries.length === qrels.size) return
   const present = new Set(queries.map(({ id }) => id))
   const absent = [...qrels.keys()].find((id) => !present.has(id))

@@ -69,7 +69,17 @@ export interface RetrievalEvaluation {
   readonly stages: readonly StageEvaluation[]
 }
 
-const OPTIONS = ['dataset', 'model', 'stages', 'depth', 'metrics', 'excludeSameId', 'exclude', 'signal', 'onProgress'] as const
+const OPTIONS = [
+  'dataset',
+  'model',
+  'stages',
+  'depth',
+  'metrics',
+  'excludeSameId',
+  'exclude',
+  'signal',
+  'onProgress',
+] as const
 
 /**
  * Answers every judged query by every stage, and says how good and how fast each was. Queries without any relevant document
@@ -88,7 +98,9 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
       `At most one stage can be the exact one, got ${exactStages.map(({ name }) => name).join(', ')}.`,
     )
   }
-  const judged = dataset.queries.filter(({ id }) => [...(dataset.qrels.get(id)?.values() ?? [])].some((grade) => grade > 0))
+  const judged = dataset.queries.filter(({ id }) =>
+    [...(dataset.qrels.get(id)?.values() ?? [])].some((grade) => grade > 0),
+  )
   const started = performance.now()
   const embeddings = await model.encodeQueries(
     judged.map(({ text }) => text),
@@ -120,7 +132,9 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
   return {
     queries: queries.length,
     encodeQueriesMs,
-    stages: exactRun ? results.map((result) => ({ ...result, exactTop10: shareOfTop(exactRun, result.run, 10) })) : results,
+    stages: exactRun
+      ? results.map((result) => ({ ...result, exactTop10: shareOfTop(exactRun, result.run, 10) }))
+      : results,
   }
 }
 

@@ -47,14 +47,23 @@ const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
 
 /** A hundred facts about different things, in the manner of LongEmbed's. */
 export const NEEDLES: readonly Needle[] = [
-  ...pairs(CAPITALS).map(([of, is]) => ({ question: `What is the capital of ${of}?`, fact: `The capital of ${of} is ${is}.` })),
+  ...pairs(CAPITALS).map(([of, is]) => ({
+    question: `What is the capital of ${of}?`,
+    fact: `The capital of ${of} is ${is}.`,
+  })),
   ...pairs(BOOKS).map(([of, is]) => ({ question: `Who wrote ${of}?`, fact: `${of} was written by ${is}.` })),
   ...pairs(DISCOVERIES).map(([of, is]) => ({
     question: `Who discovered ${of}?`,
     fact: `It was ${is} who discovered ${of}.`,
   })),
-  ...pairs(INVENTIONS).map(([of, is]) => ({ question: `Who invented ${of}?`, fact: `It was ${is} who invented ${of}.` })),
-  ...pairs(PAINTINGS).map(([of, is]) => ({ question: `Who painted ${of}?`, fact: `${capital(of)} was painted by ${is}.` })),
+  ...pairs(INVENTIONS).map(([of, is]) => ({
+    question: `Who invented ${of}?`,
+    fact: `It was ${is} who invented ${of}.`,
+  })),
+  ...pairs(PAINTINGS).map(([of, is]) => ({
+    question: `Who painted ${of}?`,
+    fact: `${capital(of)} was painted by ${is}.`,
+  })),
   ...pairs(SYMBOLS).map(([of, is]) => ({
     question: `What is the chemical symbol of ${of}?`,
     fact: `The chemical symbol of ${of} is ${is}.`,

@@ -74,7 +74,14 @@ const METRICS: Readonly<Record<string, (ranking: Ranking, k: number) => number>>
  * @throws INVALID_ARGUMENT for an unknown metric; NOT_FINITE for a score that is not a number; DUPLICATE_ID
  */
 export function evaluateRun(qrels: Qrels, run: Run, options: MetricsOptions = {}): MetricsResult {
-  checkOptions('evaluateRun', options, ['metrics', 'ties', 'excludeSameId', 'exclude', 'relevantFrom', 'withoutRelevant'])
+  checkOptions('evaluateRun', options, [
+    'metrics',
+    'ties',
+    'excludeSameId',
+    'exclude',
+    'relevantFrom',
+    'withoutRelevant',
+  ])
   const { metrics = ['ndcg@10', 'mrr@10', 'map@100', 'recall@100'], withoutRelevant = 'zero' } = options
   const measures = metrics.map((name) => ({ name, measure: parseMetric(name) }))
   const totals = new Float64Array(measures.length)
@@ -90,7 +97,12 @@ export function evaluateRun(qrels: Qrels, run: Run, options: MetricsOptions = {}
     perQuery.set(queryId, Object.fromEntries(measures.map(({ name }, i) => [name, values[i]!])))
   }
   const means = measures.map(({ name }, i) => [name, ratio(totals[i]!, perQuery.size)] as const)
-  return { metrics: Object.fromEntries(means), perQuery, missing, unjudged: [...run.keys()].filter((id) => !qrels.has(id)) }
+  return {
+    metrics: Object.fromEntries(means),
+    perQuery,
+    missing,
+    unjudged: [...run.keys()].filter((id) => !qrels.has(id)),
+  }
 }
 
 /** @throws INVALID_ARGUMENT */
@@ -103,7 +115,8 @@ function parseMetric(name: string): (ranking: Ranking) => number {
       `No metric ${describe(name)}. Metrics: ${Object.keys(METRICS).join(', ')}, each optionally with @k.`,
     )
   }
-  const k = cutoff === undefined ? Infinity : checkInteger(`The cutoff of ${describe(name)}`, Number(cutoff || Number.NaN), 1)
+  const k =
+    cutoff === undefined ? Infinity : checkInteger(`The cutoff of ${describe(name)}`, Number(cutoff || Number.NaN), 1)
   return (ranking) => compute(ranking, k)
 }
 

@@ -29,7 +29,11 @@ export interface PylateRetrievalOptions {
  * Two conventions differ from {@link evaluateRun}: queries without a relevant document are left out, and MAP@k is divided by
  * min(k, relevant documents).
  */
-export function pylateRetrievalMetrics(qrels: Qrels, run: Run, options: PylateRetrievalOptions = {}): Record<string, number> {
+export function pylateRetrievalMetrics(
+  qrels: Qrels,
+  run: Run,
+  options: PylateRetrievalOptions = {},
+): Record<string, number> {
   const {
     name = '',
     accuracyAt = [1, 3, 5, 10],

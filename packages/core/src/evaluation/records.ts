@@ -46,7 +46,10 @@ export async function* readObjects(
         throw new SerotineError('INPUT_FORMAT', `${place}: not a JSON object: ${(cause as Error).message}`, { cause })
       }
       if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw new SerotineError('INPUT_FORMAT', `${place}: expected a JSON object with "_id" and "text", got ${describe(value)}.`)
+        throw new SerotineError(
+          'INPUT_FORMAT',
+          `${place}: expected a JSON object with "_id" and "text", got ${describe(value)}.`,
+        )
       }
       yield { fields: value as Record<string, unknown>, place }
     }

@@ -55,9 +55,11 @@ export interface EvaluationReport {
 export function formatReport(report: EvaluationReport): string {
   checkOptions('formatReport', report, ['title', 'datasets'])
   const { title = 'Retrieval, measured', datasets } = report
-  if (datasets.length === 0) throw new SerotineError('INVALID_ARGUMENT', 'A report needs at least one dataset; got none.')
+  if (datasets.length === 0)
+    throw new SerotineError('INVALID_ARGUMENT', 'A report needs at least one dataset; got none.')
   const empty = datasets.find(({ stages }) => stages.length === 0)
-  if (empty) throw new SerotineError('INVALID_ARGUMENT', `Dataset ${JSON.stringify(empty.name)} of the report has no stages.`)
+  if (empty)
+    throw new SerotineError('INVALID_ARGUMENT', `Dataset ${JSON.stringify(empty.name)} of the report has no stages.`)
   const models = [...new Set(datasets.map(({ model }) => model))].join(', ')
   const names = datasets.map(({ name }) => name).join(', ')
   return `<!doctype html>
@@ -89,7 +91,12 @@ function formatDataset(dataset: ReportDataset): string {
     sizePlot(stages, metric, exact, focus),
     bytesPlot(stages, metric, exact, focus),
   ].filter((plot) => plot !== '')
-  const about = [count(documents, 'document'), count(queries, 'query', 'queries'), model, ...(split ? [`split ${split}`] : [])]
+  const about = [
+    count(documents, 'document'),
+    count(queries, 'query', 'queries'),
+    model,
+    ...(split ? [`split ${split}`] : []),
+  ]
   return [
     `<section><h2>${escapeHtml(name)}</h2>`,
     `<p class="quiet">${escapeHtml(about.join(' · '))}</p>`,
@@ -142,7 +149,11 @@ function stageTable(
 function candidatePlots(stages: readonly ReportStage[], metric: string, exact: ReportStage | undefined): string[] {
   const counts = candidateCounts(stages)
   if (counts.length < 2) return []
-  const plot = (what: string, value: (stage: ReportStage) => number | undefined, format: Plot['y']['format']): Plot => ({
+  const plot = (
+    what: string,
+    value: (stage: ReportStage) => number | undefined,
+    format: Plot['y']['format'],
+  ): Plot => ({
     x: { label: 'candidates scored exactly', format: (n) => n.toLocaleString('en-US'), ticks: counts },
     y: { label: what, format },
     series: seriesOf(stages).map((series, tone) => ({
@@ -195,7 +206,8 @@ function bytesPlot(
   focus: number | undefined,
 ): string {
   const stored = stages.filter(
-    ({ bytesPerDocument, candidates }) => (bytesPerDocument ?? 0) > 0 && (candidates === undefined || candidates === focus),
+    ({ bytesPerDocument, candidates }) =>
+      (bytesPerDocument ?? 0) > 0 && (candidates === undefined || candidates === focus),
   )
   if (new Set(stored.map(({ bytesPerDocument }) => bytesPerDocument)).size < 2) return ''
   return figure(`${metricName(metric)} by bytes a document`, `● with token vectors   ○ FDE alone`, {
@@ -234,7 +246,9 @@ function candidateTable(stages: readonly ReportStage[], metric: string): string 
     kind: '',
     cells: [
       escapeHtml(series),
-      ...counts.map((n) => stages.find((s) => s.series === series && s.candidates === n)?.metrics[metric]?.toFixed(4) ?? '–'),
+      ...counts.map(
+        (n) => stages.find((s) => s.series === series && s.candidates === n)?.metrics[metric]?.toFixed(4) ?? '–',
+      ),
     ],
   }))
   const head = ['', ...counts.map((n) => n.toLocaleString('en-US'))]
@@ -247,7 +261,11 @@ function queryTable(
   stages: readonly ReportStage[],
 ): string {
   const compared = [
-    ...new Set([worst.stage, ...(exact ? [exact.name] : []), ...stages.filter((s) => s.series === undefined).map((s) => s.name)]),
+    ...new Set([
+      worst.stage,
+      ...(exact ? [exact.name] : []),
+      ...stages.filter((s) => s.series === undefined).map((s) => s.name),
+    ]),
   ]
   const rows = worst.queries.map(({ id, text, values, firstRelevantRank, relevant, top }) => ({
     kind: '',
@@ -255,7 +273,7 @@ function queryTable(
       `${escapeHtml(text)} <small>${escapeHtml(id)}</small>`,
       ...compared.map((name) => values[name]?.toFixed(3) ?? '–'),
       `${firstRelevantRank ?? '–'} <small>of ${relevant}</small>`,
-`<ol>${top.map(formatHit).join('')}</ol>`,
+      `<ol>${top.map(formatHit).join('')}</ol>`,
     ],
   }))
   const head = [
@@ -276,7 +294,11 @@ function formatHit({ id, title, grade }: QueryReport['top'][number]): string {
 }
 
 /** @param rows cells are HTML already */
-function table(head: readonly string[], rows: readonly { kind: string; cells: readonly string[] }[], kind = ''): string {
+function table(
+  head: readonly string[],
+  rows: readonly { kind: string; cells: readonly string[] }[],
+  kind = '',
+): string {
   const classOf = (name: string): string => (name ? ` class="${name}"` : '')
   const top = head.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join('')
   const body = rows.map((row) => `<tr${classOf(row.kind)}>${row.cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`)
@@ -333,7 +355,8 @@ function decimals(stages: readonly ReportStage[], metric: string): (value: numbe
 
 const shortName = (series: string): string => series.replace(/^MUVERA /, '')
 const milliseconds = (value: number): string => (value < 10 ? value.toFixed(1) : value.toFixed(0))
-const bytes = (value: number): string => (value < 1000 ? `${value}` : value < 1e6 ? `${value / 1000} kB` : `${value / 1e6} MB`)
+const bytes = (value: number): string =>
+  value < 1000 ? `${value}` : value < 1e6 ? `${value / 1000} kB` : `${value / 1e6} MB`
 
 function count(value: number, one: string, many = `${one}s`): string {
   return `${value.toLocaleString('en-US')} ${value === 1 ? one : many}`

@@ -27,7 +27,10 @@ export function rankedIds(queryId: string, documents: readonly ScoredDocument[],
   const seen = new Set<string>()
   for (const { id, score } of documents) {
     if (seen.has(id))
-      throw new SerotineError('DUPLICATE_ID', `The run of query ${describe(queryId)} holds document ${describe(id)} twice.`)
+      throw new SerotineError(
+        'DUPLICATE_ID',
+        `The run of query ${describe(queryId)} holds document ${describe(id)} twice.`,
+      )
     seen.add(id)
     if (ties === 'trec_eval' && !Number.isFinite(score)) {
       throw new SerotineError(

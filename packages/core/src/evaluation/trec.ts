@@ -24,7 +24,8 @@ export async function readQrels(file: string): Promise<Map<string, Map<string, n
       )
     }
     const [query, document, grade] = [columns[0]!, columns.at(-2)!, columns.at(-1)!]
-    if (!isNumber(grade)) throw new SerotineError('INPUT_FORMAT', `${place}: the grade ${describe(grade)} is not a number.`)
+    if (!isNumber(grade))
+      throw new SerotineError('INPUT_FORMAT', `${place}: the grade ${describe(grade)} is not a number.`)
     let judgments = qrels.get(query)
     if (judgments === undefined) qrels.set(query, (judgments = new Map()))
     const before = judgments.get(document)
@@ -74,7 +75,10 @@ export async function readTrecRun(file: string): Promise<Map<string, ScoredDocum
     const columns = text.trim().split(/\s+/)
     const [query, , id, , score] = columns
     if (columns.length < 5 || !isNumber(score!)) {
-      throw new SerotineError('INPUT_FORMAT', `${place}: expected "query Q0 document rank score tag", got ${describe(text)}.`)
+      throw new SerotineError(
+        'INPUT_FORMAT',
+        `${place}: expected "query Q0 document rank score tag", got ${describe(text)}.`,
+      )
     }
     const documents = run.get(query!)
     if (documents) documents.push({ id: id!, score: Number(score) })

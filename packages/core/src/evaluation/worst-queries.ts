@@ -33,15 +33,22 @@ export function worstQueries(
   checkOptions('worstQueries', options, ['stage', 'metric', 'limit', 'top'])
   const limit = checkInteger('limit', options.limit ?? 20, 0)
   const shown = checkInteger('top', options.top ?? 3, 0)
-  const stage = options.stage === undefined ? evaluation.stages[0] : evaluation.stages.find(({ name }) => name === options.stage)
+  const stage =
+    options.stage === undefined ? evaluation.stages[0] : evaluation.stages.find(({ name }) => name === options.stage)
   if (stage === undefined) {
     const names = evaluation.stages.map(({ name }) => name).join(', ')
-    throw new SerotineError('INVALID_ARGUMENT', `No stage is named ${describe(options.stage)}. Stages: ${names || 'none'}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `No stage is named ${describe(options.stage)}. Stages: ${names || 'none'}.`,
+    )
   }
   const metric = options.metric ?? Object.keys(stage.metrics)[0] ?? ''
   if (!(metric in stage.metrics)) {
     const names = Object.keys(stage.metrics).join(', ')
-    throw new SerotineError('INVALID_ARGUMENT', `The metric ${describe(metric)} was not evaluated. Evaluated: ${names}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The metric ${describe(metric)} was not evaluated. Evaluated: ${names}.`,
+    )
   }
   const ranked = dataset.queries
     .filter(({ id }) => stage.perQuery.has(id))
@@ -55,7 +62,8 @@ export function worstQueries(
     .slice(0, limit)
   const wanted = new Set(ranked.flatMap(({ ids }) => ids.slice(0, shown)))
   const titles = new Map<string, string>()
-  for (const { id, text, metadata } of dataset.documents) if (wanted.has(id)) titles.set(id, beginning(metadata.title ?? text))
+  for (const { id, text, metadata } of dataset.documents)
+    if (wanted.has(id)) titles.set(id, beginning(metadata.title ?? text))
   return ranked.map(({ query, ids, grades, rank }) => ({
     id: query.id,
     text: query.text,

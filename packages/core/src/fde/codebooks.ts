@@ -24,7 +24,10 @@ export class Codebooks {
    * @param centroids `[repetitions × 2^simHashBits × dim]`, in any unit
    * @throws INVALID_ARGUMENT when there are none, EMBEDDINGS_SHAPE
    */
-  constructor(centroids: Int8Array | Float32Array | undefined, config: Pick<FdeConfig, 'repetitions' | 'simHashBits' | 'dim'>) {
+  constructor(
+    centroids: Int8Array | Float32Array | undefined,
+    config: Pick<FdeConfig, 'repetitions' | 'simHashBits' | 'dim'>,
+  ) {
     const { repetitions, simHashBits, dim } = config
     if (!centroids) {
       throw new SerotineError(
@@ -62,7 +65,15 @@ export class Codebooks {
    * @param loaded where `load` put the codebooks
    * @param bits `[tokens × blocks]` u16, and 4 bytes beyond
    */
-  assign(kernels: Kernels, loaded: number, rows: number, tokens: number, blocks: number, bits: number, scratch: number): void {
+  assign(
+    kernels: Kernels,
+    loaded: number,
+    rows: number,
+    tokens: number,
+    blocks: number,
+    bits: number,
+    scratch: number,
+  ): void {
     const { repetitions, simHashBits, dim } = this.#config
     const words = blocks * 2
     const scales = loaded + align16(this.#packed.codes.byteLength)

@@ -153,7 +153,10 @@ export const MAX_FDE_LENGTH = 1 << 20
  * @param auto what `prepare: "auto"` (the default) stands for: `choosePreparation(estimateMeans(sample))`
  * @throws UNKNOWN_OPTION, INVALID_ARGUMENT
  */
-export function resolveFdeConfig(options: FdeOptions & { dim: number }, auto: FdeConfig['prepare'] = 'none'): FdeConfig {
+export function resolveFdeConfig(
+  options: FdeOptions & { dim: number },
+  auto: FdeConfig['prepare'] = 'none',
+): FdeConfig {
   checkOptions('The FDE', options, ['dim', 'preset', ...FIELDS], ALIASES)
   const name = options.preset ?? 'compact'
   if (!Object.hasOwn(FDE_PRESETS, name)) {
@@ -162,8 +165,11 @@ export function resolveFdeConfig(options: FdeOptions & { dim: number }, auto: Fd
       `FDE preset ${describe(name)} does not exist. Presets: ${Object.keys(FDE_PRESETS).join(', ')}.`,
     )
   }
-  const given = Object.fromEntries(FIELDS.filter((field) => options[field] !== undefined).map((field) => [field, options[field]]))
-  const merged = { ...FDE_PRESETS[name], ...given } as Preset & Pick<FdeOptions, 'projectionScale' | 'prepare' | 'partitioning'>
+  const given = Object.fromEntries(
+    FIELDS.filter((field) => options[field] !== undefined).map((field) => [field, options[field]]),
+  )
+  const merged = { ...FDE_PRESETS[name], ...given } as Preset &
+    Pick<FdeOptions, 'projectionScale' | 'prepare' | 'partitioning'>
   if (merged.projection !== 'none' && options.projectionDim === undefined && merged.projectionDim === 0) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
@@ -177,10 +183,12 @@ export function resolveFdeConfig(options: FdeOptions & { dim: number }, auto: Fd
     repetitions: merged.repetitions,
     simHashBits: merged.simHashBits,
     // Left out when it is the published form: configs and fingerprints of older indexes stay what they are.
-    ...(merged.partitioning !== undefined && merged.partitioning !== 'hyperplanes' && { partitioning: merged.partitioning }),
+    ...(merged.partitioning !== undefined &&
+      merged.partitioning !== 'hyperplanes' && { partitioning: merged.partitioning }),
     projection: identity ? 'none' : merged.projection,
     projectionDim,
-    projectionScale: merged.projectionScale ?? (merged.projection === 'dense' && !identity ? 1 / Math.sqrt(projectionDim) : 1),
+    projectionScale:
+      merged.projectionScale ?? (merged.projection === 'dense' && !identity ? 1 / Math.sqrt(projectionDim) : 1),
     aggregation: merged.aggregation,
     gamma: merged.gamma,
     fillEmptyPartitions: merged.fillEmptyPartitions,
@@ -226,7 +234,8 @@ export function checkFdeConfig(config: FdeConfig): void {
       `fillEmptyPartitions must be true or false, got ${describe(config.fillEmptyPartitions)}.`,
     )
   }
-  if (config.partitioning === 'centroids') checkInteger("simHashBits with partitioning: 'centroids'", config.simHashBits, 4, 12)
+  if (config.partitioning === 'centroids')
+    checkInteger("simHashBits with partitioning: 'centroids'", config.simHashBits, 4, 12)
   if (config.partitioning === 'centroids' && config.fillEmptyPartitions) {
     throw new SerotineError(
       'INVALID_ARGUMENT',

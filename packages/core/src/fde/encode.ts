@@ -2,9 +2,9 @@ import { SerotineError } from '../errors.js'
 import { checkEmbeddings } from '../types.js'
 import type { TokenEmbeddings } from '../types.js'
 import type { Kernels } from '../math/kernels.js'
-import { LANES, blocksOf, packLanes } from '../math/pack.js'
+import { blocksOf, packLanes } from '../math/pack.js'
 import { GENERATOR_VERSION, STREAM, binomial, fmix32, stream } from '../math/random.js'
-import { align16, workspace as sharedWorkspace } from '../math/workspace.js'
+import { workspace as sharedWorkspace } from '../math/workspace.js'
 import type { Workspace } from '../math/workspace.js'
 import { Codebooks } from './codebooks.js'
 import { checkFdeConfig, fdeLength } from './config.js'
@@ -12,6 +12,8 @@ import type { FdeConfig } from './config.js'
 import { emptyPartitionSources, partitionIds } from './partitions.js'
 import { checkMatrix, checkMatrixNames, linearMap, simHashMatrix } from './matrices.js'
 import type { FdeMatrices } from './matrices.js'
+import { residentLayout, workingLayout } from './layout.js'
+import type { WorkingLayout } from './layout.js'
 
 /** What an encoder knows of a collection. */
 export interface FdeMeans {
@@ -66,7 +68,12 @@ export class FdeEncoder {
   #fingerprint: string | undefined
 
   /** @throws INVALID_ARGUMENT, UNKNOWN_OPTION, EMBEDDINGS_SHAPE when a matrix or mean has the wrong size, NOT_FINITE */
-  constructor(config: FdeConfig, matrices: FdeMatrices = {}, means: FdeMeans = {}, workspace: Workspace = sharedWorkspace) {
+  constructor(
+    config: FdeConfig,
+    matrices: FdeMatrices = {},
+    means: FdeMeans = {},
+    workspace: Workspace = sharedWorkspace,
+  ) {
     checkFdeConfig(config)
     checkMatrixNames(matrices)
     this.config = config
@@ -171,8 +178,16 @@ export class FdeEncoder {
     if (isQuery) weights.forEach((_, b) => (weights[b] = counts[b]! > 0 ? 1 : 0))
     else {
       this.#weigh(kernels, area, buckets, largestMagnitude(data))
-      if (this.config.aggregation === 'peak') multiplyByLongest(f32(area.rows, tokens * dim), partitions, weights, repetitions)
-      const sources = this.#fill(f32(area.rows, tokens * dim), partitions, tokens, counts, weights, f32(area.sums, buckets * dim))
+      if (this.config.aggregation === 'peak')
+        multiplyByLongest(f32(area.rows, tokens * dim), partitions, weights, repetitions)
+      const sources = this.#fill(
+        f32(area.rows, tokens * dim),
+        partitions,
+        tokens,
+        counts,
+        weights,
+        f32(area.sums, buckets * dim),
+      )
       found?.fillSources.set(sources ?? [])
     }
     found?.partitions.set(partitions)
@@ -206,7 +221,8 @@ export class FdeEncoder {
     if (prepare === 'deflate') {
       const { documentMean, directions } = this.#resident
       kernels.deflate(rows, tokens, dim, documentMean)
-      for (let i = 0; i < (this.#means.directions?.length ?? 0); i += dim) kernels.deflate(rows, tokens, dim, directions + i * 4)
+      for (let i = 0; i < (this.#means.directions?.length ?? 0); i += dim)
+        kernels.deflate(rows, tokens, dim, directions + i * 4)
     }
     if (prepare === 'center') {
       kernels.subtract(rows, tokens, dim, isQuery ? this.#resident.queryMean : this.#resident.documentMean)
@@ -216,7 +232,8 @@ export class FdeEncoder {
   /** One factor per partition of a document; 0 for empty ones. */
   #weigh(kernels: Kernels, area: WorkingLayout, buckets: number, magnitude: number): void {
     const { aggregation, gamma, dim, prepare } = this.config
-    if (aggregation === 'sphere' || aggregation === 'peak') kernels.norms(area.sums, area.counts, buckets, dim, area.weights)
+    if (aggregation === 'sphere' || aggregation === 'peak')
+      kernels.norms(area.sums, area.counts, buckets, dim, area.weights)
     const counts = new Int32Array(kernels.buffer, area.counts, buckets)
     const weights = new Float32Array(kernels.buffer, area.weights, buckets)
     // A sum this small is nothing; after a preparation, what f32 rounding leaves of a removed token is nothing too.
@@ -302,7 +319,8 @@ function planesAsRows(simhash: ArrayLike<number>, { repetitions, dim, simHashBit
   const rows = new Float32Array(repetitions * simHashBits * dim)
   for (let r = 0; r < repetitions; r++) {
     for (let i = 0; i < dim; i++) {
-      for (let j = 0; j < simHashBits; j++) rows[(r * simHashBits + j) * dim + i] = simhash[(r * dim + i) * simHashBits + j]!
+      for (let j = 0; j < simHashBits; j++)
+        rows[(r * simHashBits + j) * dim + i] = simhash[(r * dim + i) * simHashBits + j]!
     }
   }
   return rows
@@ -313,7 +331,10 @@ function preparationVectors({ prepare, dim }: FdeConfig, means: FdeMeans): Omit<
   if (prepare === 'none') return {}
   const checked = (mean: Float32Array | undefined, name: string): Float32Array => {
     if (!mean)
-      throw new SerotineError('INVALID_ARGUMENT', `prepare: '${prepare}' needs means.${name}. Estimate it with estimateMeans().`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `prepare: '${prepare}' needs means.${name}. Estimate it with estimateMeans().`,
+      )
     checkEmbeddings({ data: mean, length: 1, dim: mean.length }, dim, `means.${name}`)
     return mean
   }
@@ -321,14 +342,23 @@ function preparationVectors({ prepare, dim }: FdeConfig, means: FdeMeans): Omit<
   if (prepare === 'center') return { document, query: checked(means.query, 'query') }
   const norm = Math.sqrt(document.reduce((sum, x) => sum + x * x, 0))
   if (norm === 0)
-    throw new SerotineError('INVALID_ARGUMENT', "means.document is zero, so it has no direction to remove. Use prepare: 'none'.")
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      "means.document is zero, so it has no direction to remove. Use prepare: 'none'.",
+    )
   const { directions } = means
-  if (directions) checkEmbeddings({ data: directions, length: Math.ceil(directions.length / dim), dim }, dim, 'means.directions')
+  if (directions)
+    checkEmbeddings({ data: directions, length: Math.ceil(directions.length / dim), dim }, dim, 'means.directions')
   return { document: document.map((x) => x / norm), directions }
 }
 
 /** weights `[repetitions × partitions]` times the square root of the length of the partition's longest token. */
-function multiplyByLongest(rows: Float32Array, partitions: Int32Array, weights: Float32Array, repetitions: number): void {
+function multiplyByLongest(
+  rows: Float32Array,
+  partitions: Int32Array,
+  weights: Float32Array,
+  repetitions: number,
+): void {
   const tokens = partitions.length / repetitions
   const dim = rows.length / tokens
   const longest = new Float64Array(weights.length)
@@ -353,40 +383,3 @@ function largestMagnitude(data: Float32Array): number {
   }
   return largest
 }
-
-/** Where the matrices live in kernel memory. */
-function residentLayout(planeBytes: number, ids: Int32Array, map: ReturnType<typeof linearMap>, dim: number, directions: number) {
-  const after = (at: number, numbers: number): number => align16(at + numbers * 4)
-  const at = { planes: 64, ids: 0, targets: 0, signs: 0, dense: 0, documentMean: 0, queryMean: 0, directions: 0, end: 0 }
-  at.ids = align16(at.planes + planeBytes)
-  at.targets = after(at.ids, ids.length)
-  at.signs = after(at.targets, map.targets.length)
-  at.dense = after(at.signs, map.signs.length)
-  at.documentMean = after(at.dense, map.dense?.matrix.length ?? 0)
-  at.queryMean = after(at.documentMean, dim)
-  at.directions = after(at.queryMean, dim)
-  at.end = after(at.directions, directions)
-  return at
-}
-
-/** Where the text being encoded lives, beyond the matrices. */
-function workingLayout(
-  start: number, config: FdeConfig, tokens: number, blocks: number, map: ReturnType<typeof linearMap>, outputDim: number,
-  scratchBytes: number,
-) {
-  const { dim, repetitions, simHashBits } = config
-  const buckets = repetitions << simHashBits
-  const after = (at: number, bytes: number): number => align16(at + bytes)
-  const rows = start
-  const bits = after(rows, tokens * dim * 4 + 64)
-  // A token's bits are read 32 at a time, from any byte.
-  const sums = after(bits, tokens * blocks * (LANES / 8) + 16)
-  const counts = after(sums, buckets * dim * 4)
-  const partitions = after(counts, buckets * 4)
-  const weights = after(partitions, repetitions * tokens * 4)
-  const projected = after(weights, buckets * 4)
-  const out = after(projected, map.dense ? buckets * map.dense.columns * 4 : 0)
-  const scratch = after(out, outputDim * 4)
-  return { rows, bits, sums, counts, partitions, weights, projected, out, scratch, end: after(scratch, scratchBytes) }
-}
-type WorkingLayout = ReturnType<typeof workingLayout>

@@ -46,7 +46,8 @@ const FIRST_STREAM = 0x10000
  * @throws INVALID_ARGUMENT when there are no tokens; UNKNOWN_OPTION, DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE
  */
 export async function learnFde(
-  documents: readonly TokenEmbeddings[], options: FdeOptions & { dim: number },
+  documents: readonly TokenEmbeddings[],
+  options: FdeOptions & { dim: number },
   { queries = [], signal }: { queries?: readonly TokenEmbeddings[]; signal?: AbortSignal | undefined } = {},
 ): Promise<LearnedFdeParts> {
   const { document, query, meanNorm, tokens } = estimateMeans(documents, queries)
@@ -74,14 +75,19 @@ function centroidsByDefault(options: FdeOptions & { dim: number }): Partial<FdeC
   const { preset = 'compact', partitioning, repetitions, simHashBits, fillEmptyPartitions } = options
   if (partitioning === 'hyperplanes') return {}
   const aboutHyperplanes = repetitions !== undefined || simHashBits !== undefined || fillEmptyPartitions !== undefined
-  if (partitioning === undefined && (aboutHyperplanes || preset === 'paper' || !Object.hasOwn(FDE_PRESETS, preset))) return {}
+  if (partitioning === undefined && (aboutHyperplanes || preset === 'paper' || !Object.hasOwn(FDE_PRESETS, preset)))
+    return {}
   let bits: number = CODEBOOKS.simHashBits
   while (bits > 4 && (CODEBOOKS.repetitions << bits) * options.dim > MAX_FDE_LENGTH) bits--
   return { partitioning: 'centroids', repetitions: CODEBOOKS.repetitions, simHashBits: bits, aggregation: 'peak' }
 }
 
 /** `[repetitions × 2^k × dim]` in steps of 1/127. `rows` are prepared tokens. */
-async function learnCentroids(rows: Float32Array, config: FdeConfig, signal: AbortSignal | undefined): Promise<Int8Array> {
+async function learnCentroids(
+  rows: Float32Array,
+  config: FdeConfig,
+  signal: AbortSignal | undefined,
+): Promise<Int8Array> {
   const { repetitions, simHashBits, dim, seed } = config
   const cells = 2 ** simHashBits
   const one: FdeConfig = { ...config, repetitions: 1 }

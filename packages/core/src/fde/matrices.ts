@@ -21,7 +21,9 @@ export interface FdeMatrices {
 /** A misspelt matrix would silently be replaced by one from the seed. @throws UNKNOWN_OPTION */
 export function checkMatrixNames(matrices: FdeMatrices): void {
   checkOptions('The matrices of an FDE', matrices, ['simhash', 'projection', 'sketchIndex', 'sketchSign'], {
-    simHash: 'simhash', sketch_index: 'sketchIndex', sketch_sign: 'sketchSign',
+    simHash: 'simhash',
+    sketch_index: 'sketchIndex',
+    sketch_sign: 'sketchSign',
   })
 }
 
@@ -46,7 +48,8 @@ export function projectionMatrix(config: FdeConfig): Float32Array {
   for (let r = 0; r < repetitions; r++) {
     const next = stream(seed, STREAM.projection, r)
     const sign = (i: number): number => (next(i) & 1 ? 1 : -1)
-    const ranks = config.projection === 'balanced' ? ranksOf(Array.from({ length: dim }, (_, i) => next(2 * i))) : undefined
+    const ranks =
+      config.projection === 'balanced' ? ranksOf(Array.from({ length: dim }, (_, i) => next(2 * i))) : undefined
     for (let i = 0; i < dim; i++) {
       const row = (r * dim + i) * p
       if (config.projection === 'dense') for (let j = 0; j < p; j++) matrix[row + j] = sign(i * p + j)
@@ -149,7 +152,10 @@ function finalSketch(
 }
 
 /** Column and value of each row's only non-zero, or undefined when some row has two. An all-zero row gets value 0. */
-function oneEntryPerRow(matrix: ArrayLike<number>, width: number): { column: Int32Array; value: Float32Array } | undefined {
+function oneEntryPerRow(
+  matrix: ArrayLike<number>,
+  width: number,
+): { column: Int32Array; value: Float32Array } | undefined {
   const rows = matrix.length / width
   const column = new Int32Array(rows)
   const value = new Float32Array(rows)
@@ -168,7 +174,10 @@ function oneEntryPerRow(matrix: ArrayLike<number>, width: number): { column: Int
 /** @throws EMBEDDINGS_SHAPE, NOT_FINITE */
 export function checkMatrix(name: string, values: ArrayLike<number>, expected: number, shape: string): void {
   if (values.length !== expected) {
-    throw new SerotineError('EMBEDDINGS_SHAPE', `${name} must hold ${shape} = ${expected} numbers, got ${values.length}.`)
+    throw new SerotineError(
+      'EMBEDDINGS_SHAPE',
+      `${name} must hold ${shape} = ${expected} numbers, got ${values.length}.`,
+    )
   }
   for (let i = 0; i < expected; i++) {
     if (!Number.isFinite(values[i])) throw new SerotineError('NOT_FINITE', `${name}[${i}] is ${describe(values[i])}.`)

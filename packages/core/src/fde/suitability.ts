@@ -36,10 +36,16 @@ export const DEFLATE_CENTROIDS_ABOVE = 0.1
  *
  * @throws INVALID_ARGUMENT when the sample has no document token; DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE
  */
-export function estimateMeans(documents: Iterable<TokenEmbeddings>, queries: Iterable<TokenEmbeddings> = []): CollectionMeans {
+export function estimateMeans(
+  documents: Iterable<TokenEmbeddings>,
+  queries: Iterable<TokenEmbeddings> = [],
+): CollectionMeans {
   const ofDocuments = meanToken(documents, 'document', undefined)
   if (!ofDocuments)
-    throw new SerotineError('INVALID_ARGUMENT', 'The sample has no document tokens. Give estimateMeans() some encoded documents.')
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      'The sample has no document tokens. Give estimateMeans() some encoded documents.',
+    )
   const ofQueries = meanToken(queries, 'query', ofDocuments.mean.length)
   return {
     document: ofDocuments.mean,
@@ -77,7 +83,8 @@ export function estimateMeans(documents: Iterable<TokenEmbeddings>, queries: Ite
  * @param partitioning default `hyperplanes`
  */
 export function choosePreparation(
-  means: Pick<CollectionMeans, 'meanNorm'>, partitioning: FdeConfig['partitioning'] = 'hyperplanes',
+  means: Pick<CollectionMeans, 'meanNorm'>,
+  partitioning: FdeConfig['partitioning'] = 'hyperplanes',
 ): Extract<FdeConfig['prepare'], 'none' | 'deflate'> {
   const above = partitioning === 'centroids' ? DEFLATE_CENTROIDS_ABOVE : DEFLATE_ABOVE
   return means.meanNorm >= above ? 'deflate' : 'none'
@@ -117,8 +124,11 @@ export function measurePartitions(documents: readonly TokenEmbeddings[], encoder
       }
     }
   }
-  if (tokens === 0) throw new SerotineError('INVALID_ARGUMENT', 'The sample has no document tokens. Give some encoded documents.')
-  const shares = (partitioning === 'centroids' ? new Float64Array() : positives).map((count) => Math.min(count, tokens - count) / tokens)
+  if (tokens === 0)
+    throw new SerotineError('INVALID_ARGUMENT', 'The sample has no document tokens. Give some encoded documents.')
+  const shares = (partitioning === 'centroids' ? new Float64Array() : positives).map(
+    (count) => Math.min(count, tokens - count) / tokens,
+  )
   return {
     minorityShare: shares.length > 0 ? shares.reduce((sum, share) => sum + share, 0) / shares.length : 0.5,
     occupied: occupied / (texts * repetitions),

@@ -167,7 +167,11 @@ function openExisting(path: string, flags: 'r' | 'r+'): number {
     return openSync(path, flags)
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
-    throw new SerotineError('INDEX_CORRUPT', `${path} is missing. The index is damaged; restore it or build it again.`, { cause })
+    throw new SerotineError(
+      'INDEX_CORRUPT',
+      `${path} is missing. The index is damaged; restore it or build it again.`,
+      { cause },
+    )
   }
 }
 

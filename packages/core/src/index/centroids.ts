@@ -73,7 +73,9 @@ export class Centroids {
    * more, or while another change is under way
    */
   async ready(
-    collection: Collection, atMost: { rows: number; train: boolean }, signal?: AbortSignal,
+    collection: Collection,
+    atMost: { rows: number; train: boolean },
+    signal?: AbortSignal,
   ): Promise<CentroidScan | undefined> {
     if (this.#of === collection && this.#current?.scan.rows === collection.total) return this.#current.scan
     if (this.#busy > 0 && !atMost.train) return undefined
@@ -186,9 +188,14 @@ export class Centroids {
       open.push(log)
       const numbers = new Float32Array(readChecked(log, codebook, 'centroids').buffer)
       const split = (cellBlocks.length - 1) * dim
-      const scan = new CentroidScan(new Codebook({
-        dim, cells: numbers.subarray(0, split), centroids: numbers.subarray(split), cellBlocks: Int32Array.from(cellBlocks),
-      }))
+      const scan = new CentroidScan(
+        new Codebook({
+          dim,
+          cells: numbers.subarray(0, split),
+          centroids: numbers.subarray(split),
+          cellBlocks: Int32Array.from(cellBlocks),
+        }),
+      )
       const codeLog = this.#store.openLog(codes.file, codes.bytes)
       open.push(codeLog)
       const all = new Uint16Array(readChecked(codeLog, codes, 'centroid codes').buffer)
@@ -233,7 +240,10 @@ export class Centroids {
   }
 
   async #code(
-    scan: CentroidScan, collection: Collection, signal: AbortSignal | undefined, onRow?: (done: number, total: number) => void,
+    scan: CentroidScan,
+    collection: Collection,
+    signal: AbortSignal | undefined,
+    onRow?: (done: number, total: number) => void,
   ): Promise<void> {
     const dim = this.#store.manifest.dim!
     while (scan.rows < collection.total) {
@@ -272,7 +282,12 @@ export class Centroids {
     try {
       saved.codes.append(bytes)
       await saved.codes.sync()
-      const extent = { file: saved.file, bytes: saved.codes.length, crc: checksum(bytes, committed.crc), rows: scan.rows }
+      const extent = {
+        file: saved.file,
+        bytes: saved.codes.length,
+        crc: checksum(bytes, committed.crc),
+        rows: scan.rows,
+      }
       const cellBlocks = [...scan.codebook.data.cellBlocks]
       const suitability = isNew ? null : before.suitability
       const { codebook } = saved
@@ -289,7 +304,10 @@ export class Centroids {
   async #create({ codebook: { data } }: CentroidScan): Promise<Saved> {
     const bytes = new Uint8Array(data.cells.byteLength + data.centroids.byteLength)
     bytes.set(new Uint8Array(data.cells.buffer, data.cells.byteOffset, data.cells.byteLength))
-    bytes.set(new Uint8Array(data.centroids.buffer, data.centroids.byteOffset, data.centroids.byteLength), data.cells.byteLength)
+    bytes.set(
+      new Uint8Array(data.centroids.buffer, data.centroids.byteOffset, data.centroids.byteLength),
+      data.cells.byteLength,
+    )
     const { name, log } = this.#store.createLog('centroids')
     try {
       log.append(bytes)

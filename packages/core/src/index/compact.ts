@@ -18,7 +18,11 @@ export interface Compacted {
  * @param create makes an empty segment
  */
 export async function compacted(
-  collection: Collection, fdeDim: number, create: () => Segment, segmentBytes: number, signal?: AbortSignal,
+  collection: Collection,
+  fdeDim: number,
+  create: () => Segment,
+  segmentBytes: number,
+  signal?: AbortSignal,
 ): Promise<Compacted> {
   const living = new Set(collection.ordinals())
   const result: Compacted = { segments: [], created: [], replaced: [] }

@@ -48,8 +48,15 @@ export function checkDocument(document: IndexedDocument, position: number, hasMo
   checkId(id, `The id of document ${position}`)
   const what = `document ${describe(id)}`
   checkOptions(what, document, ['id', 'text', 'metadata', 'embeddings'], {
-    content: 'text', pageContent: 'text', document: 'text', body: 'text', meta: 'metadata', payload: 'metadata',
-    vector: 'embeddings', embedding: 'embeddings', _id: 'id',
+    content: 'text',
+    pageContent: 'text',
+    document: 'text',
+    body: 'text',
+    meta: 'metadata',
+    payload: 'metadata',
+    vector: 'embeddings',
+    embedding: 'embeddings',
+    _id: 'id',
   })
   if (text !== undefined && typeof text !== 'string') {
     throw new SerotineError('INVALID_ARGUMENT', `The text of ${what} must be a string, got ${describe(text)}.`)
@@ -90,7 +97,11 @@ function checkMatrix(embeddings: TokenEmbeddings, what: string): void {
  * @param seen ids met so far in this call; a second one is an error
  * @throws DUPLICATE_ID and what `checkDocument` throws
  */
-export async function* batches(source: DocumentSource, size: number, hasModel: boolean): AsyncGenerator<CheckedDocument[]> {
+export async function* batches(
+  source: DocumentSource,
+  size: number,
+  hasModel: boolean,
+): AsyncGenerator<CheckedDocument[]> {
   const positions = new Map<string, number>()
   const check = (document: IndexedDocument, position: number): CheckedDocument => {
     const checked = checkDocument(document, position, hasModel)
@@ -122,7 +133,8 @@ export async function* batches(source: DocumentSource, size: number, hasModel: b
 
 /** @throws INVALID_ARGUMENT when it cannot be iterated */
 export function checkSource(source: unknown, call: string): DocumentSource {
-  const iterable = typeof source === 'object' && source !== null && (Symbol.iterator in source || Symbol.asyncIterator in source)
+  const iterable =
+    typeof source === 'object' && source !== null && (Symbol.iterator in source || Symbol.asyncIterator in source)
   if (iterable) return source as DocumentSource
   throw new SerotineError(
     'INVALID_ARGUMENT',
@@ -138,8 +150,12 @@ export function contentHash({ text, embeddings }: CheckedDocument, encodedBy: st
     hash.update('|no text|')
   } else {
     const { bytes, isUtf16 } = encodeText(text)
-    hash.update(isUtf16 ? '|utf16|' : '|utf8|').update(`${bytes.length}|`).update(bytes)
+    hash
+      .update(isUtf16 ? '|utf16|' : '|utf8|')
+      .update(`${bytes.length}|`)
+      .update(bytes)
   }
-  if (embeddings) hash.update(new Uint8Array(embeddings.data.buffer, embeddings.data.byteOffset, embeddings.data.byteLength))
+  if (embeddings)
+    hash.update(new Uint8Array(embeddings.data.buffer, embeddings.data.byteOffset, embeddings.data.byteLength))
   return hash.digest('hex').slice(0, 32)
 }

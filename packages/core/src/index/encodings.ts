@@ -71,7 +71,10 @@ export class Encodings {
 
   /** An encoder fitted to the collection, once the documents there and those to come have enough tokens; else undefined. */
   async learnFrom(
-    codec: TokenCodec, dim: number, collection: Collection, documents: readonly StoredDocument[],
+    codec: TokenCodec,
+    dim: number,
+    collection: Collection,
+    documents: readonly StoredDocument[],
   ): Promise<Learned | undefined> {
     if (this.#learned) return undefined
     const tokens = documents.reduce((sum, document) => sum + document.tokens, collection.tokens)
@@ -102,7 +105,12 @@ export class Encodings {
   }
 
   /** Gives every document its FDE row, those that came before the mean token was known too. */
-  async encodePending(codec: TokenCodec, dim: number, segments: readonly Segment[], learned = this.#learned): Promise<void> {
+  async encodePending(
+    codec: TokenCodec,
+    dim: number,
+    segments: readonly Segment[],
+    learned = this.#learned,
+  ): Promise<void> {
     if (!learned) return
     for (const segment of segments) {
       while (segment.fdeRows < segment.rows.length) {

@@ -10,12 +10,19 @@ import type { Candidates, FirstStage } from './first-stage.js'
 
 /** What is used of `hnswlib-node`. Written out, because its types are missing wherever the optional package is. */
 export interface Hnswlib {
-  readonly HierarchicalNSW: new (space: 'ip', dim: number) => {
+  readonly HierarchicalNSW: new (
+    space: 'ip',
+    dim: number,
+  ) => {
     initIndex(capacity: number, m: number, efConstruction: number, seed: number): void
     resizeIndex(capacity: number): void
     addPoint(point: number[], label: number): void
     setEf(ef: number): void
-    searchKnn(query: number[], k: number, filter?: (label: number) => boolean): { distances: number[]; neighbors: number[] }
+    searchKnn(
+      query: number[],
+      k: number,
+      filter?: (label: number) => boolean,
+    ): { distances: number[]; neighbors: number[] }
     getCurrentCount(): number
     getMaxElements(): number
     readIndexSync(file: string): void
@@ -52,7 +59,7 @@ export async function loadHnswlib(given?: HnswlibSource): Promise<Hnswlib> {
   } catch (cause) {
     throw new SerotineError(
       'HNSWLIB_MISSING',
-      "hnswlib-node cannot be loaded. Install it where a C++ compiler is available (with pnpm also run `pnpm " +
+      'hnswlib-node cannot be loaded. Install it where a C++ compiler is available (with pnpm also run `pnpm ' +
         "approve-builds`, or its binary is not built), or use firstStage: 'fde', which scans the FDEs exactly.",
       { cause },
     )
@@ -87,7 +94,10 @@ export class HnswGraph implements FirstStage {
     }
     this.#built = this.#graph.getCurrentCount()
     if (saved && this.#built !== saved.rows) {
-      throw new SerotineError('INDEX_CORRUPT', `${saved.file} holds ${this.#built} points, the manifest says ${saved.rows}.`)
+      throw new SerotineError(
+        'INDEX_CORRUPT',
+        `${saved.file} holds ${this.#built} points, the manifest says ${saved.rows}.`,
+      )
     }
   }
 
@@ -103,11 +113,16 @@ export class HnswGraph implements FirstStage {
    * @throws HNSWLIB_MISSING
    */
   static async load(
-    file: string, saved: SavedGraph, encoder: FdeEncoder, rows: FdeRows, hnswlib?: HnswlibSource,
+    file: string,
+    saved: SavedGraph,
+    encoder: FdeEncoder,
+    rows: FdeRows,
+    hnswlib?: HnswlibSource,
   ): Promise<HnswGraph | undefined> {
     const library = await loadHnswlib(hnswlib)
     try {
-      if (saved.rows > rows.length || statSync(file).size !== saved.bytes || checksumFile(file) !== saved.crc) return undefined
+      if (saved.rows > rows.length || statSync(file).size !== saved.bytes || checksumFile(file) !== saved.crc)
+        return undefined
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
@@ -164,7 +179,9 @@ export class HnswGraph implements FirstStage {
     const filter = allowed.count() < this.#built ? (label: number) => allowed.has(label) : undefined
     const { neighbors, distances } = this.#graph.searchKnn(fde, wanted, filter)
     // hnswlib's "distance" by inner product is 1 − the product. Ties come in the order of the walk: sort them.
-    const order = neighbors.map((_, i) => i).sort((a, b) => distances[a]! - distances[b]! || neighbors[a]! - neighbors[b]!)
+    const order = neighbors
+      .map((_, i) => i)
+      .sort((a, b) => distances[a]! - distances[b]! || neighbors[a]! - neighbors[b]!)
     const { repetitions } = this.#encoder.config
     const scores = Float32Array.from(order, (i) => (1 - distances[i]!) / repetitions)
     return { ordinals: Int32Array.from(order, (i) => neighbors[i]!), scores }
@@ -190,7 +207,8 @@ function checksumFile(file: string): number {
   try {
     const piece = new Uint8Array(4 << 20)
     let sum = 0
-    for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece)) sum = checksum(piece.subarray(0, read), sum)
+    for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece))
+      sum = checksum(piece.subarray(0, read), sum)
     return sum
   } finally {
     closeSync(fd)

@@ -43,8 +43,13 @@ export class IndexStore {
   #searches = 0
 
   private constructor(
-    storage: Storage, readonly: boolean, unlock: () => void, manifest: Manifest,
-    segments: Segment[], deleted: ByteLog, segmentBytes = SEGMENT_BYTES,
+    storage: Storage,
+    readonly: boolean,
+    unlock: () => void,
+    manifest: Manifest,
+    segments: Segment[],
+    deleted: ByteLog,
+    segmentBytes = SEGMENT_BYTES,
   ) {
     this.#storage = storage
     this.readonly = readonly
@@ -62,7 +67,8 @@ export class IndexStore {
    * @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, INDEX_LOCKED
    */
   static async open(
-    folder: string | undefined, initial: InitialManifest,
+    folder: string | undefined,
+    initial: InitialManifest,
     options: { readonly: boolean; create: boolean; segmentBytes?: number | undefined },
   ): Promise<IndexStore> {
     const empty: Manifest = {
@@ -76,11 +82,21 @@ export class IndexStore {
     }
     if (folder === undefined) {
       const storage = memoryStorage()
-      return new IndexStore(storage, false, () => {}, empty, [], storage.create(empty.deleted.file), options.segmentBytes)
+      return new IndexStore(
+        storage,
+        false,
+        () => {},
+        empty,
+        [],
+        storage.create(empty.deleted.file),
+        options.segmentBytes,
+      )
     }
     const found = inspectFolder(folder)
     if (found !== 'index' && (options.readonly || !options.create)) {
-      const remedy = options.readonly ? 'Open it without { readonly: true } to make one.' : 'Omit { create: false } to make one.'
+      const remedy = options.readonly
+        ? 'Open it without { readonly: true } to make one.'
+        : 'Omit { create: false } to make one.'
       throw new SerotineError('INDEX_FORMAT', `There is no index in ${folder}. ${remedy}`)
     }
     if (options.readonly) return IndexStore.#openReader(folder)
@@ -116,7 +132,11 @@ export class IndexStore {
   }
 
   static #openFiles(
-    storage: Storage, readonly: boolean, unlock: () => void, manifest: Manifest, segmentBytes?: number,
+    storage: Storage,
+    readonly: boolean,
+    unlock: () => void,
+    manifest: Manifest,
+    segmentBytes?: number,
   ): IndexStore {
     const opened: { close(): void }[] = []
     try {
@@ -191,14 +211,19 @@ export class IndexStore {
     this.#manifest = next
     for (const each of collection.segments) each.commit()
     if (learned) this.#encodings?.accept(learned)
-    collection.apply(rows.map((row) => ({ segment, row })), deleted)
+    collection.apply(
+      rows.map((row) => ({ segment, row })),
+      deleted,
+    )
     if (late !== undefined) throw late
   }
 
   /** Changes only what the manifest says about first stages. */
-  async commitManifest(
-    change: { fde?: Manifest['fde']; hnsw?: HnswManifest | null; centroids?: CentroidsManifest | null },
-  ): Promise<void> {
+  async commitManifest(change: {
+    fde?: Manifest['fde']
+    hnsw?: HnswManifest | null
+    centroids?: CentroidsManifest | null
+  }): Promise<void> {
     const next: Manifest = { ...this.#manifest, generation: this.#manifest.generation + 1, ...change }
     const late = await this.#putInPlace(next)
     this.#manifest = next

@@ -10,7 +10,10 @@ import type { Json, Metadata } from '../types.js'
 export function metadataJson(metadata: unknown, what: string): string {
   if (metadata === undefined) return '{}'
   if (typeof metadata !== 'object' || metadata === null || !isPlain(metadata)) {
-    throw new SerotineError('INVALID_ARGUMENT', `The metadata of ${what} must be a plain object, got ${describe(metadata)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The metadata of ${what} must be a plain object, got ${describe(metadata)}.`,
+    )
   }
   check(metadata, 'metadata', what, 0)
   return JSON.stringify(metadata)

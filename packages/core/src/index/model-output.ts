@@ -8,7 +8,10 @@ import type { Encoder, TokenEmbeddings } from '../types.js'
  * @throws EMBEDDINGS_SHAPE
  */
 export function checkModelOutput(
-  { name }: Encoder, method: 'encodeQueries' | 'encodeDocuments', encoded: unknown, texts: number,
+  { name }: Encoder,
+  method: 'encodeQueries' | 'encodeDocuments',
+  encoded: unknown,
+  texts: number,
 ): TokenEmbeddings[] {
   const isMatrix = (matrix: TokenEmbeddings | undefined): boolean =>
     matrix?.data instanceof Float32Array && Number.isInteger(matrix.length) && matrix.length >= 0

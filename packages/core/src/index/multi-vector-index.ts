@@ -193,7 +193,9 @@ export class MultiVectorIndex {
     checked.signal?.throwIfAborted()
     const encode = performance.now() - started
     if (this.#closing) throw closed()
-    return store.whileReading((collection) => searchCollection(store, this.#stages, collection, embeddings, checked, encode))
+    return store.whileReading((collection) =>
+      searchCollection(store, this.#stages, collection, embeddings, checked, encode),
+    )
   }
 
   /** Frees the room of deleted and replaced documents. The index can be searched meanwhile. */
@@ -212,13 +214,15 @@ export class MultiVectorIndex {
 
   /** Waits for changes under way, saves the graph, gives the folder free. May be called again. */
   close(): Promise<void> {
-    return (this.#closing ??= this.#turn.catch(() => {}).then(async () => {
-      try {
-        await this.#stages.flush()
-      } finally {
-        this.#store.close()
-      }
-    }))
+    return (this.#closing ??= this.#turn
+      .catch(() => {})
+      .then(async () => {
+        try {
+          await this.#stages.flush()
+        } finally {
+          this.#store.close()
+        }
+      }))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -242,7 +246,10 @@ export class MultiVectorIndex {
 
   async #put(call: string, source: DocumentSource, options: UpsertOptions, insertOnly: boolean): Promise<UpsertResult> {
     checkOptions(call, options, [...DOCUMENT_ENCODING, 'batchSize', 'signal', 'onProgress', 'onWarning'], {
-      abortSignal: 'signal', pool_factor: 'poolFactor', prompt_name: 'promptName', batch_size: 'batchSize',
+      abortSignal: 'signal',
+      pool_factor: 'poolFactor',
+      prompt_name: 'promptName',
+      batch_size: 'batchSize',
     })
     const documents = checkSource(source, call)
     const { signal, onProgress, onWarning = this.#onWarning } = options
@@ -254,7 +261,9 @@ export class MultiVectorIndex {
     const step = { batchSize, insertOnly, encoding, ...given }
     return this.#change(async (store) => {
       const result = await putDocuments(store, this.#model, documents, step)
-      await this.#stages.update(store.collection, signal, (done, total) => onProgress?.({ stage: 'build', done, total }))
+      await this.#stages.update(store.collection, signal, (done, total) =>
+        onProgress?.({ stage: 'build', done, total }),
+      )
       const due = await stagesToMeasure(store, () => this.#stages.centroids(store.collection))
       if (due.length > 0) {
         const { fde, centroids } = await measureSuitability(store, due, this.#model, onWarning, signal)
@@ -301,7 +310,10 @@ export class MultiVectorIndex {
       return embeddings
     }
     if (typeof query !== 'object' || query === null || !(query.data instanceof Float32Array)) {
-      throw new SerotineError('INVALID_ARGUMENT', `The query must be a text or token embeddings, got ${describe(query)}.`)
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `The query must be a text or token embeddings, got ${describe(query)}.`,
+      )
     }
     if (Object.keys(encoding).length > 0) {
       throw new SerotineError(
@@ -335,10 +347,14 @@ function selector(which: string | readonly string[] | { where: Where }): (store:
   checkOptions('delete()', which, ['where'], { filter: 'where' })
   const { where } = (which ?? {}) as { where?: Where }
   if (where === undefined) {
-    throw new SerotineError('INVALID_ARGUMENT', `delete() takes an id, an array of ids or { where }, got ${describe(which)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `delete() takes an id, an array of ids or { where }, got ${describe(which)}.`,
+    )
   }
   const test = compileWhere(where)
-  return ({ collection }) => [...collection.ordinals()].filter((ordinal) => {
-    return test({ id: collection.row(ordinal).id, metadata: collection.metadata(ordinal) })
-  })
+  return ({ collection }) =>
+    [...collection.ordinals()].filter((ordinal) => {
+      return test({ id: collection.row(ordinal).id, metadata: collection.metadata(ordinal) })
+    })
 }

@@ -28,8 +28,13 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
     )
   }
   checkOptions('MultiVectorIndex.open()', options, OPTIONS, {
-    readOnly: 'readonly', read_only: 'readonly', encoder: 'model', dimension: 'dim',
-    ann: 'firstStage', stage: 'firstStage', muvera: 'fde',
+    readOnly: 'readonly',
+    read_only: 'readonly',
+    encoder: 'model',
+    dimension: 'dim',
+    ann: 'firstStage',
+    stage: 'firstStage',
+    muvera: 'fde',
   })
   const { model, dim, readonly = false, create = true, codec, fde, firstStage = 'auto', onWarning } = options
   for (const [name, value] of Object.entries({ readonly, create })) {
@@ -45,10 +50,16 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
   }
   if (dim !== undefined) checkInteger('dim', dim, 1)
   if (dim !== undefined && model && model.dim !== dim) {
-    throw new SerotineError('DIM_MISMATCH', `dim is ${dim}, but the model ${model.name} has dimension ${model.dim}. Omit dim.`)
+    throw new SerotineError(
+      'DIM_MISMATCH',
+      `dim is ${dim}, but the model ${model.name} has dimension ${model.dim}. Omit dim.`,
+    )
   }
   if (codec !== undefined && !TOKEN_CODECS.includes(codec)) {
-    throw new SerotineError('INVALID_ARGUMENT', `codec must be one of ${TOKEN_CODECS.join(', ')}; got ${describe(codec)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `codec must be one of ${TOKEN_CODECS.join(', ')}; got ${describe(codec)}.`,
+    )
   }
   checkStage('firstStage', firstStage)
   if (fde === false && needsFdes(firstStage)) {
@@ -67,7 +78,13 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
 }
 
 /** What a new index starts with. */
-export function initialManifest({ model, dim, codec = 'int8', fde, firstStage = 'auto' }: OpenOptions): InitialManifest {
+export function initialManifest({
+  model,
+  dim,
+  codec = 'int8',
+  fde,
+  firstStage = 'auto',
+}: OpenOptions): InitialManifest {
   // Encodings take twice as long as the embedded model does, so they are made where somebody will look at them.
   const wanted = fde ?? (needsFdes(firstStage) ? 'compact' : false)
   return {
@@ -79,7 +96,10 @@ export function initialManifest({ model, dim, codec = 'int8', fde, firstStage = 
 }
 
 /** What the index in the folder is must not contradict what was asked for. @throws INDEX_MISMATCH naming both */
-export function checkStored({ manifest, folder }: IndexStore, { model, dim, codec, fde, firstStage = 'auto' }: OpenOptions): void {
+export function checkStored(
+  { manifest, folder }: IndexStore,
+  { model, dim, codec, fde, firstStage = 'auto' }: OpenOptions,
+): void {
   const where = folder ?? 'in memory'
   const remedy = 'Build another index in another folder, or ask for what it is.'
   if (model && manifest.model && model.fingerprint !== manifest.model.fingerprint) {
@@ -123,9 +143,13 @@ export function checkStored({ manifest, folder }: IndexStore, { model, dim, code
   const asked = planned(fdeOptions(fde), manifest.dim ?? 128)
   // What the FDEs were made with, which a preset of the same name may no longer mean.
   const learned = manifest.fde?.learned
-  const has = learned ? { partitioning: 'hyperplanes', ...learned.config, prepare: found.prepare ?? 'auto' } : planned(found, manifest.dim ?? 128)
+  const has = learned
+    ? { partitioning: 'hyperplanes', ...learned.config, prepare: found.prepare ?? 'auto' }
+    : planned(found, manifest.dim ?? 128)
   if (isDeepStrictEqual(has, asked)) return
-  const names = [...new Set(Object.keys({ ...has, ...asked }) as (keyof FdeConfig)[])].filter((name) => has[name] !== asked[name])
+  const names = [...new Set(Object.keys({ ...has, ...asked }) as (keyof FdeConfig)[])].filter(
+    (name) => has[name] !== asked[name],
+  )
   throw new SerotineError(
     'INDEX_MISMATCH',
     `The FDEs of the index ${where} have ${names.map((name) => `${name} ${has[name]}, not ${asked[name]}`).join('; ')}. ` +
@@ -142,7 +166,10 @@ function fdeOptions(fde: NonNullable<Exclude<OpenOptions['fde'], false>>): FdeOp
     )
   }
   if ('dim' in options) {
-    throw new SerotineError('UNKNOWN_OPTION', 'fde has no option "dim": FDEs are of the token vectors of the index. Did you mean "finalDim"?')
+    throw new SerotineError(
+      'UNKNOWN_OPTION',
+      'fde has no option "dim": FDEs are of the token vectors of the index. Did you mean "finalDim"?',
+    )
   }
   if (options.prepare === 'center') {
     throw new SerotineError(

@@ -25,7 +25,11 @@ export interface ExactScores {
  * @throws INDEX_CORRUPT when a record fails its checksum; the signal's reason when aborted
  */
 export async function exactScores(
-  collection: Collection, codec: TokenCodec, query: TokenEmbeddings, ordinals: Int32Array, signal?: AbortSignal,
+  collection: Collection,
+  codec: TokenCodec,
+  query: TokenEmbeddings,
+  ordinals: Int32Array,
+  signal?: AbortSignal,
 ): Promise<ExactScores> {
   const scorer = new MaxSimScorer(query)
   const scores = new Float64Array(ordinals.length)

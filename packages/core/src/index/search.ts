@@ -91,7 +91,14 @@ const STAGES: readonly StageChoice[] = ['auto', 'exact', 'centroids', 'muvera', 
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
 export function checkSearch(options: SearchOptions): CheckedSearch {
   checkOptions('search()', options, ['k', 'candidates', 'where', 'stage', 'rerank', 'prompt', 'promptName', 'signal'], {
-    topK: 'k', top_k: 'k', limit: 'k', topN: 'k', n: 'k', filter: 'where', numCandidates: 'candidates', firstStage: 'stage',
+    topK: 'k',
+    top_k: 'k',
+    limit: 'k',
+    topN: 'k',
+    n: 'k',
+    filter: 'where',
+    numCandidates: 'candidates',
+    firstStage: 'stage',
     abortSignal: 'signal',
   })
   const { where, stage, rerank = true, prompt, promptName, signal } = options
@@ -124,7 +131,12 @@ export function needsFdes(stage: StageChoice): boolean {
 
 /** First stage, exact MaxSim of its candidates, hits. */
 export async function searchCollection(
-  store: IndexStore, stages: FirstStages, collection: Collection, query: TokenEmbeddings, search: CheckedSearch, encode: number,
+  store: IndexStore,
+  stages: FirstStages,
+  collection: Collection,
+  query: TokenEmbeddings,
+  search: CheckedSearch,
+  encode: number,
 ): Promise<SearchResult> {
   const started = performance.now()
   const allowed = allowedDocuments(collection, search)
@@ -141,7 +153,13 @@ export async function searchCollection(
     return { hits, stage: stage.name, candidates: 0, timings: { encode, firstStage, fetch: 0, rerank: 0 } }
   }
   const ordinals = found ? found.ordinals.sort() : Int32Array.from(allowed.documents)
-  const { scores, fetchMs, scoreMs } = await exactScores(collection, store.manifest.codec, query, ordinals, search.signal)
+  const { scores, fetchMs, scoreMs } = await exactScores(
+    collection,
+    store.manifest.codec,
+    query,
+    ordinals,
+    search.signal,
+  )
   const ordering = performance.now()
   const order = best(collection, ordinals, scores, search.k)
   const hits = order.map((i, position) => hitOf(collection, ordinals[i]!, scores[i]!, query, position))
@@ -181,7 +199,13 @@ function best(collection: Collection, ordinals: Int32Array, scores: Float64Array
   return good.sort((a, b) => scores[b]! - scores[a]! || (id(a) < id(b) ? -1 : 1)).slice(0, k)
 }
 
-function hitOf(collection: Collection, ordinal: number, score: number, query: TokenEmbeddings, position: number): SearchHit {
+function hitOf(
+  collection: Collection,
+  ordinal: number,
+  score: number,
+  query: TokenEmbeddings,
+  position: number,
+): SearchHit {
   const row = collection.row(ordinal)
   const text = collection.readText(ordinal)
   return {
@@ -193,4 +217,3 @@ function hitOf(collection: Collection, ordinal: number, score: number, query: To
     rank: position + 1,
   }
 }
-

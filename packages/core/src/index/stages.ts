@@ -41,7 +41,10 @@ export class FirstStages {
 
   /** @param graphNumbers `muvera` uses a graph from so many FDE numbers on */
   constructor(
-    store: IndexStore, preferred: StageChoice, hnswlib: HnswlibSource | undefined, onWarning: OnWarning | undefined,
+    store: IndexStore,
+    preferred: StageChoice,
+    hnswlib: HnswlibSource | undefined,
+    onWarning: OnWarning | undefined,
     graphNumbers = GRAPH_NUMBERS,
   ) {
     this.#store = store
@@ -73,7 +76,11 @@ export class FirstStages {
     if (stage === 'centroids' || (stage === 'auto' && collection.tokens > EXACT_TOKENS)) {
       // Where nothing else is there, it is made now: exact MaxSim of everything would take as long at every search.
       const now = stage === 'centroids' || !encodings
-      const codes = await this.#centroids.ready(collection, { rows: now ? Infinity : CATCH_UP_ROWS, train: now }, signal)
+      const codes = await this.#centroids.ready(
+        collection,
+        { rows: now ? Infinity : CATCH_UP_ROWS, train: now },
+        signal,
+      )
       if (codes) return codes
     }
     // Too few tokens so far to make FDEs of.
@@ -106,7 +113,11 @@ export class FirstStages {
   }
 
   /** After documents were added: codes them, or puts them into the graph, where there is to be one; saves what has grown. */
-  async update(collection: Collection, signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
+  async update(
+    collection: Collection,
+    signal?: AbortSignal,
+    onRow?: (done: number, total: number) => void,
+  ): Promise<void> {
     if (this.#keepsCentroids(collection)) await this.#centroids.update(collection, signal, onRow)
     if (!this.#store.encodings?.encoder) return
     if (this.#preferred !== 'hnsw' && !(this.#preferred === 'muvera' && this.#isLarge(collection))) return
@@ -177,7 +188,10 @@ export class FirstStages {
       if (graph) return graph
       // A reader's graph may have been replaced by the writer since: nothing is wrong then.
       if (!this.#store.readonly) {
-        this.#onWarning?.({ code: 'INDEX_REPAIRED', message: `${file} is damaged; the graph is built again from the FDE rows.` })
+        this.#onWarning?.({
+          code: 'INDEX_REPAIRED',
+          message: `${file} is damaged; the graph is built again from the FDE rows.`,
+        })
       }
     }
     return HnswGraph.create(encodings.encoder!, rows, this.#hnswlib)

@@ -26,12 +26,15 @@ const UNSUITABLE_BELOW = 0.5
 
 /** The stages to be measured (again), because they are new or the collection has grown since. */
 export async function stagesToMeasure(
-  { encodings, collection, manifest }: IndexStore, centroids: () => Promise<FirstStage | undefined>,
+  { encodings, collection, manifest }: IndexStore,
+  centroids: () => Promise<FirstStage | undefined>,
 ): Promise<FirstStage[]> {
-  const isDue = (last: SuitabilityReport | null | undefined) => !last || collection.searchableCount >= last.collection * GROWTH
+  const isDue = (last: SuitabilityReport | null | undefined) =>
+    !last || collection.searchableCount >= last.collection * GROWTH
   if (collection.searchableCount < FIRST_AT) return []
   const due: FirstStage[] = []
-  if (encodings?.encoder && isDue(manifest.fde?.suitability)) due.push(new FdeScan(encodings.encoder, encodings.rows(collection)))
+  if (encodings?.encoder && isDue(manifest.fde?.suitability))
+    due.push(new FdeScan(encodings.encoder, encodings.rows(collection)))
   const codes = manifest.centroids && isDue(manifest.centroids.suitability) ? await centroids() : undefined
   if (codes) due.push(codes)
   return due
@@ -42,7 +45,10 @@ export async function stagesToMeasure(
  * texts through the model where there are both, else as their stored vectors.
  */
 export async function measureSuitability(
-  store: IndexStore, stages: readonly FirstStage[], model: Encoder | undefined, onWarning: OnWarning | undefined,
+  store: IndexStore,
+  stages: readonly FirstStage[],
+  model: Encoder | undefined,
+  onWarning: OnWarning | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Partial<Record<FirstStage['name'], SuitabilityReport>>> {
   const { collection, manifest } = store
@@ -83,9 +89,14 @@ function unsuitable(stage: FirstStage['name'], recall: number, sizes: { document
 }
 
 async function pseudoQueries(
-  store: IndexStore, model: Encoder | undefined, collection: Collection, ordinals: Int32Array, signal: AbortSignal | undefined,
+  store: IndexStore,
+  model: Encoder | undefined,
+  collection: Collection,
+  ordinals: Int32Array,
+  signal: AbortSignal | undefined,
 ): Promise<TokenEmbeddings[]> {
-  const texts = model && store.manifest.model ? Array.from(ordinals, (ordinal) => middleWords(collection.readText(ordinal))) : []
+  const texts =
+    model && store.manifest.model ? Array.from(ordinals, (ordinal) => middleWords(collection.readText(ordinal))) : []
   const written = texts.filter((text) => text !== undefined)
   if (model && written.length === ordinals.length) {
     // These are pieces of documents, not what the caller wrote: that they are cut is nobody's concern.

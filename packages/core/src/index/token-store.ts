@@ -61,7 +61,8 @@ export class Segment {
         ['texts', manifest.textBytes],
         ['table', manifest.table.bytes],
         ['fde', manifest.fde.bytes],
-      ] as const) files.push(storage.open(fileName(manifest.id, kind), length))
+      ] as const)
+        files.push(storage.open(fileName(manifest.id, kind), length))
       const segment = new Segment(manifest, files as [ByteLog, ByteLog, ByteLog, ByteLog])
       const table = readChecked(segment.#table, manifest.table, 'document table')
       for (const row of decodeRows(table, segment.#table.name)) segment.rows.push(row)
@@ -184,7 +185,8 @@ export class Segment {
     if (row.textOffset < 0) return undefined
     const bytes = new Uint8Array(row.textBytes)
     this.#texts.read(bytes, row.textOffset)
-    if (checksum(bytes) !== row.textCrc) throw corrupt(this.#texts.name, `the text of document ${JSON.stringify(row.id)}`)
+    if (checksum(bytes) !== row.textCrc)
+      throw corrupt(this.#texts.name, `the text of document ${JSON.stringify(row.id)}`)
     return decodeText(bytes, row.textIsUtf16)
   }
 

@@ -46,7 +46,10 @@ interface Step extends Pick<UpsertOptions, 'signal' | 'onProgress' | 'onWarning'
  * it are
  */
 export async function putDocuments(
-  store: IndexStore, model: Encoder | undefined, source: DocumentSource, options: Step,
+  store: IndexStore,
+  model: Encoder | undefined,
+  source: DocumentSource,
+  options: Step,
 ): Promise<UpsertResult> {
   const { signal, onProgress } = options
   const total = Array.isArray(source) ? { total: source.length } : {}
@@ -90,11 +93,15 @@ interface Plan {
 }
 
 function planBatch(
-  store: IndexStore, model: Encoder | undefined, batch: readonly CheckedDocument[], { insertOnly, encoding }: Step,
+  store: IndexStore,
+  model: Encoder | undefined,
+  batch: readonly CheckedDocument[],
+  { insertOnly, encoding }: Step,
 ): Plan {
   const { collection } = store
   // The same text encoded otherwise is other content.
-  const encodedBy = Object.keys(encoding).length === 0 ? model?.fingerprint : `${model?.fingerprint} ${JSON.stringify(encoding)}`
+  const encodedBy =
+    Object.keys(encoding).length === 0 ? model?.fingerprint : `${model?.fingerprint} ${JSON.stringify(encoding)}`
   const plan: Plan = { changed: [], toEncode: [] }
   for (const document of batch) {
     const ordinal = collection.ordinalOf(document.id)
@@ -112,18 +119,29 @@ function planBatch(
 
 /** The vectors of the documents, in their order, checked: all have the index's dimension and hold numbers. */
 async function embed(
-  store: IndexStore, model: Encoder | undefined, documents: readonly CheckedDocument[], options: Step,
+  store: IndexStore,
+  model: Encoder | undefined,
+  documents: readonly CheckedDocument[],
+  options: Step,
   report: (done: number) => void,
 ): Promise<TokenEmbeddings[]> {
   const { signal, onWarning, encoding } = options
   const texts = documents.filter(({ embeddings }) => !embeddings).map(({ text }) => text!)
-  const encoded = texts.length === 0 ? [] : checkModelOutput(model!, 'encodeDocuments', await model!.encodeDocuments(texts, {
-    ...encoding,
-    ...(signal && { signal }),
-    ...(onWarning && { onWarning }),
-    // The whole batch is reported when it is committed.
-    onProgress: ({ stage, done }) => stage === 'encode' && done < documents.length && report(done),
-  }), texts.length)
+  const encoded =
+    texts.length === 0
+      ? []
+      : checkModelOutput(
+          model!,
+          'encodeDocuments',
+          await model!.encodeDocuments(texts, {
+            ...encoding,
+            ...(signal && { signal }),
+            ...(onWarning && { onWarning }),
+            // The whole batch is reported when it is committed.
+            onProgress: ({ stage, done }) => stage === 'encode' && done < documents.length && report(done),
+          }),
+          texts.length,
+        )
   let next = 0
   let { dim } = store.manifest
   return documents.map((document) => {
@@ -136,10 +154,14 @@ async function embed(
 
 /** Without embeddings, the vectors of the document's earlier state: only its metadata changed. */
 function stored(
-  store: IndexStore, { id, text, metadata }: CheckedDocument, hash: string, embeddings: TokenEmbeddings | undefined,
+  store: IndexStore,
+  { id, text, metadata }: CheckedDocument,
+  hash: string,
+  embeddings: TokenEmbeddings | undefined,
 ): StoredDocument {
   const { codec } = store.manifest
-  if (embeddings) return { id, text, metadata, hash, tokens: embeddings.length, record: encodeRecord(codec, embeddings) }
+  if (embeddings)
+    return { id, text, metadata, hash, tokens: embeddings.length, record: encodeRecord(codec, embeddings) }
   const { collection } = store
   const ordinal = collection.ordinalOf(id)!
   return { id, text, metadata, hash, tokens: collection.row(ordinal).tokens, record: collection.readRecord(ordinal) }

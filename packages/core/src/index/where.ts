@@ -42,9 +42,25 @@ type Test = (metadata: Metadata) => boolean
 const OPERATORS = ['eq', 'ne', 'in', 'nin', 'gt', 'gte', 'lt', 'lte', 'exists', 'contains'] as const
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(OPERATORS.map((name) => [`$${name}`, name])),
-  '=': 'eq', '==': 'eq', '===': 'eq', '!=': 'ne', '!==': 'ne', '<>': 'ne', '>': 'gt', '>=': 'gte', '<': 'lt', '<=': 'lte',
-  equals: 'eq', not: 'ne', notIn: 'nin', not_in: 'nin', includes: 'contains', has: 'contains', like: 'contains',
-  min: 'gte', max: 'lte',
+  '=': 'eq',
+  '==': 'eq',
+  '===': 'eq',
+  '!=': 'ne',
+  '!==': 'ne',
+  '<>': 'ne',
+  '>': 'gt',
+  '>=': 'gte',
+  '<': 'lt',
+  '<=': 'lte',
+  equals: 'eq',
+  not: 'ne',
+  notIn: 'nin',
+  not_in: 'nin',
+  includes: 'contains',
+  has: 'contains',
+  like: 'contains',
+  min: 'gte',
+  max: 'lte',
 }
 
 /**
@@ -52,7 +68,9 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
  *
  * @throws INVALID_ARGUMENT, UNKNOWN_OPTION
  */
-export function compileWhere(where: Where): (document: { readonly id: string; readonly metadata: Metadata }) => boolean {
+export function compileWhere(
+  where: Where,
+): (document: { readonly id: string; readonly metadata: Metadata }) => boolean {
   if (typeof where === 'function') {
     return (document) => {
       const answer: unknown = where(document)
@@ -116,14 +134,19 @@ function compileField(field: string, value: unknown, path: string): Test {
   const tests = Object.entries(value)
     .filter(([, operand]) => operand !== undefined)
     .map(([operator, operand]) => compileCondition(operator as keyof FieldConditions, operand, `${path}.${operator}`))
-  if (tests.length === 0) throw new SerotineError('INVALID_ARGUMENT', `${path} says nothing. Operators: ${OPERATORS.join(', ')}.`)
+  if (tests.length === 0)
+    throw new SerotineError('INVALID_ARGUMENT', `${path} says nothing. Operators: ${OPERATORS.join(', ')}.`)
   return (metadata) => {
     const found = read(metadata, field)
     return tests.every((test) => test(found))
   }
 }
 
-function compileCondition(operator: keyof FieldConditions, operand: unknown, path: string): (found: Json | undefined) => boolean {
+function compileCondition(
+  operator: keyof FieldConditions,
+  operand: unknown,
+  path: string,
+): (found: Json | undefined) => boolean {
   switch (operator) {
     case 'eq': {
       const wanted = checkJson(operand, path)
@@ -145,10 +168,14 @@ function compileCondition(operator: keyof FieldConditions, operand: unknown, pat
         found !== undefined && (simple.has(found) || objects.some((item) => sameJson(found, item)))
       return operator === 'in' ? among : (found) => !among(found)
     }
-    case 'gt': return compare(operand, path, (order) => order > 0)
-    case 'gte': return compare(operand, path, (order) => order >= 0)
-    case 'lt': return compare(operand, path, (order) => order < 0)
-    case 'lte': return compare(operand, path, (order) => order <= 0)
+    case 'gt':
+      return compare(operand, path, (order) => order > 0)
+    case 'gte':
+      return compare(operand, path, (order) => order >= 0)
+    case 'lt':
+      return compare(operand, path, (order) => order < 0)
+    case 'lte':
+      return compare(operand, path, (order) => order <= 0)
     case 'exists': {
       if (typeof operand !== 'boolean') {
         throw new SerotineError('INVALID_ARGUMENT', `${path} must be true or false, got ${describe(operand)}.`)
@@ -165,14 +192,22 @@ function compileCondition(operator: keyof FieldConditions, operand: unknown, pat
   }
 }
 
-function compare(operand: unknown, path: string, holds: (order: number) => boolean): (found: Json | undefined) => boolean {
+function compare(
+  operand: unknown,
+  path: string,
+  holds: (order: number) => boolean,
+): (found: Json | undefined) => boolean {
   if (typeof operand !== 'string' && !(typeof operand === 'number' && Number.isFinite(operand))) {
     const hint = operand instanceof Date ? ' Compare with date.toISOString() or date.getTime(), as it was stored.' : ''
-    throw new SerotineError('INVALID_ARGUMENT', `${path} must be a number or a string, got ${describe(operand)}.${hint}`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `${path} must be a number or a string, got ${describe(operand)}.${hint}`,
+    )
   }
   return (found) => {
     if (typeof found === 'number' && typeof operand === 'number') return holds(found - operand)
-    if (typeof found === 'string' && typeof operand === 'string') return holds(found < operand ? -1 : found > operand ? 1 : 0)
+    if (typeof found === 'string' && typeof operand === 'string')
+      return holds(found < operand ? -1 : found > operand ? 1 : 0)
     return false
   }
 }

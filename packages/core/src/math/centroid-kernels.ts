@@ -7,8 +7,15 @@ export interface CentroidKernels {
    * @param scratch i16 `[padded]`, padded = dim rounded up to 8
    */
   similaritiesInt8(
-    codes: number, scales: number, tokens: number, dim: number, packed: number, packedScales: number, blocks: number,
-    scratch: number, out: number,
+    codes: number,
+    scales: number,
+    tokens: number,
+    dim: number,
+    packed: number,
+    packedScales: number,
+    blocks: number,
+    scratch: number,
+    out: number,
   ): void
   /**
    * out[token] (u16) = the centroid most similar to each int8 token: among those of the `probes` cells whose coarse centroid is
@@ -18,8 +25,18 @@ export interface CentroidKernels {
    * @param scratch i16 `[padded]`, then f32 `[48]`, then f32 `[cells rounded up to 16]`
    */
   nearestInt8(
-    codes: number, tokens: number, dim: number, coarse: number, coarseScales: number, cells: number,
-    fine: number, fineScales: number, cellBlocks: number, probes: number, scratch: number, out: number,
+    codes: number,
+    tokens: number,
+    dim: number,
+    coarse: number,
+    coarseScales: number,
+    cells: number,
+    fine: number,
+    fineScales: number,
+    cellBlocks: number,
+    probes: number,
+    scratch: number,
+    out: number,
   ): void
   /**
    * Turns similarities f32 `[tokens × centroids]` into u8 levels `[centroids × lanes]`, lanes ≥ tokens, the rest 0: level =
@@ -40,8 +57,15 @@ export abstract class ScalarCentroidKernels implements CentroidKernels {
   abstract buffer: ArrayBuffer
 
   similaritiesInt8(
-    codes: number, scales: number, tokens: number, dim: number, packed: number, packedScales: number, blocks: number,
-    _scratch: number, out: number,
+    codes: number,
+    scales: number,
+    tokens: number,
+    dim: number,
+    packed: number,
+    packedScales: number,
+    blocks: number,
+    _scratch: number,
+    out: number,
   ): void {
     const f = new Float32Array(this.buffer)
     for (let token = 0; token < tokens; token++) {
@@ -53,8 +77,18 @@ export abstract class ScalarCentroidKernels implements CentroidKernels {
   }
 
   nearestInt8(
-    codes: number, tokens: number, dim: number, coarse: number, coarseScales: number, cells: number,
-    fine: number, fineScales: number, cellBlocks: number, probes: number, _scratch: number, out: number,
+    codes: number,
+    tokens: number,
+    dim: number,
+    coarse: number,
+    coarseScales: number,
+    cells: number,
+    fine: number,
+    fineScales: number,
+    cellBlocks: number,
+    probes: number,
+    _scratch: number,
+    out: number,
   ): void {
     const blocksOfCells = new Int32Array(this.buffer, cellBlocks, cells + 1)
     const found = new Uint16Array(this.buffer, out, tokens)
@@ -76,7 +110,8 @@ export abstract class ScalarCentroidKernels implements CentroidKernels {
         near[cell] = -Infinity
         for (let block = blocksOfCells[cell]!; block < blocksOfCells[cell + 1]!; block++) {
           this.#block(row, dim, fine, block, 1, fineScales, here)
-          for (let lane = 0; lane < 16; lane++) if (here[lane]! > best[lane]!) [best[lane], index[lane]] = [here[lane]!, block]
+          for (let lane = 0; lane < 16; lane++)
+            if (here[lane]! > best[lane]!) [best[lane], index[lane]] = [here[lane]!, block]
         }
       }
       let lane = 0
@@ -85,7 +120,14 @@ export abstract class ScalarCentroidKernels implements CentroidKernels {
     }
   }
 
-  scoreTable(similarities: number, tokens: number, centroids: number, lanes: number, lows: number, out: number): number {
+  scoreTable(
+    similarities: number,
+    tokens: number,
+    centroids: number,
+    lanes: number,
+    lows: number,
+    out: number,
+  ): number {
     const f = new Float32Array(this.buffer)
     const levels = new Uint8Array(this.buffer, out, centroids * lanes).fill(0)
     let widest = 0
@@ -127,7 +169,15 @@ export abstract class ScalarCentroidKernels implements CentroidKernels {
   }
 
   /** One int8 row against one packed block of 16 centroids. */
-  #block(row: number, dim: number, packed: number, block: number, scale: number, scales: number, out: Float32Array): void {
+  #block(
+    row: number,
+    dim: number,
+    packed: number,
+    block: number,
+    scale: number,
+    scales: number,
+    out: Float32Array,
+  ): void {
     const codes = new Int8Array(this.buffer, row, dim)
     const padded = (dim + 7) & ~7
     const centroids = new Int16Array(this.buffer, packed + block * padded * 32, padded * 16)

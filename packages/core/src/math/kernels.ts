@@ -82,7 +82,15 @@ export interface Kernels extends CentroidKernels {
   /** out[b] = √Σ sums[b]², 0 where counts[b] = 0. */
   norms(sums: number, counts: number, buckets: number, dim: number, out: number): void
   /** out[target[i]] += sign[i] · weight[b] · values[i], for the buckets of non-zero weight; i runs over `[buckets × dim]`. */
-  scatter(values: number, weights: number, buckets: number, dim: number, targets: number, signs: number, out: number): void
+  scatter(
+    values: number,
+    weights: number,
+    buckets: number,
+    dim: number,
+    targets: number,
+    signs: number,
+    out: number,
+  ): void
   /** out[b × p …] = weight[b] · values[b × dim …] · matrix `[dim × p]`, p a multiple of 4; zero weights are skipped. */
   project(values: number, weights: number, buckets: number, dim: number, matrix: number, p: number, out: number): void
 }
@@ -328,13 +336,23 @@ export class ScalarKernels extends ScalarCentroidKernels implements Kernels {
     }
   }
 
-  scatter(values: number, weights: number, buckets: number, dim: number, targets: number, signs: number, out: number): void {
+  scatter(
+    values: number,
+    weights: number,
+    buckets: number,
+    dim: number,
+    targets: number,
+    signs: number,
+    out: number,
+  ): void {
     const f = this.#f32
     for (let b = 0; b < buckets; b++) {
       const weight = f[(weights >> 2) + b]!
       if (weight === 0) continue
       for (let i = b * dim; i < (b + 1) * dim; i++) {
-        f[(out >> 2) + this.#i32[(targets >> 2) + i]!]! += round(round(f[(signs >> 2) + i]! * weight) * f[(values >> 2) + i]!)
+        f[(out >> 2) + this.#i32[(targets >> 2) + i]!]! += round(
+          round(f[(signs >> 2) + i]! * weight) * f[(values >> 2) + i]!,
+        )
       }
     }
   }
@@ -346,7 +364,8 @@ export class ScalarKernels extends ScalarCentroidKernels implements Kernels {
       if (weight === 0) continue
       for (let j = 0; j < p; j++) {
         let sum = 0
-        for (let k = 0; k < dim; k++) sum = round(sum + round(f[(values >> 2) + b * dim + k]! * f[(matrix >> 2) + k * p + j]!))
+        for (let k = 0; k < dim; k++)
+          sum = round(sum + round(f[(values >> 2) + b * dim + k]! * f[(matrix >> 2) + k * p + j]!))
         f[(out >> 2) + b * p + j] = sum * weight
       }
     }

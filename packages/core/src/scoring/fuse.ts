@@ -110,7 +110,10 @@ function fuse<Id extends string | number, Entry extends { id: Id }>(
 function finiteScores(list: readonly Scored<string | number>[]): number[] {
   return list.map(({ id, score }) => {
     if (Number.isFinite(score)) return score
-    throw new SerotineError('NOT_FINITE', `The score of ${describe(id)} is ${describe(score)}; it must be a finite number.`)
+    throw new SerotineError(
+      'NOT_FINITE',
+      `The score of ${describe(id)} is ${describe(score)}; it must be a finite number.`,
+    )
   })
 }
 

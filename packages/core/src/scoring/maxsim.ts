@@ -55,7 +55,10 @@ export function maxSimMany(
  *
  * @throws INVALID_ARGUMENT when the lists differ in length; DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE
  */
-export function maxSimPairwise(queries: readonly TokenEmbeddings[], documents: readonly TokenEmbeddings[]): Float64Array {
+export function maxSimPairwise(
+  queries: readonly TokenEmbeddings[],
+  documents: readonly TokenEmbeddings[],
+): Float64Array {
   if (queries.length !== documents.length) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
@@ -103,7 +106,14 @@ export class MaxSimScorer {
     const int16 = best + this.#blocks * LANES * 4
     const scales = int16 + this.#blocks * LANES * padded * 2
     const scratch = scales + this.#blocks * LANES * 4
-    this.#layout = { f32: 64, best, int16, scales, scratch, arena: align16(scratch + this.#blocks * LANES * 4 + padded * 4) }
+    this.#layout = {
+      f32: 64,
+      best,
+      int16,
+      scales,
+      scratch,
+      arena: align16(scratch + this.#blocks * LANES * 4 + padded * 4),
+    }
   }
 
   /** MaxSim with one document in f32. `clampAtZero`: each query token counts at least 0 (see `MaxSimOptions.padded`). */
@@ -126,7 +136,10 @@ export class MaxSimScorer {
   scoreInt8(codes: Int8Array, scales: Float32Array): number {
     const tokens = this.#tokensOf(codes.length)
     if (scales.length !== tokens) {
-      throw new SerotineError('EMBEDDINGS_SHAPE', `${tokens} tokens of int8 codes need ${tokens} scales, got ${scales.length}.`)
+      throw new SerotineError(
+        'EMBEDDINGS_SHAPE',
+        `${tokens} tokens of int8 codes need ${tokens} scales, got ${scales.length}.`,
+      )
     }
     const at = align16(codes.length)
     const arena = this.arena(at + scales.byteLength)
@@ -174,7 +187,16 @@ export class MaxSimScorer {
       new Float32Array(kernels.buffer, queryScales).set(this.#packedInt16.scales)
       this.#loadedInt16 = true
     }
-    return kernels.maxSimInt8(int16, queryScales, this.#blocks, this.dim, arena + codes, arena + scales, tokens, scratch)
+    return kernels.maxSimInt8(
+      int16,
+      queryScales,
+      this.#blocks,
+      this.dim,
+      arena + codes,
+      arena + scales,
+      tokens,
+      scratch,
+    )
   }
 
   #scoreRows(rows: number, tokens: number): number {
@@ -195,7 +217,10 @@ export class MaxSimScorer {
 
   #tokensOf(numbers: number): number {
     if (numbers % this.dim === 0) return numbers / this.dim
-    throw new SerotineError('EMBEDDINGS_SHAPE', `${numbers} numbers are not a whole number of ${this.dim}-dimensional tokens.`)
+    throw new SerotineError(
+      'EMBEDDINGS_SHAPE',
+      `${numbers} numbers are not a whole number of ${this.dim}-dimensional tokens.`,
+    )
   }
 
   #checkArena(offset: number, bytes: number, alignment: number): void {

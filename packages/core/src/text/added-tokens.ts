@@ -81,7 +81,9 @@ export class AddedTokens {
     this.#normalize = normalize
     this.#raw = new AddedTokenMatcher(tokens.filter((token) => !token.normalized))
     this.#normalized = new AddedTokenMatcher(
-      tokens.filter((token) => token.normalized).map((token) => ({ ...token, content: normalize(token.content, 0).text })),
+      tokens
+        .filter((token) => token.normalized)
+        .map((token) => ({ ...token, content: normalize(token.content, 0).text })),
     )
   }
 

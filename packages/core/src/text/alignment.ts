@@ -116,11 +116,17 @@ function tokenBytes(token: string, { byteLevel, continuingPrefix }: TokenStyle):
     const bytes = [...token].map((ch) => byteOf!.get(ch))
     if (!bytes.includes(undefined)) return bytes as number[]
   }
-  const prefixed = continuingPrefix !== '' && token.startsWith(continuingPrefix) && token.length > continuingPrefix.length
+  const prefixed =
+    continuingPrefix !== '' && token.startsWith(continuingPrefix) && token.length > continuingPrefix.length
   const surface = prefixed ? token.slice(continuingPrefix.length) : token
   return new TextEncoder().encode(surface.replaceAll('▁', ' ').replace(/<\/w>$/, ''))
 }
 
 function fold(ch: string): string[] {
-  return [...ch.normalize('NFKD').toLowerCase().replace(/[\p{M}\s\p{Cc}\p{Cf}]/gu, '')]
+  return [
+    ...ch
+      .normalize('NFKD')
+      .toLowerCase()
+      .replace(/[\p{M}\s\p{Cc}\p{Cf}]/gu, ''),
+  ]
 }

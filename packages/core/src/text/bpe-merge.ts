@@ -14,7 +14,10 @@ export interface Merges {
  *
  * @returns ids, and how many symbols of the input each covers
  */
-export function mergePairs(symbols: Int32Array, { ranks, results, base }: Merges): { ids: number[]; lengths: number[] } {
+export function mergePairs(
+  symbols: Int32Array,
+  { ranks, results, base }: Merges,
+): { ids: number[]; lengths: number[] } {
   const n = symbols.length
   const ids = symbols.slice()
   const lengths = new Int32Array(n).fill(1)

@@ -61,7 +61,7 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
       if (from < to) this.#pushPiece(part, from, to, out)
       return
     }
-    for (let i = from; i < to; ) {
+    for (let i = from; i < to;) {
       const end = this.#pieceEnd(part.text, i, to)
       this.#pushPiece(part, i, end, out)
       i = end
@@ -112,7 +112,10 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
       const whole = this.#model.vocab.get(Array.from(bytes, (byte) => this.#characters[byte]!).join(''))
       if (whole !== undefined) return [whole, 0, piece.length]
     }
-    const symbols = mergePairs(Int32Array.from(bytes, (byte) => this.#byteIds[byte]!), this.#merges)
+    const symbols = mergePairs(
+      Int32Array.from(bytes, (byte) => this.#byteIds[byte]!),
+      this.#merges,
+    )
     // Unit in which each byte's character starts, and ends.
     const starts = new Int32Array(bytes.length)
     const ends = new Int32Array(bytes.length)

@@ -46,11 +46,17 @@ export function mapCharacters({ text, starts, ends, base }: Aligned, replace: (c
   const newStarts: number[] = []
   const newEnds: number[] = []
   let mapped = ''
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const c = text.codePointAt(i)!
     const next = i + (c > 0xffff ? 2 : 1)
     const replacement = replace(c)
-    pushSpan(newStarts, newEnds, replacement.length, starts ? starts[i]! : base + i, ends ? ends[next - 1]! : base + next)
+    pushSpan(
+      newStarts,
+      newEnds,
+      replacement.length,
+      starts ? starts[i]! : base + i,
+      ends ? ends[next - 1]! : base + next,
+    )
     mapped += replacement
     i = next
   }

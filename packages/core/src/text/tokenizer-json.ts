@@ -46,7 +46,9 @@ export function effectiveTokenizerJson(json: unknown, config: unknown, extra: re
       lowercase: settings.do_lower_case ?? true,
     }
   }
-  const added = (Array.isArray(source.added_tokens) ? source.added_tokens : []).map((token) => asObject(token, 'an added token'))
+  const added = (Array.isArray(source.added_tokens) ? source.added_tokens : []).map((token) =>
+    asObject(token, 'an added token'),
+  )
   const known = new Set(added.map(({ content }) => content))
   const idOf = vocabularyLookup(model)
   const add = (content: string | undefined, special: boolean) => {
@@ -63,9 +65,21 @@ export function effectiveTokenizerJson(json: unknown, config: unknown, extra: re
   return effective
 }
 
-const SPECIAL_KEYS = ['unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token', 'bos_token', 'eos_token'] as const
+const SPECIAL_KEYS = [
+  'unk_token',
+  'sep_token',
+  'pad_token',
+  'cls_token',
+  'mask_token',
+  'bos_token',
+  'eos_token',
+] as const
 const BERT_SPECIALS: Readonly<Record<string, string>> = {
-  unk_token: '[UNK]', sep_token: '[SEP]', pad_token: '[PAD]', cls_token: '[CLS]', mask_token: '[MASK]',
+  unk_token: '[UNK]',
+  sep_token: '[SEP]',
+  pad_token: '[PAD]',
+  cls_token: '[CLS]',
+  mask_token: '[MASK]',
 }
 
 function isBert(json: Json, config: Json): boolean {
@@ -104,7 +118,10 @@ export function specialNames(json: Json, config: Json): SpecialNames {
   const added = new Set((json.added_tokens as Json[]).map(({ content }) => content))
   const usual = (...names: string[]) => names.find((name) => added.has(name))
   return {
-    unk: tokenName(config, 'unk_token') ?? ((json.model as Json).unk_token as string | undefined) ?? usual('[UNK]', '<unk>'),
+    unk:
+      tokenName(config, 'unk_token') ??
+      ((json.model as Json).unk_token as string | undefined) ??
+      usual('[UNK]', '<unk>'),
     mask: tokenName(config, 'mask_token') ?? usual('[MASK]', '<mask>'),
     eos: tokenName(config, 'eos_token'),
     pad: tokenName(config, 'pad_token') ?? usual('[PAD]', '<pad>'),
@@ -115,7 +132,10 @@ function readPostProcessor(value: unknown): Pick<Pipeline, 'leadingIds' | 'trail
   if (value === null || value === undefined) return { leadingIds: [], trailingIds: [] }
   const processor = value as Json
   if (processor.type === 'BertProcessing') {
-    return { leadingIds: [(processor.cls as [string, number])[1]], trailingIds: [(processor.sep as [string, number])[1]] }
+    return {
+      leadingIds: [(processor.cls as [string, number])[1]],
+      trailingIds: [(processor.sep as [string, number])[1]],
+    }
   }
   if (processor.type !== 'TemplateProcessing' || !Array.isArray(processor.single)) return undefined
   const leadingIds: number[] = []
@@ -143,7 +163,8 @@ export function tokenName(config: Json, key: string): string | undefined {
 /** The vocabulary as pairs; Unigram models list `[token, score]`. Undefined when it is neither. */
 export function vocabularyEntries(model: Json): Iterable<[string, number]> | undefined {
   if (Array.isArray(model.vocab)) return model.vocab.map((entry, id) => [String((entry as unknown[])[0]), id])
-  if (typeof model.vocab === 'object' && model.vocab !== null) return Object.entries(model.vocab as Record<string, number>)
+  if (typeof model.vocab === 'object' && model.vocab !== null)
+    return Object.entries(model.vocab as Record<string, number>)
   return undefined
 }
 
@@ -193,5 +214,8 @@ export function tokenizerJsonFromVocab(vocabTxt: string, config?: unknown): unkn
 
 function asObject(value: unknown, what: string): Json {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
-  throw new SerotineError('MODEL_CORRUPT', `${what} must be a JSON object, got ${describe(value)}. Download the model again.`)
+  throw new SerotineError(
+    'MODEL_CORRUPT',
+    `${what} must be a JSON object, got ${describe(value)}. Download the model again.`,
+  )
 }

@@ -80,7 +80,10 @@ export async function createTokenizer(
  */
 export function wrapTokenizer(external: ExternalTokenizer): Tokenizer {
   if (typeof external?.encode !== 'function') {
-    throw new SerotineError('INVALID_ARGUMENT', `tokenizer must have an encode(text) method, got ${describe(external)}.`)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `tokenizer must have an encode(text) method, got ${describe(external)}.`,
+    )
   }
   const names: SpecialNames = {
     mask: external.mask_token ?? undefined,
@@ -120,7 +123,11 @@ function wrap(external: ExternalTokenizer, given: SpecialNames, style: TokenStyl
       const text = wellFormed(input)
       const all = encodeIds(text)
       const body = all.slice(leadingIds.length, all.length - trailingIds.length)
-      const spans = alignTokens(text, body.map((id) => (id === unkId ? undefined : tokens.get(id))), tokenStyle)
+      const spans = alignTokens(
+        text,
+        body.map((id) => (id === unkId ? undefined : tokens.get(id))),
+        tokenStyle,
+      )
       const around = (values: number[]) =>
         Int32Array.from([...leadingIds.map(() => -1), ...values, ...trailingIds.map(() => -1)])
       return { ids: Int32Array.from(all), starts: around(spans.starts), ends: around(spans.ends) } satisfies Encoding
@@ -161,7 +168,11 @@ interface Steps {
 
 function wordPiece(json: Json, pipeline: Pipeline): Tokenizer | undefined {
   const { normalizer, pre_tokenizer: preTokenizer, model } = json as unknown as Steps
-  if (model.type !== 'WordPiece' || normalizer?.type !== 'BertNormalizer' || preTokenizer?.type !== 'BertPreTokenizer') {
+  if (
+    model.type !== 'WordPiece' ||
+    normalizer?.type !== 'BertNormalizer' ||
+    preTokenizer?.type !== 'BertPreTokenizer'
+  ) {
     return undefined
   }
   const vocab = new Map(vocabularyEntries(model) ?? [])
@@ -192,7 +203,8 @@ function byteLevelBpe(json: Json, pipeline: Pipeline): Tokenizer | undefined {
   const { normalizer, pre_tokenizer: preTokenizer, model } = json as unknown as Steps
   if (model.type !== 'BPE' || preTokenizer?.type !== 'ByteLevel' || !Array.isArray(model.merges)) return undefined
   if (preTokenizer.add_prefix_space !== false || (normalizer && normalizer.type !== 'NFC')) return undefined
-  if (model.dropout || model.continuing_subword_prefix || model.end_of_word_suffix || model.byte_fallback) return undefined
+  if (model.dropout || model.continuing_subword_prefix || model.end_of_word_suffix || model.byte_fallback)
+    return undefined
   const vocab = new Map(vocabularyEntries(model) ?? [])
   // A byte without a token would need the rules for unknown ones.
   if (!byteCharacters().every((ch) => vocab.has(ch))) return undefined
@@ -217,6 +229,7 @@ function byteLevelBpe(json: Json, pipeline: Pipeline): Tokenizer | undefined {
 function styleOf(json: Json): TokenStyle {
   const text = JSON.stringify([json.pre_tokenizer, json.decoder])
   const model = json.model as Json
-  const prefix = (model.continuing_subword_prefix as string | null | undefined) ?? (model.type === 'WordPiece' ? '##' : '')
+  const prefix =
+    (model.continuing_subword_prefix as string | null | undefined) ?? (model.type === 'WordPiece' ? '##' : '')
   return { byteLevel: text.includes('"ByteLevel"'), continuingPrefix: prefix }
 }

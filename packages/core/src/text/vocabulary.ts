@@ -50,7 +50,10 @@ export class Vocabulary {
  *
  * @throws MODEL_UNSUPPORTED when it has none
  */
-export function paddingId(names: readonly (string | undefined)[], tokenToId: (token: string) => number | undefined): number {
+export function paddingId(
+  names: readonly (string | undefined)[],
+  tokenToId: (token: string) => number | undefined,
+): number {
   for (const name of names) {
     const id = name === undefined ? undefined : tokenToId(name)
     if (id !== undefined) return id

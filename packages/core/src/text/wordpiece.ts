@@ -73,7 +73,7 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
     const { text } = part
     const classes = this.#classes
     let wordStart = -1
-    for (let i = from; i < to; ) {
+    for (let i = from; i < to;) {
       let c = text.charCodeAt(i)
       if (c >= 0xd800 && c < 0xdc00) c = text.codePointAt(i)!
       const next = i + (c > 0xffff ? 2 : 1)
@@ -108,7 +108,7 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
     const unknown = [unkId, word.length]
     if (word.length > maxCharsPerWord && [...word].length > maxCharsPerWord) return unknown
     const pieces: number[] = []
-    for (let start = 0; start < word.length; ) {
+    for (let start = 0; start < word.length;) {
       let end = Math.min(word.length, start + this.#longest)
       let id: number | undefined
       for (; end > start; end--) {
@@ -178,8 +178,13 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
 /** Ideographs in the blocks that BERT surrounds with blanks. Rust's list has a gap at U+2B820–2B91F; so has this. */
 function isChinese(c: number): boolean {
   return (
-    (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df) ||
-    (c >= 0x2a700 && c <= 0x2b73f) || (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
-    (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f)
+    (c >= 0x4e00 && c <= 0x9fff) ||
+    (c >= 0x3400 && c <= 0x4dbf) ||
+    (c >= 0x20000 && c <= 0x2a6df) ||
+    (c >= 0x2a700 && c <= 0x2b73f) ||
+    (c >= 0x2b740 && c <= 0x2b81f) ||
+    (c >= 0x2b920 && c <= 0x2ceaf) ||
+    (c >= 0xf900 && c <= 0xfaff) ||
+    (c >= 0x2f800 && c <= 0x2fa1f)
   )
 }

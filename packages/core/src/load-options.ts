@@ -1,0 +1,68 @@
+import type { ConfigOverrides } from './checkpoint/config.js'
+import type { ResolveOptions } from './checkpoint/files.js'
+import type { RuntimeOptions } from './runtime/runtime.js'
+import type { ExternalTokenizer } from './text/tokenizer.js'
+import type { EncodeOptions } from './types.js'
+
+/** How a checkpoint is found, read and run. Every field is optional. */
+export interface LoadOptions extends ConfigOverrides, ResolveOptions, RuntimeOptions {
+  /** A tokenizer made elsewhere (e.g. transformers.js `AutoTokenizer`), for pipelines Serotine does not know. */
+  tokenizer?: ExternalTokenizer
+}
+
+export const OVERRIDES = [
+  'queryPrefix',
+  'documentPrefix',
+  'queryLength',
+  'documentLength',
+  'doQueryExpansion',
+  'attendToExpansionTokens',
+  'skiplistWords',
+  'prompts',
+  'defaultPromptName',
+  'doLowerCase',
+  'denseOverrides',
+  'projection',
+] as const satisfies readonly (keyof ConfigOverrides)[]
+export const RESOLVE = [
+  'revision',
+  'token',
+  'cacheDir',
+  'offline',
+  'endpoint',
+  'fetch',
+  'signal',
+  'onProgress',
+  'onWarning',
+] as const satisfies readonly (keyof ResolveOptions)[]
+export const RUNTIME = [
+  'dtype',
+  'workers',
+  'threads',
+  'batchSize',
+  'maskedAttention',
+  'workerUrl',
+  'ort',
+] as const satisfies readonly (keyof RuntimeOptions)[]
+/** Names of all options `ColBERT.load` takes. */
+export const LOAD_OPTIONS: readonly string[] = [...OVERRIDES, ...RESOLVE, ...RUNTIME, 'tokenizer']
+/** Names of all options `encodeQueries` and `encodeDocuments` take. */
+export const ENCODE_OPTIONS: readonly (keyof EncodeOptions)[] = [
+  'prompt',
+  'promptName',
+  'normalize',
+  'poolFactor',
+  'protectedTokens',
+  'batchSize',
+  'signal',
+  'onProgress',
+  'onWarning',
+]
+export const ENCODE_ALIASES = {
+  prompt_name: 'promptName',
+  normalize_embeddings: 'normalize',
+  pool_factor: 'poolFactor',
+  protected_tokens: 'protectedTokens',
+  batch_size: 'batchSize',
+  abortSignal: 'signal',
+}
