@@ -63,7 +63,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** Packages that one file, or one folder, alone may know. */
 const ONLY_IN: [RegExp, RegExp][] = [
-  [/^onnxruntime-/, /^runtime\/session\.ts$/],
+  [/^onnxruntime-/, /^runtime\/ort\.ts$/],
   [/^hnswlib-node$/, /^index\/hnsw\.ts$/],
   [/^@huggingface\/tokenizers$/, /^text\//],
   [/^@huggingface\/hub$/, /^checkpoint\//],

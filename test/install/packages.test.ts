@@ -49,7 +49,9 @@ describe.each(names)('packages/%s', (name) => {
       .map((path) => path.slice('package/'.length))
     expect(listing).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
     expect(
-      listing.filter((path) => !/^(bin|dist|model)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path)),
+      listing.filter(
+        (path) => !/^(bin|dist|model)\/|^(LICENSE|NOTICE|README\.md|CHANGELOG\.md|package\.json)$/.test(path),
+      ),
     ).toEqual([])
   })
 

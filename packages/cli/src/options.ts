@@ -26,6 +26,7 @@ export const MODEL_OPTIONS: readonly OptionSpec[] = [
   { name: 'offline', help: 'never use the network' },
   { name: 'endpoint', value: 'url', help: 'another Hub, e.g. a mirror' },
   { name: 'dtype', value: 'type', choices: ['fp32', 'int8'], help: 'precision of the network:' },
+  { name: 'runtime', value: 'kind', choices: ['auto', 'native', 'wasm'], help: 'build of ONNX Runtime:' },
   { name: 'workers', value: 'n', parse: integer(0), help: 'worker threads to encode in, 0 for none' },
   { name: 'threads', value: 'n', parse: integer(1), help: 'threads of each ONNX Runtime session' },
   { name: 'batchSize', value: 'n', parse: integer(1), help: 'most texts encoded at once (default: 32)' },

@@ -6,6 +6,7 @@ import { resolveCheckpoint } from './checkpoint/files.js'
 import { ENCODE_ALIASES, ENCODE_OPTIONS, LOAD_OPTIONS, OVERRIDES, RESOLVE, RUNTIME } from './load-options.js'
 import type { LoadOptions } from './load-options.js'
 import { poolEmbeddings } from './pooling.js'
+import type { RuntimeKind } from './runtime/ort.js'
 import { createRuntime } from './runtime/runtime.js'
 import type { Runtime } from './runtime/runtime.js'
 import { matchTokens } from './scoring/explain.js'
@@ -65,6 +66,8 @@ export class ColBERT implements Encoder {
   /** Changes whenever the same text could give other vectors: weights, tokenizer, lengths, prefixes, dtype. */
   readonly fingerprint: string
   readonly config: Readonly<ColBERTConfig>
+  /** Which build of ONNX Runtime computes: `native`, `wasm`, or `given` by the `ort` option. */
+  readonly runtime: RuntimeKind
   readonly #template: Template
   readonly #tokenizer: Tokenizer
   readonly #runtime: Runtime
@@ -86,6 +89,7 @@ export class ColBERT implements Encoder {
     this.fingerprint = parts.fingerprint
     this.config = parts.config
     this.dim = parts.runtime.dim
+    this.runtime = parts.runtime.kind
     this.#tokenizer = parts.tokenizer
     this.#template = new Template(parts.tokenizer, parts.config)
     this.#runtime = parts.runtime

@@ -42,6 +42,7 @@ export const RUNTIME = [
   'batchSize',
   'maskedAttention',
   'workerUrl',
+  'runtime',
   'ort',
 ] as const satisfies readonly (keyof RuntimeOptions)[]
 /** Names of all options `ColBERT.load` takes. */

@@ -5,6 +5,7 @@ import { activate, buildHead, prepareHead } from '../../../packages/core/src/gra
 import { DataType, OnnxGraph } from '../../../packages/core/src/graph/onnx.js'
 import type { Value } from '../../../packages/core/src/graph/onnx.js'
 import { GraphWeights } from '../../../packages/core/src/graph/weights.js'
+import { loadOrt } from '../../../packages/core/src/runtime/ort.js'
 import { Session } from '../../../packages/core/src/runtime/session.js'
 
 async function evaluate(
@@ -15,7 +16,11 @@ async function evaluate(
   const graph = new OnnxGraph()
   const input = graph.input('x', DataType.float, ['rows', width])
   graph.output('y', build(graph, input), DataType.float, ['rows', 'width'])
-  const session = await Session.open({ model: await graph.encode(), folder: undefined }, 1)
+  const session = await Session.open(
+    { model: await graph.encode(), folder: undefined, files: [] },
+    1,
+    await loadOrt({}),
+  )
   const { data } = await session.run({ x: { type: 'float32', data: x, dims: [x.length / width, width] } })
   const y = Float32Array.from(data as Float32Array)
   await session.close()

@@ -7,6 +7,7 @@ import { encodeSafetensors, readSafetensors, widenF16 } from '../../../packages/
 import { DataType, OnnxGraph } from '../../../packages/core/src/graph/onnx.js'
 import { externalFiles, GraphWeights } from '../../../packages/core/src/graph/weights.js'
 import { createRuntime } from '../../../packages/core/src/runtime/runtime.js'
+import { loadOrt } from '../../../packages/core/src/runtime/ort.js'
 import { Session } from '../../../packages/core/src/runtime/session.js'
 import { copyOf, editTensors } from '../checkpoint/folder.js'
 import { concat, goldenFolder, goldenInputs, goldenVectors, maxDifference, readGolden } from '../runtime/golden.js'
@@ -119,7 +120,11 @@ describe('where the weights lie', () => {
     const graph = new OnnxGraph()
     const weight = new GraphWeights(graph, externalFiles([file])).put(tensors, 'weight')
     graph.output('y', graph.op('Add', [graph.input('x', DataType.float, [2]), weight]), DataType.float, [2])
-    const session = await Session.open({ model: await graph.encode(), folder: scratch }, 1)
+    const session = await Session.open(
+      { model: await graph.encode(), folder: scratch, files: [] },
+      1,
+      await loadOrt({}),
+    )
     const { data } = await session.run({ x: { type: 'float32', data: Float32Array.of(1, 1), dims: [2] } })
     expect(Array.from(data as Float32Array)).toEqual([2.5, -1])
     await session.close()

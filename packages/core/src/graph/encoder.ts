@@ -14,6 +14,8 @@ export interface EncoderGraph {
   readonly model: Uint8Array
   /** Folder its external data lies in; undefined when the model holds all its weights. */
   readonly folder: string | undefined
+  /** The files with its external data, relative to `folder`. */
+  readonly files: readonly string[]
 }
 
 export interface EncoderGraphOptions {
@@ -71,5 +73,5 @@ async function buildGraph(
       ? buildBert(transformer, encoder)
       : buildModernBert(transformer, encoder, { local, masked, maxLength })
   graph.output('vectors', buildHead(graph, weights, head, rows), DataType.float, ['kept', config.dim])
-  return { model: await graph.encode(), folder: files?.folder }
+  return { model: await graph.encode(), folder: files?.folder, files: [...weights.locations] }
 }

@@ -41,6 +41,9 @@ export function externalFiles(files: readonly string[]): ExternalFiles | undefin
 
 /** Puts checkpoint tensors into a graph as fp32 values: by reference to the file where possible, else as a copy. */
 export class GraphWeights {
+  /** Locations the graph refers to. */
+  readonly locations = new Set<string>()
+
   constructor(
     readonly graph: OnnxGraph,
     readonly files: ExternalFiles | undefined,
@@ -54,6 +57,7 @@ export class GraphWeights {
     // A range that is not aligned to its element size cannot be mapped.
     if (stored === undefined || location === undefined || begin % stored[1] !== 0)
       return this.graph.floats(id, shape, tensors.f32(name))
+    this.locations.add(location)
     const constant = this.graph.constant(id, stored[0], shape, { location, offset: begin, length: end - begin })
     // ONNX Runtime folds this Cast when it loads the model.
     return dtype === 'F32' ? constant : this.graph.op('Cast', [constant], { to: DataType.float })

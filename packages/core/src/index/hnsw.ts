@@ -59,8 +59,8 @@ export async function loadHnswlib(given?: HnswlibSource): Promise<Hnswlib> {
   } catch (cause) {
     throw new SerotineError(
       'HNSWLIB_MISSING',
-      'hnswlib-node cannot be loaded. Install it where a C++ compiler is available (with pnpm also run `pnpm ' +
-        "approve-builds`, or its binary is not built), or use firstStage: 'fde', which scans the FDEs exactly.",
+      'hnswlib-node cannot be loaded. Run `npm install hnswlib-node` where a C++ compiler is available (with pnpm also ' +
+        "`pnpm approve-builds`, or its binary is not built), or use firstStage: 'fde', which scans the FDEs exactly.",
       { cause },
     )
   }

@@ -2,13 +2,15 @@ import { SerotineError } from '../errors.js'
 import type { EncoderGraph } from '../graph/encoder.js'
 import { blockKeys } from '../graph/local-blocks.js'
 import type { Batch } from './batch.js'
+import { loadOrt } from './ort.js'
+import type { Feed, LoadedOrt, RuntimeKind } from './ort.js'
 import { Session } from './session.js'
-import type { Feed } from './session.js'
 
 /** All a thread needs to run a model; it can be posted to a worker. */
 export interface NetworkPlan {
   readonly dim: number
   readonly threads: number
+  readonly runtime: RuntimeKind
   readonly source: BuiltSource | { readonly kind: 'onnx'; readonly file: string }
 }
 
@@ -31,7 +33,8 @@ export interface Network {
 }
 
 /** A network on this thread. Sessions for long texts open when the first one comes. */
-export async function openNetwork(plan: NetworkPlan, ort?: unknown): Promise<Network> {
+export async function openNetwork(plan: NetworkPlan, loaded?: LoadedOrt): Promise<Network> {
+  const ort = loaded ?? (await loadOrt({ runtime: plan.runtime === 'wasm' ? 'wasm' : 'native' }))
   return plan.source.kind === 'onnx'
     ? ReadyMadeNetwork.open(plan.source.file, plan, ort)
     : BuiltNetwork.open(plan.source, plan, ort)
@@ -49,7 +52,7 @@ class BuiltNetwork implements Network {
     readonly window: number,
   ) {}
 
-  static async open(source: BuiltSource, { dim, threads }: NetworkPlan, ort: unknown): Promise<BuiltNetwork> {
+  static async open(source: BuiltSource, { dim, threads }: NetworkPlan, ort: LoadedOrt): Promise<BuiltNetwork> {
     const { batch, long, longFrom, window } = source
     // The closure holds the long model only: the other one's bytes can go once its session is open.
     const openLong = long && (() => Session.open(long, threads, ort))
@@ -98,7 +101,7 @@ class ReadyMadeNetwork implements Network {
     readonly session: Session,
   ) {}
 
-  static async open(file: string, { threads, dim }: NetworkPlan, ort: unknown): Promise<ReadyMadeNetwork> {
+  static async open(file: string, { threads, dim }: NetworkPlan, ort: LoadedOrt): Promise<ReadyMadeNetwork> {
     const session = await Session.open({ file }, threads, ort)
     const unknown = session.inputNames.find((name) => !['input_ids', 'attention_mask', 'token_type_ids'].includes(name))
     if (unknown === undefined) return new ReadyMadeNetwork(file, dim, session)

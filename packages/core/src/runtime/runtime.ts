@@ -10,6 +10,8 @@ import { checkInput, packBatch, planBatches } from './batch.js'
 import type { Batch } from './batch.js'
 import { openNetwork } from './network.js'
 import type { Network, NetworkPlan } from './network.js'
+import { loadOrt } from './ort.js'
+import type { LoadedOrt, RuntimeKind } from './ort.js'
 import { openPool } from './pool.js'
 import { Session } from './session.js'
 
@@ -29,7 +31,13 @@ export interface RuntimeOptions {
   maskedAttention?: 'zeros' | 'uniform'
   /** Where the worker entry lies, for bundlers. Default: `worker.js` beside the built module. */
   workerUrl?: URL
-  /** ONNX Runtime, already imported (bundlers, other builds). Default: `import('onnxruntime-node')`. */
+  /**
+   * `native` is the optional package `onnxruntime-node`, `wasm` a WebAssembly build that comes with Serotine, needs
+   * nothing installed and runs several times slower on one thread. `auto`, the default, takes `wasm` only where `native`
+   * cannot be loaded, with a warning `RUNTIME_WASM`.
+   */
+  runtime?: 'auto' | 'native' | 'wasm'
+  /** ONNX Runtime, already imported (other builds). Default: see `runtime`. */
   ort?: unknown
   onWarning?: OnWarning
 }
@@ -46,6 +54,8 @@ export interface RunOptions {
 /** Token ids in, token vectors out. */
 export interface Runtime {
   readonly dim: number
+  /** Which build of ONNX Runtime computes. */
+  readonly kind: RuntimeKind
   /** Names the arithmetic: `fp32`, `int8`, or `int8 (7-bit weights)` on processors that saturate. */
   readonly variant: string
   /** The kept rows of each input, row-major `[kept × dim]`, in input order. */
@@ -64,7 +74,8 @@ const SMALL_HIDDEN_SIZE = 128
  * @throws RUNTIME_MISSING, MODEL_CORRUPT, MODEL_FILES_MISSING (no graph of that dtype), WORKER_FAILED, INVALID_ARGUMENT
  */
 export async function createRuntime(checkpoint: Checkpoint, options: RuntimeOptions = {}): Promise<Runtime> {
-  const { workers, threads, batchSize, dtype, maskedAttention, ort, workerUrl } = checkRuntimeOptions(options)
+  const { workers, threads, batchSize, dtype, maskedAttention, workerUrl, ...choice } = checkRuntimeOptions(options)
+  const ort = await loadOrt({ ...choice, onWarning: options.onWarning })
   const { encoder, dim, queryLength, documentLength } = checkpoint.config
   const maxLength = encoder.modelType === 'bert' ? encoder.maxPositions : Math.max(queryLength, documentLength)
   const weightBits =
@@ -76,11 +87,12 @@ export async function createRuntime(checkpoint: Checkpoint, options: RuntimeOpti
           kind: 'built',
           ...(await buildGraphs(checkpoint, encoder, { masked: maskedAttention, maxLength, weightBits })),
         }
-  const plan: NetworkPlan = { dim, threads, source }
+  const plan: NetworkPlan = { dim, threads, runtime: ort.kind, source }
   const network = workers > 0 ? await openPool(plan, workers, workerUrl) : await openNetwork(plan, ort)
   const small = encoder.modelType !== 'onnx' && encoder.hiddenSize <= SMALL_HIDDEN_SIZE
   return new BatchingRuntime(network, {
     dim,
+    kind: ort.kind,
     variant: weightBits === 7 ? 'int8 (7-bit weights)' : dtype,
     limits: { maxLength, vocabSize: encoder.modelType === 'onnx' ? Infinity : encoder.vocabSize },
     batchSize,
@@ -91,6 +103,7 @@ export async function createRuntime(checkpoint: Checkpoint, options: RuntimeOpti
 
 interface Settings {
   readonly dim: number
+  readonly kind: RuntimeKind
   readonly variant: string
   readonly limits: { readonly maxLength: number; readonly vocabSize: number }
   readonly batchSize: number
@@ -100,6 +113,7 @@ interface Settings {
 
 class BatchingRuntime implements Runtime {
   readonly dim: number
+  readonly kind: RuntimeKind
   readonly variant: string
   readonly #network: Network
   readonly #settings: Settings
@@ -111,6 +125,7 @@ class BatchingRuntime implements Runtime {
     this.#network = network
     this.#settings = settings
     this.dim = settings.dim
+    this.kind = settings.kind
     this.variant = settings.variant
   }
 
@@ -210,8 +225,8 @@ function readyMadeFile(folder: string, { files }: OnnxEncoderConfig, dtype: 'fp3
 }
 
 /** 8, unless this processor's int8 kernels saturate. */
-async function safeWeightBits(ort: unknown, onWarning: OnWarning | undefined): Promise<7 | 8> {
-  const session = await Session.open({ model: await saturationProbe(), folder: undefined }, 1, ort)
+async function safeWeightBits(ort: LoadedOrt, onWarning: OnWarning | undefined): Promise<7 | 8> {
+  const session = await Session.open({ model: await saturationProbe(), folder: undefined, files: [] }, 1, ort)
   const { data } = await session.run({
     x: { type: 'uint8', data: new Uint8Array(4 * PROBE_INPUTS).fill(255), dims: [4, PROBE_INPUTS] },
   })
@@ -234,6 +249,7 @@ function checkRuntimeOptions(options: RuntimeOptions) {
     threads = 1,
     batchSize = DEFAULT_BATCH_SIZE,
     workerUrl,
+    runtime = 'auto',
     ort,
   } = options
   if (dtype !== 'fp32' && dtype !== 'int8')
@@ -244,6 +260,9 @@ function checkRuntimeOptions(options: RuntimeOptions) {
       `maskedAttention must be 'zeros' or 'uniform', got ${describe(maskedAttention)}.`,
     )
   }
+  if (runtime !== 'auto' && runtime !== 'native' && runtime !== 'wasm') {
+    throw new SerotineError('INVALID_ARGUMENT', `runtime must be 'auto', 'native' or 'wasm', got ${describe(runtime)}.`)
+  }
   checkInteger('workers', workers, 0)
   checkInteger('threads', threads, 1)
   checkInteger('batchSize', batchSize, 1)
@@ -253,5 +272,5 @@ function checkRuntimeOptions(options: RuntimeOptions) {
       'The ort option cannot be sent to worker threads. Use workers: 0, or a workerUrl whose module imports that build.',
     )
   }
-  return { dtype, maskedAttention, workers, threads, batchSize, workerUrl, ort } as const
+  return { dtype, maskedAttention, workers, threads, batchSize, workerUrl, runtime, ort } as const
 }

@@ -1,35 +1,12 @@
-import { readFileSync } from 'node:fs'
-import { lstat } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { lstat, readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { SerotineError } from '../errors.js'
+import type { Feed, LoadedOrt, Ort, OrtSession } from './ort.js'
 
-/** One tensor that goes into a session. */
-export interface Feed {
-  readonly type: 'int32' | 'int64' | 'float32' | 'uint8'
-  readonly data: Int32Array | BigInt64Array | Float32Array | Uint8Array
-  readonly dims: readonly number[]
-}
-
-/** A model in memory, with the folder its external data lies in, or a `.onnx` file. */
+/** A model in memory, with the folder and names of the files that hold its external data, or a `.onnx` file. */
 export type ModelSource =
-  | { readonly model: Uint8Array; readonly folder: string | undefined }
+  | { readonly model: Uint8Array; readonly folder: string | undefined; readonly files: readonly string[] }
   | { readonly file: string }
-
-/** The part of ONNX Runtime's interface used here. */
-interface Ort {
-  InferenceSession: { create(model: Uint8Array | string, options: object): Promise<OrtSession> }
-  Tensor: new (type: string, data: Feed['data'], dims: readonly number[]) => OrtTensor
-}
-interface OrtSession {
-  readonly inputNames: readonly string[]
-  readonly outputNames: readonly string[]
-  run(feeds: Record<string, OrtTensor>): Promise<Record<string, OrtTensor>>
-  release(): Promise<void>
-}
-interface OrtTensor {
-  readonly data: unknown
-  readonly dims: readonly number[]
-}
 
 /** ONNX Runtime logs to stderr; the library never prints, and errors are thrown anyway. */
 const LOG_FATAL = 4
@@ -37,7 +14,7 @@ const LOG_FATAL = 4
 /**
  * One ONNX Runtime session on the CPU.
  *
- * @throws RUNTIME_MISSING, MODEL_CORRUPT
+ * @throws MODEL_CORRUPT
  */
 export class Session {
   readonly inputNames: readonly string[]
@@ -50,28 +27,17 @@ export class Session {
     this.inputNames = session.inputNames
   }
 
-  /** @param injected ONNX Runtime as imported by the caller; undefined = `onnxruntime-node` */
-  static async open(source: ModelSource, threads: number, injected?: unknown): Promise<Session> {
-    const ort = await loadOrt(injected)
+  static async open(source: ModelSource, threads: number, loaded: LoadedOrt): Promise<Session> {
     const options = {
-      executionProviders: ['cpu'],
+      executionProviders: [loaded.readsFiles ? 'cpu' : 'wasm'],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
       logSeverityLevel: LOG_FATAL,
     }
+    const { model, data } = await (loaded.readsFiles ? asFiles(source) : inMemory(source))
     try {
-      if ('file' in source) {
-        return new Session(
-          ort,
-          await ort.InferenceSession.create(source.file, { ...options, ...(await linkedData(source.file)) }),
-        )
-      }
-      const folder = source.folder === undefined ? {} : { model_external_initializers_file_folder_path: source.folder }
-      return new Session(
-        ort,
-        await ort.InferenceSession.create(source.model, { ...options, extra: { session: folder } }),
-      )
+      return new Session(loaded.ort, await loaded.ort.InferenceSession.create(model, { ...options, ...data }))
     } catch (cause) {
       const what = 'file' in source ? source.file : `the model built from ${source.folder ?? 'the checkpoint'}`
       throw new SerotineError('MODEL_CORRUPT', `ONNX Runtime cannot load ${what}: ${(cause as Error).message}`, {
@@ -95,45 +61,50 @@ export class Session {
   }
 }
 
-async function loadOrt(injected: unknown): Promise<Ort> {
-  const module: unknown =
-    injected ??
-    (await import('onnxruntime-node').catch((cause: unknown) => {
-      throw new SerotineError(
-        'RUNTIME_MISSING',
-        `onnxruntime-node cannot be loaded: ${(cause as Error).message} Install it with "npm install onnxruntime-node" ` +
-          '(with ONNXRUNTIME_NODE_INSTALL_CUDA=skip set, no CUDA files are downloaded), ' +
-          'or pass an imported build as the ort option.',
-        { cause },
-      )
-    }))
-  for (const candidate of [module, (module as { default?: unknown }).default]) {
-    const ort = candidate as Partial<Ort> | undefined
-    if (ort?.InferenceSession && ort.Tensor) return ort as Ort
-  }
-  throw new SerotineError(
-    'RUNTIME_MISSING',
-    'The ort option is not ONNX Runtime: it has no InferenceSession and Tensor. ' +
-      'Pass `await import("onnxruntime-node")`.',
-  )
+/** What `InferenceSession.create` takes: a model, and where its external data is. */
+interface Created {
+  readonly model: Uint8Array | string
+  readonly data: object
+}
+interface ExternalFile {
+  readonly path: string
+  readonly data: Uint8Array
 }
 
 /**
- * Data files of a `.onnx` file that are symlinks, as in the Hub cache: ONNX Runtime refuses to follow them out of the
- * folder, so they are handed over in memory.
+ * ONNX Runtime maps the files itself. Data files of a `.onnx` file that are symlinks, as in the Hub cache, it refuses to
+ * follow out of the folder, so they are handed over in memory.
  */
-async function linkedData(file: string): Promise<{ externalData?: { path: string; data: Uint8Array }[] }> {
-  const candidates = [`${file}.data`, `${file}_data`]
-  const links = await Promise.all(
-    candidates.map((path) =>
-      lstat(path).then(
-        (found) => found.isSymbolicLink(),
-        () => false,
-      ),
-    ),
+async function asFiles(source: ModelSource): Promise<Created> {
+  if ('file' in source) {
+    const externalData = await dataFiles(source.file, (found) => found.isSymbolicLink())
+    return { model: source.file, data: externalData.length > 0 ? { externalData } : {} }
+  }
+  const { model, folder } = source
+  const session = folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }
+  return { model, data: { extra: { session } } }
+}
+
+async function inMemory(source: ModelSource): Promise<Created> {
+  if ('file' in source) {
+    return { model: await readFile(source.file), data: { externalData: await dataFiles(source.file, () => true) } }
+  }
+  const { model, folder, files } = source
+  const externalData = await Promise.all(
+    files.map(async (path): Promise<ExternalFile> => ({ path, data: await readFile(join(folder ?? '', path)) })),
   )
-  const externalData = candidates
-    .filter((_, i) => links[i])
-    .map((path) => ({ path: basename(path), data: readFileSync(path) }))
-  return externalData.length > 0 ? { externalData } : {}
+  return { model, data: { externalData } }
+}
+
+/** The data files of a `.onnx` file, by the two names exporters give them. */
+async function dataFiles(
+  file: string,
+  wanted: (found: Awaited<ReturnType<typeof lstat>>) => boolean,
+): Promise<ExternalFile[]> {
+  const found: ExternalFile[] = []
+  for (const path of [`${file}.data`, `${file}_data`]) {
+    const entry = await lstat(path).catch(() => undefined)
+    if (entry && wanted(entry)) found.push({ path: basename(path), data: await readFile(path) })
+  }
+  return found
 }

@@ -1,0 +1,158 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { isMainThread } from 'node:worker_threads'
+import { describe, SerotineError } from '../errors.js'
+import type { OnWarning } from '../errors.js'
+
+/** Which build of ONNX Runtime computes: the native library, WebAssembly, or the one the caller passed in. */
+export type RuntimeKind = 'native' | 'wasm' | 'given'
+
+/** One tensor that goes into a session. */
+export interface Feed {
+  readonly type: 'int32' | 'int64' | 'float32' | 'uint8'
+  readonly data: Int32Array | BigInt64Array | Float32Array | Uint8Array
+  readonly dims: readonly number[]
+}
+
+/** The part of ONNX Runtime's interface used here. */
+export interface Ort {
+  InferenceSession: { create(model: Uint8Array | string, options: object): Promise<OrtSession> }
+  Tensor: new (type: string, data: Feed['data'], dims: readonly number[]) => OrtTensor
+  env?: { versions?: { node?: string; web?: string }; wasm?: { numThreads?: number; wasmBinary?: Uint8Array } }
+}
+export interface OrtSession {
+  readonly inputNames: readonly string[]
+  readonly outputNames: readonly string[]
+  run(feeds: Record<string, OrtTensor>): Promise<Record<string, OrtTensor>>
+  release(): Promise<void>
+}
+interface OrtTensor {
+  readonly data: unknown
+  readonly dims: readonly number[]
+}
+
+/** ONNX Runtime, loaded. */
+export interface LoadedOrt {
+  readonly ort: Ort
+  readonly kind: RuntimeKind
+  /** Opens model files itself; WebAssembly cannot and is handed their bytes. */
+  readonly readsFiles: boolean
+}
+
+export interface OrtChoice {
+  readonly runtime?: 'auto' | 'native' | 'wasm' | undefined
+  /** ONNX Runtime as imported by the caller. */
+  readonly ort?: unknown
+  readonly onWarning?: OnWarning | undefined
+}
+
+/** ONNX Runtime 1.30 writes a device id and events to the user's cache and uploads them unless this is set. */
+const TELEMETRY_SWITCH = 'ORT_DISABLE_TELEMETRY'
+const WASM_FILE = 'ort-wasm-simd-threaded.wasm'
+
+/**
+ * Loads ONNX Runtime: what the caller imported, else `onnxruntime-node`, else the WebAssembly build that comes with
+ * this package.
+ *
+ * @throws RUNTIME_MISSING
+ */
+export async function loadOrt({ runtime = 'auto', ort: given, onWarning }: OrtChoice): Promise<LoadedOrt> {
+  if (given !== undefined) return loadGiven(given)
+  if (runtime === 'wasm') return loadWasm()
+  try {
+    return await loadNative()
+  } catch (error) {
+    if (runtime === 'native') throw error
+    const loaded = await loadWasm()
+    onWarning?.({
+      code: 'RUNTIME_WASM',
+      message: `${(error as Error).message} Encoding runs on WebAssembly meanwhile, several times slower.`,
+    })
+    return loaded
+  }
+}
+
+function loadGiven(given: unknown): LoadedOrt {
+  const ort = ortOf(given)
+  if (!ort) {
+    throw new SerotineError(
+      'RUNTIME_MISSING',
+      `The ort option is not ONNX Runtime (got ${describe(given)}): it has no InferenceSession and Tensor. ` +
+        'Pass `await import("onnxruntime-node")` or `await import("onnxruntime-web")`.',
+    )
+  }
+  const { node, web } = ort.env?.versions ?? {}
+  return { ort, kind: 'given', readsFiles: node !== undefined || web === undefined }
+}
+
+async function loadNative(): Promise<LoadedOrt> {
+  if (!switchTelemetryOff()) {
+    throw new SerotineError(
+      'RUNTIME_MISSING',
+      `The native ONNX Runtime is not loaded in a worker thread of yours unless the process was started with ` +
+        `${TELEMETRY_SWITCH}=1: a thread cannot switch its telemetry off. Set that variable, or load a model on the ` +
+        'main thread before starting the worker.',
+    )
+  }
+  let cause: unknown
+  try {
+    const ort = ortOf(await import('onnxruntime-node'))
+    if (ort) return { ort, kind: 'native', readsFiles: true }
+  } catch (error) {
+    cause = error
+  }
+  const reason = cause === undefined ? 'it has no InferenceSession' : firstLine((cause as Error).message)
+  throw new SerotineError(
+    'RUNTIME_MISSING',
+    `onnxruntime-node cannot be loaded (${reason}). Install it with "npm install onnxruntime-node", with ` +
+      'ONNXRUNTIME_NODE_INSTALL=skip set where its CUDA files cannot or need not be downloaded; on platforms it has no ' +
+      "binary for (Intel Macs, Alpine Linux) use runtime: 'wasm'.",
+    { cause },
+  )
+}
+
+/** False where that is out of reach: a worker thread has a copy of the environment, native code sees the original. */
+function switchTelemetryOff(): boolean {
+  if (process.env[TELEMETRY_SWITCH]) return true
+  if (!isMainThread) return false
+  process.env[TELEMETRY_SWITCH] = '1'
+  return true
+}
+
+async function loadWasm(): Promise<LoadedOrt> {
+  const ort = ortOf(await import('onnxruntime-web/wasm'))
+  const settings = ort?.env?.wasm
+  if (!ort || !settings) throw new SerotineError('RUNTIME_MISSING', 'The WebAssembly build of ONNX Runtime is damaged.')
+  settings.numThreads = 1
+  settings.wasmBinary ??= await readFile(wasmFile())
+  return { ort, kind: 'wasm', readsFiles: false }
+}
+
+/** The module's own file lies next to this one; from sources, or where a bundler moved this one, the package knows it. */
+function wasmFile(): string {
+  const beside = new URL('./ort-wasm-simd-threaded.wasm', import.meta.url)
+  if (beside.protocol === 'file:' && existsSync(beside)) return fileURLToPath(beside)
+  try {
+    return createRequire(import.meta.url).resolve(`@serotine/core/${WASM_FILE}`)
+  } catch (cause) {
+    throw new SerotineError(
+      'RUNTIME_MISSING',
+      `${WASM_FILE} is not next to ${import.meta.url}. Copy it there from node_modules/@serotine/core/dist, or leave ` +
+        '@serotine/core out of the bundle.',
+      { cause },
+    )
+  }
+}
+
+/** A module namespace, or its default export where CommonJS was wrapped. */
+function ortOf(module: unknown): Ort | undefined {
+  for (const candidate of [module, (module as { default?: unknown } | undefined)?.default]) {
+    const ort = candidate as Partial<Ort> | undefined
+    if (ort?.InferenceSession && ort.Tensor) return ort as Ort
+  }
+  return undefined
+}
+
+const firstLine = (message: string): string => message.split('\n', 1)[0]!.replace(/\.$/, '')
