@@ -71,6 +71,6 @@ const sources = folders('packages').flatMap((folder) => [
   join(folder, 'tsdown.config.ts'),
   join(folder, 'tsconfig.json'),
 ])
-unlessDone('built', digest([...sources, 'tsconfig.base.json']) + installed, () =>
+unlessDone('built', digest([...sources, 'tsconfig.base.json', 'scripts/build-runtime.mjs']) + installed, () =>
   run('building packages', ['-r', '--filter', './packages/*', 'run', 'build']),
 )

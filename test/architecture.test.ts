@@ -63,7 +63,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** Packages that one file, or one folder, alone may know. */
 const ONLY_IN: [RegExp, RegExp][] = [
-  [/^onnxruntime-/, /^runtime\/ort\.ts$/],
+  [/^(onnxruntime-|@serotine\/runtime-)/, /^runtime\/ort\.ts$/],
   [/^hnswlib-node$/, /^index\/hnsw\.ts$/],
   [/^@huggingface\/tokenizers$/, /^text\//],
   [/^@huggingface\/hub$/, /^checkpoint\//],
@@ -99,7 +99,7 @@ describe('core', () => {
         if (!packageName.test(specifier)) continue
         const path = relative(core, from).replaceAll('\\', '/')
         if (!place.test(path)) wrong.push(`${path} imports ${specifier}`)
-        const native = /^(onnxruntime-|hnswlib-)/.test(specifier)
+        const native = /^(onnxruntime-|@serotine\/runtime-|hnswlib-)/.test(specifier)
         if (native && !dynamic && !typeOnly) wrong.push(`${path} imports ${specifier} statically`)
       }
     }
@@ -113,7 +113,9 @@ describe('core', () => {
 })
 
 describe('every library package', () => {
-  const libraries = readdirSync(join(root, 'packages')).filter((name) => name !== 'cli' && name !== 'model-micro')
+  const libraries = readdirSync(join(root, 'packages')).filter(
+    (name) => name !== 'cli' && !/^(model|runtime)-/.test(name),
+  )
   const sources = libraries.flatMap((name) => sourcesBelow(join(root, 'packages', name, 'src')))
 
   it('never prints', () => {

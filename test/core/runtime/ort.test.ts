@@ -12,9 +12,10 @@ import { createRuntime } from '../../../packages/core/src/runtime/runtime.js'
 import { builtWorker } from './built-worker.js'
 import { concat, goldenFolder, goldenInputs, maxDifference, readGolden } from './golden.js'
 
-/** As the core resolves it: the tests' own folder has no such package. */
-const ONNXRUNTIME_NODE = createRequire(new URL('../../../packages/core/package.json', import.meta.url)).resolve(
-  'onnxruntime-node',
+/** As the core resolves them: the tests' own folder has no such packages. */
+const resolveFromCore = createRequire(new URL('../../../packages/core/package.json', import.meta.url)).resolve
+const NATIVE = [`@serotine/runtime-${process.platform}-${process.arch}`, 'onnxruntime-node'].map((name) =>
+  resolveFromCore(name),
 )
 const core = new URL('../../../packages/core/dist/index.js', import.meta.url)
 const inputs = goldenInputs(readGolden('bert-tiny').cases[1]!)
@@ -30,26 +31,37 @@ afterAll(() => rmSync(scratch, { recursive: true }))
 
 describe('where the native library cannot be loaded', () => {
   afterEach(() => {
-    vi.doUnmock(ONNXRUNTIME_NODE)
+    for (const path of NATIVE) vi.doUnmock(path)
     vi.resetModules()
   })
 
   it('auto takes WebAssembly, and says why and what to do', async () => {
-    vi.doMock(ONNXRUNTIME_NODE, () => {
-      throw new Error("Cannot find module '../bin/napi-v6/darwin/x64/onnxruntime_binding.node'")
-    })
+    for (const path of NATIVE) {
+      vi.doMock(path, () => {
+        throw new Error("Cannot find module '../bin/napi-v6/darwin/x64/onnxruntime_binding.node'")
+      })
+    }
     const warnings: Warning[] = []
     const { kind } = await loadOrt({ onWarning: (warning) => warnings.push(warning) })
     expect(kind).toBe('wasm')
     expect(warnings).toHaveLength(1)
     expect(warnings[0]).toMatchObject({
       code: 'RUNTIME_WASM',
-      message: expect.stringMatching(/onnxruntime-node cannot be loaded.*npm install onnxruntime-node.*WebAssembly/s),
+      message: expect.stringMatching(/cannot be loaded on.*optional dependency.*WebAssembly/s),
     })
   })
 
+  it('takes onnxruntime-node where only that is installed', async () => {
+    vi.doMock(NATIVE[0]!, () => {
+      throw new Error('Cannot find package')
+    })
+    const onWarning = vi.fn()
+    expect((await loadOrt({ onWarning })).kind).toBe('native')
+    expect(onWarning).not.toHaveBeenCalled()
+  })
+
   it('native is an error, and wasm asks nobody', async () => {
-    vi.doMock(ONNXRUNTIME_NODE, () => ({ default: {} }))
+    for (const path of NATIVE) vi.doMock(path, () => ({ default: {} }))
     await expect(loadOrt({ runtime: 'native' })).rejects.toMatchObject({ code: 'RUNTIME_MISSING' })
     const onWarning = vi.fn()
     expect((await loadOrt({ runtime: 'wasm', onWarning })).kind).toBe('wasm')

@@ -161,7 +161,7 @@ it('without ONNX Runtime installed: the package and how to install it are named'
   copyFileSync(workerUrl, lonely)
   await expect(createRuntime(checkpoint, { workers: 1, workerUrl: pathToFileURL(lonely) })).rejects.toMatchObject({
     code: 'RUNTIME_MISSING',
-    message: expect.stringMatching(/npm install onnxruntime-node.*ONNXRUNTIME_NODE_INSTALL=skip/),
+    message: expect.stringMatching(/@serotine\/runtime-<platform>.*runtime: 'wasm'/),
   })
 })
 

@@ -50,11 +50,23 @@ export interface OrtChoice {
 
 /** ONNX Runtime 1.30 writes a device id and events to the user's cache and uploads them unless this is set. */
 const TELEMETRY_SWITCH = 'ORT_DISABLE_TELEMETRY'
+
+/** The native library by platform. Specifiers are spelt out, since bundlers and file tracers follow nothing else. */
+const NATIVE: Readonly<Record<string, () => Promise<unknown>>> = {
+  'darwin-arm64': () => import('@serotine/runtime-darwin-arm64'),
+  'linux-arm64': () => import('@serotine/runtime-linux-arm64'),
+  'linux-x64': () => import('@serotine/runtime-linux-x64'),
+  'win32-arm64': () => import('@serotine/runtime-win32-arm64'),
+  'win32-x64': () => import('@serotine/runtime-win32-x64'),
+}
+/** The package they are taken from, where the user has it anyway. */
+const NATIVE_ANYWHERE = (): Promise<unknown> => import('onnxruntime-node')
+
 const WASM_FILE = 'ort-wasm-simd-threaded.wasm'
 
 /**
- * Loads ONNX Runtime: what the caller imported, else `onnxruntime-node`, else the WebAssembly build that comes with
- * this package.
+ * Loads ONNX Runtime: what the caller imported, else the native library of this platform, else the WebAssembly build
+ * that comes with this package.
  *
  * @throws RUNTIME_MISSING
  */
@@ -96,20 +108,21 @@ async function loadNative(): Promise<LoadedOrt> {
         'main thread before starting the worker.',
     )
   }
-  let cause: unknown
-  try {
-    const ort = ortOf(await import('onnxruntime-node'))
-    if (ort) return { ort, kind: 'native', readsFiles: true }
-  } catch (error) {
-    cause = error
+  const failures: string[] = []
+  for (const load of [NATIVE[`${process.platform}-${process.arch}`], NATIVE_ANYWHERE]) {
+    try {
+      const ort = ortOf(await load?.())
+      if (ort) return { ort, kind: 'native', readsFiles: true }
+    } catch (error) {
+      failures.push(firstLine((error as Error).message))
+    }
   }
-  const reason = cause === undefined ? 'it has no InferenceSession' : firstLine((cause as Error).message)
   throw new SerotineError(
     'RUNTIME_MISSING',
-    `onnxruntime-node cannot be loaded (${reason}). Install it with "npm install onnxruntime-node", with ` +
-      'ONNXRUNTIME_NODE_INSTALL=skip set where its CUDA files cannot or need not be downloaded; on platforms it has no ' +
-      "binary for (Intel Macs, Alpine Linux) use runtime: 'wasm'.",
-    { cause },
+    `The native ONNX Runtime cannot be loaded on ${process.platform}-${process.arch}` +
+      `${failures.length > 0 ? ` (${failures[0]})` : ''}. It comes as the optional dependency ` +
+      `@serotine/runtime-<platform>, for ${Object.keys(NATIVE).join(', ')} (glibc): install with optional dependencies ` +
+      "there, and elsewhere use runtime: 'wasm'.",
   )
 }
 

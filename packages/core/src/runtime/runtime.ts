@@ -32,8 +32,8 @@ export interface RuntimeOptions {
   /** Where the worker entry lies, for bundlers. Default: `worker.js` beside the built module. */
   workerUrl?: URL
   /**
-   * `native` is the optional package `onnxruntime-node`, `wasm` a WebAssembly build that comes with Serotine, needs
-   * nothing installed and runs several times slower on one thread. `auto`, the default, takes `wasm` only where `native`
+   * `native` is the library of this platform, an optional dependency; `wasm` a WebAssembly build inside this package,
+   * which runs everywhere, several times slower and on one thread. `auto`, the default, takes `wasm` only where `native`
    * cannot be loaded, with a warning `RUNTIME_WASM`.
    */
   runtime?: 'auto' | 'native' | 'wasm'
