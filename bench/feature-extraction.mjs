@@ -2,6 +2,8 @@
 import { resolve } from 'node:path'
 import { env, pipeline } from '@huggingface/transformers'
 
+export const TRANSFORMERS_VERSION = env.version
+
 /** Texts embedded in one call. They are padded to the longest, so texts of like length go together. */
 const BATCH = 16
 

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { ColBERT, maxSimMany, MultiVectorIndex } from '@serotine/core'
 import { evaluateRetrieval, indexStage, readCollection } from '@serotine/core/evaluation'
 import { environment, round, saveResult, spread } from './environment.mjs'
-import { FeatureExtraction, nearest } from './feature-extraction.mjs'
+import { FeatureExtraction, nearest, TRANSFORMERS_VERSION } from './feature-extraction.mjs'
 
 const { values: options } = parseArgs({
   options: {
@@ -43,7 +43,12 @@ const file = await saveResult('single-vector', {
   ...(await environment()),
   // The folder is another one on every machine.
   command: `node bench/single-vector.mjs --model <folder> ${options.data.map((folder) => `--data ${folder}`).join(' ')}`,
-  vectors: { label: options.label, dtype: options.dtype, pooling: options.pooling },
+  vectors: {
+    label: options.label,
+    dtype: options.dtype,
+    pooling: options.pooling,
+    'transformers.js': TRANSFORMERS_VERSION,
+  },
   model: { name: model.name, dim: model.dim, workers: Number(options.workers) },
   candidates: CANDIDATES,
   collections,
