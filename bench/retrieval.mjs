@@ -1,6 +1,7 @@
 // Quality beside speed, for every way of searching one collection.
 //
 //   node bench/retrieval.mjs                                     SciFact, the embedded model
+//   node bench/retrieval.mjs --presets compact,quality,paper --hnsw      the table of README
 //   node bench/retrieval.mjs --presets small,compact,quality,paper --candidates 10,20,50,100,200,400 --name scifact-sweep
 //                                                                for the plots of node bench/report.mjs
 //   node bench/retrieval.mjs --data <BEIR folder> --model <folder or Hub id> --presets compact,quality --candidates 50,100
@@ -36,7 +37,7 @@ if (options.help) {
   --split <name>         default test, or the only one              --subset <name>     domain of BRIGHT
   --model <id|folder>    default: the embedded model                --dtype fp32|int8   default fp32
   --presets a,b          FDE presets (default compact,quality)      --candidates a,b    reranked exactly (default 100)
-  --codec f32|f16|int8   how token vectors are stored               --hnsw              also search with hnswlib-node
+  --codec f32|f16|int8   how token vectors are stored               --hnsw              also MUVERA in hnswlib-node
   --workers <n>          encoding threads                           --runs <folder>     write TREC run files there
   --name <name>          result goes to bench/results/<name>.json (default: the collection's name)`)
   process.exit(0)
@@ -58,8 +59,10 @@ try {
 async function main() {
   const indexes = new Map()
   for (const preset of presets) {
-    indexes.set(preset, await open(preset, options.hnsw && preset === presets[0] ? 'hnsw' : 'fde'))
+    indexes.set(preset, await open(preset, 'fde', preset))
   }
+  // An index of its own, so that building time and size of the first preset's are those without a graph.
+  const graph = options.hnsw ? await open(presets[0], 'hnsw', 'hnsw') : undefined
   // Its codes are kept up to date while the collection grows, as those of an index with firstStage: 'auto' are.
   const centroids = await MultiVectorIndex.open(join(scratch, 'centroids'), {
     model,
@@ -67,7 +70,8 @@ async function main() {
     firstStage: 'centroids',
     ...(options.codec && { codec: options.codec }),
   })
-  const times = await fill([...indexes.values(), centroids])
+  const all = [...indexes.values(), centroids, ...(graph ? [graph] : [])]
+  const times = await fill(all)
   const first = indexes.get(presets[0])
   const bm25 = new BM25(dataset.documents)
   const { tokens: tokenBytes } = await bytesPerDocument(first)
@@ -93,22 +97,21 @@ async function main() {
     const { length } = (await index.stats()).fde
     // So few tokens that the index made no FDEs: everything is scored exactly.
     if (length === null) continue
-    const bytes = await bytesPerDocument(index)
     const muvera = `MUVERA ${preset} (${length.toLocaleString('en-US')} numbers)`
-    const kinds = options.hnsw && index === first ? ['fde', 'hnsw'] : ['fde']
-    for (const kind of kinds) {
-      const series = `MUVERA ${preset}${kind === 'hnsw' ? ' in HNSW' : ''}`
+    const kinds = [{ kind: 'fde', in: '', searched: index }]
+    if (graph && index === first) kinds.push({ kind: 'hnsw', in: ' in hnswlib', searched: graph })
+    for (const { kind, in: where, searched } of kinds) {
+      const bytes = await bytesPerDocument(searched)
       for (const candidates of candidateCounts) {
-        const name = `${muvera}${kind === 'hnsw' ? ' in HNSW' : ''}, exact MaxSim of ${candidates}`
-        const bytesPerDocument = bytes.tokens + bytes.fde + (kind === 'hnsw' ? bytes.hnsw : 0)
-        add(indexStage(name, index, { stage: kind, candidates }), {
-          series,
+        add(indexStage(`${muvera}${where}, exact MaxSim of ${candidates}`, searched, { stage: kind, candidates }), {
+          series: `MUVERA ${preset}${where}`,
           candidates,
           fdeLength: length,
-          bytesPerDocument,
+          bytesPerDocument: bytes.tokens + bytes.fde + bytes.hnsw,
         })
       }
     }
+    const bytes = await bytesPerDocument(index)
     const alone = { series: `MUVERA ${preset}`, fdeLength: length, bytesPerDocument: bytes.fde }
     add(indexStage(`${muvera} alone`, index, { stage: 'fde', rerank: false }), alone)
   }
@@ -120,11 +123,11 @@ async function main() {
     await writeTrecRun(join(options.runs, `${name.replaceAll(/[^\w.]+/g, '-')}.trec`), run)
   }
   print(result, saved)
-  for (const index of [...indexes.values(), centroids]) await index.close()
+  for (const index of all) await index.close()
 }
 
-function open(preset, firstStage) {
-  return MultiVectorIndex.open(join(scratch, preset), {
+function open(preset, firstStage, folder) {
+  return MultiVectorIndex.open(join(scratch, folder), {
     model,
     fde: { preset },
     firstStage,

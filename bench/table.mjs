@@ -29,6 +29,7 @@ const RENDERERS = {
   encode: encodeTable,
   frameworks: frameworksTable,
   'long-embed': longEmbedTable,
+  'single-vector': singleVectorTable,
   stages: stagesTable,
   'stages-hybrid': hybridTable,
 }
@@ -95,14 +96,36 @@ function longEmbedTable(result, name) {
   ].join('\n')
 }
 
+function singleVectorTable(result, name) {
+  const { collections, vectors, model } = result
+  const rows = collections.flatMap((collection) =>
+    collection.stages.map((stage) => [
+      collection.name,
+      stage.name,
+      stage.metrics['ndcg@10'].toFixed(4),
+      stage.metrics['recall@100'].toFixed(3),
+    ]),
+  )
+  const sizes = collections.map(
+    ({ name, documents, queries }) => `${name}: ${count(documents)} documents, ${count(queries)} queries`,
+  )
+  return [
+    ...markdownTable(['', '', 'nDCG@10', 'recall@100'], rows, 2),
+    '',
+    `${vectors.label}, ${vectors.pooling} of its token vectors, compared by cosine; MaxSim by ${model.name}. ${sizes.join('; ')}. ` +
+      measuredOn(result, name),
+  ].join('\n')
+}
+
 /** Machine, versions and date, and whether other work slowed the measurement down. */
 function measuredOn({ machine, versions, date }, name) {
   const busy = machine.loadAverage > machine.cores ? `, busy with other work (load ${machine.loadAverage})` : ''
   return `${machine.cpu}, ${machine.cores} cores${busy}, Node ${versions.node}, ${date} ([result](bench/results/${name}.json)).`
 }
 
-function markdownTable(head, rows) {
-  return [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`)
+/** @param names how many columns are not numbers */
+function markdownTable(head, rows, names = 1) {
+  return [head, head.map((_, i) => (i < names ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`)
 }
 
 const count = (value) => Math.round(value).toLocaleString('en-US')

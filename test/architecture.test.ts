@@ -68,6 +68,8 @@ const ONLY_IN: [RegExp, RegExp][] = [
   [/^@huggingface\/tokenizers$/, /^text\//],
   [/^@huggingface\/hub$/, /^checkpoint\//],
   [/^@bufbuild\/protobuf/, /^graph\/onnx\.ts$/],
+  // An optional peer: users hand over what it makes.
+  [/^@huggingface\/transformers$/, /(?!)/],
 ]
 
 const files = sourcesBelow(core)
@@ -151,5 +153,14 @@ describe('every library package', () => {
       .map((path) => relative(root, path))
       .filter((path) => /utils?\.ts$|helpers?|manager/i.test(path))
     expect(vague).toEqual([])
+  })
+})
+
+describe('the workspace', () => {
+  it('has one version of ONNX Runtime: a process cannot load two', () => {
+    const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
+    const packages = lockfile.slice(lockfile.indexOf('\npackages:'), lockfile.indexOf('\nsnapshots:'))
+    const runtimes = [...packages.matchAll(/^ {2}'?(onnxruntime-[^:']+)/gm)].map((match) => match[1])
+    expect(runtimes).toEqual(['onnxruntime-common@1.30.0', 'onnxruntime-node@1.30.0'])
   })
 })

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
 import { evaluateRetrieval, indexStage, readBeir } from '@serotine/core/evaluation'
 import { BM25 } from './bm25.mjs'
+import { HNSWLIB_MISSING, hnswStage } from './hnsw.mjs'
 import { bestPassage, matchedSpans } from './snippet.mjs'
 import {
   count,
@@ -124,6 +125,9 @@ async function answer(claim) {
 
 async function evaluate() {
   heading('3  Evaluate', `${dataset.queries.length} claims, expert judgments, trec_eval's nDCG`)
+  const inHnswlib = `MUVERA in hnswlib, exact MaxSim of ${CANDIDATES}`
+  const hnsw = await hnswStage(inHnswlib, index, dataset.queries[0].text, { candidates: CANDIDATES })
+  if (hnsw) say(`MUVERA's encodings are in an HNSW graph (${duration(hnsw.ms)}).`, { mark: '✓' })
   const bar = progressBar('answers')
   const bm25 = new BM25(dataset.documents)
   const { stages, encodeQueriesMs, queries } = await evaluateRetrieval({
@@ -137,21 +141,25 @@ async function evaluate() {
         candidates: CANDIDATES,
       }),
       indexStage(`MUVERA, exact MaxSim of ${CANDIDATES}`, index, { stage: 'fde', candidates: CANDIDATES }),
+      ...(hnsw ? [hnsw.stage] : []),
       indexStage('MUVERA alone', index, { stage: 'fde', rerank: false }),
     ],
     depth: CANDIDATES,
     onProgress: ({ done, total }) => bar.update(done, total),
   })
   bar.stop()
-  table(
-    ['', 'nDCG@10', 'recall@100', 'exact top 10 found'],
-    stages.map(({ name, metrics, exactTop10 }) => [
-      name,
-      metrics['ndcg@10'].toFixed(4),
-      metrics['recall@100'].toFixed(3),
-      exactTop10.toFixed(3),
-    ]),
-  )
+  const rows = stages.map(({ name, metrics, exactTop10 }) => [
+    name,
+    metrics['ndcg@10'].toFixed(4),
+    metrics['recall@100'].toFixed(3),
+    exactTop10.toFixed(3),
+  ])
+  if (!hnsw) rows.push([inHnswlib, '–', '–', '–'])
+  table(['', 'nDCG@10', 'recall@100', 'exact top 10 found'], rows)
+  if (!hnsw) {
+    print()
+    say(HNSWLIB_MISSING)
+  }
   const [, exact, centroids, muvera] = stages
   const kept = (stage) => `${((100 * stage.metrics['ndcg@10']) / exact.metrics['ndcg@10']).toFixed(1)} %`
   const claim = `With exact MaxSim of ${CANDIDATES}, centroid codes keep ${kept(centroids)} of exact MaxSim's nDCG@10, MUVERA ${kept(muvera)}.`

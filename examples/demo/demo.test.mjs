@@ -1,5 +1,8 @@
-import { expect, it } from 'vitest'
+import { MultiVectorIndex } from '@serotine/core'
+import { describe, expect, it } from 'vitest'
+import { FakeEncoder, random, randomText } from '../../test/core/index/fake-encoder.js'
 import { BM25, words } from './bm25.mjs'
+import { HNSWLIB_MISSING, hnswStage } from './hnsw.mjs'
 import { bestPassage, matchedSpans } from './snippet.mjs'
 import { markWords } from './terminal.mjs'
 
@@ -62,4 +65,50 @@ it('shows the passage whose matches weigh most, from the start of a sentence', (
   const passage = bestPassage(text, [{ start, end: start + 4, similarity: 0.9 }], 30)
   expect(passage).toEqual({ text: 'Owls hunt at night.', cut: true, spans: [{ start: 0, end: 4, similarity: 0.9 }] })
   expect(bestPassage(text, [], 30)).toEqual({ text, cut: false, spans: [] })
+})
+
+describe('MUVERA in hnswlib', () => {
+  const hnswlib = import('hnswlib-node').then((loaded) => (loaded.HierarchicalNSW ? loaded : loaded.default))
+  const next = random(11)
+  const documents = Array.from({ length: 300 }, (_, i) => ({ id: `d${i}`, text: randomText(next, 10) }))
+  const open = async (source) => {
+    const fde = { repetitions: 8, simHashBits: 3, finalDim: 256 }
+    const index = await MultiVectorIndex.open(undefined, { model: new FakeEncoder(), fde, hnswlib: source })
+    await index.upsert(documents)
+    return index
+  }
+
+  it('is really searched by hnswlib', async ({ skip }) => {
+    const library = await hnswlib.catch(() => undefined)
+    // Absent where there was no compiler when it was installed.
+    if (!library) return skip()
+    let searches = 0
+    class Counting extends library.HierarchicalNSW {
+      searchKnn(...query) {
+        searches++
+        return super.searchKnn(...query)
+      }
+    }
+    const index = await open({ HierarchicalNSW: Counting })
+    const { stage } = await hnswStage('in hnswlib', index, documents[7].text, { candidates: 100 })
+    expect(searches).toBe(1)
+    const { documents: found } = await stage.search({ embeddings: await index.embeddings('d7') }, 10)
+    expect([stage.name, found[0].id, searches]).toEqual(['in hnswlib', 'd7', 2])
+  })
+
+  it('is no stage at all where hnswlib-node is missing, and the demo says what to install', async () => {
+    const index = await open(() => {
+      throw new Error('Cannot find package')
+    })
+    expect(await hnswStage('in hnswlib', index, documents[7].text, { candidates: 100 })).toBeUndefined()
+    expect(HNSWLIB_MISSING).toMatch(/hnswlib-node is not installed.*npm install hnswlib-node/)
+  })
+
+  it('fails loudly when something else answers', async () => {
+    const index = await MultiVectorIndex.open(undefined, { model: new FakeEncoder(), fde: 'compact' })
+    await index.upsert(documents.slice(0, 3))
+    await expect(hnswStage('in hnswlib', index, documents[7].text, { candidates: 100 })).rejects.toThrow(
+      /served by exact, not by hnswlib/,
+    )
+  })
 })

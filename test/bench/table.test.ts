@@ -46,6 +46,21 @@ describe('fillTables', () => {
     expect(filled).toContain('| passkey | 1.00 | 0.02 |')
   })
 
+  it('shows single vectors beside MaxSim, by collection', () => {
+    const [, exact] = result.stages
+    const collections = [
+      { name: 'mini', documents: 5183, queries: 300, stages: [{ ...exact, name: 'vectors' }, exact] },
+    ]
+    const vectors = { label: 'MiniLM', dtype: 'q8', pooling: 'mean' }
+    const single = { ...result, kind: 'single-vector', vectors, collections }
+    const filled = fillTables('<!-- bench:one -->\n<!-- /bench:one -->', { one: single })
+    expect(filled).toContain('| --- | --- | ---: | ---: |')
+    expect(filled).toContain('| mini | vectors | 0.6656 | 0.900 |')
+    expect(filled).toContain(
+      'MiniLM, mean of its token vectors, compared by cosine; MaxSim by tiny. mini: 5,183 documents, 300 queries.',
+    )
+  })
+
   it('leaves an empty block empty while there is no result', () => {
     const text = '<!-- bench:mini -->\n<!-- /bench:mini -->'
     expect(fillTables(text, {})).toBe(text)

@@ -13,7 +13,8 @@ import { matchTokens } from './scoring/explain.js'
 import { maxSimMany } from './scoring/maxsim.js'
 import { Template } from './text/template.js'
 import type { ModelInput } from './text/template.js'
-import { createTokenizer, wrapTokenizer } from './text/tokenizer.js'
+import { tokenizerDigest, wrapTokenizer } from './text/external-tokenizer.js'
+import { createTokenizer } from './text/tokenizer.js'
 import type { Tokenizer } from './text/tokenizer.js'
 import type { EncodeOptions, Encoder, TokenEmbeddings } from './types.js'
 
@@ -110,20 +111,21 @@ export class ColBERT implements Encoder {
       local_files_only: 'offline',
       cache_folder: 'cacheDir',
     })
+    const own = options.tokenizer === undefined ? undefined : wrapTokenizer(options.tokenizer)
     const { name, folder } = await resolveCheckpoint(idOrFolder, pick(options, RESOLVE))
     options.signal?.throwIfAborted()
-    const checkpoint = await readCheckpoint(folder, pick(options, OVERRIDES), options.onWarning)
+    const checkpoint = await readCheckpoint(folder, pick(options, OVERRIDES), options.onWarning, own !== undefined)
     const { queryPrefix, documentPrefix } = checkpoint.config
-    const tokenizer = options.tokenizer
-      ? wrapTokenizer(options.tokenizer)
-      : await createTokenizer(checkpoint.tokenizerJson, checkpoint.tokenizerConfig, {
-          addedTokens: [queryPrefix, documentPrefix].filter((prefix) => prefix !== ''),
-        })
+    const tokenizer =
+      own ??
+      (await createTokenizer(checkpoint.tokenizerJson, checkpoint.tokenizerConfig, {
+        addedTokens: [queryPrefix, documentPrefix].filter((prefix) => prefix !== ''),
+      }))
     const runtime = await createRuntime(checkpoint, pick(options, [...RUNTIME, 'onWarning']))
     const variant = [
       runtime.variant,
       options.maskedAttention ?? 'zeros',
-      ...(options.tokenizer ? ['own tokenizer'] : []),
+      ...(own ? [`own tokenizer ${tokenizerDigest(own)}`] : []),
     ].join(', ')
     try {
       options.signal?.throwIfAborted()

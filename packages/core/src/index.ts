@@ -48,7 +48,7 @@ export { resolveCheckpoint } from './checkpoint/files.js'
 export type { ResolveOptions } from './checkpoint/files.js'
 export { encodeSafetensors, readSafetensors } from './checkpoint/safetensors.js'
 export type { RuntimeOptions } from './runtime/runtime.js'
-export type { ExternalTokenizer } from './text/tokenizer.js'
+export type { ExternalTokenizer } from './text/external-tokenizer.js'
 export type { ModelInput, TextConfig } from './text/template.js'
 
 export { SerotineError } from './errors.js'

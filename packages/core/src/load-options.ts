@@ -1,12 +1,16 @@
 import type { ConfigOverrides } from './checkpoint/config.js'
 import type { ResolveOptions } from './checkpoint/files.js'
 import type { RuntimeOptions } from './runtime/runtime.js'
-import type { ExternalTokenizer } from './text/tokenizer.js'
+import type { ExternalTokenizer } from './text/external-tokenizer.js'
 import type { EncodeOptions } from './types.js'
 
 /** How a checkpoint is found, read and run. Every field is optional. */
 export interface LoadOptions extends ConfigOverrides, ResolveOptions, RuntimeOptions {
-  /** A tokenizer made elsewhere (e.g. transformers.js `AutoTokenizer`), for pipelines Serotine does not know. */
+  /**
+   * A tokenizer made elsewhere, for pipelines Serotine does not know: what `AutoTokenizer.from_pretrained(folder)` of
+   * `@huggingface/transformers` resolves to, or anything with its `encode` and `get_vocab`. The checkpoint then needs no
+   * tokenizer.json.
+   */
   tokenizer?: ExternalTokenizer
 }
 

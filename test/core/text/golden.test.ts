@@ -1,77 +1,14 @@
 // Ids and masks that PyLate recorded: exact, for every golden.
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { Template } from '../../../packages/core/src/text/template.js'
-import type { TextConfig } from '../../../packages/core/src/text/template.js'
 import { createTokenizer, tokenizerJsonFromVocab } from '../../../packages/core/src/text/tokenizer.js'
-
-const root = fileURLToPath(new URL('../../..', import.meta.url))
-const goldens = join(root, 'test/golden/pylate')
-const microModel = join(root, 'packages/model-micro/model')
-const NAMES = [
-  'bert-tiny',
-  'bert-st-modules',
-  'stanford-tiny',
-  'plain-tiny',
-  'minilm',
-  'modernbert-tiny',
-  'modernbert-tiny-wrong-residual',
-  'modernbert-tiny-bf16',
-  'modernbert-residual-linear',
-]
-
-interface Golden {
-  texts: string[]
-  load: Record<string, unknown> & {
-    skiplist_ids: number[]
-    query_prefix_id: number | null
-    document_prefix_id: number | null
-    pad_token_id: number
-  }
-  cases: {
-    id: string
-    ctor: Record<string, unknown>
-    encode: { is_query: boolean; prompt?: string; prompt_name?: string }
-    text_indices: number[]
-    n_vectors: number[]
-    input_ids?: number[][]
-    attention_mask?: number[][]
-    kept_mask?: number[][]
-  }[]
-  tokens: { strings: { text: string; query_ids: number[]; document_ids: number[] }[] }
-}
-
-const readJson = (path: string) => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined)
-
-/** The golden's resolved settings, with the case's overrides, as our configuration. */
-function textConfig(
-  load: Golden['load'],
-  ctor: Record<string, unknown> = {},
-  stored: Record<string, unknown> = {},
-): TextConfig {
-  const value = (key: string) => (ctor[key] ?? load[key]) as never
-  return {
-    queryPrefix: value('query_prefix'),
-    documentPrefix: value('document_prefix'),
-    queryLength: value('query_length'),
-    documentLength: value('document_length'),
-    doQueryExpansion: value('do_query_expansion'),
-    // What was resolved is false without expansion; a case may switch expansion on, and then the stored flag counts.
-    attendToExpansionTokens: (ctor.attend_to_expansion_tokens ??
-      stored.attend_to_expansion_tokens ??
-      load.attend_to_expansion_tokens) as boolean,
-    skiplistWords: value('skiplist_words'),
-    doLowerCase: load.do_lower_case as boolean,
-    prompts: value('prompts'),
-    defaultPromptName: load.default_prompt_name as string | null,
-  }
-}
+import { goldens, mask, NAMES, readGoldenTexts, readJson, textConfig, tokenizerFolder } from './golden-texts.js'
+import type { Golden } from './golden-texts.js'
 
 async function templateOf(name: string, golden: Golden, ctor: Record<string, unknown> = {}) {
-  // The minilm golden has no folder; its tokenizer is BERT's uncased one, as the embedded model's.
-  const folder = name === 'minilm' ? microModel : join(goldens, name, 'model')
+  const folder = tokenizerFolder(name)
   const stored = name === 'minilm' ? undefined : readJson(join(folder, 'config_sentence_transformers.json'))
   const config = textConfig(golden.load, ctor, stored)
   const tokenizer = await createTokenizer(
@@ -82,14 +19,8 @@ async function templateOf(name: string, golden: Golden, ctor: Record<string, unk
   return { tokenizer, config, template: new Template(tokenizer, config) }
 }
 
-const mask = (length: number, positions: Iterable<number>) => {
-  const bits = Array.from({ length }, () => 0)
-  for (const i of positions) bits[i] = 1
-  return bits
-}
-
 describe.each(NAMES)('%s', (name) => {
-  const golden = readJson(join(goldens, name, 'golden.json')) as Golden
+  const golden = readGoldenTexts(name)
 
   it('resolves prefixes, padding and skiplist to the same ids', async () => {
     const { tokenizer, config } = await templateOf(name, golden)
@@ -130,7 +61,7 @@ describe.each(NAMES)('%s', (name) => {
 })
 
 it('builds the same tokenizer from vocab.txt alone', async () => {
-  const golden = readJson(join(goldens, 'stanford-tiny/golden.json')) as Golden
+  const golden = readGoldenTexts('stanford-tiny')
   const folder = join(goldens, 'stanford-tiny/model')
   const config = readJson(join(folder, 'tokenizer_config.json'))
   const json = tokenizerJsonFromVocab(readFileSync(join(folder, 'vocab.txt'), 'utf8'), config)

@@ -3,8 +3,10 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createTokenizer, wrapTokenizer } from '../../../packages/core/src/text/tokenizer.js'
-import type { ExternalTokenizer, Tokenizer } from '../../../packages/core/src/text/tokenizer.js'
+import { wrapTokenizer } from '../../../packages/core/src/text/external-tokenizer.js'
+import type { ExternalTokenizer } from '../../../packages/core/src/text/external-tokenizer.js'
+import { createTokenizer } from '../../../packages/core/src/text/tokenizer.js'
+import type { Tokenizer } from '../../../packages/core/src/text/tokenizer.js'
 
 // A dependency of core, not of the workspace.
 const { Tokenizer: Library } = createRequire(new URL('../../../packages/core/package.json', import.meta.url))(

@@ -52,12 +52,14 @@ interface Folder {
  * its parts fit. Weights stay on disk. Priority of settings: `overrides`, `config_sentence_transformers.json`,
  * `artifact.metadata` or `onnx_config.json`, PyLate's defaults.
  *
+ * @param ownTokenizer the caller has a tokenizer, so the folder may lack one; `tokenizerJson` is then undefined
  * @throws MODEL_FILES_MISSING, MODEL_UNSUPPORTED, MODEL_CORRUPT, INVALID_ARGUMENT (overrides)
  */
 export async function readCheckpoint(
   path: string,
   overrides: ConfigOverrides = {},
   onWarning?: OnWarning,
+  ownTokenizer = false,
 ): Promise<Checkpoint> {
   const files = await readdir(path).catch((cause: unknown) => {
     throw new SerotineError(
@@ -71,7 +73,7 @@ export async function readCheckpoint(
     JsonFile.absent(path, 'config_sentence_transformers.json')
   const modules = await readModules(path, settings)
   const folder: Folder = { path, files, settings, modules, overrides }
-  const tokenizer = await readTokenizer(folder)
+  const tokenizer = await readTokenizer(folder, ownTokenizer)
   const { config, weights, weightFiles } = (await isReadyMade(folder))
     ? await readOnnxFolder(folder)
     : await readWeightsFolder(folder, tokenizer, onWarning)
@@ -103,7 +105,7 @@ interface Parts {
   readonly weightFiles: readonly string[]
 }
 
-async function readTokenizer({ path, files, modules }: Folder): Promise<Tokenizer> {
+async function readTokenizer({ path, files, modules }: Folder, ownTokenizer: boolean): Promise<Tokenizer> {
   const folder = files.includes('tokenizer.json') ? path : join(path, modules?.transformer ?? '')
   const saved = await readJson(folder, 'tokenizer.json')
   const config = await JsonFile.read(folder, 'tokenizer_config.json')
@@ -111,10 +113,15 @@ async function readTokenizer({ path, files, modules }: Folder): Promise<Tokenize
   const vocab =
     saved === undefined ? await readFile(join(folder, 'vocab.txt'), 'utf8').catch(() => undefined) : undefined
   if (saved === undefined && vocab === undefined) {
+    if (ownTokenizer) {
+      const absent = config ?? JsonFile.absent(folder, 'tokenizer_config.json')
+      return { json: undefined, config: absent, files: config ? [config.path] : [] }
+    }
     throw new SerotineError(
       'MODEL_FILES_MISSING',
       `${folder} has neither tokenizer.json nor vocab.txt. Save the first once in Python: ` +
-        'AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder).',
+        'AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder); or make the tokenizer yourself and ' +
+        'pass it as `tokenizer`.',
     )
   }
   return {

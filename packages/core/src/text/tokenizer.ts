@@ -1,12 +1,11 @@
 import { describe, SerotineError } from '../errors.js'
-import { alignTokens } from './alignment.js'
 import type { TokenStyle } from './alignment.js'
 import { byteCharacters, ByteLevelBpeTokenizer } from './byte-level-bpe.js'
-import type { Encoding, Tokenizer } from './encoding.js'
+import type { Tokenizer } from './encoding.js'
+import { wrapWithNames } from './external-tokenizer.js'
+import type { ExternalTokenizer } from './external-tokenizer.js'
 import { effectiveTokenizerJson, readPipeline, specialNames, vocabularyEntries } from './tokenizer-json.js'
-import type { Pipeline, SpecialNames } from './tokenizer-json.js'
-import { wellFormed } from './unicode.js'
-import { paddingId } from './vocabulary.js'
+import type { Pipeline } from './tokenizer-json.js'
 import { WordPieceTokenizer } from './wordpiece.js'
 
 export type { Encoding, Tokenizer } from './encoding.js'
@@ -15,22 +14,6 @@ export { tokenizerJsonFromVocab } from './tokenizer-json.js'
 type Json = Record<string, unknown>
 
 const LIBRARY_MODELS: readonly unknown[] = ['WordPiece', 'BPE', 'Unigram']
-
-/**
- * A tokenizer made elsewhere: transformers.js `AutoTokenizer`, a `Tokenizer` of `@huggingface/tokenizers`, or anything
- * with these methods. It must know every token of its vocabulary by name.
- */
-export interface ExternalTokenizer {
-  /** Ids with special tokens, without padding or truncation. */
-  encode(text: string): readonly number[] | { readonly ids: ArrayLike<number> }
-  token_to_id?(token: string): number | undefined
-  id_to_token?(id: number): string | undefined
-  get_vocab?(): ReadonlyMap<string, number> | Readonly<Record<string, number>>
-  readonly mask_token?: string | null
-  readonly eos_token?: string | null
-  readonly pad_token?: string | null
-  readonly unk_token?: string | null
-}
 
 /**
  * Builds the tokenizer of a checkpoint. BERT's WordPiece and ModernBERT's byte-level BPE run here, exactly as in Python;
@@ -57,7 +40,7 @@ export async function createTokenizer(
     if (!LIBRARY_MODELS.includes((json.model as Json).type)) throw new Error('unknown model')
     const { Tokenizer } = await import('@huggingface/tokenizers')
     const external = new Tokenizer(json, config)
-    return wrap(external as ExternalTokenizer, specialNames(json, config), styleOf(json))
+    return wrapWithNames(external as ExternalTokenizer, specialNames(json, config), styleOf(json))
   } catch (cause) {
     if (SerotineError.isInstance(cause)) throw cause
     const steps = (['normalizer', 'pre_tokenizer', 'model', 'post_processor'] as const)
@@ -70,94 +53,6 @@ export async function createTokenizer(
       { cause },
     )
   }
-}
-
-/**
- * Adapts a tokenizer made elsewhere. Spans are found by alignment. Prefix tokens are looked up in its vocabulary; they are
- * not turned into added tokens, so their literal text in a document may be cut differently than in PyLate.
- *
- * @throws INVALID_ARGUMENT when a method is missing, MODEL_UNSUPPORTED when it has no mask, end or padding token
- */
-export function wrapTokenizer(external: ExternalTokenizer): Tokenizer {
-  if (typeof external?.encode !== 'function') {
-    throw new SerotineError(
-      'INVALID_ARGUMENT',
-      `tokenizer must have an encode(text) method, got ${describe(external)}.`,
-    )
-  }
-  const names: SpecialNames = {
-    mask: external.mask_token ?? undefined,
-    eos: external.eos_token ?? undefined,
-    pad: external.pad_token ?? undefined,
-    unk: external.unk_token ?? undefined,
-  }
-  return wrap(external, names, undefined)
-}
-
-function wrap(external: ExternalTokenizer, given: SpecialNames, style: TokenStyle | undefined): Tokenizer {
-  const ids = vocabularyOf(external)
-  const tokens = new Map([...ids].map(([token, id]) => [id, token]))
-  const tokenToId = (token: string) => ids.get(token)
-  const known = (...names: (string | undefined)[]) => names.find((name) => name !== undefined && ids.has(name))
-  const names = { ...given, mask: known(given.mask, '[MASK]', '<mask>'), unk: known(given.unk, '[UNK]', '<unk>') }
-  const encodeIds = (text: string): number[] => {
-    const encoded = external.encode(text)
-    return Array.from('ids' in encoded ? encoded.ids : (encoded as readonly number[]), Number)
-  }
-  const { leadingIds, trailingIds } = specialsAround(encodeIds)
-  const unkId = names.unk === undefined ? undefined : tokenToId(names.unk)
-  const tokenStyle = style ?? { byteLevel: ids.has('Ġ'), continuingPrefix: '##' }
-  let size = 0
-  for (const id of ids.values()) size = Math.max(size, id + 1)
-  return {
-    size,
-    clsId: leadingIds[0] ?? -1,
-    sepId: trailingIds[0] ?? -1,
-    maskId: paddingId([names.mask, names.eos, names.pad], tokenToId),
-    unkId,
-    leading: leadingIds.length,
-    trailing: trailingIds.length,
-    tokenToId,
-    idToToken: (id) => tokens.get(id),
-    encode(input) {
-      const text = wellFormed(input)
-      const all = encodeIds(text)
-      const body = all.slice(leadingIds.length, all.length - trailingIds.length)
-      const spans = alignTokens(
-        text,
-        body.map((id) => (id === unkId ? undefined : tokens.get(id))),
-        tokenStyle,
-      )
-      const around = (values: number[]) =>
-        Int32Array.from([...leadingIds.map(() => -1), ...values, ...trailingIds.map(() => -1)])
-      return { ids: Int32Array.from(all), starts: around(spans.starts), ends: around(spans.ends) } satisfies Encoding
-    },
-  }
-}
-
-function vocabularyOf(external: ExternalTokenizer): ReadonlyMap<string, number> {
-  const vocab = external.get_vocab?.() ?? legacyVocabulary(external)
-  const map = vocab instanceof Map ? vocab : new Map(Object.entries(vocab ?? {}))
-  if (map.size > 0) return map
-  throw new SerotineError(
-    'INVALID_ARGUMENT',
-    'tokenizer must list its vocabulary: give it a get_vocab() method that returns tokens and ids.',
-  )
-}
-
-/** transformers.js 3 has no `get_vocab`. */
-function legacyVocabulary(external: ExternalTokenizer): ReadonlyMap<string, number> | undefined {
-  const { model } = external as { model?: { tokens_to_ids?: unknown } }
-  return model?.tokens_to_ids instanceof Map ? (model.tokens_to_ids as Map<string, number>) : undefined
-}
-
-/** The special tokens that every encoding starts and ends with: what the encodings of two unlike texts share. */
-function specialsAround(encodeIds: (text: string) => number[]): { leadingIds: number[]; trailingIds: number[] } {
-  const empty = encodeIds('')
-  const other = encodeIds('a')
-  let leading = 0
-  while (leading < empty.length && empty[leading] === other[leading]) leading++
-  return { leadingIds: empty.slice(0, leading), trailingIds: empty.slice(leading) }
 }
 
 interface Steps {
