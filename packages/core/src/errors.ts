@@ -79,6 +79,7 @@ export interface Warning {
     | 'CENTROIDS_UNSUITABLE'
     | 'INDEX_REPAIRED'
     | 'INT8_SATURATES'
+    | 'JUDGED_MISSING'
   readonly message: string
 }
 
