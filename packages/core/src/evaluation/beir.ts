@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { SerotineError, checkOptions, describe } from '../errors.js'
+import { SerotineError, checkOptions } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { checkedDataset } from './judged.js'
 import { readQrels } from './qrels.js'

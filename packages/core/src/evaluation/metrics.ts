@@ -109,7 +109,11 @@ export function evaluateRun(qrels: Qrels, run: Run, options: MetricsOptions = {}
     perQuery.set(queryId, Object.fromEntries(measures.map(({ name }, i) => [name, values[i]!])))
   }
   if (perQuery.size === 0) {
-    throw new SerotineError('INVALID_ARGUMENT', 'No judged query has a relevant document: there is nothing to average.')
+    const left = options.ignoreIdenticalIds ? ' once those with the query’s id are left out' : ''
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `No judged query has a relevant document${left}: there is nothing to average.`,
+    )
   }
   const means = measures.map(({ name }, i) => [name, ratio(totals[i]!, perQuery.size)] as const)
   return {

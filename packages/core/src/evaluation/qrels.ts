@@ -23,10 +23,12 @@ export async function readQrels(file: string): Promise<Map<string, Map<string, n
   const qrels = new Map<string, Map<string, number>>()
   let columns: Columns | undefined
   let isFirst = true
-  for await (const { cells, place, text } of readRows(file, () => columns !== undefined)) {
+  let isBeir = false
+  for await (const { cells, place, text } of readRows(file, () => isBeir)) {
     if (isFirst) {
       isFirst = false
       columns = headerOf(cells)
+      isBeir = columns !== undefined && text.includes('\t')
       if (columns) continue
     }
     const form = columns ?? { document: cells.length - 2, grade: cells.length - 1 }
@@ -82,19 +84,24 @@ interface Row {
   readonly text: string
 }
 
-/** The rows of a file that are not blank. @throws INPUT_FORMAT */
-async function* readRows(file: string, hasHeader: () => boolean): AsyncGenerator<Row> {
+/**
+ * The rows of a file that are not blank.
+ *
+ * @param isBeir whether a header with tabs was read
+ * @throws INPUT_FORMAT
+ */
+async function* readRows(file: string, isBeir: () => boolean): AsyncGenerator<Row> {
   let open: Row | undefined
   for await (const { text, place } of readLines(file, { blank: true })) {
     if (!open && text.trim() === '') continue
-    // Tabs separate where there are any: ids may hold blanks.
-    if (!open && !text.includes('\t')) {
+    // Tabs separate where there are any: ids may hold blanks. A first cell may go on over the end of its line.
+    if (!open && !text.includes('\t') && !(isBeir() && text.startsWith('"'))) {
       yield { cells: splitAtBlanks(text), place, text }
       continue
     }
     const trec = text.split('\t')
     // TREC knows no quotes.
-    if (!open && !hasHeader() && trec.length === 4 && /^\s*[+-]?\d+\s*$/.test(trec[3]!)) {
+    if (!open && !isBeir() && trec.length === 4 && /^\s*[+-]?\d+\s*$/.test(trec[3]!)) {
       const { cells, isOpen } = readCells(text)
       if (isOpen || cells.length === 4) {
         yield { cells: trec, place, text }

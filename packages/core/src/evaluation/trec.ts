@@ -87,7 +87,7 @@ function checkWord(what: string, word: string): void {
   if (word !== '' && !/\s/.test(word) && !LONE_SURROGATE.test(word)) return
   throw new SerotineError(
     'INVALID_ARGUMENT',
-    `A TREC run cannot hold the ${what} ${describe(word)}: it is empty, has white space, or is not valid Unicode.`,
+    `A TREC run cannot hold the ${what} ${describe(word)}: it is empty, has white space, or is not valid Unicode. Name it otherwise.`,
   )
 }
 

@@ -25,10 +25,11 @@ export function parseExactJson(text: string): unknown {
 /** An id as it is written, or what is wrong with it. Integers keep all their digits. */
 export function idOf(value: unknown): { id: string } | { problem: string } {
   if (typeof value === 'string' && value !== '') return { id: value }
-  if (typeof value === 'number') return { id: String(value) }
-  if (!(value instanceof LosslessNumber)) return { problem: `must be a non-empty string, got ${describe(value)}` }
-  if (/^-?\d+$/.test(value.value)) return { id: BigInt(value.value).toString() }
-  return { problem: `is the number ${value.value}, which programs write in different ways; write it as a string` }
+  const source = typeof value === 'number' ? String(value) : value instanceof LosslessNumber ? value.value : undefined
+  if (source === undefined) return { problem: `must be a non-empty string, got ${describe(value)}` }
+  if (/^-?\d+$/.test(source)) return { id: BigInt(source).toString() }
+  if (typeof value === 'number' && !source.includes('e')) return { id: source }
+  return { problem: `is the number ${source}, which programs write in different ways; write it as a string` }
 }
 
 /** A number as JavaScript has it; undefined for anything else and for what JavaScript can hold as infinity only. */
