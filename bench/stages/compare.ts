@@ -133,7 +133,7 @@ function judgeOf({ queries, qrels }: ComparedCollection): Judge {
     const { metrics, perQuery } = evaluateRun(qrels, run, {
       metrics: ['ndcg@10'],
       withoutRelevant: 'skip',
-      excludeSameId: false,
+      ignoreIdenticalIds: false,
     })
     return { mean: metrics['ndcg@10']!, perQuery: queries.map(({ id }) => perQuery.get(id)!['ndcg@10']!) }
   }

@@ -160,7 +160,7 @@ describe('serotine eval', () => {
       stages: { name: string; metrics: Record<string, number>; exactTop10: number; searchMs: { mean: number } }[]
     }
     expect(result).toMatchObject({ dataset: 'collection', split: 'test', documents: 3, queries: 2 })
-    expect(result.stages.map(({ name }) => name)).toEqual(['exact', 'centroids', 'muvera', 'fde'])
+    expect(result.stages.map(({ name }) => name)).toEqual(['exact', 'default', 'centroids', 'muvera', 'fde'])
     expect(result.stages[0]).toMatchObject({ metrics: { 'ndcg@10': 1, 'mrr@10': 1, 'recall@100': 1 }, exactTop10: 1 })
     const run = (await readFile(join(work.path, 'out.exact.trec'), 'utf8')).trimEnd().split('\n')
     expect(run).toHaveLength(6)

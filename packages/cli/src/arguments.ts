@@ -3,6 +3,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   '--dense-override': '--dense-overrides',
   '--skiplist-word': '--skiplist-words',
   '--top-k': '--k',
+  '--metric': '--metrics',
   '--pool': '--pool-factor',
   '--normalize-embeddings': '--normalize',
 }

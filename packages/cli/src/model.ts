@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { ColBERT } from '@serotine/core'
-import type { EncodeOptions, Encoder, LoadOptions, OnWarning, Progress } from '@serotine/core'
+import type { EncodeOptions, Encoder, LoadOptions, OnWarning, Progress, Truncation } from '@serotine/core'
 import type { Context } from './command.js'
 import { ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, pickOptions } from './options.js'
-import { fileSize } from './output/numbers.js'
+import { count, counted, fileSize } from './output/numbers.js'
 import { startProgress } from './output/progress.js'
 import { readProjection } from './input/projection.js'
 
@@ -12,6 +12,7 @@ export async function loadModel(
   context: Context,
   model: string | undefined,
   values: Readonly<Record<string, unknown>>,
+  onWarning = warnOnce(context),
 ): Promise<ColBERT> {
   const { projection, ...options } = pickOptions(values, [...MODEL_OPTIONS, ...OVERRIDE_OPTIONS])
   const bar = downloadBar(context, model)
@@ -20,7 +21,7 @@ export async function loadModel(
       ...(options as LoadOptions),
       ...(projection !== undefined && { projection: readProjection(projection as string) }),
       signal: context.signal,
-      onWarning: warnOnce(context),
+      onWarning,
       onProgress: bar.onProgress,
     })
   } finally {
@@ -65,6 +66,33 @@ export function warnOnce(context: Context): OnWarning {
     seen.add(code)
     context.terminal.warn(message)
   }
+}
+
+/** The same, but texts that were cut are added up over all batches, and told when all are read. */
+export function warnAtEnd(context: Context): { onWarning: OnWarning; tell: () => void } {
+  const cuts = new Map<Truncation['kind'], Truncation>()
+  const others = warnOnce(context)
+  return {
+    onWarning: (warning) => {
+      const { truncated } = warning
+      if (!truncated) return others(warning)
+      const before = cuts.get(truncated.kind)
+      cuts.set(truncated.kind, before ? addCuts(before, truncated) : truncated)
+    },
+    tell: () => cuts.forEach((sum) => context.terminal.warn(cutMessage(sum))),
+  }
+}
+
+function addCuts(a: Truncation, b: Truncation): Truncation {
+  return { ...b, cut: a.cut + b.cut, texts: a.texts + b.texts, longest: Math.max(a.longest, b.longest) }
+}
+
+function cutMessage({ kind, cut, texts, length, longest }: Truncation): string {
+  const of = kind === 'query' ? counted(texts, 'query', 'queries') : counted(texts, 'document')
+  return (
+    `${count(cut)} of ${of} did not fit ${length} tokens; up to ${count(longest)} tokens were left out. ` +
+    `Split the texts, or raise --${kind}-length.`
+  )
 }
 
 /** The encoding options among a command's flags. */

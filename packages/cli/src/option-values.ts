@@ -21,6 +21,18 @@ export function parseWords(text: string, previous: unknown): string[] {
   return [...before, ...text.split(/[\s,]+/).filter((word) => word !== '')]
 }
 
+/**
+ * The parser and default of a list option, as commander's `option` takes them: the first use replaces the default, further ones
+ * add to it; nothing is there twice.
+ */
+export function parseList(usual: readonly string[]): [(text: string, previous: unknown) => string[], string[]] {
+  const fallback = [...usual]
+  const parse = (text: string, previous: unknown): string[] => [
+    ...new Set(parseWords(text, previous === fallback ? undefined : previous)),
+  ]
+  return [parse, fallback]
+}
+
 /** `name=text`, repeatable, or a JSON object of strings. */
 export function parseKeyValue(text: string, previous: unknown): Record<string, string> {
   const before = (previous ?? {}) as Record<string, string>

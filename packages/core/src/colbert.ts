@@ -348,6 +348,7 @@ export class ColBERT implements Encoder {
       message:
         `${cut.length} of ${inputs.length} ${kind === 'query' ? 'queries' : 'documents'} did not fit ${length} tokens; ` +
         `up to ${longest} tokens were left out. Split the texts, or raise ${option}.`,
+      truncated: { kind, cut: cut.length, texts: inputs.length, length, longest },
     })
   }
 }

@@ -80,7 +80,23 @@ export interface Warning {
     | 'INDEX_REPAIRED'
     | 'INT8_SATURATES'
     | 'RUNTIME_WASM'
+    | 'JUDGED_MISSING'
   readonly message: string
+  /** With `TRUNCATED`: what the message says in numbers, so that those of many calls can be added up. */
+  readonly truncated?: Truncation
+}
+
+/** Texts of one call that were longer than the model reads. */
+export interface Truncation {
+  readonly kind: 'query' | 'document'
+  /** Texts that were cut. */
+  readonly cut: number
+  /** Texts of the call. */
+  readonly texts: number
+  /** Tokens of a text at most. */
+  readonly length: number
+  /** Tokens left out of the longest. */
+  readonly longest: number
 }
 
 export type OnWarning = (warning: Warning) => void

@@ -54,6 +54,6 @@ export type { ModelInput, TextConfig } from './text/template.js'
 export { SerotineError } from './errors.js'
 /** Checks of options and values, with the messages of the core: for packages built on it. */
 export { checkInteger, checkOptions, checkString, describe } from './errors.js'
-export type { ErrorCode, OnWarning, Warning } from './errors.js'
+export type { ErrorCode, OnWarning, Truncation, Warning } from './errors.js'
 export { tokenEmbeddings } from './types.js'
 export type { EncodeOptions, Encoder, Json, Metadata, OnProgress, Progress, TokenEmbeddings } from './types.js'

@@ -140,7 +140,7 @@ describe('readCollection', () => {
 
   it.each([
     ['a judgment without a document', '{"query-id": "1"}', /test\.jsonl:1: expected "query-id", "corpus-id"/],
-    ['a grade that is a word', '{"query-id": "1", "corpus-id": "a", "score": "yes"}', /test\.jsonl:1: expected/],
+    ['a grade that is a word', '{"query-id": "1", "corpus-id": "a", "score": "yes"}', /test\.jsonl:1: "score".*"yes"/],
     [
       'a query that is not there',
       '{"query-id": "2", "corpus-id": "a", "score": 1}',

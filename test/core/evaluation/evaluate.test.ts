@@ -66,11 +66,44 @@ describe('evaluateRetrieval', () => {
     }
     const evaluate = (options: object) =>
       evaluateRetrieval({ dataset, model: wordEncoder(), stages: [stage], depth: 2, metrics: ['mrr'], ...options })
-    expect((await evaluate({})).stages[0]!.metrics.mrr).toBe(1 / 2)
-    expect((await evaluate({ excludeSameId: false })).stages[0]!.metrics.mrr).toBe(0)
-    expect((await evaluate({ exclude: new Map([['a', new Set(['c'])]]) })).stages[0]!.metrics.mrr).toBe(1)
-    await evaluate({ dataset: { ...dataset, documents: [{ id: 'b', text: '', metadata: {} }] } })
+    const ignored = { ignoreIdenticalIds: true }
+    expect((await evaluate(ignored)).stages[0]!.metrics.mrr).toBe(1 / 2)
+    expect((await evaluate({})).stages[0]!.metrics.mrr).toBe(0)
+    expect((await evaluate({ ...ignored, exclude: new Map([['a', new Set(['c'])]]) })).stages[0]!.metrics.mrr).toBe(1)
+    await evaluate({ ...ignored, dataset: { ...dataset, documents: [{ id: 'b', text: '', metadata: {} }] } })
     expect(depths).toEqual([3, 2, 4, 2])
+    // What the dataset says holds, unless the caller says otherwise.
+    const known = { ...dataset, ignoreIdenticalIds: true }
+    expect(await evaluate({ dataset: known })).toMatchObject({
+      ignoreIdenticalIds: true,
+      stages: [{ metrics: { mrr: 0.5 } }],
+    })
+    expect(await evaluate({ dataset: known, ignoreIdenticalIds: false })).toMatchObject({
+      ignoreIdenticalIds: false,
+      stages: [{ metrics: { mrr: 0 } }],
+    })
+  })
+
+  it('keeps a relevant document that happens to have the query’s number', async () => {
+    const dataset = {
+      queries: [{ id: '1', text: 'x' }],
+      documents: [{ id: '1', text: 'x', metadata: {} }],
+      qrels: new Map([['1', new Map([['1', 1]])]]),
+    }
+    const { stages } = await evaluateRetrieval({ dataset, model: wordEncoder(), stages: [ranking('s', ['1'])] })
+    expect(stages[0]!.metrics['ndcg@10']).toBe(1)
+  })
+
+  it('refuses datasets of which every number would be zero', async () => {
+    const queries = [{ id: '1', text: 'x' }]
+    const documents = [{ id: 'a', text: 'x', metadata: {} }]
+    const evaluate = (dataset: object) =>
+      evaluateRetrieval({ dataset: dataset as never, model: wordEncoder(), stages: [ranking('s', ['a'])] })
+    const judged = (id: string, document: string, grade: number) => new Map([[id, new Map([[document, grade]])]])
+    await expect(evaluate({ queries, documents, qrels: judged('1', 'a', 0) })).rejects.toThrow(/no grade is above 0/)
+    await expect(evaluate({ queries, documents, qrels: judged('1', 'b', 1) })).rejects.toThrow(/"b" relevant, but/)
+    await expect(evaluate({ queries, qrels: judged('2', 'a', 1) })).rejects.toThrow(/None of the 1 queries/)
+    await expect(evaluate({ queries, qrels: new Map() })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
   it('collects the parts a stage reports and tells progress', async () => {

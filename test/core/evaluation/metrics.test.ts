@@ -94,7 +94,7 @@ describe('evaluateRun', () => {
 
   it('leaves out the document with the query id, and documents named, only when asked', () => {
     expect(mrr({})).toBeCloseTo(1 / 3 / 2)
-    expect(mrr({ excludeSameId: true })).toBeCloseTo(1 / 2 / 2)
+    expect(mrr({ ignoreIdenticalIds: true })).toBeCloseTo(1 / 2 / 2)
     expect(mrr({ exclude: new Map([['q1', new Set(['x', 'q1'])]]) })).toBeCloseTo(1 / 2)
   })
 
@@ -113,9 +113,23 @@ describe('evaluateRun', () => {
   })
 
   it('names judged queries without results and unjudged queries', () => {
-    const result = evaluateRun(qrels, new Map([['q9', []]]))
-    expect(result).toMatchObject({ missing: ['q1', 'q2'], unjudged: ['q9'] })
+    const result = evaluateRun(
+      qrels,
+      new Map([
+        ['q2', []],
+        ['q9', []],
+      ]),
+    )
+    expect(result).toMatchObject({ missing: ['q1'], unjudged: ['q9'] })
     expect(Object.values(result.metrics)).toEqual([0, 0, 0, 0])
+  })
+
+  it('is an error where there is nothing to average, not a table of zeros', () => {
+    expect(() => evaluateRun(qrels, new Map([['q9', []]]))).toThrow(/None of the 1 queries.*"q9".*"q1"/)
+    expect(() => evaluateRun(qrels, new Map())).toThrow(/holds no query/)
+    expect(() => evaluateRun(new Map([['q2', new Map([['c', 0]])]]), run, { withoutRelevant: 'skip' })).toThrow(
+      /nothing to average/,
+    )
   })
 
   it('takes the list as the ranking when asked', () => {
@@ -184,6 +198,7 @@ describe('evaluateRun', () => {
       ),
     ).toThrow(/"a" twice/)
     expect(() => evaluateRun(qrels, run, { exlude: new Map() } as object)).toThrow(/"exclude"/)
+    expect(() => evaluateRun(qrels, run, { excludeSameId: true } as object)).toThrow(/"ignoreIdenticalIds"/)
   })
 })
 

@@ -26,7 +26,7 @@ interface Values extends CommonValues {
 }
 
 interface Encoded {
-  readonly id: string | number
+  readonly id: string | number | bigint
   readonly inputIds: Int32Array
   readonly attentionMask: Int32Array
   readonly keptMask: Int32Array
@@ -147,13 +147,14 @@ async function jsonlSink({ terminal }: Context, out: string | undefined): Promis
   return {
     write: async (encoded) => {
       for (const { id, inputIds, attentionMask, keptMask, embeddings } of encoded) {
-        const line = JSON.stringify({
-          id,
+        const fields = JSON.stringify({
           inputIds: [...inputIds],
           attentionMask: [...attentionMask],
           keptMask: [...keptMask],
           embeddings: matrixRows(embeddings.data, embeddings.dim),
         })
+        // JSON.stringify refuses an id that no number of JavaScript can hold.
+        const line = `{"id":${typeof id === 'bigint' ? id : JSON.stringify(id)},${fields.slice(1)}`
         if (file) await file.write(`${line}\n`)
         else await terminal.out(`${line}\n`)
       }

@@ -1,12 +1,12 @@
-import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
+import { Option } from 'commander'
 import type { Command } from 'commander'
 import { MultiVectorIndex, SerotineError } from '@serotine/core'
-import { evaluateRetrieval, indexStage, readCollection, writeTrecRun } from '@serotine/core/evaluation'
-import type { RetrievalStage, StageEvaluation } from '@serotine/core/evaluation'
+import { checkTrecIds, evaluateRetrieval, evaluateRun, readCollection, writeTrecRun } from '@serotine/core/evaluation'
+import type { Collection, StageEvaluation } from '@serotine/core/evaluation'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
-import { encodeOptions, forMuch, loadModel, warnOnce, withEncodeOptions } from '../model.js'
+import { encodeOptions, forMuch, loadModel, warnAtEnd, withEncodeOptions } from '../model.js'
 import {
   ENCODING_OPTIONS,
   INDEX_OPTIONS,
@@ -15,11 +15,13 @@ import {
   addOptions,
   pickOptions,
 } from '../options.js'
-import { parseInteger, parseWords } from '../option-values.js'
+import { parseInteger, parseList } from '../option-values.js'
 import { PLOTTED_CANDIDATES, writeEvalReport } from '../output/eval-report.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
 import { formatTable } from '../output/table.js'
+import { STAGES, fdesToCompare, isExactInstead, stageLabel, stageOf, stagesToRun } from '../eval-stages.js'
+import type { StageName } from '../eval-stages.js'
 
 interface Values extends CommonValues {
   model?: string
@@ -29,29 +31,22 @@ interface Values extends CommonValues {
   candidates: number
   depth: number
   metrics: string[]
+  ignoreIdenticalIds?: boolean
   stages: string[]
   runFile?: string
   report?: string
   json?: boolean
 }
 
-const STAGES = {
-  exact: 'exact MaxSim',
-  centroids: 'centroids + MaxSim',
-  muvera: 'MUVERA + MaxSim',
-  fde: 'MUVERA alone',
-} as const
-// What is given replaces the default rather than adding to it.
-const words = (text: string): string[] => parseWords(text, undefined)
-type StageName = keyof typeof STAGES
+const METRICS = ['ndcg@10', 'recall@100', 'mrr@10', 'map@100']
 
 export function evalCommand(): Command {
   const command = createCommand('eval', {
     summary: 'measure retrieval on a collection with judgments',
     description:
       'Measures retrieval on a folder in the layout of BEIR (corpus.jsonl, queries.jsonl, qrels/<split>.tsv, .gz too), MTEB, ' +
-      'NanoBEIR, LongEmbed or BRIGHT (JSON lines): exact MaxSim over everything, centroid codes and MUVERA with ' +
-      'their best candidates scored exactly, and MUVERA alone. Metrics as trec_eval has them.',
+      'NanoBEIR, LongEmbed or BRIGHT (JSON lines): exact MaxSim over everything, what the index does by itself, centroid ' +
+      'codes and MUVERA with their best candidates scored exactly, and MUVERA alone. Metrics as trec_eval has them.',
     examples: [
       ['serotine eval ./scifact', ''],
       ['serotine eval ./scifact --fde quality --candidates 200', ''],
@@ -63,24 +58,17 @@ export function evalCommand(): Command {
     .option('-m, --model <model>', 'folder or Hub id (default: built in)')
     .option('--split <name>', 'judgments to use (default: test, or the only ones)')
     .option('--subset <name>', 'domain of BRIGHT')
-    .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, words, Object.keys(STAGES))
+    .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, ...parseList(Object.keys(STAGES)))
     .option('--candidates <n>', 'candidates that are scored exactly', (text) => parseInteger(text, 1), 100)
     .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
-    .option('--metrics <names>', 'e.g. ndcg@10 recall@100 mrr@10 map@100', words, [
-      'ndcg@10',
-      'recall@100',
-      'mrr@10',
-      'map@100',
-    ])
+    .option('--metrics <names>', 'e.g. ndcg@10 accuracy@1', ...parseList(METRICS))
+    .option('--ignore-identical-ids', 'leave out documents with the query’s id (default: in ArguAna and Quora)')
+    .addOption(new Option('--no-ignore-identical-ids').hideHelp())
     .option('--index <folder>', 'keep the index there, and go on from it next time (default: in memory)')
     .option('--run-file <file>', 'write the rankings in TREC’s form; with several stages, one file each')
     .option('--report <file>', `write an HTML page, with ${PLOTTED_CANDIDATES.join(', ')} candidates too`)
     .option('--json', 'one JSON object on standard output')
-  addOptions(
-    command,
-    INDEX_OPTIONS.filter(({ name }) => name !== 'firstStage'),
-    GROUPS.index,
-  )
+  addOptions(command, INDEX_OPTIONS, GROUPS.index)
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
@@ -101,7 +89,10 @@ async function evaluate(context: Context, folder: string, values: Values, comman
   const dataset = await readCollection(folder, {
     ...(values.split !== undefined && { split: values.split }),
     ...(values.subset !== undefined && { subset: values.subset }),
+    onWarning: ({ message }) => terminal.warn(message),
   })
+  checkBeforeEncoding(dataset, values)
+  const warnings = warnAtEnd(context)
   const model = await loadModel(
     context,
     values.model,
@@ -109,6 +100,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
       settings,
       dataset.documents.reduce((sum, { text }) => sum + text.length, 0),
     ),
+    warnings.onWarning,
   )
   const own = encodeOptions(settings)
   const { poolFactor: _pool, protectedTokens: _protected, ...query } = own
@@ -117,10 +109,10 @@ async function evaluate(context: Context, folder: string, values: Values, comman
   let index: MultiVectorIndex | undefined
   try {
     index = await MultiVectorIndex.open(values.index, {
-      ...fdesToCompare(values, settings),
+      ...fdesToCompare(values.stages, values.index, settings.fde),
       ...pickOptions(settings, INDEX_OPTIONS),
       model: encoder,
-      onWarning: warnOnce(context),
+      onWarning: warnings.onWarning,
     })
     const missing = dataset.documents.filter(({ id }) => !index!.has(id))
     const started = performance.now()
@@ -138,17 +130,20 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     const { fde } = await index.stats()
     if (!fde) withoutFdes(values, command)
     const hasFdes = fde?.length != null
-    const kinds = stagesToRun(values, hasFdes)
+    const plotted = values.report === undefined ? [] : PLOTTED_CANDIDATES
+    const kinds = stagesToRun(values.stages, values.candidates, plotted, hasFdes)
     const first = dataset.queries[0]
     // Where there are no codes yet the first search by them makes them: seconds that no query should be said to take.
     if (first && values.stages.includes('centroids'))
       await index.search(first.text, { stage: 'centroids', k: 1, signal })
+    if (first && values.stages.includes('default')) await index.search(first.text, { k: 1, signal })
     const evaluation = await evaluateRetrieval({
       dataset,
       model: encoder,
       stages: kinds.map(({ kind, candidates }) => stageOf(kind, index!, candidates ?? values.candidates)),
       depth: values.depth,
       metrics: values.metrics,
+      ...(values.ignoreIdenticalIds !== undefined && { ignoreIdenticalIds: values.ignoreIdenticalIds }),
       signal,
       onProgress: ({ done, total }) => bar.update(total ? done / total : undefined, counted(done, 'answer')),
     })
@@ -185,10 +180,12 @@ async function evaluate(context: Context, folder: string, values: Values, comman
           model: model.name,
           documents,
           queries: result.queries,
+          ignoreIdenticalIds: result.ignoreIdenticalIds,
           indexing: { documents: missing.length, seconds: Number((encodeMs / 1000).toFixed(3)) },
           encodeQueriesMs: Number(result.encodeQueriesMs.toFixed(2)),
           stages: result.stages.map((stage, i) => ({
             name: values.stages[i],
+            foundBy: stage.foundBy,
             metrics: stage.metrics,
             ...(stage.exactTop10 !== undefined && { exactTop10: stage.exactTop10 }),
             searchMs: {
@@ -203,8 +200,9 @@ async function evaluate(context: Context, folder: string, values: Values, comman
       return
     }
     const { bold, dim } = terminal.colors
+    const left = result.ignoreIdenticalIds ? ', documents with the query’s id left out' : ''
     await terminal.out(
-      `${bold(dataset.name)} ${dim(`${dataset.split}, ${counted(documents, 'document')}, ${counted(result.queries, 'query', 'queries')}, ${model.name}`)}\n\n`,
+      `${bold(dataset.name)} ${dim(`${dataset.split}, ${counted(documents, 'document')}, ${counted(result.queries, 'query', 'queries')}, ${model.name}${left}`)}\n\n`,
     )
     await terminal.out(
       formatTable(
@@ -217,22 +215,25 @@ async function evaluate(context: Context, folder: string, values: Values, comman
       missing.length > 0
         ? `${counted(missing.length, 'document')} indexed in ${duration(encodeMs)}`
         : 'the index was there already'
+    if (result.stages.some((stage, i) => isExactInstead(values.stages[i] as StageName, stage.foundBy)))
+      terminal.aside(
+        '\nhere exact MaxSim: there are too few tokens to learn a first stage from, so all were scored exactly',
+      )
     terminal.aside(
       `\n${encoded}; encoding a query takes ${duration(result.encodeQueriesMs / Math.max(1, result.queries))} more`,
     )
   } finally {
     bar.stop()
+    warnings.tell()
     await index?.close()
     await model.close()
   }
 }
 
-/** A new index gets FDEs, which it would not by itself, when stages are measured that go by them. */
-function fdesToCompare({ stages, index }: Values, settings: Record<string, unknown>): { fde?: 'compact' } {
-  const isNew = index === undefined || !existsSync(index)
-  return settings.fde === undefined && isNew && stages.some((name) => name === 'muvera' || name === 'fde')
-    ? { fde: 'compact' }
-    : {}
+/** What would otherwise be found after hours of encoding. @throws INVALID_ARGUMENT */
+function checkBeforeEncoding(dataset: Collection, { runFile, metrics }: Values): void {
+  if (runFile !== undefined) checkTrecIds(dataset)
+  evaluateRun(dataset.qrels, new Map([...dataset.qrels.keys()].slice(0, 1).map((id) => [id, []])), { metrics })
 }
 
 /** Leaves out what an index without FDEs cannot do, unless it was asked for. */
@@ -245,25 +246,6 @@ function withoutFdes(values: Values, command: Command): void {
     )
   }
   values.stages = left
-}
-
-interface StageToRun {
-  readonly kind: StageName
-  readonly candidates?: number
-}
-
-/** The stages asked for, then, for a report that can plot them, those with candidates with other numbers of them. */
-function stagesToRun(values: Values, hasFdes: boolean): StageToRun[] {
-  const { candidates } = values
-  const asked = values.stages.map((name) => ({ kind: name as StageName, ...(isReranked(name) && { candidates }) }))
-  const plotted = asked.filter(({ kind }) => isReranked(kind) && (hasFdes || kind !== 'muvera'))
-  if (values.report === undefined) return asked
-  const others = PLOTTED_CANDIDATES.filter((other) => other !== candidates)
-  return [...asked, ...plotted.flatMap(({ kind }) => others.map((other) => ({ kind, candidates: other })))]
-}
-
-function isReranked(name: string): boolean {
-  return name === 'muvera' || name === 'centroids'
 }
 
 /** What was typed, less what must not be passed on. */
@@ -280,7 +262,7 @@ function commandLine(folder: string, command: Command): string {
 function row(stage: StageEvaluation, values: Values, i: number): string[] {
   const share = stage.exactTop10 === undefined ? '' : stage.exactTop10.toFixed(3)
   return [
-    STAGES[values.stages[i] as StageName],
+    stageLabel(values.stages[i] as StageName, stage.foundBy),
     ...values.metrics.map((name) => stage.metrics[name]!.toFixed(4)),
     share,
     duration(mean(stage.searchMs)),
@@ -299,14 +281,4 @@ function mean(values: readonly number[]): number {
 function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   return Number((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(3))
-}
-
-function stageOf(name: StageName, index: MultiVectorIndex, candidates: number): RetrievalStage {
-  const how = {
-    exact: { stage: 'exact' },
-    centroids: { stage: 'centroids', candidates },
-    muvera: { stage: 'fde', candidates },
-    fde: { stage: 'fde', rerank: false },
-  } as const
-  return indexStage(name, index, how[name])
 }

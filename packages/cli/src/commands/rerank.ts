@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { stringify } from 'lossless-json'
 import { SerotineError } from '@serotine/core'
 import type { Json } from '@serotine/core'
 import { GROUPS, createCommand, runWith } from '../command.js'
@@ -24,7 +25,7 @@ interface Values extends CommonValues {
 }
 
 interface Candidate {
-  readonly id?: string | number
+  readonly id?: string | number | bigint
   readonly text: string
   readonly title?: string
   readonly place: string
@@ -97,7 +98,8 @@ async function rerank(context: Context, query: string, files: readonly string[],
         ...(document.title && { title: document.title }),
         ...(document.fields && Object.keys(document.fields).length > 0 && { metadata: document.fields }),
       }))
-      await terminal.out(`${JSON.stringify({ query, model: model.name, hits })}\n`)
+      // Not JSON.stringify, which refuses ids beyond 2^53.
+      await terminal.out(`${stringify({ query, model: model.name, hits })}\n`)
       return
     }
     const isCommon = commonWords(candidates.map(({ text }) => text))

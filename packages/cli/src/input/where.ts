@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import type { Where } from '@serotine/core'
+import { exactNumber, exactValue, parseExactJson } from './exact-json.js'
 
 type Fields = Exclude<Where, (...args: never[]) => unknown>
 
@@ -32,26 +33,28 @@ export function parseWhere(text: string, previous: unknown): Fields {
 }
 
 function parseJson(text: string): Fields {
+  let value: unknown
   try {
-    return JSON.parse(text) as Fields
+    value = parseExactJson(text)
   } catch (error) {
     throw new InvalidArgumentError(`It is not JSON (${(error as Error).message}).`)
   }
+  return orInvalid(() => exactValue(value, 'the condition')) as Fields
 }
 
 function parseCondition(text: string): Fields {
   const match = CONDITION.exec(text)
   if (!match) throw new InvalidArgumentError('It looks like lang=en, year>=2020, tags~urgent, or a JSON object.')
   const [, field, sign, rest] = match as unknown as [string, string, string, string]
-  const values = rest.split(',').map((value) => literal(value.trim()))
+  const values = rest.split(',').map((value) => literal(value.trim(), field))
   const several = values.length > 1 && (sign === '=' || sign === '!=')
   if (several) return { [field]: sign === '=' ? { in: values } : { nin: values } } as Fields
   return { [field]: { [OPERATORS[sign]!]: values.length > 1 ? rest : values[0]! } } as Fields
 }
 
 /** `2020` → number, `true` → boolean, `null` → null, `"2020"` → the string. */
-function literal(text: string): string | number | boolean | null {
-  if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return Number(text)
+function literal(text: string, field: string): string | number | boolean | null {
+  if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return orInvalid(() => exactNumber(text, field))
   if (text === 'true' || text === 'false') return text === 'true'
   if (text === 'null') return null
   if (/^".*"$/s.test(text)) {
@@ -62,4 +65,13 @@ function literal(text: string): string | number | boolean | null {
     }
   }
   return text
+}
+
+/** A number that JavaScript cannot hold would find other documents than those that were asked for. */
+function orInvalid<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw new InvalidArgumentError(`It ${(error as Error).message}, as in id="123".`)
+  }
 }

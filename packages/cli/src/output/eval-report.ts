@@ -4,6 +4,8 @@ import { resolve } from 'node:path'
 import type { IndexStats } from '@serotine/core'
 import { formatReport, worstQueries } from '@serotine/core/evaluation'
 import type { BeirDataset, ReportStage, RetrievalEvaluation } from '@serotine/core/evaluation'
+import { isExactInstead, stageLabel } from '../eval-stages.js'
+import type { StageName, StageToRun } from '../eval-stages.js'
 
 /** Numbers of candidates that a report plots beside the one asked for. */
 export const PLOTTED_CANDIDATES: readonly number[] = [10, 20, 50, 100, 200, 400]
@@ -13,7 +15,7 @@ export interface EvalReportInput {
   readonly model: string
   readonly stats: IndexStats
   /** Stage by stage: what kind it is, and how many candidates it scores. */
-  readonly kinds: readonly { readonly kind: 'exact' | 'centroids' | 'muvera' | 'fde'; readonly candidates?: number }[]
+  readonly kinds: readonly StageToRun[]
   readonly evaluation: RetrievalEvaluation
   readonly version: string
   readonly command: string
@@ -25,7 +27,7 @@ export async function writeEvalReport(file: string, input: EvalReportInput): Pro
   return resolve(file)
 }
 
-function isMuvera(kind: EvalReportInput['kinds'][number]['kind']): boolean {
+function isMuvera(kind: StageName): boolean {
   return kind === 'muvera' || kind === 'fde'
 }
 
@@ -34,24 +36,30 @@ function evalReport({ dataset, model, stats, kinds, evaluation, version, command
   const bytesOf = (part: 'tokens' | 'fde'): number => stats.bytes[part] / Math.max(1, stats.documents)
   // Two bytes a token, whether or not the index keeps the codes.
   const codes = (2 * stats.tokens) / Math.max(1, stats.documents)
-  const bytes = {
+  const bytes: Readonly<Record<StageName, number | undefined>> = {
     exact: bytesOf('tokens'),
+    // What it keeps depends on what it comes to; the rows below have that.
+    default: undefined,
     centroids: bytesOf('tokens') + codes,
     muvera: bytesOf('tokens') + bytesOf('fde'),
     fde: bytesOf('fde'),
   }
   const numbers = fdeLength === undefined ? '' : ` (${fdeLength.toLocaleString('en-US')} numbers)`
-  const nameOf = ({ kind, candidates }: EvalReportInput['kinds'][number]): string =>
-    ({
+  const names = ({ kind, candidates }: StageToRun, foundBy: Readonly<Record<string, number>>): string => {
+    const name = {
       exact: 'exact MaxSim over all',
+      default: stageLabel('default', foundBy),
       centroids: `centroid codes, exact MaxSim of ${candidates}`,
       muvera: `MUVERA${numbers}, exact MaxSim of ${candidates}`,
       fde: `MUVERA${numbers} alone`,
-    })[kind]
-  const stages = evaluation.stages.map(({ metrics, exactTop10, cpuMs }, i): ReportStage => {
+    }[kind]
+    return isExactInstead(kind, foundBy) ? `${name} (here exact MaxSim of all: too few tokens to learn from)` : name
+  }
+  const stages = evaluation.stages.map(({ metrics, exactTop10, cpuMs, foundBy }, i): ReportStage => {
     const { kind, candidates } = kinds[i]!
+    const size = bytes[kind]
     return {
-      name: nameOf(kinds[i]!),
+      name: names(kinds[i]!, foundBy),
       metrics,
       exact: kind === 'exact',
       cpuMs,
@@ -60,7 +68,7 @@ function evalReport({ dataset, model, stats, kinds, evaluation, version, command
       ...(kind === 'centroids' && { series: 'centroids', ...(candidates !== undefined && { candidates }) }),
       ...(isMuvera(kind) &&
         fdeLength !== undefined && { series: 'MUVERA', fdeLength, ...(candidates !== undefined && { candidates }) }),
-      ...((!isMuvera(kind) || fdeLength !== undefined) && { bytesPerDocument: Math.round(bytes[kind]) }),
+      ...(size !== undefined && (!isMuvera(kind) || fdeLength !== undefined) && { bytesPerDocument: Math.round(size) }),
     }
   })
   const named = { ...evaluation, stages: evaluation.stages.map((stage, i) => ({ ...stage, name: stages[i]!.name })) }
@@ -88,6 +96,7 @@ function evalReport({ dataset, model, stats, kinds, evaluation, version, command
           versions: `serotine ${version}, node ${process.versions.node}`,
           index: `${stats.tokens.toLocaleString('en-US')} token vectors as ${stats.codec}`,
           query: `${(evaluation.encodeQueriesMs / Math.max(1, evaluation.queries)).toFixed(1)} ms to encode, not counted above`,
+          ...(evaluation.ignoreIdenticalIds && { 'left out': 'documents with the query’s id' }),
           date: new Date().toISOString().slice(0, 10),
           command,
         },

@@ -1,8 +1,10 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { SerotineError, checkOptions, describe } from '../errors.js'
+import { SerotineError, checkOptions } from '../errors.js'
+import type { OnWarning } from '../errors.js'
+import { checkedDataset } from './judged.js'
+import { readQrels } from './qrels.js'
 import { readRecords } from './records.js'
-import { readQrels } from './trec.js'
 import type { Qrels } from './run.js'
 
 /** A document as an index takes it. */
@@ -28,33 +30,37 @@ export interface BeirDataset {
   readonly qrels: Qrels
   /** Documents to leave out, by query, where the collection says so (BRIGHT). */
   readonly exclude?: ReadonlyMap<string, ReadonlySet<string>>
+  /**
+   * True where the documents with a query's id are that query itself, and BEIR leaves them out for that reason: ArguAna and
+   * Quora, which are told by their folder's name.
+   */
+  readonly ignoreIdenticalIds?: boolean
+}
+
+export interface ReadBeirOptions {
+  /** Judgments to use. Default `test`. */
+  readonly split?: string
+  /** Told when judged documents are not there (`JUDGED_MISSING`). */
+  readonly onWarning?: OnWarning
 }
 
 /**
  * Reads a BEIR folder: `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`, each optionally with `.gz`.
  *
  * @throws INPUT_FORMAT naming file and line: broken JSON, a missing `_id` or `text`, a split that is not there, judgments of a
- *   query that is not there; DUPLICATE_ID
+ *   query that is not there, no judgment, no relevant document, or none of them in the corpus; DUPLICATE_ID
  */
-export async function readBeir(folder: string, options: { split?: string } = {}): Promise<BeirDataset> {
-  checkOptions('readBeir', options, ['split'])
-  const { split = 'test' } = options
+export async function readBeir(folder: string, options: ReadBeirOptions = {}): Promise<BeirDataset> {
+  checkOptions('readBeir', options, ['split', 'onWarning'])
+  const { split = 'test', onWarning } = options
   const qrels = await readQrels(await qrelsFile(folder, split))
   const queries: BeirQuery[] = []
   for await (const { id, text } of readRecords([await presentFile(folder, 'queries.jsonl')])) {
     if (qrels.has(id)) queries.push({ id, text })
   }
-  if (queries.length < qrels.size) {
-    const present = new Set(queries.map(({ id }) => id))
-    const absent = [...qrels.keys()].find((id) => !present.has(id))
-    throw new SerotineError(
-      'INPUT_FORMAT',
-      `The ${split} judgments of ${folder} name query ${describe(absent)}, which its queries file does not hold.`,
-    )
-  }
   const documents: BeirDocument[] = []
   for await (const document of readBeirCorpus(folder)) documents.push(document)
-  return { name: basename(resolve(folder)), split, documents, queries, qrels }
+  return checkedDataset(folder, { name: basename(resolve(folder)), split, documents, queries, qrels }, onWarning)
 }
 
 /** The documents of a BEIR folder one by one, for collections too large for memory. Same errors as {@link readBeir}. */

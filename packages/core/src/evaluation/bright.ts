@@ -1,8 +1,10 @@
 import { basename, resolve } from 'node:path'
 import { SerotineError, describe } from '../errors.js'
+import type { OnWarning } from '../errors.js'
 import type { BeirDataset, BeirDocument, BeirQuery } from './beir.js'
 import { jsonlFiles } from './folder-contents.js'
 import type { FolderContents } from './folder-contents.js'
+import { checkedDataset } from './judged.js'
 import { readRecords } from './records.js'
 
 /**
@@ -13,7 +15,7 @@ import { readRecords } from './records.js'
 export async function readBright(
   folder: string,
   contents: FolderContents,
-  { split = 'standard', subset }: { split?: string; subset?: string },
+  { split = 'standard', subset, onWarning }: { split?: string; subset?: string; onWarning?: OnWarning },
 ): Promise<BeirDataset> {
   if (split !== 'standard' && split !== 'long') {
     throw new SerotineError('INPUT_FORMAT', `BRIGHT has the splits standard and long, not ${describe(split)}.`)
@@ -42,7 +44,8 @@ export async function readBright(
     const excluded = idList(fields, 'excluded_ids', place)
     if (excluded.length > 0) exclude.set(id, new Set(excluded))
   }
-  return { name: `${basename(resolve(folder))} ${domain}`, split, documents, queries, qrels, exclude }
+  const name = `${basename(resolve(folder))} ${domain}`
+  return checkedDataset(folder, { name, split, documents, queries, qrels, exclude }, onWarning)
 }
 
 function domainOf(file: string): string {

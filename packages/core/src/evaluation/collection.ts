@@ -2,10 +2,13 @@ import { readdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { SerotineError, checkOptions, checkString, describe } from '../errors.js'
 import { readBeir } from './beir.js'
-import type { BeirDataset, BeirDocument, BeirQuery } from './beir.js'
+import type { BeirDataset, BeirDocument, BeirQuery, ReadBeirOptions } from './beir.js'
 import { readBright } from './bright.js'
 import { folderContents, jsonlFiles } from './folder-contents.js'
 import type { FolderContents } from './folder-contents.js'
+import { idOf, numberOf } from './formats/exact-json.js'
+import { checkedDataset } from './judged.js'
+import { addJudgment } from './qrels.js'
 import { readObjects, readRecords } from './records.js'
 
 /** The layouts of benchmark folders; see `docs/evaluation.md`. */
@@ -15,7 +18,7 @@ export interface Collection extends BeirDataset {
   readonly layout: CollectionLayout
 }
 
-export interface ReadCollectionOptions {
+export interface ReadCollectionOptions extends ReadBeirOptions {
   /**
    * Judgments to use. Default `test`, or the only split there is. Of LongEmbed's passkey and needle, `test_256` … `test_32768`;
    * of BRIGHT, `standard` (default) or `long` (whole pages).
@@ -30,11 +33,12 @@ export interface ReadCollectionOptions {
  * (MTEB, NanoBEIR: `corpus`, `queries` and `qrels`, `default` or `data` with judgments as JSON lines), LongEmbed (`qrels.jsonl`)
  * and BRIGHT (`documents` and `examples`). JSON lines only, `.gz` too; Parquet must be converted first.
  *
- * @throws INPUT_FORMAT naming what was found instead; DUPLICATE_ID
+ * @throws INPUT_FORMAT naming what was found instead, or what makes every number of an evaluation zero (see {@link readBeir});
+ *   DUPLICATE_ID
  */
 export async function readCollection(folder: string, options: ReadCollectionOptions = {}): Promise<Collection> {
   checkString('folder', folder)
-  checkOptions('readCollection', options, ['split', 'subset'])
+  checkOptions('readCollection', options, ['split', 'subset', 'onWarning'])
   const contents = await folderContents(folder)
   const layout = layoutOf(contents)
   if (options.subset !== undefined && layout !== 'bright') {
@@ -48,9 +52,9 @@ export async function readCollection(folder: string, options: ReadCollectionOpti
     const splits = (await readdir(join(folder, 'qrels'))).flatMap(
       (name) => /^(.+)\.tsv(?:\.gz)?$/.exec(name)?.[1] ?? [],
     )
-    return { layout, ...(await readBeir(folder, { split: chooseSplit(folder, splits, options.split) })) }
+    return { layout, ...(await readBeir(folder, { ...options, split: chooseSplit(folder, splits, options.split) })) }
   }
-  return { layout, ...(await readJsonLines(folder, contents, layout, options.split)) }
+  return { layout, ...(await readJsonLines(folder, contents, layout, options)) }
 }
 
 function layoutOf({ folder, names, has, parquet }: FolderContents): CollectionLayout {
@@ -75,7 +79,7 @@ async function readJsonLines(
   folder: string,
   contents: FolderContents,
   layout: CollectionLayout,
-  asked: string | undefined,
+  { split: asked, onWarning }: ReadCollectionOptions,
 ): Promise<BeirDataset> {
   const { split, files } = judgmentFiles(folder, contents, layout, asked)
   const contextLength = /^test_(\d+)$/.exec(asked ?? '')?.[1]
@@ -104,8 +108,7 @@ async function readJsonLines(
       `${folder} holds documents of several lengths; choose one as the split: ${splits.join(', ')}.`,
     )
   }
-  checkQueries(folder, split, qrels, queries)
-  return { name: basename(resolve(folder)), split, documents, queries, qrels }
+  return checkedDataset(folder, { name: basename(resolve(folder)), split, documents, queries, qrels }, onWarning)
 }
 
 function judgmentFiles(
@@ -147,39 +150,32 @@ async function readJudgments(files: readonly string[], keeps: (contextLength: nu
   const qrels = new Map<string, Map<string, number>>()
   let graded = false
   for await (const { fields, place } of readObjects(files)) {
-    if (!keeps(typeof fields.context_length === 'number' ? fields.context_length : undefined)) continue
-    const query = fields['query-id'] ?? fields.query_id ?? fields.qid
-    const document = fields['corpus-id'] ?? fields.corpus_id ?? fields.doc_id
-    const grade = fields.score ?? 1
-    if (!isId(query) || !isId(document) || typeof grade !== 'number') {
+    if (!keeps(numberOf(fields.context_length))) continue
+    const query = judgedId(fields, ['query-id', 'query_id', 'qid'], place)
+    const document = judgedId(fields, ['corpus-id', 'corpus_id', 'doc_id'], place)
+    const grade = numberOf(fields.score ?? 1)
+    if (!Number.isSafeInteger(grade)) {
       throw new SerotineError(
         'INPUT_FORMAT',
-        `${place}: expected "query-id", "corpus-id" and a number "score" (or "qid" and "doc_id"), got ${describe(fields)}.`,
+        `${place}: "score" must be an integer, got ${describe(grade ?? fields.score)}.`,
       )
     }
     graded ||= fields.score !== undefined
-    const judgments = qrels.get(String(query))
-    if (judgments) judgments.set(String(document), grade)
-    else qrels.set(String(query), new Map([[String(document), grade]]))
+    addJudgment(qrels, { query, document, grade: grade! }, place)
   }
   return { qrels, graded }
 }
 
-function isId(value: unknown): value is string | number {
-  return (typeof value === 'string' && value !== '') || typeof value === 'number'
-}
-
-function checkQueries(
-  folder: string,
-  split: string,
-  qrels: ReadonlyMap<string, unknown>,
-  queries: readonly BeirQuery[],
-): void {
-  if (queries.length === qrels.size) return
-  const present = new Set(queries.map(({ id }) => id))
-  const absent = [...qrels.keys()].find((id) => !present.has(id))
-  throw new SerotineError(
-    'INPUT_FORMAT',
-    `The ${split} judgments of ${folder} name query ${describe(absent)}, which its queries do not hold.`,
-  )
+function judgedId(fields: Readonly<Record<string, unknown>>, names: readonly string[], place: string): string {
+  const name = names.find((candidate) => fields[candidate] !== undefined)
+  if (name === undefined) {
+    throw new SerotineError(
+      'INPUT_FORMAT',
+      `${place}: expected "query-id", "corpus-id" and an integer "score" (or "qid" and "doc_id"), got the fields ` +
+        `${Object.keys(fields).join(', ') || 'of an empty object'}.`,
+    )
+  }
+  const id = idOf(fields[name])
+  if ('problem' in id) throw new SerotineError('INPUT_FORMAT', `${place}: "${name}" ${id.problem}.`)
+  return id.id
 }

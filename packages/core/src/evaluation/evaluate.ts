@@ -3,7 +3,8 @@ import type { MultiVectorIndex } from '../index/multi-vector-index.js'
 import type { SearchOptions } from '../index/search.js'
 import type { Encoder, OnProgress, TokenEmbeddings } from '../types.js'
 import type { BeirDataset } from './beir.js'
-import { evaluateRun } from './metrics.js'
+import { checkJudgments } from './judged.js'
+import { IDENTICAL_IDS, evaluateRun } from './metrics.js'
 import type { MetricsOptions } from './metrics.js'
 import type { ScoredDocument } from './run.js'
 
@@ -18,6 +19,8 @@ export interface EvaluationQuery {
 export interface RetrievedDocuments {
   readonly documents: readonly ScoredDocument[]
   readonly ms?: Readonly<Record<string, number>>
+  /** How they were found, where a stage may choose: an index with few documents scores all of them exactly, whatever is asked. */
+  readonly foundBy?: string
 }
 
 /** One way of answering queries: an index with certain settings, BM25, an engine. */
@@ -30,15 +33,19 @@ export interface RetrievalStage {
 }
 
 export interface EvaluateRetrievalOptions {
-  readonly dataset: Pick<BeirDataset, 'queries' | 'qrels'> & Partial<Pick<BeirDataset, 'documents' | 'exclude'>>
+  readonly dataset: Pick<BeirDataset, 'queries' | 'qrels'> &
+    Partial<Pick<BeirDataset, 'documents' | 'exclude' | 'ignoreIdenticalIds'>>
   readonly model: Encoder
   readonly stages: readonly RetrievalStage[]
   /** Documents asked of every stage. Default 100. */
   readonly depth?: number
   /** Default nDCG@10, MRR@10, MAP@100, recall@100. */
   readonly metrics?: readonly string[]
-  /** Leave out documents whose id is the query's, as BEIR's own evaluation always does. Default true. */
-  readonly excludeSameId?: boolean
+  /**
+   * Leave out documents whose id is the query's. BEIR's evaluation does unless told otherwise; but where queries and documents
+   * are both numbered from 1, it takes away what may be the answer. Default: what the dataset says (true of ArguAna and Quora), else false.
+   */
+  readonly ignoreIdenticalIds?: boolean
   /** Documents to leave out, by query (BRIGHT). Default: those that the dataset names. */
   readonly exclude?: ReadonlyMap<string, ReadonlySet<string>>
   readonly signal?: AbortSignal
@@ -59,6 +66,8 @@ export interface StageEvaluation {
   readonly cpuMs: number
   /** The parts a stage reported, one number per query that reported it. */
   readonly partsMs: Readonly<Record<string, readonly number[]>>
+  /** Queries by what found their documents, where the stage said so: `{ exact: 300 }`. */
+  readonly foundBy: Readonly<Record<string, number>>
 }
 
 export interface RetrievalEvaluation {
@@ -66,6 +75,8 @@ export interface RetrievalEvaluation {
   readonly queries: number
   /** Encoding all queries in one call, milliseconds. */
   readonly encodeQueriesMs: number
+  /** Whether documents with the query's id were left out. */
+  readonly ignoreIdenticalIds: boolean
   readonly stages: readonly StageEvaluation[]
 }
 
@@ -75,7 +86,7 @@ const OPTIONS = [
   'stages',
   'depth',
   'metrics',
-  'excludeSameId',
+  'ignoreIdenticalIds',
   'exclude',
   'signal',
   'onProgress',
@@ -85,11 +96,13 @@ const OPTIONS = [
  * Answers every judged query by every stage, and says how good and how fast each was. Queries without any relevant document
  * are not run. Queries go one at a time, so times are latencies.
  *
- * @throws INVALID_ARGUMENT; whatever a stage throws
+ * @throws INVALID_ARGUMENT, also when no query has a relevant document or the dataset's documents hold none of them; whatever a
+ *   stage throws
  */
 export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Promise<RetrievalEvaluation> {
-  checkOptions('evaluateRetrieval', options, OPTIONS)
-  const { dataset, model, stages, excludeSameId = true, exclude = dataset.exclude, signal, onProgress } = options
+  checkOptions('evaluateRetrieval', options, OPTIONS, IDENTICAL_IDS)
+  const { dataset, model, stages, exclude = dataset.exclude, signal, onProgress } = options
+  const { ignoreIdenticalIds = dataset.ignoreIdenticalIds ?? false } = options
   const depth = checkInteger('depth', options.depth ?? 100, 1)
   const exactStages = stages.filter(({ exact }) => exact)
   if (exactStages.length > 1) {
@@ -98,9 +111,17 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
       `At most one stage can be the exact one, got ${exactStages.map(({ name }) => name).join(', ')}.`,
     )
   }
+  const documentIds = dataset.documents && new Set(dataset.documents.map(({ id }) => id))
+  checkJudgments('The judgments of the dataset', dataset.qrels, documentIds, 'INVALID_ARGUMENT')
   const judged = dataset.queries.filter(({ id }) =>
     [...(dataset.qrels.get(id)?.values() ?? [])].some((grade) => grade > 0),
   )
+  if (judged.length === 0) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `None of the ${dataset.queries.length} queries of the dataset has a relevant document in its judgments.`,
+    )
+  }
   const started = performance.now()
   const embeddings = await model.encodeQueries(
     judged.map(({ text }) => text),
@@ -108,14 +129,13 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
   )
   const encodeQueriesMs = performance.now() - started
   const queries = judged.map((query, i) => ({ ...query, embeddings: embeddings[i]! }))
-  const documentIds = dataset.documents && new Set(dataset.documents.map(({ id }) => id))
   const excluded = (id: string): ReadonlySet<string> => {
     const ids = new Set(exclude?.get(id))
-    return excludeSameId && (documentIds?.has(id) ?? true) ? ids.add(id) : ids
+    return ignoreIdenticalIds && (documentIds?.has(id) ?? true) ? ids.add(id) : ids
   }
   const metricsOptions: MetricsOptions = {
     withoutRelevant: 'skip',
-    excludeSameId,
+    ignoreIdenticalIds,
     ...(options.metrics && { metrics: options.metrics }),
     ...(exclude && { exclude }),
   }
@@ -132,6 +152,7 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
   return {
     queries: queries.length,
     encodeQueriesMs,
+    ignoreIdenticalIds,
     stages: exactRun
       ? results.map((result) => ({ ...result, exactTop10: shareOfTop(exactRun, result.run, 10) }))
       : results,
@@ -143,19 +164,21 @@ async function answer(
   queries: readonly EvaluationQuery[],
   limits: { depth: number; excluded: (queryId: string) => ReadonlySet<string>; signal: AbortSignal | undefined },
   onQuery: (done: number) => void,
-): Promise<Pick<StageEvaluation, 'run' | 'searchMs' | 'cpuMs' | 'partsMs'>> {
+): Promise<Pick<StageEvaluation, 'run' | 'searchMs' | 'cpuMs' | 'partsMs' | 'foundBy'>> {
   const run = new Map<string, readonly ScoredDocument[]>()
   const searchMs: number[] = []
   const partsMs: Record<string, number[]> = {}
+  const foundBy: Record<string, number> = {}
   const cpuBefore = process.cpuUsage()
   for (const query of queries) {
     limits.signal?.throwIfAborted()
     const excluded = limits.excluded(query.id)
     const started = performance.now()
     // As many more as may have to be left out, so that leaving them out does not shorten the list.
-    const { documents, ms } = await stage.search(query, limits.depth + excluded.size)
+    const { documents, ms, foundBy: by } = await stage.search(query, limits.depth + excluded.size)
     searchMs.push(performance.now() - started)
     for (const [part, time] of Object.entries(ms ?? {})) (partsMs[part] ??= []).push(time)
+    if (by !== undefined) foundBy[by] = (foundBy[by] ?? 0) + 1
     const kept = documents.filter(({ id }) => !excluded.has(id))
     run.set(
       query.id,
@@ -164,14 +187,15 @@ async function answer(
     onQuery(run.size)
   }
   const { user, system } = process.cpuUsage(cpuBefore)
-  return { run, searchMs, cpuMs: (user + system) / 1000 / Math.max(1, queries.length), partsMs }
+  return { run, searchMs, cpuMs: (user + system) / 1000 / Math.max(1, queries.length), partsMs, foundBy }
 }
 
 /**
  * A stage that searches an index, reporting the parts of its time: `firstStage`, `fetch` (reading token vectors) and `rerank`.
  *
  * @param options of `search`: `{ stage: 'exact' }` makes it the exact stage, `{ stage: 'fde', candidates: 100 }` MUVERA and exact
- *   MaxSim of 100, `{ stage: 'fde', rerank: false }` MUVERA alone
+ *   MaxSim of 100, `{ stage: 'fde', rerank: false }` MUVERA alone, `{}` what the index does when nothing is said. An index too
+ *   small for a first stage answers by exact MaxSim; `foundBy` of the results says so
  */
 export function indexStage(
   name: string,
@@ -184,9 +208,9 @@ export function indexStage(
     async search({ embeddings }, k) {
       // `search` never looks at fewer candidates than it is asked for hits; here the number of candidates is what is measured.
       const hitsAsked = Math.min(k, options.candidates ?? k)
-      const { hits, timings } = await index.searchDetailed(embeddings, { ...options, k: hitsAsked })
+      const { hits, timings, stage } = await index.searchDetailed(embeddings, { ...options, k: hitsAsked })
       const { firstStage, fetch, rerank } = timings
-      return { documents: hits, ms: { firstStage, fetch, rerank } }
+      return { documents: hits, ms: { firstStage, fetch, rerank }, foundBy: stage }
     },
   }
 }

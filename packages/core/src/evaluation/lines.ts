@@ -9,22 +9,26 @@ export interface Line {
 }
 
 /**
- * The non-blank lines of a text file, unpacked on the way when its name ends in `.gz`.
+ * The lines of a UTF-8 file without their ends (LF or CRLF) and without a byte order mark, unpacked on the way when its name ends
+ * in `.gz`.
  *
  * Not node:readline: it also breaks at U+2028 and U+2029, which JSON allows inside strings.
  *
+ * @param options `blank`: also lines of white space only (default false)
  * @throws INPUT_FORMAT when the file cannot be read, is not UTF-8 or its gzip data is damaged
  */
-export async function* readLines(file: string): AsyncGenerator<Line> {
+export async function* readLines(file: string, { blank = false } = {}): AsyncGenerator<Line> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let number = 0
   let rest = ''
   const cut = function* (text: string): Generator<Line> {
-    const parts = (rest + text).split('\n')
+    const parts = text.split('\n')
+    parts[0] = rest + parts[0]!
     rest = parts.pop()!
     for (const part of parts) {
       number++
-      if (part.trim() !== '') yield { text: part, place: `${file}:${number}` }
+      if (blank || part.trim() !== '')
+        yield { text: part.endsWith('\r') ? part.slice(0, -1) : part, place: `${file}:${number}` }
     }
   }
   try {

@@ -8,7 +8,7 @@ export interface MetricsOptions {
   /** Default `trec_eval`. */
   ties?: TieRule
   /** Leave out a document whose id equals the query's, as BEIR does (ArguAna, Quora). Default false, as trec_eval. */
-  excludeSameId?: boolean
+  ignoreIdenticalIds?: boolean
   /** Documents to leave out, by query (BRIGHT's excluded ids). */
   exclude?: ReadonlyMap<string, ReadonlySet<string>>
   /** Lowest grade that counts as relevant where relevance is yes or no; nDCG uses the grades. Default 1. */
@@ -61,6 +61,14 @@ const METRICS: Readonly<Record<string, (ranking: Ranking, k: number) => number>>
   'r-precision': (r) => ratio(hits(r, r.relevantCount), r.relevantCount),
 }
 
+const OPTIONS = ['metrics', 'ties', 'ignoreIdenticalIds', 'exclude', 'relevantFrom', 'withoutRelevant'] as const
+
+/** What others call it. */
+export const IDENTICAL_IDS = {
+  ignore_identical_ids: 'ignoreIdenticalIds',
+  excludeSameId: 'ignoreIdenticalIds',
+} as const
+
 /**
  * Scores a run against judgments.
  *
@@ -71,19 +79,23 @@ const METRICS: Readonly<Record<string, (ranking: Ranking, k: number) => number>>
  *
  * The values equal trec_eval 9 and ranx 0.3. Means are over all judged queries.
  *
- * @throws INVALID_ARGUMENT for an unknown metric; NOT_FINITE for a score that is not a number; DUPLICATE_ID
+ * @throws INVALID_ARGUMENT for an unknown metric, and when there is nothing to average: a run whose queries are all without
+ *   judgments, or no relevant document with `withoutRelevant: 'skip'`; NOT_FINITE for a score that is not a number; DUPLICATE_ID
  */
 export function evaluateRun(qrels: Qrels, run: Run, options: MetricsOptions = {}): MetricsResult {
-  checkOptions('evaluateRun', options, [
-    'metrics',
-    'ties',
-    'excludeSameId',
-    'exclude',
-    'relevantFrom',
-    'withoutRelevant',
-  ])
+  checkOptions('evaluateRun', options, OPTIONS, IDENTICAL_IDS)
   const { metrics = ['ndcg@10', 'mrr@10', 'map@100', 'recall@100'], withoutRelevant = 'zero' } = options
   const measures = metrics.map((name) => ({ name, measure: parseMetric(name) }))
+  const ids = [...run.keys()]
+  if (!ids.some((id) => qrels.has(id))) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      ids.length === 0
+        ? 'The run holds no query.'
+        : `None of the ${ids.length} queries of the run is judged: it holds ${describe(ids[0])}, the judgments ` +
+            `${describe(qrels.keys().next().value)}.`,
+    )
+  }
   const totals = new Float64Array(measures.length)
   const perQuery = new Map<string, Record<string, number>>()
   const missing: string[] = []
@@ -96,12 +108,19 @@ export function evaluateRun(qrels: Qrels, run: Run, options: MetricsOptions = {}
     values.forEach((value, i) => (totals[i]! += value))
     perQuery.set(queryId, Object.fromEntries(measures.map(({ name }, i) => [name, values[i]!])))
   }
+  if (perQuery.size === 0) {
+    const left = options.ignoreIdenticalIds ? ' once those with the query’s id are left out' : ''
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `No judged query has a relevant document${left}: there is nothing to average.`,
+    )
+  }
   const means = measures.map(({ name }, i) => [name, ratio(totals[i]!, perQuery.size)] as const)
   return {
     metrics: Object.fromEntries(means),
     perQuery,
     missing,
-    unjudged: [...run.keys()].filter((id) => !qrels.has(id)),
+    unjudged: ids.filter((id) => !qrels.has(id)),
   }
 }
 
@@ -126,9 +145,9 @@ function rank(
   judgments: ReadonlyMap<string, number>,
   options: MetricsOptions,
 ): Ranking {
-  const { ties = 'trec_eval', excludeSameId = false, exclude, relevantFrom = 1 } = options
+  const { ties = 'trec_eval', ignoreIdenticalIds = false, exclude, relevantFrom = 1 } = options
   const excluded = exclude?.get(queryId)
-  const isKept = (id: string): boolean => !(excludeSameId && id === queryId) && !excluded?.has(id)
+  const isKept = (id: string): boolean => !(ignoreIdenticalIds && id === queryId) && !excluded?.has(id)
   const grades = rankedIds(queryId, documents, ties)
     .filter(isKept)
     .map((id) => judgments.get(id) ?? Number.NEGATIVE_INFINITY)

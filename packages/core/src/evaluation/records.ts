@@ -1,4 +1,5 @@
 import { SerotineError, describe } from '../errors.js'
+import { idOf, numberOf, parseExactJson } from './formats/exact-json.js'
 import { readLines } from './lines.js'
 
 /** A document or query of a collection. */
@@ -33,7 +34,7 @@ export async function* readRecords(files: readonly string[], textField = 'text')
   }
 }
 
-/** The objects of JSON-lines files. @throws INPUT_FORMAT */
+/** The objects of JSON-lines files; numbers as {@link parseExactJson} gives them. @throws INPUT_FORMAT */
 export async function* readObjects(
   files: readonly string[],
 ): AsyncGenerator<{ fields: Readonly<Record<string, unknown>>; place: string }> {
@@ -41,7 +42,7 @@ export async function* readObjects(
     for await (const { text: line, place } of readLines(file)) {
       let value: unknown
       try {
-        value = JSON.parse(line)
+        value = parseExactJson(line)
       } catch (cause) {
         throw new SerotineError('INPUT_FORMAT', `${place}: not a JSON object: ${(cause as Error).message}`, { cause })
       }
@@ -57,22 +58,21 @@ export async function* readObjects(
 }
 
 function parseRecord(fields: Readonly<Record<string, unknown>>, place: string, textField: string): TextRecord {
-  const id = fields[ID_FIELDS.find((name) => fields[name] !== undefined) ?? '_id']
+  const idField = ID_FIELDS.find((name) => fields[name] !== undefined) ?? '_id'
+  const id = idOf(fields[idField])
   const text = fields[textField]
   const { title, context_length: contextLength } = fields
-  if ((typeof id !== 'string' && typeof id !== 'number') || id === '') {
-    throw new SerotineError('INPUT_FORMAT', `${place}: "_id" must be a non-empty string, got ${describe(id)}.`)
-  }
+  if ('problem' in id) throw new SerotineError('INPUT_FORMAT', `${place}: "${idField}" ${id.problem}.`)
   if (typeof text !== 'string')
     throw new SerotineError('INPUT_FORMAT', `${place}: "${textField}" must be a string, got ${describe(text)}.`)
   if (title !== undefined && title !== null && typeof title !== 'string') {
     throw new SerotineError('INPUT_FORMAT', `${place}: "title" must be a string, got ${describe(title)}.`)
   }
   return {
-    id: String(id),
+    id: id.id,
     text,
     title: title ?? undefined,
-    contextLength: typeof contextLength === 'number' ? contextLength : undefined,
+    contextLength: numberOf(contextLength),
     fields,
     place,
   }

@@ -1,50 +1,14 @@
 import { writeFile } from 'node:fs/promises'
 import { SerotineError, describe } from '../errors.js'
+import { splitAtBlanks } from './formats/delimited.js'
 import { readLines } from './lines.js'
 import type { Run, ScoredDocument } from './run.js'
-
-/**
- * Reads judgments: BEIR's TSV (`query-id  corpus-id  score`, with or without that header) or TREC qrels (`query 0 document
- * grade`). A name ending in `.gz` is unpacked.
- *
- * @throws INPUT_FORMAT naming file and line
- */
-export async function readQrels(file: string): Promise<Map<string, Map<string, number>>> {
-  const qrels = new Map<string, Map<string, number>>()
-  let isFirst = true
-  for await (const { text, place } of readLines(file)) {
-    const columns = splitColumns(text)
-    const isHeader = isFirst && columns.length === 3 && !isNumber(columns[2]!)
-    isFirst = false
-    if (isHeader) continue
-    if (columns.length !== 3 && columns.length !== 4) {
-      throw new SerotineError(
-        'INPUT_FORMAT',
-        `${place}: expected "query document grade" or "query 0 document grade", got ${describe(text)}.`,
-      )
-    }
-    const [query, document, grade] = [columns[0]!, columns.at(-2)!, columns.at(-1)!]
-    if (!isNumber(grade))
-      throw new SerotineError('INPUT_FORMAT', `${place}: the grade ${describe(grade)} is not a number.`)
-    let judgments = qrels.get(query)
-    if (judgments === undefined) qrels.set(query, (judgments = new Map()))
-    const before = judgments.get(document)
-    if (before !== undefined && before !== Number(grade)) {
-      throw new SerotineError(
-        'INPUT_FORMAT',
-        `${place}: document ${describe(document)} is judged ${grade} for query ${describe(query)}, but ${before} before.`,
-      )
-    }
-    judgments.set(document, Number(grade))
-  }
-  return qrels
-}
 
 /**
  * A run in TREC's form, one line a document: `query Q0 document rank score tag`.
  *
  * @param tag names the run; default `serotine`
- * @throws INVALID_ARGUMENT for an id with white space, which the format cannot hold
+ * @throws INVALID_ARGUMENT for an id with white space, which the format cannot hold; NOT_FINITE
  */
 export function formatTrecRun(run: Run, tag = 'serotine'): string {
   const lines: string[] = []
@@ -53,6 +17,12 @@ export function formatTrecRun(run: Run, tag = 'serotine'): string {
     checkWord('query id', query)
     for (const [i, { id, score }] of documents.entries()) {
       checkWord('document id', id)
+      if (!Number.isFinite(score)) {
+        throw new SerotineError(
+          'NOT_FINITE',
+          `In the run of query ${describe(query)}, document ${describe(id)} has the score ${describe(score)}.`,
+        )
+      }
       lines.push(`${query} Q0 ${id} ${i + 1} ${score} ${tag}\n`)
     }
   }
@@ -65,46 +35,60 @@ export async function writeTrecRun(file: string, run: Run, tag?: string): Promis
 }
 
 /**
- * Reads a TREC run file; the documents of a query keep the order of the file.
+ * Reads a TREC run file, `query Q0 document rank score tag`; the documents of a query keep the order of the file. Tabs separate
+ * where a line has any, so that ids may hold blanks. A name ending in `.gz` is unpacked.
  *
- * @throws INPUT_FORMAT naming file and line
+ * @throws INPUT_FORMAT naming file and line, or a file that holds no line; DUPLICATE_ID for a document a query has twice
  */
 export async function readTrecRun(file: string): Promise<Map<string, ScoredDocument[]>> {
-  const run = new Map<string, ScoredDocument[]>()
+  const run = new Map<string, Map<string, number>>()
   for await (const { text, place } of readLines(file)) {
-    const columns = text.trim().split(/\s+/)
-    const [query, , id, , score] = columns
-    if (columns.length < 5 || !isNumber(score!)) {
+    const columns = text.includes('\t') ? text.split('\t') : splitAtBlanks(text)
+    const [query, , id, rank = '', score = ''] = columns
+    // The tag may be missing. A rank that is no number means that an id with a blank moved the columns.
+    const fits = (columns.length === 5 || columns.length === 6) && NUMBER.test(rank.trim()) && NUMBER.test(score.trim())
+    if (!query || !id || !fits || !Number.isFinite(Number(score))) {
       throw new SerotineError(
         'INPUT_FORMAT',
-        `${place}: expected "query Q0 document rank score tag", got ${describe(text)}.`,
+        `${place}: expected "query Q0 document rank score tag", with tabs between them where ids hold blanks, got ` +
+          `${describe(text)}.`,
       )
     }
-    const documents = run.get(query!)
-    if (documents) documents.push({ id: id!, score: Number(score) })
-    else run.set(query!, [{ id: id!, score: Number(score) }])
+    let documents = run.get(query)
+    if (!documents) run.set(query, (documents = new Map()))
+    if (documents.has(id)) {
+      throw new SerotineError(
+        'DUPLICATE_ID',
+        `${place}: query ${describe(query)} has the document ${describe(id)} already.`,
+      )
+    }
+    documents.set(id, Number(score))
   }
-  return run
+  if (run.size === 0) throw new SerotineError('INPUT_FORMAT', `${file} holds no line of a run.`)
+  return new Map([...run].map(([query, documents]) => [query, Array.from(documents, ([id, score]) => ({ id, score }))]))
 }
 
-/** Tabs separate where there are any, since BEIR ids may hold spaces. */
-function splitColumns(text: string): string[] {
-  return text.includes('\t')
-    ? text
-        .trim()
-        .split('\t')
-        .map((column) => column.trim())
-    : text.trim().split(/\s+/)
-}
+const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 
-function isNumber(text: string): boolean {
-  return text !== '' && Number.isFinite(Number(text))
+/**
+ * Requires ids that a run file can hold: before a model spends hours, not after.
+ *
+ * @throws INVALID_ARGUMENT for an id with white space, which the format cannot hold
+ */
+export function checkTrecIds(dataset: {
+  readonly queries: readonly { readonly id: string }[]
+  readonly documents: readonly { readonly id: string }[]
+}): void {
+  for (const { id } of dataset.queries) checkWord('query id', id)
+  for (const { id } of dataset.documents) checkWord('document id', id)
 }
 
 function checkWord(what: string, word: string): void {
-  if (word !== '' && !/\s/.test(word)) return
+  if (word !== '' && !/\s/.test(word) && !LONE_SURROGATE.test(word)) return
   throw new SerotineError(
     'INVALID_ARGUMENT',
-    `A TREC run cannot hold the ${what} ${describe(word)}: it is empty or has white space.`,
+    `A TREC run cannot hold the ${what} ${describe(word)}: it is empty, has white space, or is not valid Unicode. Name it otherwise.`,
   )
 }
+
+const LONE_SURROGATE = /\p{Surrogate}/u
