@@ -1,7 +1,10 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { BM25, words } from './bm25.mjs'
-import { bestPassage, matchedSpans } from './snippet.mjs'
-import { markWords } from './terminal.mjs'
+import { BM25, words } from '../../examples/demo/bm25.mjs'
+import { bestPassage, matchedSpans } from '../../examples/demo/snippet.mjs'
+import { markWords } from '../../examples/demo/terminal.mjs'
 
 it('BM25 stems, drops stop words and ranks by rarity', () => {
   expect(words('The Owls are hunting in the nights')).toEqual(['owl', 'hunt', 'night'])
@@ -62,4 +65,15 @@ it('shows the passage whose matches weigh most, from the start of a sentence', (
   const passage = bestPassage(text, [{ start, end: start + 4, similarity: 0.9 }], 30)
   expect(passage).toEqual({ text: 'Owls hunt at night.', cut: true, spans: [{ start: 0, end: 4, similarity: 0.9 }] })
   expect(bestPassage(text, [], 30)).toEqual({ text, cut: false, spans: [] })
+})
+
+it('has the collection that bench/ measures with, to the byte', () => {
+  const [own, benched] = ['../../examples/demo/scifact', '../../bench/data/scifact'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  )
+  const files = ['README.md', 'corpus.jsonl.gz', 'queries.jsonl.gz', join('qrels', 'test.tsv')]
+  const listing = readdirSync(own, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  expect(listing).toHaveLength(files.length)
+  for (const file of files)
+    expect(readFileSync(join(own, file)).equals(readFileSync(join(benched, file))), file).toBe(true)
 })
