@@ -142,6 +142,11 @@ describe.each(names)('packages/%s', (name) => {
     expect(all.get(name)!.files.has('CHANGELOG.md')).toBe(existsSync(path))
   })
 
+  it('runs nothing when it is installed', () => {
+    const { scripts = {} } = all.get(name)!.manifest
+    expect(Object.keys(scripts).filter((script) => /^(pre|post)?(install|prepare)$/.test(script))).toEqual([])
+  })
+
   it('declares every package it imports, and no workspace or catalog version', () => {
     const { files, manifest } = all.get(name)!
     const declared = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.peerDependencies }

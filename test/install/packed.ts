@@ -16,6 +16,7 @@ export interface PackedManifest {
   bugs: { url: string }
   repository: { type: string; url: string; directory: string }
   engines: { node: string }
+  scripts?: Record<string, string>
   sideEffects?: boolean | string[]
   main?: string
   module?: string
