@@ -22,7 +22,7 @@ export interface PackedManifest {
   module?: string
   types?: string
   bin?: Record<string, string>
-  exports: Record<string, string | Record<string, Record<string, string>>>
+  exports: Record<string, string | Record<string, string | Record<string, string>>>
   dependencies?: Record<string, string>
   optionalDependencies?: Record<string, string>
   peerDependencies?: Record<string, string>
