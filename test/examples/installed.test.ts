@@ -1,7 +1,8 @@
 // Examples copied out, installed by npm with our packed packages as the registry would serve them, and run.
 // One example by default; SEROTINE_TEST_EXAMPLES=all installs every one, which downloads the frameworks.
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -20,9 +21,10 @@ const PRINTS: Record<string, RegExp> = {
 const chosen = process.env.SEROTINE_TEST_EXAMPLES === 'all' ? Object.keys(PRINTS) : ['ai-sdk-rerank']
 
 const run = promisify(execFile)
-const npm = (cwd: string, ...args: string[]) =>
+const npm = (cwd: string, signal: AbortSignal, ...args: string[]) =>
   run('npm', args, {
     cwd,
+    signal,
     shell: process.platform === 'win32',
     env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
   })
@@ -35,7 +37,7 @@ beforeAll(async () => {
 }, 240_000)
 afterAll(async () => {
   await registry.close()
-  rmSync(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 })
 })
 
 /** Without a registry nothing can be installed; where CI runs there is one, and it must answer. */
@@ -49,11 +51,19 @@ const online =
   ))
 
 describe.runIf(online).each(chosen)('examples/%s, copied to an empty folder', (name) => {
-  it('installs and runs', async () => {
+  it('installs and runs', async ({ signal }) => {
     const copy = join(folder, name)
     copyExample(name, copy)
-    await npm(copy, 'install', '--no-audit', '--no-fund', '--prefer-offline', `--@serotine:registry=${registry.url}`)
-    const { stdout } = await npm(copy, 'start')
+    await npm(
+      copy,
+      signal,
+      'install',
+      '--no-audit',
+      '--no-fund',
+      '--prefer-offline',
+      `--@serotine:registry=${registry.url}`,
+    )
+    const { stdout } = await npm(copy, signal, 'start')
     expect(stdout).toMatch(PRINTS[name]!)
-  }, 600_000)
+  }, 1_200_000)
 })
