@@ -161,6 +161,6 @@ describe('the workspace', () => {
     const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
     const packages = lockfile.slice(lockfile.indexOf('\npackages:'), lockfile.indexOf('\nsnapshots:'))
     const runtimes = [...packages.matchAll(/^ {2}'?(onnxruntime-[^:']+)/gm)].map((match) => match[1])
-    expect(runtimes).toEqual(['onnxruntime-common@1.30.0', 'onnxruntime-node@1.30.0'])
+    expect(runtimes).toEqual(['common', 'node', 'web'].map((name) => `onnxruntime-${name}@1.30.0`))
   })
 })

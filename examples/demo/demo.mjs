@@ -1,7 +1,7 @@
 // The main job on real input: index SciFact, answer claims, measure the answers. Downloads nothing.
 import { rm, readdir, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
 import { evaluateRetrieval, indexStage, readBeir } from '@serotine/core/evaluation'
@@ -22,8 +22,9 @@ import {
   table,
 } from './terminal.mjs'
 
-const DATA = fileURLToPath(new URL('../../bench/data/scifact', import.meta.url))
+const DATA = fileURLToPath(new URL('scifact', import.meta.url))
 const INDEX = fileURLToPath(new URL('.index', import.meta.url))
+const SHOWN_INDEX = relative(process.cwd(), INDEX)
 const CANDIDATES = 100
 const UNUSABLE = ['INDEX_MISMATCH', 'INDEX_FORMAT', 'INDEX_VERSION', 'INDEX_CORRUPT']
 const SAMPLE_CLAIMS = ['641', '115', '539']
@@ -48,7 +49,7 @@ await index.close()
 await model.close()
 print()
 const took = duration(performance.now() - started)
-say(`All of it took ${took}. The index stays in examples/demo/.index; the next run starts from it.`, {
+say(`All of it took ${took}. The index stays in ${SHOWN_INDEX}; the next run starts from it.`, {
   style: paint.dim,
 })
 print()
@@ -70,7 +71,7 @@ async function fill(target) {
   const missing = dataset.documents.filter(({ id }) => !target.has(id))
   if (missing.length === 0) {
     const size = megabytes(await folderSize(INDEX))
-    const again = 'Delete examples/demo/.index to build it again.'
+    const again = `Delete ${SHOWN_INDEX} to build it again.`
     say(`${count(target.count)} abstracts are in the index of an earlier run (${size}). ${again}`, { mark: '✓' })
     return
   }

@@ -1,5 +1,6 @@
 import { appendFile, cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { serotine, workFolder } from './run-cli.js'
 import type { Outcome } from './run-cli.js'
@@ -130,9 +131,10 @@ describe('index and search', () => {
     expect(answers(stdout)[0]!.hits[0]).toMatchObject({ id: 'library/birds/kiwi.md#1', source: 'kiwi.md' })
   })
 
-  it('survives a reader that goes away', async () => {
+  // A pipe that closes early is a matter of POSIX shells.
+  it.skipIf(process.platform === 'win32')('survives a reader that goes away', async () => {
     const { execFile } = await import('node:child_process')
-    const cli = new URL('../../packages/cli/dist/cli.js', import.meta.url).pathname
+    const cli = fileURLToPath(new URL('../../packages/cli/dist/cli.js', import.meta.url))
     const lines = Array.from({ length: 40 }, () => 'birds').join('\\n')
     const outcome = await new Promise<string>((resolve, reject) => {
       const command = `set -o pipefail; printf '${lines}' | node '${cli}' search - --json | head -1 | cut -c1-20`
@@ -209,22 +211,26 @@ describe('a second run', () => {
     expect(rebuilt).toMatchObject({ passages: 5, added: 5 })
   })
 
-  it('stops at Ctrl-C with what was committed, and goes on from there', async () => {
-    // The long text is in the third batch of 256, and is warned of when that begins.
-    const text = (i: number): string =>
-      i === 600 ? 'A text that does not fit is cut, and a warning says so. '.repeat(60) : `Text number ${i}.`
-    const lines = Array.from({ length: 2000 }, (_, i) => JSON.stringify({ id: `d${i}`, text: text(i) }))
-    await writeFile(join(work.path, 'many.jsonl'), lines.join('\n'))
-    const args = ['index', 'many.jsonl', '--no-split', '--workers', '0', '--out', 'stopped']
-    const stopped = await serotine(args, { cwd: work.path, interrupt: { whenStderr: /did not fit/ } })
-    expect(stopped.code).toBe(130)
-    expect(stopped.stderr).toMatch(/run the same command again to go on\.\nserotine: interrupted\n$/)
-    const kept = Number(/stopped keeps ([\d,]+) passages?;/.exec(stopped.stderr)![1]!.replace(',', ''))
-    expect(kept).toBeGreaterThanOrEqual(512)
-    expect(kept).toBeLessThan(2000)
-    const inspected = JSON.parse((await inWork('inspect', 'stopped', '--json')).stdout) as { documents: number }
-    expect(inspected.documents).toBe(kept)
-    const completed = JSON.parse((await inWork(...args, '--json', '-q')).stdout) as object
-    expect(completed).toMatchObject({ passages: 2000, unchanged: kept, added: 2000 - kept, updated: 0 })
-  })
+  // On Windows `kill` ends a process at once, whatever the signal.
+  it.skipIf(process.platform === 'win32')(
+    'stops at Ctrl-C with what was committed, and goes on from there',
+    async () => {
+      // The long text is in the third batch of 256, and is warned of when that begins.
+      const text = (i: number): string =>
+        i === 600 ? 'A text that does not fit is cut, and a warning says so. '.repeat(60) : `Text number ${i}.`
+      const lines = Array.from({ length: 2000 }, (_, i) => JSON.stringify({ id: `d${i}`, text: text(i) }))
+      await writeFile(join(work.path, 'many.jsonl'), lines.join('\n'))
+      const args = ['index', 'many.jsonl', '--no-split', '--workers', '0', '--out', 'stopped']
+      const stopped = await serotine(args, { cwd: work.path, interrupt: { whenStderr: /did not fit/ } })
+      expect(stopped.code).toBe(130)
+      expect(stopped.stderr).toMatch(/run the same command again to go on\.\nserotine: interrupted\n$/)
+      const kept = Number(/stopped keeps ([\d,]+) passages?;/.exec(stopped.stderr)![1]!.replace(',', ''))
+      expect(kept).toBeGreaterThanOrEqual(512)
+      expect(kept).toBeLessThan(2000)
+      const inspected = JSON.parse((await inWork('inspect', 'stopped', '--json')).stdout) as { documents: number }
+      expect(inspected.documents).toBe(kept)
+      const completed = JSON.parse((await inWork(...args, '--json', '-q')).stdout) as object
+      expect(completed).toMatchObject({ passages: 2000, unchanged: kept, added: 2000 - kept, updated: 0 })
+    },
+  )
 })

@@ -1,40 +1,23 @@
 // Installing as users do: packed tarballs from a registry, in an empty folder, with each package manager.
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { foreignRuntimes, ownRuntime, packAll, root } from './packed.js'
 import { serveRegistry } from './registry.js'
 import type { Registry } from './registry.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { packageManager: string }
 const shell = process.platform === 'win32'
-const platform = `runtime-${process.platform}-${process.arch}`
-const hasNative = existsSync(join(root, 'packages', platform))
+const hasNative = existsSync(join(root, 'packages', ownRuntime))
 
 let scratch: string
 let registry: Registry
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), 'serotine-install-'))
-  const tarballs = join(scratch, 'tarballs')
-  for (const name of ['core', 'cli', 'model-micro', ...(hasNative ? [platform] : [])]) {
-    const cwd = join(root, 'packages', name)
-    execFileSync('npx', ['--yes', packageManager, 'pack', '--pack-destination', tarballs], {
-      cwd,
-      shell,
-      stdio: 'ignore',
-    })
-  }
-  const others = readdirSync(join(root, 'packages'))
-    .filter((name) => name.startsWith('runtime-') && name !== platform)
-    .map((name) => JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8')))
-  registry = await serveRegistry(
-    readdirSync(tarballs).map((file) => join(tarballs, file)),
-    others,
-  )
+  registry = await serveRegistry(packAll(join(scratch, 'tarballs')).values(), foreignRuntimes())
 }, 240_000)
 afterAll(() => {
   registry?.close()

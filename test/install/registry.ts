@@ -5,43 +5,30 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { basename } from 'node:path'
+import type { Packed, PackedManifest } from './packed.js'
 
 export interface Registry {
   readonly url: string
   close(): void
 }
 
-interface Manifest {
-  readonly name: string
-  readonly version: string
-}
-interface Packed {
-  readonly manifest: Manifest
-  readonly file: string
-  readonly tarball: Buffer
-}
-
 /**
- * Serves packed tarballs, as published long ago, so that clients which wait for a release to age take them.
+ * Serves packed packages, as published long ago, so that clients which wait for a release to age take them.
  *
  * @param listed manifests of packages that nobody here will download: those of other platforms
  */
-export async function serveRegistry(tarballs: readonly string[], listed: readonly Manifest[] = []): Promise<Registry> {
+export async function serveRegistry(packages: Iterable<Packed>, listed: readonly PackedManifest[]): Promise<Registry> {
   const upstream = execFileSync('npm', ['config', 'get', 'registry'], {
     encoding: 'utf8',
     shell: process.platform === 'win32',
   })
     .trim()
     .replace(/\/$/, '')
-  const packed = new Map<string, Packed>([
-    ...listed.map((manifest) => [manifest.name, { manifest, file: 'absent.tgz', tarball: Buffer.alloc(0) }] as const),
-    ...tarballs.map((file) => {
-      const manifest = JSON.parse(
-        execFileSync('tar', ['-xzOf', file, 'package/package.json'], { encoding: 'utf8' }),
-      ) as Manifest
-      return [manifest.name, { manifest, file: basename(file), tarball: readFileSync(file) }] as const
-    }),
+  const known = new Map<string, { manifest: PackedManifest; content: Buffer }>([
+    ...listed.map((manifest) => [manifest.name, { manifest, content: Buffer.alloc(0) }] as const),
+    ...[...packages].map(
+      ({ manifest, tarball }) => [manifest.name, { manifest, content: readFileSync(tarball) }] as const,
+    ),
   ])
   const server = createServer((request, response) => {
     void answer(request.url ?? '/', response).catch((error: unknown) => {
@@ -53,24 +40,24 @@ export async function serveRegistry(tarballs: readonly string[], listed: readonl
 
   async function answer(path: string, response: ServerResponse): Promise<void> {
     const [name, file] = decodeURIComponent(path.slice(1)).split('/-/')
-    const ours = packed.get(name!)
+    const ours = known.get(name!)
     if (!ours) {
       const found = await fetch(upstream + path, { headers: { accept: 'application/json' } })
       response.writeHead(found.status, { 'content-type': found.headers.get('content-type') ?? 'application/json' })
       response.end(Buffer.from(await found.arrayBuffer()))
     } else if (file !== undefined) {
-      response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(ours.tarball)
+      response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(ours.content)
     } else {
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(packument(ours)))
     }
   }
 
-  function packument({ manifest, file, tarball }: Packed): object {
+  function packument({ manifest, content }: { manifest: PackedManifest; content: Buffer }): object {
     const { name, version } = manifest
     const dist = {
-      tarball: `${url}/${name}/-/${file}`,
-      integrity: `sha512-${createHash('sha512').update(tarball).digest('base64')}`,
-      shasum: createHash('sha1').update(tarball).digest('hex'),
+      tarball: `${url}/${name}/-/${name.replace(/^.*\//, '')}-${version}.tgz`,
+      integrity: `sha512-${createHash('sha512').update(content).digest('base64')}`,
+      shasum: createHash('sha1').update(content).digest('hex'),
     }
     const published = '2020-01-01T00:00:00.000Z'
     return {
@@ -81,5 +68,11 @@ export async function serveRegistry(tarballs: readonly string[], listed: readonl
     }
   }
 
-  return { url, close: () => void server.close() }
+  return {
+    url,
+    close: () => {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
 }

@@ -48,7 +48,7 @@ describe('findFiles', () => {
     await symlink(root, join(root, 'circle'))
     await symlink(join(root, 'b.txt'), join(root, 'linked.txt'))
     await symlink(join(root, 'nowhere'), join(root, 'dangling.txt'))
-    const names = (paths: string[]): string[] => paths.map((path) => path.slice(root.length + 1))
+    const names = (paths: string[]): string[] => paths.map((path) => path.slice(root.length + 1).replaceAll('\\', '/'))
     const { files, otherFiles } = await findFiles([root])
     expect(names(files.map(({ path }) => path))).toEqual([
       'a.md',

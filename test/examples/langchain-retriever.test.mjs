@@ -3,9 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 
 it('finds, filters, refuses, cites and stops', () => {
-  const output = execFileSync(process.execPath, [fileURLToPath(new URL('retriever.mjs', import.meta.url))], {
-    encoding: 'utf8',
-  })
+  const output = execFileSync(
+    process.execPath,
+    [fileURLToPath(new URL('../../examples/langchain-retriever/retriever.mjs', import.meta.url))],
+    {
+      encoding: 'utf8',
+    },
+  )
   const [abroad, stolen, final, prompt, stopped] = output.split(/\n\n(?=…|Human:|Aborted)/)
   expect(abroad).toMatch(/remote\.md#1 {2}Working from another country/)
   expect(stolen).toMatch(/\n {2}0\.\d{3} {2}security\.md#4 {2}Report a lost laptop/)

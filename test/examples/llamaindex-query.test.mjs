@@ -3,9 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 
 it('reranks what the vector index found', () => {
-  const output = execFileSync(process.execPath, [fileURLToPath(new URL('query.mjs', import.meta.url))], {
-    encoding: 'utf8',
-  })
+  const output = execFileSync(
+    process.execPath,
+    [fileURLToPath(new URL('../../examples/llamaindex-query/query.mjs', import.meta.url))],
+    {
+      encoding: 'utf8',
+    },
+  )
   const lines = output.trim().split('\n')
   expect(lines).toHaveLength(3)
   expect(

@@ -1,10 +1,13 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { MultiVectorIndex } from '@serotine/core'
 import { describe, expect, it } from 'vitest'
-import { FakeEncoder, random, randomText } from '../../test/core/index/fake-encoder.js'
-import { BM25, words } from './bm25.mjs'
-import { HNSWLIB_MISSING, hnswStage } from './hnsw.mjs'
-import { bestPassage, matchedSpans } from './snippet.mjs'
-import { markWords } from './terminal.mjs'
+import { FakeEncoder, random, randomText } from '../core/index/fake-encoder.js'
+import { BM25, words } from '../../examples/demo/bm25.mjs'
+import { HNSWLIB_MISSING, hnswStage } from '../../examples/demo/hnsw.mjs'
+import { bestPassage, matchedSpans } from '../../examples/demo/snippet.mjs'
+import { markWords } from '../../examples/demo/terminal.mjs'
 
 it('BM25 stems, drops stop words and ranks by rarity', () => {
   expect(words('The Owls are hunting in the nights')).toEqual(['owl', 'hunt', 'night'])
@@ -111,4 +114,15 @@ describe('MUVERA in hnswlib', () => {
       /served by exact, not by hnswlib/,
     )
   })
+})
+
+it('has the collection that bench/ measures with, to the byte', () => {
+  const [own, benched] = ['../../examples/demo/scifact', '../../bench/data/scifact'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  )
+  const files = ['README.md', 'corpus.jsonl.gz', 'queries.jsonl.gz', join('qrels', 'test.tsv')]
+  const listing = readdirSync(own, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  expect(listing).toHaveLength(files.length)
+  for (const file of files)
+    expect(readFileSync(join(own, file)).equals(readFileSync(join(benched, file))), file).toBe(true)
 })

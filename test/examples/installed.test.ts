@@ -1,0 +1,68 @@
+// Examples copied out, installed by npm with our packed packages as the registry would serve them, and run.
+// One example by default; SEROTINE_TEST_EXAMPLES=all installs every one, which downloads the frameworks.
+import { execFile } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { foreignRuntimes, packAll } from '../install/packed.js'
+import { serveRegistry, type Registry } from '../install/registry.js'
+import { copyExample } from './copy.js'
+
+const PRINTS: Record<string, RegExp> = {
+  'ai-sdk-rerank': /^0\.\d{3} {2}0 {2}Rain jacket$/m,
+  'langchain-agent': /Answer {4}The Arctic tern migrates/,
+  'langchain-retriever': /remote\.md#1 {2}Working from another country/,
+  'llamaindex-query': /\(first stage -?\d+\.\d{3}\) {2}(kiwi|emu)$/m,
+  demo: /centroid codes keep \d+\.\d % of exact MaxSim's nDCG@10/,
+}
+const chosen = process.env.SEROTINE_TEST_EXAMPLES === 'all' ? Object.keys(PRINTS) : ['ai-sdk-rerank']
+
+const run = promisify(execFile)
+const npm = (cwd: string, signal: AbortSignal, ...args: string[]) =>
+  run('npm', args, {
+    cwd,
+    signal,
+    shell: process.platform === 'win32',
+  })
+
+let folder: string
+let registry: Registry
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'serotine-examples-'))
+  registry = await serveRegistry(packAll(folder).values(), foreignRuntimes())
+}, 240_000)
+afterAll(async () => {
+  registry.close()
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+})
+
+/** Without a registry nothing can be installed; where CI runs there is one, and it must answer. */
+const online =
+  process.env.CI !== undefined ||
+  (await run('npm', ['ping', '--fetch-retries=0', '--fetch-timeout=5000'], {
+    shell: process.platform === 'win32',
+  }).then(
+    () => true,
+    () => false,
+  ))
+
+describe.runIf(online).each(chosen)('examples/%s, copied to an empty folder', (name) => {
+  it('installs and runs', async ({ signal }) => {
+    const copy = join(folder, name)
+    copyExample(name, copy)
+    await npm(
+      copy,
+      signal,
+      'install',
+      '--no-audit',
+      '--no-fund',
+      '--prefer-offline',
+      `--@serotine:registry=${registry.url}`,
+    )
+    const { stdout } = await npm(copy, signal, 'start')
+    expect(stdout).toMatch(PRINTS[name]!)
+  }, 1_200_000)
+})
