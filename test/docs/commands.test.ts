@@ -61,7 +61,7 @@ describe('the check of commands', () => {
 async function expectToRun(command: Command, words: readonly string[], room: string): Promise<void> {
   const place = `${command.page}:${command.line}: ${command.words.join(' ')}`
   const { code, stdout, stderr } = await serotine(words, { cwd: room, env: { HF_HUB_OFFLINE: '1' } })
-  expect({ code, warnings: stderr.match(/warning.*/g) }, `${place}\n${stderr}`).toEqual({ code: 0, warnings: null })
+  expect(code, `${place}\n${stderr}`).toBe(0)
   if (command.output) writeFileSync(join(room, command.output), stdout)
   if (command.prints !== undefined) expect(stdout, place).toBe(command.prints)
   // Times differ from run to run; that they are there, by these names, does not.

@@ -69,7 +69,7 @@ const ALIASES = {
 }
 
 /**
- * Retrieves with late interaction: a first stage over fixed-dimensional encodings, then exact MaxSim.
+ * Retrieves with late interaction: exact MaxSim of every document, or in large collections of a first stage's candidates.
  *
  * Returned documents are copies with `metadata.relevanceScore` and `metadata.rank`. An aborted or timed-out `invoke()`
  * stops the encoding and the search, not only the waiting.

@@ -3,7 +3,7 @@ import pc from 'picocolors'
 
 export type Colors = ReturnType<typeof pc.createColors>
 
-/** Where a command writes: results to `out`, everything else to `err`. */
+/** Where a command writes: results to standard output, everything else to standard error. */
 export interface Terminal {
   /** Writes results to standard output, waiting when the reader is slower. */
   out(text: string): Promise<void>

@@ -57,8 +57,8 @@ export interface StoredDocument {
 }
 
 /**
- * Documents as token embeddings, on disk or in memory, searched by late interaction: a first stage over fixed-dimensional
- * encodings, then exact MaxSim on the stored vectors.
+ * Documents as token embeddings, on disk or in memory, searched by late interaction: exact MaxSim of every document where that
+ * is quick, else of the candidates of a first stage (centroid codes, or FDEs; see `OpenOptions.firstStage`).
  *
  * One process writes, any number read. Each batch is committed as a whole; a process that is killed leaves the last commit.
  *
