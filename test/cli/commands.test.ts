@@ -235,7 +235,7 @@ describe('serotine eval', () => {
     })
     expect(await inWork('eval', 'collection', '--split', 'dev')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('Splits there: test'),
+      stderr: expect.stringContaining('Splits: test'),
     })
   })
 })

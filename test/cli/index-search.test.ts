@@ -71,7 +71,7 @@ describe('index and search', () => {
     expect(plain.stdout).not.toContain('\u001b[')
   })
 
-  it('prints one JSON object a query', async () => {
+  it('prints one JSON object per query', async () => {
     const { code, stdout } = await inWork('search', 'longest migration', '--json', '-k', '3', '--explain')
     expect(code).toBe(0)
     const [answer] = answers(stdout)
@@ -94,7 +94,7 @@ describe('index and search', () => {
     expect(Object.keys(answer!.milliseconds)).toEqual(['encode', 'firstStage', 'fetch', 'rerank'])
   })
 
-  it('answers one query a line from standard input', async () => {
+  it('answers one query per line from standard input', async () => {
     const { stdout } = await serotine(['search', '-', '--json', '-k', '1'], {
       cwd: work.path,
       input: 'set a proxy\r\n\nKiwi food\n',

@@ -37,7 +37,7 @@ export function encodeCommand(): Command {
   const command = createCommand('encode', {
     summary: 'turn texts into token embeddings',
     description:
-      'Turns texts into token embeddings, one vector a token. Reads JSONL, {"id", "text"} a line, and writes JSONL in the same order: ' +
+      'Turns texts into token embeddings, one vector per token. Reads JSONL, one {"id", "text"} per line, and writes JSONL in the same order: ' +
       '{"id", "inputIds", "attentionMask", "keptMask", "embeddings"}. Or writes a safetensors file, for each id: "<id>" [tokens × dim] in F32, ' +
       '"<id>.inputIds", "<id>.attentionMask" and "<id>.keptMask" in I32.',
     examples: [
@@ -52,7 +52,7 @@ export function encodeCommand(): Command {
     .option('--document', 'encode as documents')
     .option('--format <format>', 'jsonl or safetensors (default: jsonl)')
     .option('-o, --out <file>', 'write there instead of standard output')
-    .option('--skip-bad-lines', 'go on after a line that is not {"id", "text"}')
+    .option('--skip-bad-lines', 'skip lines that are not {"id", "text"}')
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
@@ -104,7 +104,7 @@ async function encode(context: Context, file: string | undefined, values: Values
   }
   const result = `Encoded ${counted(texts, 'text')} in ${duration(performance.now() - started)}`
   terminal.aside(
-    `${result}${values.out ? ` → ${values.out}` : ''}${skipped ? `, ${counted(skipped, 'bad line')} passed over` : ''}`,
+    `${result}${values.out ? ` → ${values.out}` : ''}${skipped ? `, ${counted(skipped, 'bad line')} skipped` : ''}`,
   )
 }
 

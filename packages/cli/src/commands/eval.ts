@@ -51,7 +51,7 @@ export function evalCommand(): Command {
     description:
       'Measures retrieval on a folder in the layout of BEIR (corpus.jsonl, queries.jsonl, qrels/<split>.tsv, .gz too), MTEB, ' +
       'NanoBEIR, LongEmbed or BRIGHT (JSON lines): exact MaxSim over everything, centroid codes and MUVERA with ' +
-      'their best candidates scored exactly, and MUVERA alone. Metrics as trec_eval has them.',
+      'their best candidates scored exactly, and MUVERA alone. Metrics as in trec_eval.',
     examples: [
       ['serotine eval ./scifact', ''],
       ['serotine eval ./scifact --fde quality --candidates 200', ''],
@@ -61,8 +61,8 @@ export function evalCommand(): Command {
   })
     .argument('<folder>', 'collection with judgments')
     .option('-m, --model <model>', 'folder or Hub id (default: built in)')
-    .option('--split <name>', 'judgments to use (default: test, or the only ones)')
-    .option('--subset <name>', 'domain of BRIGHT')
+    .option('--split <name>', 'which judgments to use (default: test, or the only ones)')
+    .option('--subset <name>', 'BRIGHT domain')
     .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, words, Object.keys(STAGES))
     .option('--candidates <n>', 'candidates that are scored exactly', (text) => parseInteger(text, 1), 100)
     .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
@@ -72,8 +72,8 @@ export function evalCommand(): Command {
       'mrr@10',
       'map@100',
     ])
-    .option('--index <folder>', 'keep the index there, and go on from it next time (default: in memory)')
-    .option('--run-file <file>', 'write the rankings in TREC’s form; with several stages, one file each')
+    .option('--index <folder>', 'keep the index there, and reuse it next time (default: in memory)')
+    .option('--run-file <file>', 'write the rankings in TREC format; with several stages, one file each')
     .option('--report <file>', `write an HTML page, with ${PLOTTED_CANDIDATES.join(', ')} candidates too`)
     .option('--json', 'one JSON object on standard output')
   addOptions(
@@ -140,7 +140,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     const hasFdes = fde?.length != null
     const kinds = stagesToRun(values, hasFdes)
     const first = dataset.queries[0]
-    // Where there are no codes yet the first search by them makes them: seconds that no query should be said to take.
+    // Where there are no codes yet, the first search that needs them makes them: seconds that should not count as a query's.
     if (first && values.stages.includes('centroids'))
       await index.search(first.text, { stage: 'centroids', k: 1, signal })
     const evaluation = await evaluateRetrieval({
@@ -153,7 +153,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
       onProgress: ({ done, total }) => bar.update(total ? done / total : undefined, counted(done, 'answer')),
     })
     bar.stop()
-    // What was asked for comes first; what only a report shows, after it.
+    // What was asked for comes first, then what only a report shows.
     const result = { ...evaluation, stages: evaluation.stages.slice(0, values.stages.length) }
     if (values.report !== undefined) {
       await writeEvalReport(values.report, {
@@ -216,7 +216,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     const encoded =
       missing.length > 0
         ? `${counted(missing.length, 'document')} indexed in ${duration(encodeMs)}`
-        : 'the index was there already'
+        : 'the index already existed'
     terminal.aside(
       `\n${encoded}; encoding a query takes ${duration(result.encodeQueriesMs / Math.max(1, result.queries))} more`,
     )
@@ -227,7 +227,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
   }
 }
 
-/** A new index gets FDEs, which it would not by itself, when stages are measured that go by them. */
+/** A new index gets FDEs, which it would not have by default, when stages that use them are measured. */
 function fdesToCompare({ stages, index }: Values, settings: Record<string, unknown>): { fde?: 'compact' } {
   const isNew = index === undefined || !existsSync(index)
   return settings.fde === undefined && isNew && stages.some((name) => name === 'muvera' || name === 'fde')
@@ -241,7 +241,7 @@ function withoutFdes(values: Values, command: Command): void {
   if (left.length < values.stages.length && command.getOptionValueSource('stages') === 'cli') {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `--stages ${values.stages.join(',')} needs FDEs, and the index has none (--fde none). Omit one of the two options.`,
+      `--stages ${values.stages.join(',')} needs FDEs, but the index has none (--fde none). Leave out one of the two options.`,
     )
   }
   values.stages = left
@@ -266,7 +266,7 @@ function isReranked(name: string): boolean {
   return name === 'muvera' || name === 'centroids'
 }
 
-/** What was typed, less what must not be passed on. */
+/** What was typed, without what must not be passed on. */
 function commandLine(folder: string, command: Command): string {
   const given = command.options.flatMap((option) => {
     const name = option.attributeName()

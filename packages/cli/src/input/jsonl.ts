@@ -6,7 +6,7 @@ import type { Line } from './lines.js'
 export interface TextRecord {
   /** 1-based line in the file. */
   readonly line: number
-  /** `id` or `_id`, as it is written: a string or a number. */
+  /** `id` or `_id`, as written: a string or a number. */
   readonly id?: string | number
   readonly text: string
   readonly title?: string
@@ -17,12 +17,12 @@ export interface TextRecord {
 }
 
 export interface RecordOptions {
-  /** Called instead of throwing for a line that is not a record; reading goes on with the next one. */
+  /** Called instead of throwing for a line that is not a record; reading continues with the next one. */
   onBadLine?: (error: SerotineError) => void
 }
 
 /**
- * Reads lines as `{"id" | "_id", "text", "title"?, "metadata"?, …}`. Blank lines are passed over.
+ * Reads lines as `{"id" | "_id", "text", "title"?, "metadata"?, …}`. Blank lines are skipped.
  *
  * @param name names the file in errors
  * @throws INPUT_FORMAT naming file and line
@@ -47,7 +47,7 @@ function parseRecord(line: Line, name: string): TextRecord {
   const fail = (problem: string, cause?: unknown): never => {
     throw new SerotineError(
       'INPUT_FORMAT',
-      `${name}:${line.number} ${problem}. A line looks like {"id": "a", "text": "…"}. Mend it, or pass over such lines with --skip-bad-lines.`,
+      `${name}:${line.number} ${problem}. A line looks like {"id": "a", "text": "…"}. Fix it, or skip such lines with --skip-bad-lines.`,
       { cause },
     )
   }

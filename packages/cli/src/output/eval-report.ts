@@ -5,7 +5,7 @@ import type { IndexStats } from '@serotine/core'
 import { formatReport, worstQueries } from '@serotine/core/evaluation'
 import type { BeirDataset, ReportStage, RetrievalEvaluation } from '@serotine/core/evaluation'
 
-/** Numbers of candidates that a report plots beside the one asked for. */
+/** Numbers of candidates that a report plots in addition to the one asked for. */
 export const PLOTTED_CANDIDATES: readonly number[] = [10, 20, 50, 100, 200, 400]
 
 export interface EvalReportInput {
@@ -32,7 +32,7 @@ function isMuvera(kind: EvalReportInput['kinds'][number]['kind']): boolean {
 function evalReport({ dataset, model, stats, kinds, evaluation, version, command }: EvalReportInput): string {
   const fdeLength = stats.fde?.length ?? undefined
   const bytesOf = (part: 'tokens' | 'fde'): number => stats.bytes[part] / Math.max(1, stats.documents)
-  // Two bytes a token, whether or not the index keeps the codes.
+  // Two bytes per token, whether or not the index keeps the codes.
   const codes = (2 * stats.tokens) / Math.max(1, stats.documents)
   const bytes = {
     exact: bytesOf('tokens'),

@@ -153,7 +153,7 @@ export function hubError(error: unknown, hub: HubOptions): unknown {
     const remedy =
       token === undefined
         ? 'pass the token option (or set HF_TOKEN)'
-        : 'use a token of an account that was granted access; the one given was not enough'
+        : 'use the token of an account that was granted access; the one given is not enough'
     const terms = `Accept its terms on ${endpoint}/${id}`
     return make('DOWNLOAD_FAILED', `${model} is gated or forbidden (${status}). ${terms}, then ${remedy}.`)
   }

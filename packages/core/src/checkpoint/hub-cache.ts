@@ -132,7 +132,7 @@ export class CachedRepo {
   }
 }
 
-/** Another machine that shares this cache, or a Python process, cannot be asked; so long without a byte is given up. */
+/** Another machine that shares this cache, or a Python process, cannot be asked; after this long without a byte it is given up. */
 const GIVEN_UP_MS = 900_000
 
 async function isAbandoned(path: string): Promise<boolean> {
@@ -180,7 +180,7 @@ export function cacheError(error: unknown, folder: string): unknown {
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new SerotineError(
       'DOWNLOAD_FAILED',
-      `The disk of ${folder} is full. Free some space and load again (the download goes on where it stopped), or set ` +
+      `The disk of ${folder} is full. Free some space and load again (the download resumes where it stopped), or set ` +
         'cacheDir to a folder on another disk.',
       { cause: error },
     )

@@ -105,18 +105,18 @@ export class SafetensorsFolder implements Tensors {
     throw new SerotineError(
       'MODEL_UNSUPPORTED',
       `Tensor "${name}" of ${this.name} is stored as ${info.dtype}; F32, F16, BF16, and I8 with a "${name}.scale" ` +
-        'of F32, one a row, can be read. Save the model in one of these.',
+        'of F32, one per row, can be read. Save the model in one of these.',
     )
   }
 
-  /** int8 codes with one scale a row: a quarter of fp32, as the embedded model is shipped. */
+  /** int8 codes with one scale per row: a quarter of fp32, as the embedded model is shipped. */
   #scaled(name: string, { shape }: TensorInfo, codes: Int8Array): Float32Array {
     const scales = this.f32(`${name}.scale`)
     const rows = shape[0] ?? 1
     if (scales.length !== rows) {
       throw new SerotineError(
         'MODEL_CORRUPT',
-        `Tensor "${name}" of ${this.name} has ${rows} rows and "${name}.scale" ${scales.length} numbers; it takes one a row.`,
+        `Tensor "${name}" of ${this.name} has ${rows} rows and "${name}.scale" ${scales.length} numbers; it must have one per row.`,
       )
     }
     const width = codes.length / rows
@@ -303,7 +303,7 @@ async function readShards(folder: string, index: string): Promise<Map<string, Te
   const shards = new Map<string, Map<string, TensorInfo>>()
   for (const [name, shard] of Object.entries(places) as [string, unknown][]) {
     if (typeof shard !== 'string' || shard !== basename(shard))
-      throw corrupt(index, `tensor "${name}" names no file beside it`)
+      throw corrupt(index, `tensor "${name}" names no file in its folder`)
     const file = join(folder, shard)
     if (!shards.has(shard)) {
       if (!(await exists(file)))

@@ -33,7 +33,7 @@ export interface BeirDataset {
 /**
  * Reads a BEIR folder: `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`, each optionally with `.gz`.
  *
- * @throws INPUT_FORMAT naming file and line: broken JSON, a missing `_id` or `text`, a split that is not there, judgments of a
+ * @throws INPUT_FORMAT naming file and line: broken JSON, a missing `_id` or `text`, a missing split, judgments of a
  *   query that is not there; DUPLICATE_ID
  */
 export async function readBeir(folder: string, options: { split?: string } = {}): Promise<BeirDataset> {
@@ -49,7 +49,7 @@ export async function readBeir(folder: string, options: { split?: string } = {})
     const absent = [...qrels.keys()].find((id) => !present.has(id))
     throw new SerotineError(
       'INPUT_FORMAT',
-      `The ${split} judgments of ${folder} name query ${describe(absent)}, which its queries file does not hold.`,
+      `The ${split} judgments of ${folder} name query ${describe(absent)}, which is not in its queries file.`,
     )
   }
   const documents: BeirDocument[] = []
@@ -83,6 +83,6 @@ async function qrelsFile(folder: string, split: string): Promise<string> {
   const names = await readdir(join(folder, 'qrels')).catch(() => [])
   const splits = names.filter((name) => /\.tsv(\.gz)?$/.test(name)).map((name) => name.replace(/\.tsv(\.gz)?$/, ''))
   if (splits.includes(split)) return presentFile(join(folder, 'qrels'), `${split}.tsv`)
-  const found = splits.length > 0 ? `Splits there: ${[...new Set(splits)].join(', ')}.` : 'No qrels/*.tsv found.'
+  const found = splits.length > 0 ? `Splits: ${[...new Set(splits)].join(', ')}.` : 'No qrels/*.tsv found.'
   throw new SerotineError('INPUT_FORMAT', `${folder} has no judgments qrels/${split}.tsv. ${found}`)
 }

@@ -40,7 +40,7 @@ export async function readCollection(folder: string, options: ReadCollectionOpti
   if (options.subset !== undefined && layout !== 'bright') {
     throw new SerotineError(
       'INPUT_FORMAT',
-      `${folder} is in the layout ${layout}, which has no subsets, but ${describe(options.subset)} was asked for.`,
+      `${folder} has the layout ${layout}, which has no subsets, but ${describe(options.subset)} was asked for.`,
     )
   }
   if (layout === 'bright') return { layout, ...(await readBright(folder, contents, options)) }
@@ -65,10 +65,10 @@ function layoutOf({ folder, names, has, parquet }: FolderContents): CollectionLa
       ? `It holds ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' and more' : ''}.`
       : 'It is empty.'
   const remedy = parquet
-    ? 'Parquet is not read: convert each file to JSON lines first, e.g. in Python: ' +
+    ? 'Parquet is not supported: convert each file to JSON lines first, e.g. in Python: ' +
       'pandas.read_parquet(file).to_json(name, orient="records", lines=True).'
     : 'Expected corpus, queries and qrels (BEIR, MTEB, NanoBEIR, LongEmbed) or documents and examples (BRIGHT), as JSON lines.'
-  throw new SerotineError('INPUT_FORMAT', `${folder} is not a collection that can be read. ${found} ${remedy}`)
+  throw new SerotineError('INPUT_FORMAT', `${folder} is not a collection that Serotine can read. ${found} ${remedy}`)
 }
 
 async function readJsonLines(
@@ -139,7 +139,7 @@ export function chooseSplit(
   if (splits.includes(split)) return split
   throw new SerotineError(
     'INPUT_FORMAT',
-    `${folder} has no judgments for the split ${describe(split)}. Splits there: ${splits.join(', ') || 'none'}.`,
+    `${folder} has no judgments for the split ${describe(split)}. Splits: ${splits.join(', ') || 'none'}.`,
   )
 }
 
@@ -180,6 +180,6 @@ function checkQueries(
   const absent = [...qrels.keys()].find((id) => !present.has(id))
   throw new SerotineError(
     'INPUT_FORMAT',
-    `The ${split} judgments of ${folder} name query ${describe(absent)}, which its queries do not hold.`,
+    `The ${split} judgments of ${folder} name query ${describe(absent)}, which is not among its queries.`,
   )
 }

@@ -33,11 +33,11 @@ export interface EvaluateRetrievalOptions {
   readonly dataset: Pick<BeirDataset, 'queries' | 'qrels'> & Partial<Pick<BeirDataset, 'documents' | 'exclude'>>
   readonly model: Encoder
   readonly stages: readonly RetrievalStage[]
-  /** Documents asked of every stage. Default 100. */
+  /** Documents requested from every stage. Default 100. */
   readonly depth?: number
   /** Default nDCG@10, MRR@10, MAP@100, recall@100. */
   readonly metrics?: readonly string[]
-  /** Leave out documents whose id is the query's, as BEIR's own evaluation always does. Default true. */
+  /** Leave out documents whose id equals the query's, as BEIR's own evaluation always does. Default true. */
   readonly excludeSameId?: boolean
   /** Documents to leave out, by query (BRIGHT). Default: those that the dataset names. */
   readonly exclude?: ReadonlyMap<string, ReadonlySet<string>>
@@ -55,7 +55,7 @@ export interface StageEvaluation {
   readonly exactTop10?: number
   /** Wall time of each query, milliseconds, encoding not included. */
   readonly searchMs: readonly number[]
-  /** Processor time of this process a query, mean, milliseconds: a busy machine inflates it less than `searchMs`. */
+  /** Mean processor time of this process per query, milliseconds: a busy machine inflates it less than `searchMs`. */
   readonly cpuMs: number
   /** The parts a stage reported, one number per query that reported it. */
   readonly partsMs: Readonly<Record<string, readonly number[]>>

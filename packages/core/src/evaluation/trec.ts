@@ -41,7 +41,7 @@ export async function readQrels(file: string): Promise<Map<string, Map<string, n
 }
 
 /**
- * A run in TREC's form, one line a document: `query Q0 document rank score tag`.
+ * A run in TREC format, one line per document: `query Q0 document rank score tag`.
  *
  * @param tag names the run; default `serotine`
  * @throws INVALID_ARGUMENT for an id with white space, which the format cannot hold
@@ -105,6 +105,6 @@ function checkWord(what: string, word: string): void {
   if (word !== '' && !/\s/.test(word)) return
   throw new SerotineError(
     'INVALID_ARGUMENT',
-    `A TREC run cannot hold the ${what} ${describe(word)}: it is empty or has white space.`,
+    `A TREC run cannot hold the ${what} ${describe(word)}: it is empty or contains white space.`,
   )
 }

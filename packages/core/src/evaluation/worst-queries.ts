@@ -18,7 +18,7 @@ export interface QueryReport {
 }
 
 /**
- * The queries that one stage answers worst: lowest metric first, ties by where the first relevant document came, then in
+ * The queries that one stage answers worst: lowest metric first, ties by the rank of the first relevant document, then in
  * the order of the collection.
  *
  * @param options `stage`: name of the stage looked at (default the first); `metric`: one that was evaluated (default its first);

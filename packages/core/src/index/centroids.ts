@@ -12,17 +12,17 @@ import type { IndexStore } from './index-store.js'
 import type { CentroidsManifest } from './manifest.js'
 import { readChecked } from './token-store.js'
 
-/** Trained again when the collection has so many times the tokens it had. */
+/** Trained again when the collection has this many times the tokens it had. */
 const GROWTH = 4
-/** At most so many documents are read for training. */
+/** At most this many documents are read for training. */
 const TRAINING_DOCUMENTS = 4096
 /**
- * Saved when so many documents or tokens have been coded since, and when the index is closed. Readers code what is missing, which
+ * Saved when this many documents or tokens have been coded since, and when the index is closed. Readers code what is missing, which
  * is then a matter of tenths of a second.
  */
 const SAVE_ROWS = 256
 const SAVE_TOKENS = 50_000
-/** Documents decoded, then coded at a time: the two share kernel memory and each sets it up anew. */
+/** Documents decoded, then coded at a time: the two share kernel memory and each sets it up again. */
 const GROUP = 64
 /** Fewer documents when they have more tokens than this together: about 25 ms, then timers and sockets get their turn. */
 const GROUP_TOKENS = 8192
@@ -42,7 +42,7 @@ interface Current {
 }
 
 /**
- * The centroid codes of an index: trains the codebook, codes documents, keeps both on disk beside the token vectors they are made
+ * The centroid codes of an index: trains the codebook, codes documents, keeps both on disk next to the token vectors they are made
  * from. What is missing or damaged is made again.
  */
 export class Centroids {
@@ -55,7 +55,7 @@ export class Centroids {
   #damaged: string | undefined
   /** There were codes once, perhaps of a collection before this one. */
   #kept: boolean
-  /** Ends when the last change has ended. */
+  /** Settles when the last change has settled. */
   #turn: Promise<unknown> = Promise.resolve()
   /** Changes under way or waiting that may take seconds. */
   #busy = 0
@@ -94,7 +94,7 @@ export class Centroids {
   update(collection: Collection, signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
     const isOutgrown = (current: Current | undefined) => !current || collection.tokens >= current.tokens * GROWTH
     return this.#whileBusy(async () => {
-      // A turn of its own: searches that wait for it go on with these codes while others are made.
+      // A turn of its own: searches that wait for it continue with these codes while others are made.
       await this.#inTurn(async () => {
         const current = this.#load(collection)
         if (current) await this.#code(current.scan, collection, signal, isOutgrown(current) ? undefined : onRow)
@@ -203,7 +203,10 @@ export class Centroids {
       const lengths = Int32Array.from({ length: rows }, (_, ordinal) => collection.row(ordinal).tokens)
       // A build that does not know of codes compacts the index and leaves them as they were.
       if (rows < codes.rows || lengths.reduce((sum, length) => sum + length, 0) !== all.length) {
-        throw new SerotineError('INDEX_CORRUPT', `The codes in ${codeLog.name} are not of the documents in the index.`)
+        throw new SerotineError(
+          'INDEX_CORRUPT',
+          `The codes in ${codeLog.name} do not belong to the documents in the index.`,
+        )
       }
       scan.append(all, lengths)
       log.close()
@@ -268,7 +271,7 @@ export class Centroids {
     return collection.readEmbeddings(ordinal, this.#store.manifest.codec, dim)
   }
 
-  /** Where neither so many documents nor so many tokens are new, nothing happens. */
+  /** Where neither this many documents nor this many tokens are new, nothing happens. */
   async #save(current: Current, rows: number, codes: number): Promise<void> {
     const { scan, tokens } = current
     if (this.#store.readonly) return

@@ -8,7 +8,7 @@ import { checksum } from './bytes.js'
 import type { FdeRows } from './fde-rows.js'
 import type { Candidates, FirstStage } from './first-stage.js'
 
-/** What is used of `hnswlib-node`. Written out, because its types are missing wherever the optional package is. */
+/** The part of `hnswlib-node` that is used. Written out here, because its types are missing wherever the optional package is. */
 export interface Hnswlib {
   readonly HierarchicalNSW: new (
     space: 'ip',
@@ -78,7 +78,7 @@ export class HnswGraph implements FirstStage {
   readonly #graph: InstanceType<Hnswlib['HierarchicalNSW']>
   #capacity: number
   #built: number
-  /** Ends of the last change or save: hnswlib writes on another thread, and nothing may be added meanwhile. */
+  /** The end of the last change or save: hnswlib writes on another thread, and nothing may be added meanwhile. */
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(hnswlib: Hnswlib, encoder: FdeEncoder, rows: FdeRows, saved?: { file: string; rows: number }) {
@@ -135,7 +135,7 @@ export class HnswGraph implements FirstStage {
     return this.#built
   }
 
-  /** Puts all rows into the graph; about 1.5 ms each at 2,560 numbers, in slices. What is done stays when aborted. */
+  /** Puts all rows into the graph in slices. What is done stays when aborted. */
   update(signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
     return this.#inTurn(() => this.#update(signal, onRow))
   }

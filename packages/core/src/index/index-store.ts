@@ -95,8 +95,8 @@ export class IndexStore {
     const found = inspectFolder(folder)
     if (found !== 'index' && (options.readonly || !options.create)) {
       const remedy = options.readonly
-        ? 'Open it without { readonly: true } to make one.'
-        : 'Omit { create: false } to make one.'
+        ? 'Open it without { readonly: true } to create one.'
+        : 'Leave out { create: false } to create one.'
       throw new SerotineError('INDEX_FORMAT', `There is no index in ${folder}. ${remedy}`)
     }
     if (options.readonly) return IndexStore.#openReader(folder)

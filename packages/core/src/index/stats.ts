@@ -23,7 +23,7 @@ export interface IndexStats {
   readonly segments: number
   /** Commits so far. */
   readonly generation: number
-  /** Null: the index was made without. */
+  /** Null: the index was made without FDEs. */
   readonly fde: FdeStats | null
   /** Null: there are no centroid codes, because everything is scored exactly so far or another stage was chosen. */
   readonly centroids: CentroidStats | null

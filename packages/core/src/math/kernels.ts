@@ -179,7 +179,7 @@ export class ScalarKernels extends ScalarCentroidKernels implements Kernels {
       for (let block = 0; block < blocks; block++) {
         for (let lane = 0; lane < 16; lane++) {
           let sum = 0
-          // [pair of components][lane][2], as the SIMD kernel's pairwise dot product wants it
+          // [pair of components][lane][2], as the SIMD kernel's pairwise dot product needs it
           const q = (query >> 1) + block * padded * 16 + lane * 2
           for (let k = 0; k < dim; k++) sum += q16[q + (k >> 1) * 32 + (k & 1)]! * this.#i8[row + k]!
           const similarity = round(round(sum) * scale)

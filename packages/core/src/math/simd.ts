@@ -6,7 +6,7 @@ type Exports = Omit<Kernels, 'simd' | 'buffer' | 'reserve'> & {
   memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
 }
 
-/** What is used of the engine's global; TypeScript has it only with the types of browsers. */
+/** The part of the engine's global that is used; TypeScript has it only with browser types. */
 declare const WebAssembly: {
   validate(bytes: Uint8Array): boolean
   Module: new (bytes: Uint8Array) => object

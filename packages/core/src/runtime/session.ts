@@ -10,7 +10,7 @@ export interface Feed {
   readonly dims: readonly number[]
 }
 
-/** A model in memory, with the folder its external data lies in, or a `.onnx` file. */
+/** A model in memory, with the folder of its external data, or a `.onnx` file. */
 export type ModelSource =
   | { readonly model: Uint8Array; readonly folder: string | undefined }
   | { readonly file: string }
