@@ -14,8 +14,6 @@ export interface Block {
   readonly code: string
   /** From `<!-- before this block: … -->`: code the fragment needs and the reader need not see. */
   readonly setUp: string
-  /** From `<!-- continues the block above -->`: both are one program. */
-  readonly continues: boolean
   /** The `text` block that follows: what the block prints. */
   readonly prints: string | undefined
 }
@@ -73,7 +71,6 @@ export function blocksOf(page: string, text = readPage(page)): Block[] {
         language,
         code,
         setUp: /^<!-- before this block:\n([\s\S]*)-->$/.exec(above)?.[1] ?? '',
-        continues: above === '<!-- continues the block above -->',
         prints: undefined,
       })
     }

@@ -7,37 +7,27 @@ import ts from 'typescript'
 import { ROOT } from './pages.js'
 import type { Block } from './pages.js'
 
-/** One module: a block, with those that continue it. */
+/** A block as a module of its own. */
 export interface Program {
   readonly page: string
   readonly line: number
   readonly code: string
-  /** What its `text` blocks say it prints; undefined when it has none. */
+  /** What the `text` block after it says it prints; undefined when there is none. */
   readonly prints: string | undefined
   /** Beginnings of printed lines, from comments after `console.log(…)`. */
   readonly remarks: readonly string[]
 }
 
 export function programsOf(blocks: readonly Block[]): Program[] {
-  const programs: Program[] = []
-  for (const block of blocks) {
-    if (block.language !== 'ts' && block.language !== 'js') continue
-    const remarks = Array.from(block.code.matchAll(/console\.log\(.*\)[ \t]+\/\/ (.+)$/gm), ([, remark]) => remark!)
-    const last = programs.at(-1)
-    if (block.continues && last) {
-      const prints = block.prints === undefined ? last.prints : (last.prints ?? '') + block.prints
-      programs.splice(-1, 1, {
-        ...last,
-        code: last.code + block.setUp + block.code,
-        prints,
-        remarks: [...last.remarks, ...remarks],
-      })
-    } else {
-      const { page, line, setUp, code, prints } = block
-      programs.push({ page, line, code: setUp + code, prints, remarks })
-    }
-  }
-  return programs
+  return blocks
+    .filter(({ language }) => language === 'ts' || language === 'js')
+    .map(({ page, line, setUp, code, prints }) => ({
+      page,
+      line,
+      code: setUp + code,
+      prints,
+      remarks: Array.from(code.matchAll(/console\.log\(.*\)[ \t]+\/\/ (.+)$/gm), ([, remark]) => remark!),
+    }))
 }
 
 /** A folder outside the repository in which the packages of the workspace can be imported. */

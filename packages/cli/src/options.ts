@@ -33,14 +33,14 @@ export const MODEL_OPTIONS: readonly OptionSpec[] = [
     name: 'maskedAttention',
     value: 'rule',
     choices: ['zeros', 'uniform'],
-    help: 'far expansion tokens as transformers 5 or 4:',
+    help: 'far expansion tokens as in transformers 5 or 4:',
   },
 ]
 
 /** `ColBERT.load`: what can be set instead of the checkpoint. */
 export const OVERRIDE_OPTIONS: readonly OptionSpec[] = [
-  { name: 'queryLength', value: 'n', parse: integer(1), help: 'tokens of a query at most' },
-  { name: 'documentLength', value: 'n', parse: integer(1), help: 'tokens of a document at most' },
+  { name: 'queryLength', value: 'n', parse: integer(1), help: 'longest query, in tokens' },
+  { name: 'documentLength', value: 'n', parse: integer(1), help: 'longest document, in tokens' },
   { name: 'queryPrefix', value: 'token', help: 'token put before queries; "" for none' },
   { name: 'documentPrefix', value: 'token', help: 'token put before documents; "" for none' },
   { name: 'doQueryExpansion', help: 'pad queries with [MASK] tokens that are scored' },
@@ -52,7 +52,7 @@ export const OVERRIDE_OPTIONS: readonly OptionSpec[] = [
     help: 'document words that get no vector; "" for none',
   },
   { name: 'prompts', value: 'name=text', parse: parseKeyValue, help: 'named prompts, repeatable, or JSON' },
-  { name: 'defaultPromptName', value: 'name', help: 'prompt when none is named; "" for none' },
+  { name: 'defaultPromptName', value: 'name', help: 'prompt used when none is named; "" for none' },
   { name: 'doLowerCase', help: 'lower-case texts before the tokenizer' },
   {
     name: 'denseOverrides',

@@ -32,7 +32,7 @@ export class MuveraEmbeddings extends Embeddings {
   /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
   constructor(fields: MuveraEmbeddingsInput = {}) {
     checkOptions('MuveraEmbeddings', fields, ['model', 'fde', 'means'], { preset: 'fde', modelName: 'model' })
-    // Nothing for the base class: what it is given ends up in traces.
+    // Nothing is passed to the base class: whatever it gets ends up in traces.
     super({})
     this.#input = fields
     if (fields.model !== undefined && typeof (fields.model as Encoder | null)?.encodeQueries !== 'function') {

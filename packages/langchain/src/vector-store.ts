@@ -40,7 +40,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
 
   /** Over an open index. To open one by folder, use `ColBERTVectorStore.open`. */
   constructor(embeddings: EmbeddingsInterface, { index }: { index: MultiVectorIndex }) {
-    // Nothing for the base class: what it is given ends up in traces.
+    // Nothing is passed to the base class: whatever it gets ends up in traces.
     super(checkMuvera(embeddings), {})
     if (typeof index?.search !== 'function') {
       throw new SerotineError(

@@ -169,7 +169,7 @@ function safetensorsSink(values: Values, model: ColBERT): Sink {
     if (Object.hasOwn(tensors, name) || name.startsWith('__')) {
       throw new SerotineError(
         'DUPLICATE_ID',
-        `A safetensors file cannot hold another tensor ${JSON.stringify(name)}. Give every text an id of its own, or write JSONL.`,
+        `A safetensors file cannot hold two tensors named ${JSON.stringify(name)}. Give every text its own id, or write JSONL.`,
       )
     }
     tensors[name] = { dtype: data instanceof Float32Array ? 'F32' : 'I32', shape, data }

@@ -63,8 +63,8 @@ export function evalCommand(): Command {
     .option('-m, --model <model>', 'folder or Hub id (default: built in)')
     .option('--split <name>', 'which judgments to use (default: test, or the only ones)')
     .option('--subset <name>', 'BRIGHT domain')
-    .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, words, Object.keys(STAGES))
-    .option('--candidates <n>', 'candidates that are scored exactly', (text) => parseInteger(text, 1), 100)
+    .option('--stages <stages>', `any of ${Object.keys(STAGES).join(', ')}`, words, Object.keys(STAGES))
+    .option('--candidates <n>', 'candidates to score exactly', (text) => parseInteger(text, 1), 100)
     .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
     .option('--metrics <names>', 'e.g. ndcg@10 recall@100 mrr@10 map@100', words, [
       'ndcg@10',

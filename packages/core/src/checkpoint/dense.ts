@@ -108,7 +108,7 @@ export function checkChain(dense: readonly DenseConfig[], hiddenSize: number): v
   let [width, from] = [hiddenSize, 'the encoder']
   for (const { path, inFeatures, outFeatures } of dense) {
     if (inFeatures !== width)
-      throw new SerotineError('MODEL_CORRUPT', `${path} takes ${inFeatures} components and ${from} gives ${width}.`)
+      throw new SerotineError('MODEL_CORRUPT', `${path} takes ${inFeatures} components, but ${from} gives ${width}.`)
     ;[width, from] = [outFeatures, path]
   }
 }

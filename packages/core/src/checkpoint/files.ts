@@ -159,7 +159,7 @@ function offlineResult(
     commit === undefined
       ? `revision "${revision}" of ${repo.id} is not in the cache (${repo.folder}), and there is no folder ${resolve(repo.id)}`
       : `the cache lacks ${missing.join(', ')} of ${repo.id} (${result.folder})`
-  throw new SerotineError('OFFLINE', `Offline, and ${what}. Load the model once with a connection, or pass a folder.`)
+  throw new SerotineError('OFFLINE', `Offline, but ${what}. Load the model once with a connection, or pass a folder.`)
 }
 
 /** Completes the snapshot of a commit, and returns its folder. */
@@ -176,7 +176,7 @@ async function download(
     for (const file of needed) if (!(await repo.has(commit, file))) absent.push(file)
     const progress = new DownloadProgress(onProgress)
     for (const file of absent) if ((await sizeOf(repo.blob(file.etag))) !== file.size) progress.expect(file)
-    // Small files first: their round trips end while the weights stream.
+    // Small files first: their round trips are over while the weights stream.
     absent.sort((a, b) => a.size - b.size)
     await inParallel(PARALLEL_DOWNLOADS, absent, hub.signal, async (file, signal) => {
       await downloadBlob({ ...hub, signal }, repo, commit, file, (bytes) => progress.report(file, bytes))

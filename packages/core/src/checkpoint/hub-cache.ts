@@ -79,7 +79,7 @@ export class CachedRepo {
     }
   }
 
-  /** True when a snapshot was once compared with the Hub's list of files and found whole. */
+  /** True when a snapshot was once compared with the Hub's list of files and found complete. */
   isComplete(commit: string): Promise<boolean> {
     return stat(this.#mark(commit)).then(
       () => true,
@@ -99,8 +99,8 @@ export class CachedRepo {
   }
 
   /**
-   * Takes hold of what an earlier attempt left of a file, so that two processes never write to the same bytes: it is
-   * renamed to a name that says who works on it. Attempts that ended in an orderly way leave `<etag>.free.incomplete`;
+   * Claims what an earlier attempt left of a file, so that two processes never write to the same bytes: it is renamed
+   * to a name that says which process works on it. Attempts that ended cleanly leave `<etag>.free.incomplete`;
    * those of a process that is gone are found by its number; Python leaves `<etag>.incomplete`.
    *
    * @returns the path to write on; the file may not exist yet

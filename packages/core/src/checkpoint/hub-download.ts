@@ -94,7 +94,7 @@ async function fetchBytes(
           onBytes(have)
           if (have > file.size) break
         }
-        if (have < file.size) throw new CutConnection(`the answer ended after ${have} of ${file.size} bytes`)
+        if (have < file.size) throw new CutConnection(`the response ended after ${have} of ${file.size} bytes`)
       } catch (error) {
         hub.signal?.throwIfAborted()
         if (error instanceof HttpError && error.status === 416) {

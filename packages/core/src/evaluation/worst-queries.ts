@@ -39,7 +39,7 @@ export function worstQueries(
     const names = evaluation.stages.map(({ name }) => name).join(', ')
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `No stage is named ${describe(options.stage)}. Stages: ${names || 'none'}.`,
+      `There is no stage named ${describe(options.stage)}. Stages: ${names || 'none'}.`,
     )
   }
   const metric = options.metric ?? Object.keys(stage.metrics)[0] ?? ''

@@ -107,7 +107,7 @@ export class HnswGraph implements FirstStage {
   }
 
   /**
-   * A graph saved before. The file is checked first: hnswlib takes any bytes and ends the process on wrong ones.
+   * A graph saved before. The file is checked first: hnswlib accepts any bytes and ends the process on bad ones.
    *
    * @returns undefined when the file does not match; the graph can be built again from the rows
    * @throws HNSWLIB_MISSING
@@ -159,7 +159,7 @@ export class HnswGraph implements FirstStage {
         this.#capacity *= 2
         this.#graph.resizeIndex(this.#capacity)
       }
-      // hnswlib-node takes plain arrays only, and ends the process on anything in them that is not a number.
+      // hnswlib-node only takes plain arrays, and ends the process on anything in them that is not a number.
       this.#graph.addPoint(Array.from(this.#rows.row(this.#built)), this.#built)
       this.#built++
       if (performance.now() - sliceStart > SLICE_MS) {

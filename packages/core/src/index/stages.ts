@@ -36,7 +36,7 @@ export class FirstStages {
   #graph: Promise<HnswGraph> | undefined
   /** Collection the graph is of: compaction makes another. */
   #graphOf: Collection | undefined
-  /** hnswlib cannot be loaded: not tried again. */
+  /** hnswlib cannot be loaded: do not try again. */
   #missing = false
 
   /** @param graphNumbers `muvera` uses a graph from this many FDE numbers on */
@@ -151,7 +151,7 @@ export class FirstStages {
     return collection.total * this.#store.encodings!.dim >= this.#graphNumbers
   }
 
-  /** As `#graphFor`, but hnswlib may be missing: said once. */
+  /** Like `#graphFor`, but hnswlib may be missing, which is reported once. */
   async #graphIfThere(collection: Collection): Promise<HnswGraph | undefined> {
     if (this.#missing) return undefined
     try {
@@ -186,11 +186,11 @@ export class FirstStages {
       const file = join(folder, hnsw.file)
       const graph = await HnswGraph.load(file, hnsw, encodings.encoder!, rows, this.#hnswlib)
       if (graph) return graph
-      // A reader's graph may have been replaced by the writer since: nothing is wrong then.
+      // A writer may have replaced a reader's graph since: nothing is wrong then.
       if (!this.#store.readonly) {
         this.#onWarning?.({
           code: 'INDEX_REPAIRED',
-          message: `${file} is damaged; the graph is built again from the FDE rows.`,
+          message: `${file} is damaged; the graph is being rebuilt from the FDE rows.`,
         })
       }
     }

@@ -40,7 +40,7 @@ export interface CentroidStats {
 }
 
 export interface FdeStats {
-  /** Null until about 2,000 tokens are there: until then everything is scored exactly. */
+  /** Null until 8,000 tokens are there (2,000 with random hyperplanes): until then everything is scored exactly. */
   readonly config: FdeConfig | null
   /** Numbers per document. */
   readonly length: number | null

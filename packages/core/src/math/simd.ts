@@ -55,7 +55,7 @@ export function createKernels(options: { simd?: boolean } = {}): Kernels {
       const now = memory.buffer.byteLength
       if (bytes <= now) return
       if (bytes > MAX_BYTES)
-        throw new RangeError(`${bytes} bytes of kernel memory were asked for; WebAssembly can give ${MAX_BYTES}.`)
+        throw new RangeError(`${bytes} bytes of kernel memory were requested; WebAssembly allows at most ${MAX_BYTES}.`)
       // Half as much again, so that a growing table does not grow page by page.
       memory.grow(Math.ceil(Math.min(Math.max(bytes, now * 1.5), MAX_BYTES) / PAGE) - now / PAGE)
     },

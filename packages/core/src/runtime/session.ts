@@ -113,7 +113,7 @@ async function loadOrt(injected: unknown): Promise<Ort> {
   }
   throw new SerotineError(
     'RUNTIME_MISSING',
-    'The ort option is not ONNX Runtime: it has no InferenceSession and Tensor. ' +
+    'The ort option is not ONNX Runtime: it lacks InferenceSession or Tensor. ' +
       'Pass `await import("onnxruntime-node")`.',
   )
 }
