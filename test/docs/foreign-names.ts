@@ -18,7 +18,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'pandas and SciPy': 'pandas read_parquet to_json orient scipy hierarchy linkage fcluster criterion maxclust',
   'trec_eval and ranx': 'success hit_rate map_cut make_comparable accuracy ndcg_burges f1',
   'other implementations of MUVERA, and recorded cases of it':
-    'r_reps num_simhash ksim projection_dim dim_proj dprojections scale agg fill_empty final_dim portable sketch_index sketch_sign ' +
+    'r_reps num_simhash ksim projection_dim dim_proj dprojections agg fill_empty final_dim portable sketch_index sketch_sign ' +
     'doc_mean query_mean query_fde doc_fde fde_dim query_partition doc_partition fill_source sketching point_cloud',
   'the Hugging Face Hub and its models':
     'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai v1 ir colbertv2 lightonai GTE ' +
@@ -30,7 +30,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'file name endings': 'rst adoc mdx htm xhtml ndjson',
   'values made up for an example':
     'Guide Proxy draft urgent de author Kiwi kiwi bird cannot fly head Question handbook Ġthe matches',
-  'words of messages that are quoted': 'must be got The can requires Cannot',
+  'words of messages that are quoted': 'must be got hold The can requires Cannot',
   formulas: 'act Wᵀ W_resᵀ W_res',
   'a prefix of several names': 'IS_',
 }

@@ -40,6 +40,18 @@ describe('names in backticks', () => {
     expect(spans.flatMap((span) => unknown(span, source))).toEqual([])
   })
 
+  it('of changesets exist, and the packages they are about', () => {
+    for (const file of filesBelow('.changeset', /\.md$/)) {
+      const text = readFileSync(join(ROOT, file), 'utf8')
+      const packages = Array.from(text.split('---')[1]!.matchAll(/^'(.+)': /gm), ([, name]) => name!)
+      expect(
+        packages.filter((name) => !published.has(name) || !/serotine/.test(name)),
+        file,
+      ).toEqual([])
+      expect(spansOfPage(file, text).flatMap((span) => unknown(span, published))).toEqual([])
+    }
+  })
+
   it('of others are still used where they are listed', () => {
     expect([...foreign].filter((word) => !used.has(word))).toEqual([])
   })
