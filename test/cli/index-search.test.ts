@@ -202,7 +202,7 @@ describe('a second run', () => {
     })
     const other = await inWork('index', 'library', '--out', 'third', '--query-length', '16')
     expect(other.code).toBe(1)
-    expect(other.stderr).toMatch(/^serotine: .*model.* Or begin anew with --rebuild\.\n$/)
+    expect(other.stderr).toMatch(/^serotine: .*model.* Or start over with --rebuild\.\n$/)
     const rebuilt = summary(
       await inWork('index', 'library', '--out', 'third', '--query-length', '16', '--rebuild', '--json', '-q'),
     )
@@ -218,7 +218,7 @@ describe('a second run', () => {
     const args = ['index', 'many.jsonl', '--no-split', '--workers', '0', '--out', 'stopped']
     const stopped = await serotine(args, { cwd: work.path, interrupt: { whenStderr: /did not fit/ } })
     expect(stopped.code).toBe(130)
-    expect(stopped.stderr).toMatch(/run the same command again to go on\.\nserotine: interrupted\n$/)
+    expect(stopped.stderr).toMatch(/run the same command again to continue\.\nserotine: interrupted\n$/)
     const kept = Number(/stopped keeps ([\d,]+) passages?;/.exec(stopped.stderr)![1]!.replace(',', ''))
     expect(kept).toBeGreaterThanOrEqual(512)
     expect(kept).toBeLessThan(2000)

@@ -140,7 +140,7 @@ describe('bad input', () => {
       'takes an array, got undefined',
     )
     await expect(processor().postprocessNodes([{ text: 'a' } as never], FLIGHTLESS)).rejects.toThrow(
-      'item 0 has no node',
+      'item 0 is not a LlamaIndex node',
     )
     await expect(processor().postprocessNodes(nodes(), { query: 'a' } as never)).rejects.toThrow(
       'requires a query with text',

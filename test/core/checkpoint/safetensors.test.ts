@@ -193,7 +193,7 @@ describe('damage', () => {
     expect(() => tensors.f32('weight')).toThrow(
       expect.objectContaining({
         code: 'MODEL_CORRUPT',
-        message: expect.stringMatching(/"weight" has 8 bytes and only 4/),
+        message: expect.stringMatching(/"weight" has 8 bytes, but only 4/),
       }),
     )
   })

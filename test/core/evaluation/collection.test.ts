@@ -129,7 +129,7 @@ describe('readCollection', () => {
     [
       'Parquet',
       { 'corpus/train-0.parquet': 'PAR1', 'queries/train-0.parquet': 'PAR1' },
-      /corpus\/train-0\.parquet.*Parquet is not read: convert/,
+      /corpus\/train-0\.parquet.*Parquet is not supported: convert/,
     ],
   ])('says what it found: %s', async (_, files, message) => {
     await put(files)

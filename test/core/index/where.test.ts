@@ -83,7 +83,7 @@ describe('where', () => {
     [{ $or: [] }, /Write "or"/],
     [{ $gt: 3 }, /after a field: \{ field: \{ gt: … \} \}/],
     [{ lang: ['en', 'de'] }, /say \{ in: \[…\] \}/],
-    [{ lang: {} }, /where\.lang says nothing/],
+    [{ lang: {} }, /where\.lang is empty/],
     [{ lang: { in: 'en' } }, /where\.lang\.in must be an array/],
     [{ year: { gt: null } }, /where\.year\.gt must be a number or a string, got null/],
     [{ year: { gt: new Date() } }, /toISOString/],
