@@ -144,7 +144,7 @@ describe('readCollection', () => {
     [
       'a query that is not there',
       '{"query-id": "2", "corpus-id": "a", "score": 1}',
-      /name query "2", which its queries do not hold/,
+      /name query "2", which is not among its queries/,
     ],
   ])('refuses %s', async (_, judgment, message) => {
     await put({

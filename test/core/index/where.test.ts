@@ -82,7 +82,7 @@ describe('where', () => {
     [{ lang: { notIn: ['x'] } }, /Did you mean "nin"/],
     [{ $or: [] }, /Write "or"/],
     [{ $gt: 3 }, /after a field: \{ field: \{ gt: … \} \}/],
-    [{ lang: ['en', 'de'] }, /say \{ in: \[…\] \}/],
+    [{ lang: ['en', 'de'] }, /write \{ in: \[…\] \}/],
     [{ lang: {} }, /where\.lang is empty/],
     [{ lang: { in: 'en' } }, /where\.lang\.in must be an array/],
     [{ year: { gt: null } }, /where\.year\.gt must be a number or a string, got null/],
