@@ -64,7 +64,7 @@ describe('serotine', () => {
     expect(existsSync(join(work.path, '.serotine'))).toBe(false)
     const missing = join('no-such-folder', 'x.safetensors')
     await fails(
-      /^serotine: .*x\.safetensors cannot be used \(open: ENOENT\)\. A folder of this path does not exist\. Check the path\.\n$/,
+      /^serotine: .*x\.safetensors cannot be used \(open: ENOENT\)\. A folder in this path does not exist\. Check the path\.\n$/,
       'encode',
       '--query',
       'fine.jsonl',
