@@ -1,4 +1,4 @@
-// What a result must carry so that somebody else can judge it: machine, versions, command, date.
+// What a result must carry so that someone else can judge it: machine, versions, command, date.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { cpus, loadavg, totalmem, type, release } from 'node:os'

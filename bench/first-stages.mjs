@@ -1,4 +1,4 @@
-// Where exact MaxSim, the FDE scan and the HNSW graph each answer soonest: what `firstStage: 'auto'` goes by.
+// Where exact MaxSim, the FDE scan and the HNSW graph each answer fastest: what `firstStage: 'auto'` goes by.
 //
 //   node bench/first-stages.mjs [--sizes 2000,10000,50000] [--hnsw 10000] [--name first-stages]
 //
@@ -138,7 +138,7 @@ try {
     await coded.close()
   }
   for (const documents of options.sizes.split(',').map(Number)) {
-    // Few tokens a document: the FDE is as long as ever, and the collection is soon made.
+    // Few tokens per document: the FDE is as long as ever, and the collection is soon made.
     const index = await MultiVectorIndex.open(join(folder, `scan-${documents}`), { fde: 'compact', firstStage: 'fde' })
     await fill(index, documents, 8)
     add({ task: 'FDE scan alone', documents, ...(await measure(index, { stage: 'fde', rerank: false, k: 100 })) })

@@ -1,4 +1,4 @@
-// Speed of the numeric kernels with the error beside it.
+// Speed of the numeric kernels, with their error.
 //
 //   node bench/kernels.mjs [--name kernels]
 //

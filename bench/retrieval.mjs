@@ -1,4 +1,4 @@
-// Quality beside speed, for every way of searching one collection.
+// Quality and speed, for every way of searching one collection.
 //
 //   node bench/retrieval.mjs                                     SciFact, the embedded model
 //   node bench/retrieval.mjs --presets compact,quality,paper --hnsw      the table of README

@@ -1,5 +1,5 @@
 // First stages compared: what each keeps of exact MaxSim, its bytes and its time, for several models and collections; and whether
-// BM25 beside MaxSim helps.
+// BM25 alongside MaxSim helps.
 //
 //   node bench/stages.mjs --data bench/data/scifact --data bench/data/xquad-en --model embedded
 //   node bench/stages.mjs --data … --model embedded --model minilm=<folder>:int8

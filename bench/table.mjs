@@ -1,17 +1,18 @@
 // Writes the tables of README and docs from committed result files.
 //
 //   node bench/table.mjs            fills every <!-- bench:NAME --> … <!-- /bench:NAME --> from bench/results/NAME.json
+//                                   (<!-- bench:NAME brief --> leaves out all but the main rows)
 //   node bench/table.mjs --check    only says whether something would change (exit code 1)
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { hybridTable, stagesTable } from './stages/table.mjs'
 
-const BLOCK = /<!-- bench:([\w-]+) -->\n([\s\S]*?)<!-- \/bench:\1 -->/g
+const BLOCK = /<!-- bench:([\w-]+)( brief)? -->\n([\s\S]*?)<!-- \/bench:\1 -->/g
 
 /** The text with every block filled in. `results` maps a block's name to its result. */
 export function fillTables(text, results, where = 'the text') {
-  return text.replace(BLOCK, (block, name, content) => {
+  return text.replace(BLOCK, (block, name, brief = '', content) => {
     const result = results[name]
     // Not measured yet.
     if (result === undefined && content === '') return block
@@ -20,7 +21,7 @@ export function fillTables(text, results, where = 'the text') {
     const render = RENDERERS[result.kind]
     if (render === undefined)
       throw new Error(`bench/results/${name}.json is of kind ${JSON.stringify(result.kind)}, which no table shows.`)
-    return `<!-- bench:${name} -->\n${render(result, name)}\n<!-- /bench:${name} -->`
+    return `<!-- bench:${name}${brief} -->\n${render(result, name, brief !== '')}\n<!-- /bench:${name} -->`
   })
 }
 
@@ -32,11 +33,14 @@ const RENDERERS = {
   'single-vector': singleVectorTable,
   stages: stagesTable,
   'stages-hybrid': hybridTable,
+  'first-stages': firstStagesTable,
 }
 
-function retrievalTable(result, name) {
+function retrievalTable(result, name, brief) {
   const { dataset, model, index, stages } = result
-  const rows = stages.map((stage) => [
+  const firstMuvera = stages.find((stage) => stage.name.startsWith('MUVERA'))
+  const shown = brief ? stages.filter((stage) => !stage.name.startsWith('MUVERA') || stage === firstMuvera) : stages
+  const rows = shown.map((stage) => [
     stage.name,
     stage.metrics['ndcg@10'].toFixed(4),
     stage.metrics['recall@100'].toFixed(3),
@@ -44,11 +48,11 @@ function retrievalTable(result, name) {
     milliseconds(stage.cpuMs),
   ])
   return [
-    ...markdownTable(['', 'nDCG@10', 'recall@100', 'exact top 10 found', 'CPU ms a query'], rows),
+    ...markdownTable(['', 'nDCG@10', 'recall@100', 'exact top 10 found', 'CPU ms per query'], rows),
     '',
     `${model.name}, ${count(dataset.documents)} documents, ${count(dataset.queries)} queries; index of ` +
-      `${(index.bytes / 1e6).toFixed(0)} MB (${index.codec} tokens) built in ${index.buildSeconds.toFixed(0)} s. A query takes ` +
-      `${milliseconds(result.encodeQueryMs)} ms to encode on top. ${measuredOn(result, name)}`,
+      `${(index.bytes / 1e6).toFixed(0)} MB (${index.codec} tokens) built in ${index.buildSeconds.toFixed(0)} s. Encoding a query ` +
+      `adds ${milliseconds(result.encodeQueryMs)} ms. ${measuredOn(result, name)}`,
   ].join('\n')
 }
 
@@ -76,7 +80,7 @@ function frameworksTable(result, name) {
     milliseconds(row.median),
   ])
   return [
-    ...markdownTable(['', 'nDCG@10', 'recall@10', 'ms a question'], rows),
+    ...markdownTable(['', 'nDCG@10', 'recall@10', 'ms per question'], rows),
     '',
     `${dataset.name}, ${count(dataset.documents)} documents, ${count(dataset.queries)} questions, ${model.name}. Times are medians of ` +
       `\`invoke()\` from text to documents, encoding included. ${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}, ` +
@@ -114,6 +118,36 @@ function singleVectorTable(result, name) {
     '',
     `${vectors.label}, ${vectors.pooling} of its token vectors, compared by cosine; MaxSim by ${model.name}. ${sizes.join('; ')}. ` +
       measuredOn(result, name),
+  ].join('\n')
+}
+
+/** What each stage of an index costs, by the number of documents. */
+function firstStagesTable(result, name) {
+  const { rows, dim, queryTokens, preset } = result
+  const sizes = [...new Set(rows.map(({ documents }) => documents))].sort((a, b) => a - b)
+  const cell = (task, documents) => {
+    const row = rows.find((row) => row.task === task && row.documents === documents)
+    return row ? `${milliseconds(row.cpuMs ?? row.cpuMsPerDocument)} ms` : ''
+  }
+  const tasks = {
+    'exact MaxSim': 'exact MaxSim',
+    'centroid scan': 'centroid scan alone',
+    'FDE scan': 'FDE scan alone',
+    HNSW: 'HNSW alone',
+    'adding a document, no FDEs': 'add embeddings, 130 tokens, no FDEs',
+    'adding a document, with FDEs': 'add embeddings, 130 tokens, with FDEs',
+    'coding a document as centroids, training included': 'centroids: train, code',
+    'building the graph, per document': 'build HNSW',
+  }
+  return [
+    ...markdownTable(
+      ['documents', ...sizes.map(count)],
+      Object.entries(tasks).map(([label, task]) => [label, ...sizes.map((size) => cell(task, size))]),
+    ),
+    '',
+    `CPU time of one core: the first four rows per query, without encoding it; the others per document, without encoding it. ` +
+      `Random vectors of ${dim} dimensions, ${queryTokens} query tokens, 130 tokens per document (a scan of FDEs and a graph do not depend on them), preset \`${preset}\`. ` +
+      `Adding with FDEs includes learning the partitions and measuring what they keep. ${measuredOn(result, name)}`,
   ].join('\n')
 }
 

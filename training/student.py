@@ -79,7 +79,7 @@ def _names(layers: int):
 
 
 def load_tensors(file) -> dict:
-    """float32, also of int8 matrices with one scale a row, as `export.py` writes them."""
+    """float32, also of int8 matrices with one scale per row, as `export.py` writes them."""
     tensors = load_file(file)
     scales = {name: tensors.pop(name) for name in list(tensors) if name.endswith(".scale")}
     return {n: t.float() * scales[f"{n}.scale"][:, None] if f"{n}.scale" in scales else t.float() for n, t in tensors.items()}
@@ -120,7 +120,7 @@ def save_weights(state: dict, folder, dtype=torch.float16) -> None:
 
 
 def quantize_rows(weight: torch.Tensor, power_of_two=False):
-    """Symmetric int8, one scale a row: weight ~ codes * scale. With a power of two as scale, fp16 holds the product exactly."""
+    """Symmetric int8, one scale per row: weight ~ codes * scale. With a power of two as scale, fp16 holds the product exactly."""
     scale = weight.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127
     if power_of_two:
         scale = torch.exp2(torch.ceil(torch.log2(scale)))

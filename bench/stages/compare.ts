@@ -50,7 +50,7 @@ export interface Comparison {
   /** |mean token| ÷ mean |token|. */
   readonly meanNorm: number
   readonly exact: { readonly ndcg: number; readonly cpuMs: number; readonly bytesPerDocument: number }
-  /** Exact MaxSim of 100 documents in memory, processor time a query. */
+  /** Exact MaxSim of 100 documents in memory, processor time per query. */
   readonly rerank100Ms: number
   readonly stages: readonly StageResult[]
   readonly hybrid: readonly HybridResult[]

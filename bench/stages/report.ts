@@ -87,13 +87,13 @@ function modelSection(label: string, runs: readonly ComparisonRun[], stages: rea
     `${largest.meanNorm.toFixed(2)} of a token’s length.</p>`,
     `<p class="key">${GROUPS.map((group, tone) => `<span class="tone-${tone}">${groupName(group)}</span>`).join('')}</p>`,
     '<div class="plots">',
-    keptPlot('Quality against bytes', 'bytes a document, beside its token vectors', label, stages, largest, {
+    keptPlot('Quality against bytes', 'bytes per document, on top of its token vectors', label, stages, largest, {
       of: ({ bytesPerDocument }) => bytesPerDocument,
       format: bytes,
     }),
     keptPlot(
       `Quality against time, ${largest.collection.name}`,
-      'CPU ms a query to find candidates',
+      'CPU ms per query to find candidates',
       label,
       stages,
       largest,
@@ -151,7 +151,7 @@ function foundPlot(run: ComparisonRun): string {
     `Exact top 10 against bytes, ${run.collection.name}`,
     'share found among 100 candidates; ○ 1 bit a number',
     {
-      x: { label: 'bytes a document, beside its token vectors', format: bytes },
+      x: { label: 'bytes per document, on top of its token vectors', format: bytes },
       y: { label: 'exact top 10 found', format: (value) => value.toFixed(2) },
       series,
     },

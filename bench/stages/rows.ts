@@ -3,7 +3,7 @@ import { createKernels } from '../../packages/core/src/math/simd.js'
 import { align16 } from '../../packages/core/src/math/workspace.js'
 import type { Kernels } from '../../packages/core/src/math/kernels.js'
 
-/** How one vector a document is kept. */
+/** How one vector per document is kept. */
 export type Storage = 'f32' | 'int8' | '1 bit'
 
 /** Stored vectors and the inner product of a query with each of them. */
@@ -42,7 +42,7 @@ class FloatRows implements VectorRows {
   }
 }
 
-/** int8 codes and one scale a row, as the index keeps FDEs. */
+/** int8 codes and one scale per row, as the index keeps FDEs. */
 class ByteRows implements VectorRows {
   readonly bytesPerRow: number
   readonly #rows: FdeRows

@@ -73,9 +73,9 @@ export function stagesTable(result, name) {
   return [
     '**Loss of nDCG@10 in %, worst collection (mean)**, 100 candidates scored exactly. Negative: better than exact MaxSim.',
     '',
-    ...markdownTable(['', 'bytes a document', 'CPU ms', 'build, s', ...models], [exactRow, ...rows]),
+    ...markdownTable(['', 'bytes per document', 'CPU ms', 'build, s', ...models], [exactRow, ...rows]),
     '',
-    `Bytes beside the token vectors, times and building: ${costRun.model.label}, ${costRun.collection.name}, ` +
+    `Bytes on top of the token vectors, times and building: ${costRun.model.label}, ${costRun.collection.name}, ` +
       `${count(costRun.collection.documents)} documents. CPU ms: finding the candidates; exact MaxSim of 100 takes ` +
       `${milliseconds(costRun.rerank100Ms)} more.`,
     '',

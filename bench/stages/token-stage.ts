@@ -22,7 +22,7 @@ export class TokenStage implements Stage {
     for (let i = 0; i < store.documents; i++) this.#documentOf.fill(i, store.starts[i], store.starts[i + 1])
   }
 
-  /** Reads the tokens that exact MaxSim reads: nothing is kept beside them but which document a token belongs to. */
+  /** Reads the tokens that exact MaxSim reads: nothing is kept with them but which document a token belongs to. */
   async build(): Promise<BuildStats> {
     return { bytesPerDocument: this.#documentOf.byteLength / this.#store.documents, seconds: 0 }
   }

@@ -4,7 +4,7 @@ import { align16 } from '../../packages/core/src/math/workspace.js'
 import type { Kernels } from '../../packages/core/src/math/kernels.js'
 import type { TokenEmbeddings } from '../../packages/core/src/types.js'
 
-/** The tokens of a collection as the index stores them: int8 codes and one scale a token, document after document. */
+/** The tokens of a collection as the index stores them: int8 codes and one scale per token, document after document. */
 export interface StoredTokens {
   readonly dim: number
   /** Tokens of each document. */

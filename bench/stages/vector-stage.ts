@@ -33,7 +33,7 @@ export class SharedVectors {
   }
 }
 
-/** One vector a document, all compared with the query's. */
+/** One vector per document, all compared with the query's. */
 export class VectorStage implements Stage {
   readonly name: string
   readonly group: string

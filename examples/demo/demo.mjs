@@ -38,7 +38,7 @@ say(`SciFact: ${abstracts} abstracts, and ${dataset.queries.length} claims that 
 const workers = Math.min(availableParallelism(), 8)
 const model = await ColBERT.load(undefined, { workers })
 say(
-  `${model.name}: one ${model.dim}-dimensional vector a token, encoded in ${workers} worker thread${workers > 1 ? 's' : ''}.`,
+  `${model.name}: one ${model.dim}-dimensional vector per token, encoded in ${workers} worker thread${workers > 1 ? 's' : ''}.`,
 )
 
 const index = await openIndex()

@@ -64,7 +64,7 @@ describe('serotine', () => {
     expect(existsSync(join(work.path, '.serotine'))).toBe(false)
     const missing = join('no-such-folder', 'x.safetensors')
     await fails(
-      /^serotine: .*x\.safetensors cannot be used \(open: ENOENT\)\. A folder of this path does not exist\. Check the path\.\n$/,
+      /^serotine: .*x\.safetensors cannot be used \(open: ENOENT\)\. A folder in this path does not exist\. Check the path\.\n$/,
       'encode',
       '--query',
       'fine.jsonl',
@@ -74,11 +74,11 @@ describe('serotine', () => {
       missing,
     )
     await mkdir(join(work.path, 'empty'))
-    await fails(/^serotine: There are no texts in empty\. Read are \.txt/, 'index', 'empty')
+    await fails(/^serotine: There are no texts in empty\. Supported: \.txt/, 'index', 'empty')
     await fails(/^serotine: .*library .*(tokenizer|config)\.json/, 'encode', '--query', '-m', 'library')
     await fails(/^serotine: .*plain|projection/, 'encode', '--query', '-m', join(GOLDENS, 'plain-tiny', 'model'))
     await fails(
-      /^serotine: absent\.safetensors is not there/,
+      /^serotine: absent\.safetensors does not exist/,
       'encode',
       '--query',
       '--projection',
@@ -105,7 +105,7 @@ describe('serotine', () => {
     )
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ passages: 1, added: 1, skipped: { badLines: 1, empty: 1, binary: 0 } })
-    expect(stderr).toMatch(/1 empty text, 1 bad line passed over\n.*mixed\.jsonl:2 is not JSON/)
+    expect(stderr).toMatch(/1 empty text, 1 bad line skipped\n.*mixed\.jsonl:2 is not JSON/)
   })
 })
 
@@ -235,7 +235,7 @@ describe('serotine eval', () => {
     })
     expect(await inWork('eval', 'collection', '--split', 'dev')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('Splits there: test'),
+      stderr: expect.stringContaining('Splits: test'),
     })
   })
 })

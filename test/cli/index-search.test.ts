@@ -72,7 +72,7 @@ describe('index and search', () => {
     expect(plain.stdout).not.toContain('\u001b[')
   })
 
-  it('prints one JSON object a query', async () => {
+  it('prints one JSON object per query', async () => {
     const { code, stdout } = await inWork('search', 'longest migration', '--json', '-k', '3', '--explain')
     expect(code).toBe(0)
     const [answer] = answers(stdout)
@@ -95,7 +95,7 @@ describe('index and search', () => {
     expect(Object.keys(answer!.milliseconds)).toEqual(['encode', 'firstStage', 'fetch', 'rerank'])
   })
 
-  it('answers one query a line from standard input', async () => {
+  it('answers one query per line from standard input', async () => {
     const { stdout } = await serotine(['search', '-', '--json', '-k', '1'], {
       cwd: work.path,
       input: 'set a proxy\r\n\nKiwi food\n',
@@ -204,7 +204,7 @@ describe('a second run', () => {
     })
     const other = await inWork('index', 'library', '--out', 'third', '--query-length', '16')
     expect(other.code).toBe(1)
-    expect(other.stderr).toMatch(/^serotine: .*model.* Or begin anew with --rebuild\.\n$/)
+    expect(other.stderr).toMatch(/^serotine: .*model.* Or start over with --rebuild\.\n$/)
     const rebuilt = summary(
       await inWork('index', 'library', '--out', 'third', '--query-length', '16', '--rebuild', '--json', '-q'),
     )
@@ -223,7 +223,7 @@ describe('a second run', () => {
       const args = ['index', 'many.jsonl', '--no-split', '--workers', '0', '--out', 'stopped']
       const stopped = await serotine(args, { cwd: work.path, interrupt: { whenStderr: /did not fit/ } })
       expect(stopped.code).toBe(130)
-      expect(stopped.stderr).toMatch(/run the same command again to go on\.\nserotine: interrupted\n$/)
+      expect(stopped.stderr).toMatch(/run the same command again to continue\.\nserotine: interrupted\n$/)
       const kept = Number(/stopped keeps ([\d,]+) passages?;/.exec(stopped.stderr)![1]!.replace(',', ''))
       expect(kept).toBeGreaterThanOrEqual(512)
       expect(kept).toBeLessThan(2000)

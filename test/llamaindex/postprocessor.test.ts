@@ -133,14 +133,14 @@ describe('bad input', () => {
     await expect(processor().postprocessNodes(nodes(), '  ')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await expect(
       processor().postprocessNodes(nodes(), [{ type: 'image_url', image_url: { url: 'data:,' } }]),
-    ).rejects.toThrow('an array of 1 has no text')
+    ).rejects.toThrow('an array of 1 contains no text')
   })
   it('what is no list of nodes, and no query', async () => {
     await expect(processor().postprocessNodes(undefined as never, FLIGHTLESS)).rejects.toThrow(
       'takes an array, got undefined',
     )
     await expect(processor().postprocessNodes([{ text: 'a' } as never], FLIGHTLESS)).rejects.toThrow(
-      'item 0 has no node',
+      'item 0 is not a LlamaIndex node',
     )
     await expect(processor().postprocessNodes(nodes(), { query: 'a' } as never)).rejects.toThrow(
       'requires a query with text',

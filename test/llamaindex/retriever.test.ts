@@ -91,7 +91,9 @@ describe('ColBERTRetriever', () => {
     expect(() => new ColBERTRetriever(retriever.index, { similarityTopK: 0 })).toThrow('got 0')
     expect(() => new ColBERTRetriever(undefined as never)).toThrow('index must be a MultiVectorIndex')
     await expect(ColBERTRetriever.fromNodes('a' as never, { model })).rejects.toThrow('takes an array')
-    await expect(ColBERTRetriever.fromNodes([{ text: 'a' } as never], { model })).rejects.toThrow('item 0 has no node')
+    await expect(ColBERTRetriever.fromNodes([{ text: 'a' } as never], { model })).rejects.toThrow(
+      'item 0 is not a LlamaIndex node',
+    )
     const circular: Record<string, unknown> = {}
     circular['self'] = circular
     for (const metadata of [{ n: 1n }, circular]) {

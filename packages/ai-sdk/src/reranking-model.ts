@@ -3,7 +3,7 @@ import { checkInteger, checkOptions, ColBERT, describe, SerotineError } from '@s
 
 /** What the reranking model needs. `ColBERT` is one. */
 export interface Scorer {
-  /** For messages and telemetry: a name a person recognises. */
+  /** For messages and telemetry: a name people recognise. */
   readonly name?: string
   /** MaxSim of the query against each text, and the number of query tokens it sums over. */
   score(
@@ -24,7 +24,7 @@ export interface ColBERTRerankerOptions {
 
 /**
  * A reranking model for `rerank()` of the AI SDK. Scores are MaxSim ÷ query tokens (−1 … 1); equal scores keep the order
- * given. `abortSignal` stops the encoding. `headers` and `providerOptions` have no meaning here and are ignored.
+ * given. `abortSignal` stops the encoding. `headers` and `providerOptions` are ignored.
  *
  * Its interface version is v3, which AI SDK 6 and 7 both accept.
  *

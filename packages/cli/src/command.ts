@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { createTerminal } from './output/terminal.js'
 import type { Terminal } from './output/terminal.js'
 
-/** What every command gets besides its own arguments. */
+/** What every command gets in addition to its own arguments. */
 export interface Context {
   readonly terminal: Terminal
   /** Aborted by Ctrl-C. */

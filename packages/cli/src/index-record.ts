@@ -4,11 +4,11 @@ import { join, resolve, relative, sep } from 'node:path'
 import { SerotineError } from '@serotine/core'
 import { INDEX_OPTIONS, ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, pickOptions } from './options.js'
 
-/** Where indexes lie unless said otherwise: in the current folder. */
+/** Where indexes are unless told otherwise: in the current folder. */
 export const DEFAULT_INDEX = '.serotine'
 
 /**
- * What `serotine index` was told, kept beside the index so that `search` and a later `index` need not be told again.
+ * What `serotine index` was told, kept in the index's folder so that `search` and a later `index` need not be told again.
  * Never a token, and nothing about this machine's cores or network.
  */
 export interface IndexRecord {

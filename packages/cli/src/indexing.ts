@@ -3,7 +3,7 @@ import { sourceName } from './input/read-texts.js'
 import type { TextDocument } from './input/read-texts.js'
 import type { FoundFile } from './input/walk.js'
 
-/** Passes texts on, remembering their ids: what an index holds besides is gone from the texts. */
+/** Passes texts on, remembering their ids: whatever else an index holds is gone from the texts. */
 export class Tracked {
   readonly ids = new Set<string>()
 
@@ -42,7 +42,7 @@ export class Reading {
   }
 }
 
-/** Whether a source lies under the paths given, so that its absence from them means that it is gone. */
+/** Whether a source is under the paths given, so that its absence there means it is gone. */
 export function inScope(paths: readonly string[], root: string): (source: unknown) => boolean {
   const names = paths.map((path) => sourceName(resolve(path), root))
   return (source) =>

@@ -33,13 +33,13 @@ export async function loadModel(
 const MUCH = 1_000_000
 const MOST_WORKERS = 8
 
-/** Settings for encoding much at once: a worker thread a core, unless the flags say otherwise. */
+/** Settings for encoding much at once: one worker thread per core, unless the flags say otherwise. */
 export function forMuch(settings: Readonly<Record<string, unknown>>, bytes: number): Record<string, unknown> {
   if (settings.workers !== undefined || settings.threads !== undefined || bytes < MUCH) return { ...settings }
   return { ...settings, workers: Math.min(availableParallelism(), MOST_WORKERS) }
 }
 
-/** Draws `download` progress; nothing is shown until there is some. */
+/** Draws `download` progress; nothing is shown until a download starts. */
 export function downloadBar(
   context: Context,
   model: string | undefined,
@@ -58,7 +58,7 @@ export function downloadBar(
   }
 }
 
-/** Prints each kind of warning once: a thousand batches with a long text in each are one piece of news. */
+/** Prints each kind of warning once: a thousand batches with a long text in each need one line. */
 export function warnOnce(context: Context): OnWarning {
   const seen = new Set<string>()
   return ({ code, message }) => {

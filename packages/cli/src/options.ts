@@ -34,26 +34,26 @@ export const MODEL_OPTIONS: readonly OptionSpec[] = [
     name: 'maskedAttention',
     value: 'rule',
     choices: ['zeros', 'uniform'],
-    help: 'far expansion tokens as transformers 5 or 4:',
+    help: 'far expansion tokens as in transformers 5 or 4:',
   },
 ]
 
-/** `ColBERT.load`: what may be said instead of the checkpoint. */
+/** `ColBERT.load`: what can be set instead of the checkpoint. */
 export const OVERRIDE_OPTIONS: readonly OptionSpec[] = [
-  { name: 'queryLength', value: 'n', parse: integer(1), help: 'tokens of a query at most' },
-  { name: 'documentLength', value: 'n', parse: integer(1), help: 'tokens of a document at most' },
+  { name: 'queryLength', value: 'n', parse: integer(1), help: 'longest query, in tokens' },
+  { name: 'documentLength', value: 'n', parse: integer(1), help: 'longest document, in tokens' },
   { name: 'queryPrefix', value: 'token', help: 'token put before queries; "" for none' },
   { name: 'documentPrefix', value: 'token', help: 'token put before documents; "" for none' },
   { name: 'doQueryExpansion', help: 'pad queries with [MASK] tokens that are scored' },
-  { name: 'attendToExpansionTokens', help: 'let the network look at them' },
+  { name: 'attendToExpansionTokens', help: 'let other tokens attend to them' },
   {
     name: 'skiplistWords',
     value: 'words',
     parse: parseWords,
-    help: 'words of documents that get no vector; "" for none',
+    help: 'document words that get no vector; "" for none',
   },
   { name: 'prompts', value: 'name=text', parse: parseKeyValue, help: 'named prompts, repeatable, or JSON' },
-  { name: 'defaultPromptName', value: 'name', help: 'prompt when none is named; "" for none' },
+  { name: 'defaultPromptName', value: 'name', help: 'prompt used when none is named; "" for none' },
   { name: 'doLowerCase', help: 'lower-case texts before the tokenizer' },
   {
     name: 'denseOverrides',
@@ -61,14 +61,14 @@ export const OVERRIDE_OPTIONS: readonly OptionSpec[] = [
     parse: parseDenseOverride,
     help: '2_Dense.useResidual=true, repeatable, or JSON',
   },
-  { name: 'projection', value: 'file', help: 'safetensors with the linear.weight a model lacks' },
+  { name: 'projection', value: 'file', help: 'safetensors file with the linear.weight that the model lacks' },
 ]
 
 /** `encodeQueries`, `encodeDocuments`. `batchSize` is the model's. */
 export const ENCODING_OPTIONS: readonly OptionSpec[] = [
-  { name: 'prompt', value: 'text', help: 'put before each text; "" for none' },
-  { name: 'promptName', value: 'name', help: 'the same by name in the model’s prompts' },
-  { name: 'normalize', help: 'vectors of length one (default: yes)' },
+  { name: 'prompt', value: 'text', help: 'text put before each text; "" for none' },
+  { name: 'promptName', value: 'name', help: 'name of one of the model’s prompts' },
+  { name: 'normalize', help: 'scale vectors to length 1 (default: yes)' },
   { name: 'poolFactor', value: 'n', parse: integer(0), help: 'documents: keep about one vector in n' },
   { name: 'protectedTokens', value: 'n', parse: integer(0), help: 'documents: leading vectors never pooled (1)' },
 ]

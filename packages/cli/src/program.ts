@@ -22,7 +22,7 @@ const EXIT_ERROR = 1
 const EXIT_USAGE = 2
 const EXIT_INTERRUPTED = 130
 
-/** Runs the command line and says with which code the process should end. */
+/** Runs the command line and returns the code the process should exit with. */
 export async function run(args: readonly string[]): Promise<number> {
   const program = createProgram({ helpAll: args.includes(HELP_ALL) })
   const normalized = normalizeArguments(
@@ -111,7 +111,7 @@ function reportError(error: unknown, debug: boolean): void {
   } else if (!SerotineError.isInstance(error) && !isSystemError(error)) {
     // Not one of ours: the message alone may say little.
     process.stderr.write(
-      `${errColors.dim('This was not expected. Run again with --debug to see where it comes from.')}\n`,
+      `${errColors.dim('This was unexpected. Run again with --debug to see where it comes from.')}\n`,
     )
   }
 }

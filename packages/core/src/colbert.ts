@@ -22,12 +22,12 @@ export interface RerankOptions extends Pick<
   EncodeOptions,
   'prompt' | 'promptName' | 'signal' | 'onProgress' | 'onWarning'
 > {
-  /** How many of the best to return. Default: all. */
+  /** How many to return, best first. Default: all. */
   topN?: number
 }
 
 export interface RankedDocument<D> {
-  /** Position in the list that was given. */
+  /** Position in the list given. */
   readonly index: number
   readonly document: D
   /** MaxSim: the sum over query tokens of the best dot product. Higher is better. */
@@ -144,7 +144,7 @@ export class ColBERT implements Encoder {
     }
   }
 
-  /** The embedded model, loaded once for all who ask for it here. After someone closed it, the next call loads it again. */
+  /** The embedded model, loaded once per process and shared. After it has been closed, the next call loads it again. */
   static async shared(): Promise<ColBERT> {
     const loading = (ColBERT.#shared ??= ColBERT.load())
     const model = await loading.catch((error: unknown) => {

@@ -67,7 +67,7 @@ export class SerotineError extends Error {
   }
 }
 
-/** Something the caller should know about that did not stop the work. Delivered through `onWarning`, never printed. */
+/** Something the caller should know about, which did not stop the work. Delivered through `onWarning`, never printed. */
 export interface Warning {
   readonly code:
     | 'WRONG_RESIDUAL'

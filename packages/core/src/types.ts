@@ -39,7 +39,7 @@ export interface EncodeOptions {
   poolFactor?: number
   /** Documents only: this many leading vectors are never pooled. Default 1 ([CLS]). */
   protectedTokens?: number
-  /** Texts per ONNX Runtime call at most; a token budget cuts batches further. Default 32. */
+  /** Most texts per ONNX Runtime call; a token budget cuts batches further. Default 32. */
   batchSize?: number
   signal?: AbortSignal
   onProgress?: OnProgress
@@ -47,13 +47,13 @@ export interface EncodeOptions {
   onWarning?: OnWarning
 }
 
-/** What the index and the adapters need of a model. `ColBERT` is one; embeddings made elsewhere can be another. */
+/** What the index and the adapters need from a model. `ColBERT` is one; embeddings made elsewhere can be another. */
 export interface Encoder {
   /** Components per token. */
   readonly dim: number
   /** Changes whenever the same text could give other vectors: weights, lengths, prefixes, dtype. */
   readonly fingerprint: string
-  /** For messages: a name a person recognises. */
+  /** For messages: a name people recognise. */
   readonly name: string
   encodeQueries(texts: readonly string[], options?: EncodeOptions): Promise<TokenEmbeddings[]>
   encodeDocuments(texts: readonly string[], options?: EncodeOptions): Promise<TokenEmbeddings[]>

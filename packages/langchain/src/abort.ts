@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { ensureConfig } from '@langchain/core/runnables'
 
 // LangChain hands a retriever's or compressor's hook the run manager but not the config, so the signal would be lost
-// between `invoke()` and the work. It travels beside the call instead.
+// between `invoke()` and the work. It travels alongside the call instead.
 const signals = new AsyncLocalStorage<AbortSignal>()
 
 /** Runs `work` so that `currentSignal()` finds this signal, joined with the one of an enclosing call. */
@@ -11,7 +11,7 @@ export function withSignal<T>(signal: AbortSignal | undefined, work: () => Promi
   return joined ? signals.run(joined, work) : work()
 }
 
-/** Aborted as soon as one of the two is. */
+/** Aborted when either of the two is. */
 export function eitherSignal(a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {
   return a && b && a !== b ? AbortSignal.any([a, b]) : (a ?? b)
 }

@@ -120,7 +120,7 @@ function toJson(value: unknown, path: string, above: Set<object>): Json | undefi
   if (above.has(value))
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `${path} of a document refers to itself; metadata holds what JSON can hold.`,
+      `${path} of a document refers to itself; metadata can only hold JSON values.`,
     )
   if ('toJSON' in value && typeof value.toJSON === 'function') {
     return toJson((value as { toJSON: () => unknown }).toJSON(), path, new Set(above).add(value))

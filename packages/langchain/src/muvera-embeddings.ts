@@ -6,9 +6,9 @@ import { currentSignal } from './abort.js'
 export interface MuveraEmbeddingsInput {
   /** Default: the embedded model, shared by the process and loaded at the first use. */
   model?: Encoder
-  /** Preset and settings of the encoding. Default: the preset `compact`, 2560 numbers a text. */
+  /** Preset and settings of the encoding. Default: the preset `compact`, 2560 numbers per text. */
   fde?: FdeOptions
-  /** What is known of the collection, for `fde.prepare` and `fde.partitioning`. `MuveraEmbeddings.fromSample` finds it out. */
+  /** What is known about the collection, for `fde.prepare` and `fde.partitioning`. `MuveraEmbeddings.fromSample` measures it. */
   means?: FdeMeans
 }
 
@@ -32,7 +32,7 @@ export class MuveraEmbeddings extends Embeddings {
   /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
   constructor(fields: MuveraEmbeddingsInput = {}) {
     checkOptions('MuveraEmbeddings', fields, ['model', 'fde', 'means'], { preset: 'fde', modelName: 'model' })
-    // Nothing for the base class: what it is given ends up in traces.
+    // Nothing is passed to the base class: whatever it gets ends up in traces.
     super({})
     this.#input = fields
     if (fields.model !== undefined && typeof (fields.model as Encoder | null)?.encodeQueries !== 'function') {
@@ -51,8 +51,8 @@ export class MuveraEmbeddings extends Embeddings {
   }
 
   /**
-   * Embeddings fitted to a collection: partitions learned from its tokens, and where these mostly point the same way, as many
-   * models' do, that direction taken out first. Finds more than the random partitions of `new MuveraEmbeddings()`. Give a few
+   * Embeddings fitted to a collection: partitions learned from its tokens, after removing the direction that most of them share,
+   * as they do in many models. Finds more than the random partitions of `new MuveraEmbeddings()`. Pass a few
    * hundred texts from all over the collection, and keep using what this returns: FDEs fitted otherwise cannot be compared.
    */
   static async fromSample(

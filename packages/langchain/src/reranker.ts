@@ -12,7 +12,7 @@ import { checkDocuments, checkQuery, withRelevance } from './document.js'
 import type { ScoreKind } from './document.js'
 import { baseInput, checkScoreKind, checkThreshold } from './retriever.js'
 
-/** What the reranker needs of a model. `ColBERT` is one. */
+/** What the reranker needs from a model. `ColBERT` is one. */
 export interface Scorer {
   /** MaxSim of the query against each text, and the number of query tokens it sums over. */
   score(
@@ -27,7 +27,7 @@ export interface ColBERTRerankerInput {
   model?: Scorer | Promise<Scorer>
   /** How many documents to keep. `null` keeps all. Default 3. */
   topN?: number | null
-  /** Documents scoring less are left out; on the scale of `score`. Default: none are. */
+  /** Documents scoring less are left out, on the scale of `score`. Default: all are kept. */
   scoreThreshold?: number
   /** What `metadata.relevanceScore` holds. Default `meanSimilarity` (−1 … 1, comparable between queries). */
   score?: ScoreKind

@@ -12,7 +12,7 @@ import { currentSignal, withSignal } from './abort.js'
 import { checkQuery, documentFromHit, documentsOf, toIndexed } from './document.js'
 import type { ScoreKind } from './document.js'
 
-/** What the retriever needs of an index. `MultiVectorIndex` is one; so is any store with the same `search`. */
+/** What the retriever needs from an index. `MultiVectorIndex` is one; so is any store with the same `search`. */
 export interface SearchableIndex {
   search(
     query: string,
@@ -28,7 +28,7 @@ export interface ColBERTSearchOptions {
   candidates?: number
   /** Only documents for which this holds: `{ lang: 'en' }`, conditions, or a function. See `Where` of the core. */
   filter?: Where
-  /** Documents scoring less are left out; on the scale of `score`. Default: none are. */
+  /** Documents scoring less are left out, on the scale of `score`. Default: all are kept. */
   scoreThreshold?: number
 }
 
@@ -69,7 +69,7 @@ const ALIASES = {
 }
 
 /**
- * Retrieves with late interaction: a first stage over fixed-dimensional encodings, then exact MaxSim.
+ * Retrieves with late interaction: exact MaxSim of every document, or in large collections of a first stage's candidates.
  *
  * Returned documents are copies with `metadata.relevanceScore` and `metadata.rank`. An aborted or timed-out `invoke()`
  * stops the encoding and the search, not only the waiting.
@@ -155,7 +155,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     return new ColBERTRetriever({ ...fields, index })
   }
 
-  /** As every runnable's `invoke`, with the search options beside the config's own keys. */
+  /** Like every runnable's `invoke`, with the search options next to the config's own keys. */
   override async invoke(input: string, options?: Partial<ColBERTRetrieverCallOptions>): Promise<DocumentInterface[]> {
     // Callers such as ContextualCompressionRetriever pass a CallbackManager where a config is expected.
     const config = ensureConfig(

@@ -14,7 +14,7 @@ import { MuveraEmbeddings } from './muvera-embeddings.js'
 export interface ColBERTVectorStoreInput {
   /** The collection. Give this or `folder`; with neither a new index is made in memory. */
   index?: MultiVectorIndex
-  /** Folder of the index; made when it is not there. */
+  /** Folder of the index; created if it does not exist. */
   folder?: string
 }
 
@@ -40,7 +40,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
 
   /** Over an open index. To open one by folder, use `ColBERTVectorStore.open`. */
   constructor(embeddings: EmbeddingsInterface, { index }: { index: MultiVectorIndex }) {
-    // Nothing for the base class: what it is given ends up in traces.
+    // Nothing is passed to the base class: whatever it gets ends up in traces.
     super(checkMuvera(embeddings), {})
     if (typeof index?.search !== 'function') {
       throw new SerotineError(
@@ -88,7 +88,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     return ColBERTVectorStore.fromDocuments(documentsOf(texts, metadatas), embeddings, config)
   }
 
-  /** Over an index that is there: open, or in a folder. */
+  /** Over an existing index: open, or in a folder. */
   static async fromExistingIndex(
     embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
     config: ColBERTVectorStoreInput = {},
@@ -134,17 +134,17 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     return this.addDocuments(documents, options)
   }
 
-  /** By ids (those that do not exist are passed over) or by filter. */
+  /** By ids (those that do not exist are ignored) or by filter. */
   override async delete(params: { ids?: string[]; filter?: Where } = {}): Promise<void> {
     checkOptions('delete', params, ['ids', 'filter'], { where: 'filter', id: 'ids' })
     const { ids, filter } = params
     if ((ids === undefined) === (filter === undefined)) {
-      throw new SerotineError('INVALID_ARGUMENT', 'delete takes { ids } or { filter }, one of them.')
+      throw new SerotineError('INVALID_ARGUMENT', 'delete takes either { ids } or { filter }.')
     }
     await this.index.delete(ids ?? { where: filter! })
   }
 
-  /** In the order of `ids`; ids that do not exist are passed over. */
+  /** In the order of `ids`; ids that do not exist are left out. */
   async getByIds(ids: readonly string[]): Promise<DocumentInterface[]> {
     if (!Array.isArray(ids))
       throw new SerotineError('INVALID_ARGUMENT', `getByIds takes an array of ids, got ${describe(ids)}.`)
@@ -185,7 +185,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     if (query.length !== outputDim) {
       throw new SerotineError(
         'DIM_MISMATCH',
-        `The vector has ${query.length} numbers, FDEs of these MuveraEmbeddings ${outputDim}. Make it with embedQuery.`,
+        `The vector has ${query.length} numbers, but FDEs of these MuveraEmbeddings have ${outputDim}. Make it with embedQuery.`,
       )
     }
     const fits = filter === undefined ? undefined : compileWhere(filter)
@@ -225,7 +225,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     return diverse(pool, k, lambda).map(({ hit }) => documentFromStored(hit))
   }
 
-  /** Writes the collection to a folder that `load` and `MultiVectorIndex.open` read. What was there before goes. */
+  /** Writes the collection to a folder that `load` and `MultiVectorIndex.open` read. It replaces what was there. */
   override async save(directory: string): Promise<void> {
     if (this.index.folder !== undefined && resolve(directory) === resolve(this.index.folder)) return
     const model = await this.embeddings.model()

@@ -23,11 +23,11 @@ export function checkNodes(nodes: unknown, who: string): asserts nodes is readon
     throw new SerotineError('INVALID_ARGUMENT', `${who} takes an array, got ${describe(nodes)}.`)
   nodes.forEach((node: Partial<BaseNode> | null | undefined, i) => {
     if (typeof node?.getContent === 'function') return
-    throw new SerotineError('INVALID_ARGUMENT', `${who}: item ${i} has no node of LlamaIndex, got ${describe(node)}.`)
+    throw new SerotineError('INVALID_ARGUMENT', `${who}: item ${i} is not a LlamaIndex node, got ${describe(node)}.`)
   })
 }
 
-/** LlamaIndex's own reading of a node takes a start of 0 for none. */
+/** LlamaIndex's own reading of a node mistakes a start of 0 for none. */
 export function withStart<N extends BaseNode>(node: N, startCharIdx: number | undefined): N {
   if (startCharIdx !== undefined) (node as N & { startCharIdx?: number }).startCharIdx = startCharIdx
   return node
@@ -38,7 +38,7 @@ export function copyOf(node: BaseNode): BaseNode {
 }
 
 /**
- * The text of a query: a string, or the text parts of a multi-modal message; images and files are passed over.
+ * The text of a query: a string, or the text parts of a multi-modal message; images and files are ignored.
  *
  * @throws INVALID_ARGUMENT when there is no text
  */
@@ -47,6 +47,6 @@ export function queryText(query: MessageContent | undefined, who: string): strin
   const parts = given.map((part) => (part.type === 'text' ? part.text : ''))
   const text = parts.filter((part) => part !== '').join('\n\n')
   if (text.trim() !== '') return text
-  const what = query === undefined ? 'none was given' : `${describe(query)} has no text in it`
+  const what = query === undefined ? 'none was given' : `${describe(query)} contains no text`
   throw new SerotineError('INVALID_ARGUMENT', `${who} requires a query with text; ${what}.`)
 }

@@ -3,7 +3,7 @@ import type { BaseNodePostprocessor, MessageContent, NodeWithScore } from 'llama
 import { checkMetadataMode, checkNodes, copyOf, queryText, textOf } from './node.js'
 import type { NodeMetadataMode } from './node.js'
 
-/** What the postprocessor needs of a model. `ColBERT` is one. */
+/** What the postprocessor needs from a model. `ColBERT` is one. */
 export interface Scorer {
   /** MaxSim of the query against each text, and the number of query tokens it sums over. */
   score(query: string, documents: readonly string[]): Promise<{ scores: ArrayLike<number>; queryTokens: number }>
@@ -12,13 +12,13 @@ export interface Scorer {
 export interface ColBERTPostprocessorOptions {
   /** Default: the embedded model, shared by the process and loaded at the first use. */
   model?: Scorer
-  /** How many nodes to keep. `null` keeps all. Default 2, as LlamaIndex's other rerankers. */
+  /** How many nodes to keep. `null` keeps all. Default 2, like LlamaIndex's other rerankers. */
   topN?: number | null
   /** Which metadata is read with a node's text. Default `EMBED`: honours `excludedEmbedMetadataKeys`. */
   metadataMode?: NodeMetadataMode
   /** Keep the retriever's score as `metadata.retrieval_score`, on a copy of the node. Default false. */
   keepRetrievalScore?: boolean
-  /** Nodes scoring less are left out. Scores are MaxSim ÷ query tokens, −1 … 1. Default: none are. */
+  /** Nodes scoring less are left out. Scores are MaxSim ÷ query tokens, −1 … 1. Default: all are kept. */
   scoreThreshold?: number
 }
 
@@ -26,7 +26,7 @@ export interface ColBERTPostprocessorOptions {
  * Reorders retrieved nodes by exact MaxSim, in query and chat engines. The nodes given are not changed: they are shared with
  * the document store. Equal scores keep the order given.
  *
- * Nothing of LlamaIndex is imported at run time, so it works with every copy of `@llamaindex/core` in an app.
+ * Nothing from LlamaIndex is imported at run time, so it works with every copy of `@llamaindex/core` in an app.
  *
  * @example
  * index.asQueryEngine({ similarityTopK: 20, nodePostprocessors: [new ColBERTPostprocessor({ topN: 5 })] })

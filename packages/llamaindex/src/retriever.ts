@@ -5,7 +5,7 @@ import type { BaseNode, NodeWithScore, QueryBundle } from 'llamaindex'
 import { checkMetadataMode, checkNodes, queryText, textOf, withStart } from './node.js'
 import type { NodeMetadataMode } from './node.js'
 
-/** What the retriever needs of an index. `MultiVectorIndex` is one; so is any store with the same `search`. */
+/** What the retriever needs from an index. `MultiVectorIndex` is one; so is any store with the same `search`. */
 export interface SearchableIndex {
   search(query: string, options: { k: number; candidates: number; where?: Where }): Promise<readonly SearchHit[]>
 }
@@ -15,7 +15,7 @@ export interface ColBERTRetrieverOptions {
   similarityTopK?: number
   /** How many nodes the first stage hands to exact MaxSim. Default 100, and never fewer than `similarityTopK`. */
   candidates?: number
-  /** Only nodes whose metadata fits: `{ lang: 'en' }`, conditions, or a function. See `Where` of the core. */
+  /** Only nodes whose metadata matches: `{ lang: 'en' }`, conditions, or a function. See `Where` of the core. */
   where?: Where
 }
 
@@ -43,7 +43,7 @@ const ALIASES = {
 const NODE = '_node_content'
 
 /**
- * Retrieves nodes with late interaction: a first stage over fixed-dimensional encodings, then exact MaxSim.
+ * Retrieves nodes with late interaction: exact MaxSim of every node, or in large collections of a first stage's candidates.
  * `score` is MaxSim ÷ query tokens (−1 … 1).
  *
  * @example
@@ -111,7 +111,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
 /**
  * What JSON makes of a node's metadata, so that `where` can look at it, and the node itself.
  *
- * @throws INVALID_ARGUMENT for what JSON cannot write: a bigint, an object that refers to itself
+ * @throws INVALID_ARGUMENT for what JSON cannot hold: a bigint, an object that refers to itself
  */
 function metadataOf(node: BaseNode): Metadata {
   try {
@@ -121,7 +121,7 @@ function metadataOf(node: BaseNode): Metadata {
     const reason = error instanceof Error ? error.message : String(error)
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `The metadata of node ${describe(node.id_)} must be what JSON can hold: ${reason}`,
+      `The metadata of node ${describe(node.id_)} must be valid JSON: ${reason}`,
       { cause: error },
     )
   }

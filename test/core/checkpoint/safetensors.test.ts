@@ -145,7 +145,7 @@ describe('half precision is widened exactly', () => {
   })
 })
 
-describe('int8 with a scale a row', () => {
+describe('int8 with one scale per row', () => {
   const codes = { dtype: 'I8', shape: [2, 3], data: Int8Array.of(1, -2, 3, 127, 0, -128) }
 
   it('gives fp32, under a prefix too', () => {
@@ -193,7 +193,7 @@ describe('damage', () => {
     expect(() => tensors.f32('weight')).toThrow(
       expect.objectContaining({
         code: 'MODEL_CORRUPT',
-        message: expect.stringMatching(/"weight" has 8 bytes and only 4/),
+        message: expect.stringMatching(/"weight" has 8 bytes, but only 4/),
       }),
     )
   })

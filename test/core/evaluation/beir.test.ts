@@ -152,7 +152,7 @@ describe('a folder that is not BEIR', () => {
 
   it('names the splits there are', async () => {
     await expect(readBeir(mini, { split: 'train' })).rejects.toThrow(
-      /no judgments qrels\/train\.tsv\. Splits there: dev, test\./,
+      /no judgments qrels\/train\.tsv\. Splits: dev, test\./,
     )
     await expect(readBeir(join(folder, 'nowhere'))).rejects.toThrow(/No qrels\/\*\.tsv found/)
   })

@@ -129,7 +129,7 @@ describe('readCollection', () => {
     [
       'Parquet',
       { 'corpus/train-0.parquet': 'PAR1', 'queries/train-0.parquet': 'PAR1' },
-      /corpus\/train-0\.parquet.*Parquet is not read: convert/,
+      /corpus\/train-0\.parquet.*Parquet is not supported: convert/,
     ],
   ])('says what it found: %s', async (_, files, message) => {
     await put(files)
@@ -144,7 +144,7 @@ describe('readCollection', () => {
     [
       'a query that is not there',
       '{"query-id": "2", "corpus-id": "a", "score": 1}',
-      /name query "2", which its queries do not hold/,
+      /name query "2", which is not among its queries/,
     ],
   ])('refuses %s', async (_, judgment, message) => {
     await put({

@@ -65,7 +65,7 @@ describe('formatReport', () => {
       'nDCG@10 by candidates',
       'Exact top 10 among the candidates',
       'nDCG@10 by FDE size',
-      'nDCG@10 by bytes a document',
+      'nDCG@10 by bytes per document',
     ])
     const [first] = html.match(/<svg.*?<\/svg>/s)!
     const points = [...first.matchAll(/<polyline[^>]*points="([^"]*)"/g)].map(([, list]) =>

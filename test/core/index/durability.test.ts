@@ -174,7 +174,7 @@ describe('folders that are not an index', () => {
     mkdirSync(folder)
     writeFileSync(join(folder, 'thesis.docx'), 'ten years of work')
     await expect(open()).rejects.toMatchObject(
-      error('INDEX_FORMAT', /not a Serotine index: it holds "thesis.docx" and no manifest.json/),
+      error('INDEX_FORMAT', /not a Serotine index: it holds "thesis.docx" but no manifest.json/),
     )
     writeFileSync(join(folder, 'manifest.json'), '{"name": "My web app"}')
     await expect(open()).rejects.toMatchObject(error('INDEX_FORMAT', /does not say "format": "serotine-index"/))

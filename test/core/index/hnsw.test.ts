@@ -187,7 +187,7 @@ describe('without hnswlib-node', () => {
     expect(warnings).toEqual([
       {
         code: 'HNSWLIB_MISSING',
-        message: expect.stringMatching(/cannot be loaded.*400 documents are scanned/) as string,
+        message: expect.stringMatching(/cannot be loaded.*every search scans 400 documents/) as string,
       },
     ])
     store.close()

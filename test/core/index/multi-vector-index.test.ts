@@ -137,7 +137,7 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
   test('an id that comes twice in one call is an error, and an array is checked before anything is written', async () => {
     await using index = await open()
     await expect(index.upsert([...BIRDS, BIRDS[1]!], { batchSize: 1 })).rejects.toMatchObject(
-      error('DUPLICATE_ID', /"penguin" comes twice.*1 and 3/),
+      error('DUPLICATE_ID', /"penguin" appears twice.*1 and 3/),
     )
     expect(index.count).toBe(0)
     async function* stream() {
@@ -288,7 +288,7 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
       error('INVALID_ARGUMENT', /"a" comes without embeddings/),
     )
     await expect(index.search({ data: new Float32Array(8), length: 1, dim: 8 })).rejects.toMatchObject(
-      error('DIM_MISMATCH', /dimension 8, the index 16/),
+      error('DIM_MISMATCH', /dimension 8, but the index has 16/),
     )
     await expect(
       index.upsert([{ id: 'a', embeddings: { data: new Float32Array(8), length: 1, dim: 8 } }]),

@@ -37,7 +37,7 @@ export function encodeCommand(): Command {
   const command = createCommand('encode', {
     summary: 'turn texts into token embeddings',
     description:
-      'Turns texts into token embeddings, one vector a token. Reads JSONL, {"id", "text"} a line, and writes JSONL in the same order: ' +
+      'Turns texts into token embeddings, one vector per token. Reads JSONL, one {"id", "text"} per line, and writes JSONL in the same order: ' +
       '{"id", "inputIds", "attentionMask", "keptMask", "embeddings"}. Or writes a safetensors file, for each id: "<id>" [tokens × dim] in F32, ' +
       '"<id>.inputIds", "<id>.attentionMask" and "<id>.keptMask" in I32.',
     examples: [
@@ -52,7 +52,7 @@ export function encodeCommand(): Command {
     .option('--document', 'encode as documents')
     .option('--format <format>', 'jsonl or safetensors (default: jsonl)')
     .option('-o, --out <file>', 'write there instead of standard output')
-    .option('--skip-bad-lines', 'go on after a line that is not {"id", "text"}')
+    .option('--skip-bad-lines', 'skip lines that are not {"id", "text"}')
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
@@ -104,7 +104,7 @@ async function encode(context: Context, file: string | undefined, values: Values
   }
   const result = `Encoded ${counted(texts, 'text')} in ${duration(performance.now() - started)}`
   terminal.aside(
-    `${result}${values.out ? ` → ${values.out}` : ''}${skipped ? `, ${counted(skipped, 'bad line')} passed over` : ''}`,
+    `${result}${values.out ? ` → ${values.out}` : ''}${skipped ? `, ${counted(skipped, 'bad line')} skipped` : ''}`,
   )
 }
 
@@ -170,7 +170,7 @@ function safetensorsSink(values: Values, model: ColBERT): Sink {
     if (Object.hasOwn(tensors, name) || name.startsWith('__')) {
       throw new SerotineError(
         'DUPLICATE_ID',
-        `A safetensors file cannot hold another tensor ${JSON.stringify(name)}. Give every text an id of its own, or write JSONL.`,
+        `A safetensors file cannot hold two tensors named ${JSON.stringify(name)}. Give every text its own id, or write JSONL.`,
       )
     }
     tensors[name] = { dtype: data instanceof Float32Array ? 'F32' : 'I32', shape, data }

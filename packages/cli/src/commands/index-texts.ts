@@ -62,7 +62,7 @@ export function indexCommand(): Command {
   const command = createCommand('index', {
     summary: 'make or update an index of texts',
     description:
-      'Indexes files, and folders with all they hold: text, Markdown, HTML and JSONL. Texts are split into passages. Running it again encodes only what changed and removes what is gone.',
+      'Indexes files, and folders with everything in them: text, Markdown, HTML and JSONL. Texts are split into passages. Running it again encodes only what changed and removes what is gone.',
     examples: [
       ['serotine index ./docs README.md', 'into ./.serotine'],
       ['serotine index corpus.jsonl --out ./birds', 'lines {"id", "text", "title"?, …}'],
@@ -74,15 +74,17 @@ export function indexCommand(): Command {
     .option('-o, --out <folder>', 'folder of the index', DEFAULT_INDEX)
     .option('-m, --model <model>', 'folder or Hub id (default: as before, or built in)')
     .option('--no-prune', 'keep passages that are gone from the paths')
-    .option('--rebuild', 'begin anew, e.g. with another model')
+    .option('--rebuild', 'start over, e.g. with another model')
     .option('--json', 'print what was done as JSON')
   command.optionsGroup(GROUPS.passages)
   command
-    .option('--passage-tokens <n>', 'longest passage (default: what the model takes)', (text) => parseInteger(text, 8))
-    .option('--overlap <n>', 'tokens repeated of the passage before (default: 0)', (text) => parseInteger(text, 0))
+    .option('--passage-tokens <n>', 'longest passage in tokens (default: what the model takes)', (text) =>
+      parseInteger(text, 8),
+    )
+    .option('--overlap <n>', 'tokens repeated from the previous passage (default: 0)', (text) => parseInteger(text, 0))
     .option('--no-split', 'keep each file and JSONL line whole')
     .option('--extensions <endings>', 'read these as plain text too, e.g. .ts,.py', parseWords)
-    .option('--skip-bad-lines', 'go on after a JSONL line that is wrong')
+    .option('--skip-bad-lines', 'skip bad JSONL lines')
   addOptions(command, INDEX_OPTIONS, GROUPS.index)
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
@@ -128,7 +130,7 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
       onWarning: warnOnce(context),
     }).catch((error: unknown) => {
       if (!SerotineError.isInstance(error) || error.code !== 'INDEX_MISMATCH') throw error
-      throw new SerotineError('INDEX_MISMATCH', `${error.message} Or begin anew with --rebuild.`, { cause: error })
+      throw new SerotineError('INDEX_MISMATCH', `${error.message} Or start over with --rebuild.`, { cause: error })
     })
     // Before the first passage: an index whose making is interrupted can be searched and gone on with.
     await writeRecord(folder, record)
@@ -169,7 +171,7 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
   } catch (error) {
     bar.stop()
     if (signal.aborted && index)
-      terminal.note(`${folder} keeps ${counted(index.count, 'passage')}; run the same command again to go on.`)
+      terminal.note(`${folder} keeps ${counted(index.count, 'passage')}; run the same command again to continue.`)
     throw error
   } finally {
     bar.stop()
@@ -226,11 +228,11 @@ function nothingFound(paths: readonly string[], { otherFiles }: Walk): SerotineE
   const others = otherFiles > 0 ? `, only ${counted(otherFiles, 'other file')}` : ''
   return new SerotineError(
     'INPUT_FORMAT',
-    `There are no texts in ${paths.join(', ')}${others}. Read are ${EXTENSIONS.join(' ')}; name others with --extensions.`,
+    `There are no texts in ${paths.join(', ')}${others}. Supported: ${EXTENSIONS.join(' ')}; add others with --extensions.`,
   )
 }
 
-/** What was passed over, for the summary. */
+/** What was skipped, for the summary. */
 class Skips {
   readonly counts = { binary: 0, empty: 0, badLines: 0 }
   readonly #messages: string[] = []
@@ -248,14 +250,14 @@ class Skips {
       [binary, counted(binary, 'binary file')],
       [empty, counted(empty, 'empty text')],
       [badLines, counted(badLines, 'bad line')],
-      [otherFiles, counted(otherFiles, 'file of other kinds', 'files of other kinds')],
+      [otherFiles, counted(otherFiles, 'file of another kind', 'files of other kinds')],
     ]
       .filter(([n]) => (n as number) > 0)
       .map(([, words]) => words)
     const shown = this.#messages.slice(0, 5)
     const more = this.#messages.length - shown.length
     return [
-      ...(passedOver.length > 0 ? [`${passedOver.join(', ')} passed over`] : []),
+      ...(passedOver.length > 0 ? [`${passedOver.join(', ')} skipped`] : []),
       ...shown,
       ...(more > 0 ? [`… and ${count(more)} more like these`] : []),
     ]

@@ -106,7 +106,7 @@ function describeConfig(config: ColBERTConfig): [string, string][] {
       path || 'dense',
       `${inFeatures} → ${outFeatures}${bias ? ' + bias' : ''}${activation === 'identity' ? '' : `, ${activation}`}${useResidual ? ', residual' : ''}`,
     ]),
-    ['vectors', `${config.dim} components a token`],
+    ['vectors', `${config.dim} components per token`],
     [
       'queries',
       `${config.queryLength} tokens, prefix ${config.queryPrefix === '' ? 'none' : JSON.stringify(config.queryPrefix)}`,
@@ -116,7 +116,7 @@ function describeConfig(config: ColBERTConfig): [string, string][] {
       `${config.documentLength} tokens, prefix ${config.documentPrefix === '' ? 'none' : JSON.stringify(config.documentPrefix)}`,
     ],
     ['expansion', expansion],
-    ['lower case', config.doLowerCase ? 'yes, before the tokenizer' : 'as the tokenizer has it'],
+    ['lower case', config.doLowerCase ? 'yes, before the tokenizer' : 'as the tokenizer does'],
     [
       'skiplist',
       config.skiplistWords.length === 0
@@ -151,7 +151,7 @@ async function inspectIndex({ terminal }: Context, folder: string, values: Value
     return
   }
   const { documents, deleted, tokens, dim, codec, model, bytes, fde, centroids, firstStage } = stats
-  const perDocument = documents > 0 ? `${count(tokens / documents)} a passage, ` : ''
+  const perDocument = documents > 0 ? `${count(tokens / documents)} per passage, ` : ''
   await terminal.out(`${terminal.colors.bold(folder)}\n`)
   await terminal.out(
     formatPairs(

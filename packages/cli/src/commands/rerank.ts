@@ -34,7 +34,7 @@ interface Candidate {
 
 export function rerankCommand(): Command {
   const command = createCommand('rerank', {
-    summary: 'rank given texts for a query, no index needed',
+    summary: 'rank texts for a query, no index needed',
     description:
       'Ranks texts by exact MaxSim: the lines of files or of standard input, or JSONL records {"id", "text"}.',
     examples: [
@@ -42,11 +42,11 @@ export function rerankCommand(): Command {
       ['serotine rerank "flightless birds" birds.jsonl --json | jq .hits[0]', ''],
     ],
   })
-    .argument('<query>', 'what is asked')
-    .argument('[files...]', 'texts one a line, or JSONL; - or nothing: standard input')
+    .argument('<query>', 'what to ask')
+    .argument('[files...]', 'texts, one per line, or JSONL; - or nothing: standard input')
     .option('-m, --model <model>', 'folder or Hub id (default: built in)')
-    .option('-n, --top-n <n>', 'how many of the best to show (default: all)', (text) => parseInteger(text, 1))
-    .option('--format <format>', 'lines or jsonl (default: by name, or by the first character)')
+    .option('-n, --top-n <n>', 'how many to show (default: all)', (text) => parseInteger(text, 1))
+    .option('--format <format>', 'lines or jsonl (default: by file name, or by the first character)')
     .option('--json', 'one JSON object on standard output')
   addOptions(
     command,
@@ -71,7 +71,7 @@ async function rerank(context: Context, query: string, files: readonly string[],
   if (candidates.length === 0) {
     throw new SerotineError(
       'INPUT_FORMAT',
-      'There is nothing to rank: give texts one a line, as a file or on standard input.',
+      'There is nothing to rank: give texts, one per line, as a file or on standard input.',
     )
   }
   const model = await loadModel(context, values.model, values as Record<string, unknown>)

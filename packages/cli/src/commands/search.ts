@@ -28,29 +28,29 @@ export interface SearchValues extends CommonValues {
   json?: boolean
 }
 
-/** Passages looked at to tell common words. */
+/** Passages looked at to find common words. */
 const SAMPLE = 300
 
 export function searchCommand(): Command {
   const command = createCommand('search', {
     summary: 'ask an index',
-    description: 'Shows the passages that answer best, where they stand, and the words that matched.',
+    description: 'Shows the passages that match best, where they are, and the words that matched.',
     examples: [
       ['serotine search "how do I configure a proxy"', ''],
       ['serotine search "flightless birds" --where lang=en --where "year>=2020" -k 3', ''],
       ['serotine search "flightless birds" --json | jq -r .hits[].source', ''],
-      ['serotine search - --json < queries.txt', 'one query a line'],
+      ['serotine search - --json < queries.txt', 'one query per line'],
     ],
   })
-    .argument('<query>', 'what is asked; - reads one query a line from standard input')
+    .argument('<query>', 'what to ask; - reads one query per line from standard input')
     .option('-i, --index <folder>', 'folder of the index', DEFAULT_INDEX)
     .option('-k, --k <n>', 'how many hits', (text) => parseInteger(text, 1), 10)
-    .option('--candidates <n>', 'candidates that are scored exactly (default: 100)', (text) => parseInteger(text, 1))
+    .option('--candidates <n>', 'candidates to score exactly (default: 100)', (text) => parseInteger(text, 1))
     .option('--where <condition>', 'lang=en, year>=2020, tags~new; repeatable; or JSON', parseWhere)
     .option('--first-stage <stage>', `how candidates are found: ${FIRST_STAGES.join(', ')}`)
-    .option('--json', 'one JSON object a query')
+    .option('--json', 'one JSON object per query')
     .option('--explain', 'in JSON: which words matched')
-  command.option('-m, --model <model>', 'folder or Hub id (default: the index’s)')
+  command.option('-m, --model <model>', 'folder or Hub id (default: the index’s model)')
   addOptions(
     command,
     ENCODING_OPTIONS.filter(({ name }) => name === 'prompt' || name === 'promptName'),
@@ -74,7 +74,7 @@ async function search(context: Context, query: string, values: SearchValues): Pr
   const folder = values.index
   requireIndex(folder)
   const before = await readRecord(folder)
-  // The flags of a search say how to ask; how documents were encoded is in the record.
+  // The flags of a search say how to ask; the record says how documents were encoded.
   const { prompt, promptName, ...rest } = values
   const { record, settings } = recordFor(folder, rest as unknown as Record<string, unknown>, before)
   const model = await loadModel(context, record.model, settings)
@@ -144,7 +144,7 @@ interface Answer {
   readonly model: ColBERT
   /** Folder that sources are relative to. */
   readonly root: string
-  /** More queries than one may come. */
+  /** More than one query may come. */
   readonly many: boolean
   readonly values: SearchValues
   readonly prompts: { prompt?: string; promptName?: string }
@@ -208,7 +208,7 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
   terminal.aside(`\n${hits.length === 0 ? 'nothing found' : counted(hits.length, 'hit')} among ${among}`)
 }
 
-/** `path:line` of an offset of a passage. The line is the passage's own where its text is not the file's, as in HTML. */
+/** `path:line` of an offset of a passage. It is the passage's own line where its text is not the file's, as in HTML. */
 function placeOf(metadata: Metadata, root: string, text: string, offset: number): string | undefined {
   const { source, line } = place(metadata, root)
   if (source === undefined || line === undefined) return source

@@ -1,7 +1,7 @@
 import { compile } from 'html-to-text'
 import type { FormatCallback } from 'html-to-text'
 
-/** What a reader sees of a page, headings spelt as Markdown, and where each part of it stands in the HTML. */
+/** What a reader sees of a page, headings written as Markdown, and where each part of it is in the HTML. */
 export interface HtmlText {
   readonly text: string
   readonly title?: string

@@ -19,7 +19,7 @@ export interface LinesOptions {
   onReplaced?: () => void
 }
 
-/** The lines of a UTF-8 file, `.gz` unpacked on the way. Any length; only LF and CRLF end a line, as JSON Lines has it. */
+/** The lines of a UTF-8 file, `.gz` unpacked on the way. Any length; only LF and CRLF end a line, as in JSON Lines. */
 export async function* readLines(path: string, options: LinesOptions = {}): AsyncGenerator<Line> {
   const file = createReadStream(path)
   let source: Readable = file

@@ -19,7 +19,7 @@ export interface PassageOptions {
   maxTokens?: number
   /** How much of the end of a passage the next one repeats, in the same unit, in whole sentences. Default 0. */
   overlap?: number
-  /** Tokens of a piece of text. Default: an estimate; give the model's own count for passages that use its length well. */
+  /** Tokens of a piece of text. Default: an estimate; pass the model's own count for passages that use its length well. */
   countTokens?: (text: string) => number
   /** Respect headings and fenced code. Default false. */
   markdown?: boolean

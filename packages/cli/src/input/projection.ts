@@ -3,15 +3,15 @@ import { SerotineError, readSafetensors } from '@serotine/core'
 import type { Projection } from '@serotine/core'
 
 /**
- * Reads the projection a checkpoint lacks: `linear.weight` [out × hidden] and, if it is there, `linear.bias` [out], named
+ * Reads the projection a checkpoint lacks: `linear.weight` [out × hidden] and, where present, `linear.bias` [out], named
  * as in the file of a Dense module.
  *
- * @throws INPUT_FORMAT when the file or the matrix is not there, MODEL_CORRUPT when it is damaged
+ * @throws INPUT_FORMAT when the file or the matrix is missing, MODEL_CORRUPT when it is damaged
  */
 export function readProjection(path: string): Projection {
   const wanted =
     '--projection takes a safetensors file with linear.weight [out × hidden] and, optionally, linear.bias [out].'
-  if (!existsSync(path)) throw new SerotineError('INPUT_FORMAT', `${path} is not there. ${wanted}`)
+  if (!existsSync(path)) throw new SerotineError('INPUT_FORMAT', `${path} does not exist. ${wanted}`)
   const tensors = readSafetensors(path)
   const shape = tensors.has('linear.weight') ? tensors.info('linear.weight').shape : undefined
   if (shape?.length !== 2)

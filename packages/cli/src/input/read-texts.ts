@@ -33,7 +33,7 @@ export interface PassageMetadata {
   readonly charEnd: number
 }
 
-/** Something that was passed over. */
+/** Something that was skipped. */
 export interface Skipped {
   readonly reason: 'binary' | 'empty' | 'bad-line' | 'replaced-bytes'
   /** As the user would write it: relative to `root`, with `:line` where there is one. */
@@ -46,7 +46,7 @@ export interface ReadOptions extends PassageOptions, WalkOptions {
   root?: string
   /** Split long texts into passages. Default true; false makes each file and record one document. */
   split?: boolean
-  /** Go on after a bad JSONL line, telling `onSkip`. Default false: throw. */
+  /** Continue after a bad JSONL line, telling `onSkip`. Default false: throw. */
   skipBadLines?: boolean
   onSkip?: (skipped: Skipped) => void
   /** Bytes of the current file read so far; `done` when the file is finished. */
@@ -65,7 +65,7 @@ export async function* readTexts(paths: readonly string[], options: ReadOptions 
   yield* readFiles(files, options)
 }
 
-/** The same for files that were found already. */
+/** The same for files that were already found. */
 export async function* readFiles(files: readonly FoundFile[], options: ReadOptions = {}): AsyncGenerator<TextDocument> {
   const firstSeen = new Map<string, string>()
   for (const file of files) {
@@ -123,7 +123,7 @@ interface Understood {
 }
 
 async function understand(file: FoundFile, raw: string): Promise<Understood> {
-  // Loaded when there is HTML: half of the time that the command line takes to start.
+  // Loaded only when there is HTML: it is half of the time the command line takes to start.
   if (file.kind === 'html') return { ...(await import('./html.js')).readHtml(raw), markdown: true }
   if (file.kind === 'text') return { text: raw, markdown: false }
   const title = frontMatter(raw).title ?? firstTopHeading(raw)

@@ -63,7 +63,7 @@ function collectBlocks(text: string, markdown: boolean): Block[] {
     const atx = markdown && !fence ? ATX_HEADING.exec(line) : undefined
     const underline = markdown && !fence && open?.lines === 1 ? SETEXT_UNDERLINE.exec(line)?.[1] : undefined
     if (fence) {
-      // An unclosed fence runs to the end of the text, as Markdown has it.
+      // An unclosed fence runs to the end of the text, as in Markdown.
       if (open) open.end = trimmed === '' ? open.end : end
       if (fenceMark?.startsWith(fence) && trimmed === fenceMark) {
         fence = undefined

@@ -21,7 +21,7 @@ interface InputContext {
 /** @param file a path; `-` or nothing for standard input */
 export async function readInput(file: string | undefined, { signal, terminal }: InputContext): Promise<LineInput> {
   if (file === undefined || file === '-') {
-    if (process.stdin.isTTY) terminal.note('Reading lines you type; end with Ctrl-D.')
+    if (process.stdin.isTTY) terminal.note('Reading the lines you type; end with Ctrl-D.')
     const name = 'standard input'
     const onReplaced = (): void => terminal.warn(`${name} is not valid UTF-8; undecodable bytes became "\ufffd"`)
     // Waiting for a line that never comes must not outlast Ctrl-C.
@@ -38,7 +38,7 @@ export async function readInput(file: string | undefined, { signal, terminal }: 
       { cause },
     )
   })
-  if (info.isDirectory()) throw new SerotineError('INPUT_FORMAT', `${file} is a folder; a file of lines is needed.`)
+  if (info.isDirectory()) throw new SerotineError('INPUT_FORMAT', `${file} is a folder; it must be a file of lines.`)
   const onReplaced = (): void => terminal.warn(`${file} is not valid UTF-8; undecodable bytes became "\ufffd"`)
   return {
     name: file,

@@ -42,12 +42,12 @@ export interface WalkOptions {
 
 export interface Walk {
   readonly files: FoundFile[]
-  /** Files inside the folders whose ending is not one that is read. */
+  /** Files inside the folders whose ending is not supported. */
   readonly otherFiles: number
 }
 
 /**
- * Finds the texts under files and folders, sorted by path and each once. Inside folders, `node_modules`, names that
+ * Finds the texts in files and folders, sorted by path, each once. Inside folders, `node_modules`, names that
  * start with a dot and linked folders are left out; a file named directly is always taken, as plain text if its ending
  * is unknown.
  *
@@ -74,7 +74,7 @@ export async function findFiles(paths: readonly string[], options: WalkOptions =
   }
   const visitEntry = async (path: string, isLink: boolean): Promise<void> => {
     const kind = kindOf(path) ?? (extra.has(extname(path).toLowerCase()) ? 'text' : undefined)
-    // Linked folders could lead in circles, and a dangling link is nobody's document.
+    // Linked folders could lead in circles, and a dangling link is no document.
     const info = kind || isLink ? await stat(path).catch(() => undefined) : undefined
     if (isLink && !info?.isFile()) return
     if (kind && info) found.set(path, { path, kind, bytes: info.size })

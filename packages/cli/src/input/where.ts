@@ -44,7 +44,7 @@ function parseJson(text: string): Fields {
 
 function parseCondition(text: string): Fields {
   const match = CONDITION.exec(text)
-  if (!match) throw new InvalidArgumentError('It looks like lang=en, year>=2020, tags~urgent, or a JSON object.')
+  if (!match) throw new InvalidArgumentError('It must look like lang=en, year>=2020, tags~urgent, or be a JSON object.')
   const [, field, sign, rest] = match as unknown as [string, string, string, string]
   const values = rest.split(',').map((value) => literal(value.trim(), field))
   const several = values.length > 1 && (sign === '=' || sign === '!=')

@@ -7,7 +7,7 @@ import type { BeirDataset, ReportStage, RetrievalEvaluation } from '@serotine/co
 import { isExactInstead, stageLabel } from '../eval-stages.js'
 import type { StageName, StageToRun } from '../eval-stages.js'
 
-/** Numbers of candidates that a report plots beside the one asked for. */
+/** Numbers of candidates that a report plots in addition to the one asked for. */
 export const PLOTTED_CANDIDATES: readonly number[] = [10, 20, 50, 100, 200, 400]
 
 export interface EvalReportInput {
@@ -34,7 +34,7 @@ function isMuvera(kind: StageName): boolean {
 function evalReport({ dataset, model, stats, kinds, evaluation, version, command }: EvalReportInput): string {
   const fdeLength = stats.fde?.length ?? undefined
   const bytesOf = (part: 'tokens' | 'fde'): number => stats.bytes[part] / Math.max(1, stats.documents)
-  // Two bytes a token, whether or not the index keeps the codes.
+  // Two bytes per token, whether or not the index keeps the codes.
   const codes = (2 * stats.tokens) / Math.max(1, stats.documents)
   const bytes: Readonly<Record<StageName, number | undefined>> = {
     exact: bytesOf('tokens'),

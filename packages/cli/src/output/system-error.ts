@@ -1,15 +1,15 @@
 const REMEDIES: Readonly<Record<string, string>> = {
-  EACCES: 'Permission is denied. Choose another place, or change who may use it.',
-  EPERM: 'Permission is denied. Choose another place, or change who may use it.',
+  EACCES: 'Permission denied. Choose another place, or change its permissions.',
+  EPERM: 'Permission denied. Choose another place, or change its permissions.',
   EROFS: 'The file system is read-only. Choose another place.',
-  ENOSPC: 'The disk is full. Make room and run the same command again.',
-  EDQUOT: 'The disk quota is used up. Make room and run the same command again.',
+  ENOSPC: 'The disk is full. Free some space and run the same command again.',
+  EDQUOT: 'The disk quota is used up. Free some space and run the same command again.',
   EMFILE: 'Too many files are open. Raise the limit (ulimit -n) and run the same command again.',
-  ENOENT: 'A folder of this path does not exist. Check the path.',
+  ENOENT: 'A folder in this path does not exist. Check the path.',
   ENOTDIR: 'A part of this path is a file, not a folder. Check the path.',
-  EISDIR: 'It is a folder; a file is needed.',
-  EEXIST: 'There is something by this name already. Choose another.',
-  EIO: 'The disk reports an error. Check it before going on.',
+  EISDIR: 'It is a folder; it must be a file.',
+  EEXIST: 'Something with this name already exists. Choose another.',
+  EIO: 'The disk reports an error. Check the disk before you continue.',
 }
 
 /** An error of the operating system that a user can do something about. */

@@ -3,22 +3,22 @@ import pc from 'picocolors'
 
 export type Colors = ReturnType<typeof pc.createColors>
 
-/** Where a command writes: results to `out`, everything else to `err`. */
+/** Where a command writes: results to standard output, everything else to standard error. */
 export interface Terminal {
   /** Writes results to standard output, waiting when the reader is slower. */
   out(text: string): Promise<void>
-  /** Tells how it went, on standard error; silent with `--quiet`. */
+  /** Reports on standard error; silent with `--quiet`. */
   note(text: string): void
-  /** A remark for someone who watches: only on a terminal, and not with `--quiet`. */
+  /** A remark for someone watching: only on a terminal, and not with `--quiet`. */
   aside(text: string): void
-  /** Says what the user should know even with `--quiet`. */
+  /** What the user should know even with `--quiet`. */
   warn(text: string): void
   /** Colours of standard output and standard error: off unless each is a terminal (or FORCE_COLOR). */
   readonly colors: Colors
   readonly errColors: Colors
   /** Columns of standard output; 100 in a pipe. */
   readonly width: number
-  /** Progress bars make sense: standard error is a terminal and nobody asked for quiet. */
+  /** Progress bars make sense: standard error is a terminal, and not with `--quiet`. */
   readonly showsProgress: boolean
 }
 

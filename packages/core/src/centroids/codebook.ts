@@ -24,7 +24,7 @@ export interface SimilarityTable {
   readonly lanes: number
 }
 
-/** Where a codebook lies in a kernel memory, in bytes. */
+/** Where a codebook is in a kernel memory, in bytes. */
 interface Place {
   readonly cells: number
   readonly cellScales: number
@@ -34,7 +34,7 @@ interface Place {
   readonly end: number
 }
 
-/** A token looks for its centroid in this many cells: with 64 cells, 7 times sooner than in all, at a loss of .001 of recall. */
+/** A token looks for its centroid in this many cells: with 64 cells, 7 times faster than in all, at a loss of .001 of recall. */
 const PROBES = 8
 /** Tokens coded per kernel call. */
 const GROUP = 4096
@@ -64,7 +64,7 @@ export class Codebook {
     ) {
       throw new SerotineError(
         'INDEX_CORRUPT',
-        `A codebook of ${this.size} centroids in ${cells.length / dim} cells does not fit its list of ${cellBlocks.length - 1} ` +
+        `A codebook of ${this.size} centroids in ${cells.length / dim} cells does not match its list of ${cellBlocks.length - 1} ` +
           'cells. Build the index again.',
       )
     }

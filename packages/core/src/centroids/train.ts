@@ -35,7 +35,7 @@ export async function trainCodebook(
   const random = stream(SEED, STREAM.centroids, 0)
   const cells = await divide(tokens, dim, cellCount, random, signal)
   const members = groups(await codesOf(flat(cells, dim), tokens, dim, signal), cells.length / dim)
-  // Cells nobody is in would have centroids nobody is coded as.
+  // Empty cells would have centroids that no token is coded as.
   const used = members.map((_, cell) => cell).filter((cell) => members[cell]!.length > 0)
   const first = used.map((cell) => {
     const share = Math.round((members[cell]!.length / count) * blocks)

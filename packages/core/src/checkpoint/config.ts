@@ -209,7 +209,7 @@ function readDense({ path, modules }: Folder): Promise<Layer[]> {
   )
 }
 
-/** stanford ColBERT keeps its projection, `linear.weight`, beside the encoder. */
+/** stanford ColBERT keeps its projection, `linear.weight`, with the encoder's weights. */
 function stanfordProjection(file: SafetensorsFolder, hiddenSize: number): Layer {
   const outFeatures = file.info('linear.weight').shape[0]!
   const tensors: Tensors = {
@@ -239,7 +239,7 @@ function addProjection(
   if (!projection) {
     throw new SerotineError(
       'MODEL_UNSUPPORTED',
-      `${path} is a transformer without a ColBERT projection (no Dense module). PyLate would invent random weights. ` +
+      `${path} is a transformer without a ColBERT projection (no Dense module). PyLate would make up random weights. ` +
         'Use a checkpoint trained for late interaction, or pass projection: { weight, outFeatures }, ' +
         `weight being [outFeatures × ${hiddenSize}].`,
     )
@@ -278,7 +278,7 @@ async function isReadyMade({ path, files, modules }: Folder): Promise<boolean> {
   return !root.some((name) => name === 'model.safetensors' || name === 'model.safetensors.index.json')
 }
 
-/** pylate-onnx-export (next-plaid) writes `onnx_config.json`; a graph may also lie beside PyLate's own files. */
+/** pylate-onnx-export (next-plaid) writes `onnx_config.json`; a graph may also be next to PyLate's own files. */
 async function readOnnxFolder({ path, files, settings, modules, overrides }: Folder): Promise<Parts> {
   const onnx = await JsonFile.read(path, 'onnx_config.json')
   const last = modules?.dense.at(-1)

@@ -89,7 +89,7 @@ export function checkDense(dense: DenseConfig, tensors: Tensors): void {
         : ''
     throw new SerotineError(
       'MODEL_CORRUPT',
-      `${tensors.name} holds "${extra}", which ${path}/config.json does not ask for ` +
+      `${tensors.name} holds "${extra}", which ${path}/config.json does not mention ` +
         `(bias ${bias}, use_residual ${useResidual}).${hint}`,
     )
   }
@@ -108,7 +108,7 @@ export function checkChain(dense: readonly DenseConfig[], hiddenSize: number): v
   let [width, from] = [hiddenSize, 'the encoder']
   for (const { path, inFeatures, outFeatures } of dense) {
     if (inFeatures !== width)
-      throw new SerotineError('MODEL_CORRUPT', `${path} takes ${inFeatures} components and ${from} gives ${width}.`)
+      throw new SerotineError('MODEL_CORRUPT', `${path} takes ${inFeatures} components, but ${from} gives ${width}.`)
     ;[width, from] = [outFeatures, path]
   }
 }
@@ -141,7 +141,7 @@ export function overrideDense(
  * mxbai-edge-colbert-v0 was released with `use_residual: false` for a layer trained with the residual; a square
  * residual has no weights, so nothing fails and PyLate computes another function. Recognised by shape, since names
  * change when models are copied and tuned: ModernBERT, three plain linear layers h → 2h → 2h → d, none with bias,
- * activation or residual. Without a residual that chain equals one matrix, so nobody trains it on purpose.
+ * activation or residual. Without a residual that chain equals one matrix, so no one trains it on purpose.
  */
 export function warnAboutResidual(
   encoder: EncoderConfig,
@@ -161,8 +161,8 @@ export function warnAboutResidual(
     code: 'WRONG_RESIDUAL',
     message:
       `${middle.path}/config.json says use_residual: false for a square layer, as the mxbai-edge-colbert-v0 release ` +
-      `does, which was trained with the residual. It is obeyed, so that results equal PyLate's. For the trained function pass ` +
-      `denseOverrides: { '${middle.path}': { useResidual: true } }; to keep the file's, pass useResidual: false.`,
+      `does, which was trained with the residual. Serotine obeys it, so that results equal PyLate's. For the function that was trained, pass ` +
+      `denseOverrides: { '${middle.path}': { useResidual: true } }; to keep the file's setting and silence this warning, pass useResidual: false.`,
   })
 }
 

@@ -27,7 +27,7 @@ export interface ResolveOptions {
   /** For proxies and tests. */
   fetch?: typeof fetch
   signal?: AbortSignal
-  /** `stage: 'download'`; `done` and `total` are bytes over all files. Not called when all is cached. */
+  /** `stage: 'download'`; `done` and `total` are bytes over all files. Not called when everything is cached. */
   onProgress?: OnProgress
   onWarning?: OnWarning
 }
@@ -103,7 +103,7 @@ async function fromHub(id: string, options: ResolveOptions): Promise<ResolvedChe
     endpoint: checkEndpoint(options.endpoint ?? (process.env.HF_ENDPOINT || 'https://huggingface.co')),
     token: options.token ?? (process.env.HF_TOKEN || undefined),
     fetch: options.fetch ?? fetch,
-    // Who has it all already should not wait long for a Hub that is away.
+    // Whoever has all the files should not wait long for a Hub that is unreachable.
     attempts: cached.revision !== undefined && cached.missing.length === 0 ? 2 : 5,
   }
   try {
@@ -159,7 +159,7 @@ function offlineResult(
     commit === undefined
       ? `revision "${revision}" of ${repo.id} is not in the cache (${repo.folder}), and there is no folder ${resolve(repo.id)}`
       : `the cache lacks ${missing.join(', ')} of ${repo.id} (${result.folder})`
-  throw new SerotineError('OFFLINE', `Offline, and ${what}. Load the model once with a connection, or pass a folder.`)
+  throw new SerotineError('OFFLINE', `Offline, but ${what}. Load the model once with a connection, or pass a folder.`)
 }
 
 /** Completes the snapshot of a commit, and returns its folder. */
@@ -176,7 +176,7 @@ async function download(
     for (const file of needed) if (!(await repo.has(commit, file))) absent.push(file)
     const progress = new DownloadProgress(onProgress)
     for (const file of absent) if ((await sizeOf(repo.blob(file.etag))) !== file.size) progress.expect(file)
-    // Small files first: their round trips end while the weights stream.
+    // Small files first: their round trips are over while the weights stream.
     absent.sort((a, b) => a.size - b.size)
     await inParallel(PARALLEL_DOWNLOADS, absent, hub.signal, async (file, signal) => {
       await downloadBlob({ ...hub, signal }, repo, commit, file, (bytes) => progress.report(file, bytes))
@@ -218,13 +218,13 @@ async function temporaryRepo(repo: CachedRepo, onWarning: OnWarning | undefined)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const found = await stat(folder)
   if (uid !== undefined && (found.uid !== uid || (found.mode & 0o022) !== 0)) {
-    const message = `The cache ${dirname(repo.folder)} cannot be written, and ${folder} belongs to somebody else. Set cacheDir.`
+    const message = `The cache ${dirname(repo.folder)} cannot be written, and ${folder} belongs to another user. Set cacheDir.`
     throw new SerotineError('DOWNLOAD_FAILED', message)
   }
   onWarning?.({
     code: 'CACHE_READONLY',
     message:
-      `The cache ${dirname(repo.folder)} cannot be written; ${repo.id} goes to ${folder}, which may not last. ` +
+      `The cache ${dirname(repo.folder)} cannot be written; ${repo.id} goes to ${folder}, which may be temporary. ` +
       'Set cacheDir to keep it.',
   })
   return new CachedRepo(join(folder, 'hub'), repo.id)

@@ -46,7 +46,7 @@ export async function request(hub: HubOptions, url: string | URL | Request, init
   )
 }
 
-/** Runs `attempt` again after passing failures (no connection, 408, 429, 5xx), with growing pauses. */
+/** Runs `attempt` again after transient failures (no connection, 408, 429, 5xx), with growing pauses. */
 export async function withRetries<T>(hub: HubOptions, attempt: () => Promise<T>): Promise<T> {
   for (let failures = 1; ; failures++) {
     try {
@@ -126,7 +126,7 @@ export function fileUrl(hub: HubOptions, commit: string, path: string): string {
   return `${hub.endpoint}/${hub.id}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`
 }
 
-/** What went wrong with the Hub, and what to do about it. Errors that already say so pass. */
+/** What went wrong with the Hub, and what to do about it. Errors that already say so are passed through. */
 export function hubError(error: unknown, hub: HubOptions): unknown {
   if (SerotineError.isInstance(error) || hub.signal?.aborted) return error
   const { id, endpoint, revision, token } = hub
@@ -138,7 +138,7 @@ export function hubError(error: unknown, hub: HubOptions): unknown {
     const reasons = [(error as Error).message, ((error as Error).cause as Error | undefined)?.message]
     const remedy = isConnectionError(error) ? `Check the connection to ${endpoint}, ${offline}.` : 'Try again.'
     // Who types a bare name more likely means a folder that is not there.
-    const folder = id.includes('/') ? '' : ` If a folder was meant: there is none named ${id} here.`
+    const folder = id.includes('/') ? '' : ` If you meant a folder: there is none named ${id} here.`
     return make(
       'DOWNLOAD_FAILED',
       `${model} could not be downloaded: ${reasons.filter(Boolean).join(': ')}. ${remedy}${folder}`,
@@ -153,12 +153,12 @@ export function hubError(error: unknown, hub: HubOptions): unknown {
     const remedy =
       token === undefined
         ? 'pass the token option (or set HF_TOKEN)'
-        : 'use a token of an account that was granted access; the one given was not enough'
+        : 'use the token of an account that was granted access; the one given is not enough'
     const terms = `Accept its terms on ${endpoint}/${id}`
     return make('DOWNLOAD_FAILED', `${model} is gated or forbidden (${status}). ${terms}, then ${remedy}.`)
   }
   if (status === 404 && hubCode !== 'EntryNotFound') {
-    const message = `There is no model ${model} on ${endpoint}, and no folder of that name here. Check the spelling.`
+    const message = `There is no model ${model} on ${endpoint}, and no folder with that name here. Check the spelling.`
     return make('MODEL_FILES_MISSING', message)
   }
   if (status === 401) {
@@ -168,7 +168,7 @@ export function hubError(error: unknown, hub: HubOptions): unknown {
         : 'Check the spelling and the token.'
     return make(
       'DOWNLOAD_FAILED',
-      `${endpoint} gives no access to ${model} (401): it does not exist, or is private. ${remedy}`,
+      `${endpoint} denies access to ${model} (401): it does not exist, or is private. ${remedy}`,
     )
   }
   return make('DOWNLOAD_FAILED', `${model} could not be downloaded: ${error.message}. Try again later, ${offline}.`)

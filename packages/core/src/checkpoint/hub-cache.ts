@@ -79,7 +79,7 @@ export class CachedRepo {
     }
   }
 
-  /** True when a snapshot was once compared with the Hub's list of files and found whole. */
+  /** True when a snapshot was once compared with the Hub's list of files and found complete. */
   isComplete(commit: string): Promise<boolean> {
     return stat(this.#mark(commit)).then(
       () => true,
@@ -99,8 +99,8 @@ export class CachedRepo {
   }
 
   /**
-   * Takes hold of what an earlier attempt left of a file, so that two processes never write to the same bytes: it is
-   * renamed to a name that says who works on it. Attempts that ended in an orderly way leave `<etag>.free.incomplete`;
+   * Claims what an earlier attempt left of a file, so that two processes never write to the same bytes: it is renamed
+   * to a name that says which process works on it. Attempts that ended cleanly leave `<etag>.free.incomplete`;
    * those of a process that is gone are found by its number; Python leaves `<etag>.incomplete`.
    *
    * @returns the path to write on; the file may not exist yet
@@ -132,7 +132,7 @@ export class CachedRepo {
   }
 }
 
-/** Another machine that shares this cache, or a Python process, cannot be asked; so long without a byte is given up. */
+/** Another machine that shares this cache, or a Python process, cannot be asked; after this long without a byte it is given up. */
 const GIVEN_UP_MS = 900_000
 
 async function isAbandoned(path: string): Promise<boolean> {
@@ -180,7 +180,7 @@ export function cacheError(error: unknown, folder: string): unknown {
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new SerotineError(
       'DOWNLOAD_FAILED',
-      `The disk of ${folder} is full. Free some space and load again (the download goes on where it stopped), or set ` +
+      `The disk of ${folder} is full. Free some space and load again (the download resumes where it stopped), or set ` +
         'cacheDir to a folder on another disk.',
       { cause: error },
     )

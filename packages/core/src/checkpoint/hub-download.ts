@@ -11,7 +11,7 @@ import type { RepoFile } from './needed-files.js'
 const underWay = new Map<string, Promise<void>>()
 
 /**
- * Fetches one file into the cache's blobs. Goes on where an earlier attempt stopped, survives cut connections, and gives
+ * Fetches one file into the cache's blobs. Resumes where an earlier attempt stopped, survives cut connections, and gives
  * the file its name only when size and checksum are right.
  *
  * `@huggingface/hub` has `downloadFileToCacheDir`, but it neither resumes, nor retries, nor verifies, nor can be aborted.
@@ -59,8 +59,8 @@ async function fetchBlob(
     if (fresh) {
       throw new SerotineError(
         'DOWNLOAD_FAILED',
-        `${file.path} of ${hub.id} arrived with other bytes than the Hub announced (${file.digest ?? 'size'} ${file.etag}, ` +
-          `${file.size} bytes), twice. Something between here and ${hub.endpoint} changes downloads; the file was not kept.`,
+        `${file.path} of ${hub.id} arrived with different bytes from those the Hub announced (${file.digest ?? 'size'} ${file.etag}, ` +
+          `${file.size} bytes), twice. Something between this machine and ${hub.endpoint} changes downloads; the file was not kept.`,
       )
     }
   }
@@ -94,7 +94,7 @@ async function fetchBytes(
           onBytes(have)
           if (have > file.size) break
         }
-        if (have < file.size) throw new CutConnection(`the answer ended after ${have} of ${file.size} bytes`)
+        if (have < file.size) throw new CutConnection(`the response ended after ${have} of ${file.size} bytes`)
       } catch (error) {
         hub.signal?.throwIfAborted()
         if (error instanceof HttpError && error.status === 416) {

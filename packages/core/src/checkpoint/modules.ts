@@ -6,7 +6,7 @@ import type { JsonFile } from './json-file.js'
 
 /** Modules whose weights are used. */
 const USED = ['Transformer', 'Dense']
-/** Modules PyLate drops in silence because they work on one vector per text; masks and normalisation are built in here. */
+/** Modules PyLate silently drops because they work on one vector per text; masks and normalisation are built in here. */
 const IGNORED = ['Pooling', 'Normalize', 'Dropout', 'LayerNorm', 'MultiVectorMask']
 
 /** The modules of a checkpoint, sorted out. */

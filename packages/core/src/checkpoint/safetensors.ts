@@ -105,18 +105,18 @@ export class SafetensorsFolder implements Tensors {
     throw new SerotineError(
       'MODEL_UNSUPPORTED',
       `Tensor "${name}" of ${this.name} is stored as ${info.dtype}; F32, F16, BF16, and I8 with a "${name}.scale" ` +
-        'of F32, one a row, can be read. Save the model in one of these.',
+        'of F32, one per row, can be read. Save the model in one of these.',
     )
   }
 
-  /** int8 codes with one scale a row: a quarter of fp32, as the embedded model is shipped. */
+  /** int8 codes with one scale per row: a quarter of fp32, as the embedded model is shipped. */
   #scaled(name: string, { shape }: TensorInfo, codes: Int8Array): Float32Array {
     const scales = this.f32(`${name}.scale`)
     const rows = shape[0] ?? 1
     if (scales.length !== rows) {
       throw new SerotineError(
         'MODEL_CORRUPT',
-        `Tensor "${name}" of ${this.name} has ${rows} rows and "${name}.scale" ${scales.length} numbers; it takes one a row.`,
+        `Tensor "${name}" of ${this.name} has ${rows} rows and "${name}.scale" ${scales.length} numbers; it must have one per row.`,
       )
     }
     const width = codes.length / rows
@@ -241,7 +241,7 @@ function readHeader(file: string): Map<string, TensorInfo> {
     }
     const headerBytes = bytesRead === 8 ? Number(start.readBigUInt64LE()) : 0
     if (headerBytes < 2 || headerBytes > MAX_HEADER || 8 + headerBytes > size) {
-      throw corrupt(file, `its header should take ${headerBytes} bytes and the file has ${size}`)
+      throw corrupt(file, `its header should take ${headerBytes} bytes, but the file has ${size}`)
     }
     const json = Buffer.alloc(headerBytes)
     readSync(descriptor, json, 0, headerBytes, 8)
@@ -278,12 +278,12 @@ function parseHeader(file: string, json: string, dataStart: number, size: number
       throw corrupt(file, `the header entry of tensor "${name}" is malformed`)
     }
     const [begin, end] = [dataStart + offsets[0]!, dataStart + offsets[1]!]
-    if (end > size) throw corrupt(file, `tensor "${name}" ends at byte ${end} and the file has ${size} bytes`)
+    if (end > size) throw corrupt(file, `tensor "${name}" ends at byte ${end}, but the file has ${size} bytes`)
     if (dtype in BYTES && end - begin !== byteLength(dtype, shape)) {
       throw corrupt(
         file,
         `tensor "${name}", ${dtype} [${shape.join(' × ')}], takes ${byteLength(dtype, shape)} bytes ` +
-          `and the file gives it ${end - begin}`,
+          `but the file holds ${end - begin}`,
       )
     }
     tensors.set(name, { dtype, shape, file, begin, end })
@@ -303,7 +303,7 @@ async function readShards(folder: string, index: string): Promise<Map<string, Te
   const shards = new Map<string, Map<string, TensorInfo>>()
   for (const [name, shard] of Object.entries(places) as [string, unknown][]) {
     if (typeof shard !== 'string' || shard !== basename(shard))
-      throw corrupt(index, `tensor "${name}" names no file beside it`)
+      throw corrupt(index, `tensor "${name}" names no file in its folder`)
     const file = join(folder, shard)
     if (!shards.has(shard)) {
       if (!(await exists(file)))
@@ -314,7 +314,7 @@ async function readShards(folder: string, index: string): Promise<Map<string, Te
       shards.set(shard, readHeader(file))
     }
     const info = shards.get(shard)!.get(name)
-    if (!info) throw corrupt(file, `the index says it holds tensor "${name}", and it does not`)
+    if (!info) throw corrupt(file, `the index says it holds tensor "${name}", but it does not`)
     tensors.set(name, info)
   }
   return tensors
@@ -328,7 +328,8 @@ function readRange({ file, begin, end }: TensorInfo, name: string): Uint8Array<A
     let read = 0
     while (read < bytes.length) {
       const count = readSync(descriptor, bytes, read, Math.min(bytes.length - read, 2 ** 30), begin + read)
-      if (count === 0) throw corrupt(file!, `tensor "${name}" has ${bytes.length} bytes and only ${read} could be read`)
+      if (count === 0)
+        throw corrupt(file!, `tensor "${name}" has ${bytes.length} bytes, but only ${read} could be read`)
       read += count
     }
   } finally {

@@ -79,7 +79,7 @@ export type EncoderConfig = BertConfig | ModernBertConfig | OnnxEncoderConfig
 
 export type Layout = 'pylate' | 'sentence-transformers' | 'stanford' | 'plain' | 'onnx'
 
-/** Everything a checkpoint says about itself, overrides applied. */
+/** Everything a checkpoint says about itself, with overrides applied. */
 export interface ColBERTConfig extends TextConfig {
   readonly layout: Layout
   readonly encoder: EncoderConfig
@@ -101,7 +101,7 @@ export interface Projection {
   bias?: Float32Array
 }
 
-/** What a caller may say instead of the checkpoint. Names are PyLate's, in camelCase. */
+/** What a caller can set instead of the checkpoint. Names are PyLate's, in camelCase. */
 export interface ConfigOverrides {
   queryPrefix?: string
   documentPrefix?: string
@@ -138,7 +138,7 @@ export interface Tensors {
   has(name: string): boolean
   /** @throws MODEL_CORRUPT when there is no such tensor */
   info(name: string): TensorInfo
-  /** The numbers as fp32 (F16 and BF16 are widened exactly, I8 is multiplied by the tensor `<name>.scale`, one number a row). */
+  /** The numbers as fp32 (F16 and BF16 are widened exactly, I8 is multiplied by the tensor `<name>.scale`, one number per row). */
   f32(name: string): Float32Array
 }
 

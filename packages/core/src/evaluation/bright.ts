@@ -25,7 +25,7 @@ export async function readBright(
   const domain = subset ?? (domains.length === 1 ? domains[0]! : undefined)
   if (domain === undefined || !domains.includes(domain)) {
     const what = domain === undefined ? 'several domains; choose one as the subset' : `no domain ${describe(domain)}`
-    throw new SerotineError('INPUT_FORMAT', `${folder} holds ${what}. Domains there: ${domains.join(', ')}.`)
+    throw new SerotineError('INPUT_FORMAT', `${folder} holds ${what}. Domains: ${domains.join(', ')}.`)
   }
   const files = (kind: string): string[] => {
     const found = jsonlFiles(contents, kind).filter((file) => domainOf(file) === domain)

@@ -97,7 +97,7 @@ function resolve(
   if (queries > documents) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `Each query asks for another document: ${describe(queries)} queries need as many documents, got ${documents}.`,
+      `Each query asks for a different document: ${describe(queries)} queries need as many documents, got ${documents}.`,
     )
   }
   return { length, queries, documents, seed }

@@ -4,7 +4,7 @@ export interface PlotPoint {
   readonly y: number
   /** What a reader sees on pointing at it. */
   readonly title: string
-  /** Written beside the point. */
+  /** Written next to the point. */
   readonly label?: string
 }
 
@@ -123,7 +123,7 @@ export function formatPlot(plot: Plot): string {
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(description)}">${parts.join('')}</svg>`
 }
 
-/** Where a label fits beside its point: right, left, above, below, then further away. */
+/** Where a label fits next to its point: right, left, above, below, then further away. */
 function freePlace(x: number, y: number, width: number, taken: readonly Box[], inside: Box): Box {
   const box = (left: number, top: number): Box => ({ left, top, right: left + width, bottom: top + TEXT + 3 })
   const half = (TEXT + 3) / 2

@@ -5,7 +5,7 @@ import type { Qrels, Run } from './run.js'
 
 /**
  * The numbers of PyLate's evaluators (pylate 1.6, `pylate/evaluation`), computed from scores, so that a table made in Python
- * and one made here can be laid side by side.
+ * and one made here can be compared.
  */
 
 export interface PylateRetrievalOptions {

@@ -7,17 +7,17 @@ import type { QueryReport } from './worst-queries.js'
 /** One way of searching, as a report shows it. */
 export interface ReportStage {
   readonly name: string
-  /** By metric name; the table shows `ndcg@10` and `recall@100` where they are there, else the first two. */
+  /** By metric name; the table shows `ndcg@10` and `recall@100` where they exist, else the first two. */
   readonly metrics: Readonly<Record<string, number>>
   /** Share of the exact top 10 that this stage returned. */
   readonly exactTop10?: number
-  /** Processor time a query, milliseconds. */
+  /** Processor time per query, milliseconds. */
   readonly cpuMs?: number
-  /** What the stage keeps of a document: token vectors, FDE, or both. */
+  /** What the stage stores per document: token vectors, FDE, or both. */
   readonly bytesPerDocument?: number
   /** Exact MaxSim over everything: what the others are compared with. Default: the first stage whose `exactTop10` is 1. */
   readonly exact?: boolean
-  /** Stages of one series differ in nothing but `candidates`; a line joins them. */
+  /** Stages of one series differ only in `candidates`; a line joins them. */
   readonly series?: string
   /** Documents scored exactly. A stage with `fdeLength` and without this one ranks by FDE alone. */
   readonly candidates?: number
@@ -32,11 +32,11 @@ export interface ReportDataset {
   readonly queries: number
   readonly model: string
   readonly stages: readonly ReportStage[]
-  /** Of the stages that differ in this only, the one that the table shows. Default: the number nearest to 100. */
+  /** Of stages that differ only in this, the one that the table shows. Default: the number nearest to 100. */
   readonly candidates?: number
   /** See `worstQueries`; `stage` is the one whose answers are shown. */
   readonly worst?: { readonly stage: string; readonly metric: string; readonly queries: readonly QueryReport[] }
-  /** How the numbers came about: machine, versions, command, settings. Shown as given, in this order. */
+  /** Where the numbers come from: machine, versions, command, settings. Shown as given, in this order. */
   readonly measured?: Readonly<Record<string, string>>
 }
 
@@ -73,7 +73,7 @@ export function formatReport(report: EvaluationReport): string {
 </head>
 <body>
 <h1>${escapeHtml(title)}</h1>
-<p class="quiet">${escapeHtml(`${models} on ${names}`)}. Metrics as trec_eval has them. “Exact” is MaxSim over every
+<p class="quiet">${escapeHtml(`${models} on ${names}`)}. Metrics as in trec_eval. “Exact” is MaxSim over every
 document: what a first stage is there to approach at less cost.</p>
 ${datasets.map(formatDataset).join('\n')}
 </body>
@@ -129,9 +129,9 @@ function stageTable(
     ],
     ...(second ? [[metricName(second), ({ metrics }) => metrics[second]?.toFixed(3)] as (typeof columns)[number]] : []),
     ['exact top 10 found', ({ exactTop10 }) => exactTop10?.toFixed(3)],
-    ['CPU ms a query', ({ cpuMs }) => (cpuMs === undefined ? undefined : milliseconds(cpuMs))],
+    ['CPU ms per query', ({ cpuMs }) => (cpuMs === undefined ? undefined : milliseconds(cpuMs))],
     [
-      'bytes a document',
+      'bytes per document',
       ({ bytesPerDocument }) =>
         bytesPerDocument === undefined ? undefined : Math.round(bytesPerDocument).toLocaleString('en-US'),
     ],
@@ -210,8 +210,8 @@ function bytesPlot(
       (bytesPerDocument ?? 0) > 0 && (candidates === undefined || candidates === focus),
   )
   if (new Set(stored.map(({ bytesPerDocument }) => bytesPerDocument)).size < 2) return ''
-  return figure(`${metricName(metric)} by bytes a document`, `● with token vectors   ○ FDE alone`, {
-    x: { label: 'bytes a document', format: bytes },
+  return figure(`${metricName(metric)} by bytes per document`, `● with token vectors   ○ FDE alone`, {
+    x: { label: 'bytes per document', format: bytes },
     y: { label: metricName(metric), format: decimals(stages, metric) },
     series: byKind(stages, stored, (stage) => stage.bytesPerDocument!, metric),
     ...(exact && !stored.includes(exact) && { reference: { y: exact.metrics[metric]!, label: 'exact' } }),
@@ -282,7 +282,7 @@ function queryTable(
       i === 0 ? 'this stage' : stages.find((s) => s.name === name) === exact ? 'exact' : name.split(' (')[0]!,
     ),
   ]
-  return `<h3>Queries answered worst</h3>
+  return `<h3>Worst-answered queries</h3>
 <p class="quiet">By “${escapeHtml(worst.stage)}”; ${escapeHtml(metricName(worst.metric))} of each query. First relevant: its
 rank, and how many documents are relevant. ✓ marks relevant ones among the first returned.</p>
 ${table([...head, 'first relevant', 'returned first'], rows, 'queries')}`

@@ -52,7 +52,7 @@ export function compareBytes(a: string, b: string): number {
   for (let i = 0; i < length; i++) {
     let [x, y] = [a.charCodeAt(i), b.charCodeAt(i)]
     if (x === y) continue
-    // Surrogates stand for code points above all others of the basic plane.
+    // Surrogates stand for code points above all those of the basic plane.
     if (x >= 0xd800 && y >= 0xd800) [x, y] = [aboveSurrogates(x), aboveSurrogates(y)]
     return x - y
   }

@@ -18,7 +18,7 @@ export interface QueryReport {
 }
 
 /**
- * The queries that one stage answers worst: lowest metric first, ties by where the first relevant document came, then in
+ * The queries that one stage answers worst: lowest metric first, ties by the rank of the first relevant document, then in
  * the order of the collection.
  *
  * @param options `stage`: name of the stage looked at (default the first); `metric`: one that was evaluated (default its first);
@@ -39,7 +39,7 @@ export function worstQueries(
     const names = evaluation.stages.map(({ name }) => name).join(', ')
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `No stage is named ${describe(options.stage)}. Stages: ${names || 'none'}.`,
+      `There is no stage named ${describe(options.stage)}. Stages: ${names || 'none'}.`,
     )
   }
   const metric = options.metric ?? Object.keys(stage.metrics)[0] ?? ''

@@ -77,7 +77,7 @@ const MODERN = {
 
 /**
  * `small`, `compact`, `quality`: no fill, unit-length partitions, no inner projection, one final sketch; 1280, 2560 and 10240
- * numbers a document. An index, and `learnFde`, take learned centroids instead of their hyperplanes. `paper`: the published form,
+ * numbers per document. An index, and `learnFde`, take learned centroids instead of their hyperplanes. `paper`: the published form,
  * (k, d_proj, R) = (5, 16, 20), for comparisons.
  *
  * Share of the exact MaxSim top 10 among the 100 best FDEs, the embedded default's tokens (128 dimensions, deflated). SciFact:
@@ -239,7 +239,7 @@ export function checkFdeConfig(config: FdeConfig): void {
   if (config.partitioning === 'centroids' && config.fillEmptyPartitions) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      "fillEmptyPartitions goes by hyperplanes, so it cannot be used with partitioning: 'centroids'. Leave one of them out.",
+      "fillEmptyPartitions depends on hyperplanes, so it cannot be used with partitioning: 'centroids'. Leave out one of them.",
     )
   }
   const length = unsketchedLength(config)

@@ -132,7 +132,7 @@ export class FdeEncoder {
 
   /**
    * Sixteen hexadecimal digits that change whenever this encoder would give other numbers: a hash of the config and of both
-   * FDEs of a fixed text. Store it beside FDEs and compare before use.
+   * FDEs of a fixed text. Store it with the FDEs and compare it before use.
    */
   get fingerprint(): string {
     return (this.#fingerprint ??= this.#computeFingerprint())
@@ -236,7 +236,7 @@ export class FdeEncoder {
       kernels.norms(area.sums, area.counts, buckets, dim, area.weights)
     const counts = new Int32Array(kernels.buffer, area.counts, buckets)
     const weights = new Float32Array(kernels.buffer, area.weights, buckets)
-    // A sum this small is nothing; after a preparation, what f32 rounding leaves of a removed token is nothing too.
+    // A sum this small counts as zero, and so does what f32 rounding leaves of a token that a preparation removed.
     const nothing = prepare === 'none' ? 1e-12 : Math.max(1e-12, 1e-6 * magnitude)
     for (let b = 0; b < buckets; b++) {
       const count = counts[b]!
@@ -344,7 +344,7 @@ function preparationVectors({ prepare, dim }: FdeConfig, means: FdeMeans): Omit<
   if (norm === 0)
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      "means.document is zero, so it has no direction to remove. Use prepare: 'none'.",
+      "means.document is zero, so there is no direction to remove. Use prepare: 'none'.",
     )
   const { directions } = means
   if (directions)

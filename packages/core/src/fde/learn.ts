@@ -27,13 +27,13 @@ const DIRECTION_TOKENS = 10_000
 const DIRECTION_ROUNDS = 20
 /** Tokens compared before timers and sockets get their turn: about 20 ms. */
 const SLICE = 2048
-/** Streams of the generator from here on choose training tokens; below are the hyperplanes of up to 4,096 repetitions. */
+/** Streams of the generator from here on choose training tokens; those below are the hyperplanes of up to 4,096 repetitions. */
 const FIRST_STREAM = 0x10000
 
 /**
  * Fits an FDE to a collection: mean, preparation, and unless the options say otherwise, partitions. The presets' random
  * hyperplanes give way to centroids, four codebooks of 128, each by spherical k-means (Dhillon & Modha 2001) over other tokens
- * from other beginnings; and `deflate` takes out the principal direction of what the mean leaves as well.
+ * from other starting points; and `deflate` takes out the principal direction of what the mean leaves as well.
  *
  * Share of the exact MaxSim top 10 among 100 candidates, and nDCG@10 kept, SciFact (5,183 documents), int8, first embedded model:
  * `compact` .884 and 1.000 (hyperplanes .757 and .977), `quality` .956 and 1.000 (.857 and .995). Everything tried is in
@@ -141,7 +141,7 @@ function concatenate(documents: readonly TokenEmbeddings[], dim: number, tokens:
   return rows
 }
 
-/** At most `count` rows in random order, unit length; rows of nothing are left out. */
+/** At most `count` rows in random order, unit length; zero rows are left out. */
 function unitSample(rows: Float32Array, dim: number, count: number, random: (i: number) => number): Float32Array {
   const order = Array.from({ length: rows.length / dim }, (_, i) => i)
   const out = new Float32Array(Math.min(count, order.length) * dim)
@@ -158,7 +158,7 @@ function unitSample(rows: Float32Array, dim: number, count: number, random: (i: 
   return out.subarray(0, kept)
 }
 
-/** A centroid nobody is nearest to stays where it was. */
+/** A centroid that is nearest to no token stays where it was. */
 function unitRows(sums: Float64Array, dim: number, before: Float32Array): Float32Array {
   const out = new Float32Array(before)
   for (let at = 0; at < sums.length; at += dim) {

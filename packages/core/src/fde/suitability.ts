@@ -31,7 +31,7 @@ export const DEFLATE_ABOVE = 0.55
 export const DEFLATE_CENTROIDS_ABOVE = 0.1
 
 /**
- * Means over a sample of the collection; give at least `MIN_SAMPLE_TOKENS` tokens, from all over it. Queries are needed for
+ * Means over a sample of the collection; pass at least `MIN_SAMPLE_TOKENS` tokens, from all over it. Queries are needed for
  * `prepare: 'center'` only (100 or more).
  *
  * @throws INVALID_ARGUMENT when the sample has no document token; DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE
@@ -44,7 +44,7 @@ export function estimateMeans(
   if (!ofDocuments)
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      'The sample has no document tokens. Give estimateMeans() some encoded documents.',
+      'The sample has no document tokens. Pass estimateMeans() some encoded documents.',
     )
   const ofQueries = meanToken(queries, 'query', ofDocuments.mean.length)
   return {
@@ -70,13 +70,13 @@ export function estimateMeans(
  *
  * The three preparations are equal within a standard error (about .01), so the one that needs no sample of queries is taken.
  *
- * Where to begin, from the same tokens with part of the common direction taken out beforehand (2,000 documents, 100 queries,
+ * Where to start, from the same tokens with part of the common direction taken out beforehand (2,000 documents, 100 queries,
  * 40 candidates, k = 3 → 2560): none / deflate .429 / .553 at meanNorm .65, .493 / .539 at .56, .514 / .537 at .46, .556 / .564
  * at .34. Another small model with meanNorm .58 kept .791 / .898 of the exact top 10 on SciFact (`quality`, nDCG@10 .654 / .674).
- * ColBERTv2 (.50) was better off without (Spearman correlation with MaxSim .814 against .751).
+ * ColBERTv2 (.50) was better off without it (Spearman correlation with MaxSim .814 against .751).
  *
- * Centroids do without a preparation far worse, since what is common to all tokens is in every partition a document occupies, and
- * better with it at every `meanNorm` measured; near 0 there is nothing to remove. MiniLM's tokens, none / deflate,
+ * Without a preparation centroids do far worse, since what is common to all tokens is in every partition a document occupies, and
+ * with it they do better at every `meanNorm` measured; near 0 there is nothing to remove. MiniLM's tokens, none / deflate,
  * `quality`: .882 / .932 on Cranfield (.31), .833 / .856 on a quarter of SciFact (.20), .868 / .890 on CoSQA (.19), with 30, 25
  * and 20 candidates.
  *
@@ -125,7 +125,7 @@ export function measurePartitions(documents: readonly TokenEmbeddings[], encoder
     }
   }
   if (tokens === 0)
-    throw new SerotineError('INVALID_ARGUMENT', 'The sample has no document tokens. Give some encoded documents.')
+    throw new SerotineError('INVALID_ARGUMENT', 'The sample has no document tokens. Pass some encoded documents.')
   const shares = (partitioning === 'centroids' ? new Float64Array() : positives).map(
     (count) => Math.min(count, tokens - count) / tokens,
   )

@@ -12,7 +12,7 @@ import { externalFiles, GraphWeights } from './weights.js'
 /** One encoder graph, ready for a session. */
 export interface EncoderGraph {
   readonly model: Uint8Array
-  /** Folder its external data lies in; undefined when the model holds all its weights. */
+  /** Folder of its external data; undefined when the model holds all its weights. */
   readonly folder: string | undefined
   /** The files with its external data, relative to `folder`. */
   readonly files: readonly string[]
@@ -33,7 +33,7 @@ export const LONG_TEXT = 384
  * Builds the graphs of a checkpoint: token ids to token vectors, not normalised.
  *
  * Inputs of `batch`: `ids [batch × length]`, `attended [batch]`, `keep [kept]` (positions in batch·length), and `sizes
- * [batch]` where masked rows are averaged. Of `long` (ModernBERT, one text): `ids`, `keep`, `blockKeys`. Both put out
+ * [batch]` where masked rows are averaged. Of `long` (ModernBERT, one text): `ids`, `keep`, `blockKeys`. Both return
  * `vectors [kept × dim]`.
  */
 export async function buildEncoderGraphs(

@@ -7,7 +7,7 @@ import type { TransformerGraph } from './transformer.js'
 export interface ModernBertOptions {
   /** `window`: any batch, one bias matrix. `blocks`: one long text without masked tokens, in blocks of the window. */
   readonly local: 'window' | 'blocks'
-  /** What a row gets whose whole window is masked: nothing, or the mean of its text's values. */
+  /** What a row whose whole window is masked gets: nothing, or the mean of its text's values. */
   readonly masked: 'zeros' | 'uniform'
   /** Longest input the rotary tables cover. */
   readonly maxLength: number

@@ -3,7 +3,7 @@ import type { BinaryWriter } from '@bufbuild/protobuf/wire'
 /** Element types of ONNX tensors (`TensorProto.DataType`). */
 export const DataType = { float: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10, bfloat16: 16 } as const
 
-/** Name of a value in the graph: what one node puts out and others take in. */
+/** Name of a value in the graph: the output of one node and an input of others. */
 export type Value = string
 /** A size, or the name of a size known only at run time. */
 export type Dim = number | string

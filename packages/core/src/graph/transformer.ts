@@ -6,9 +6,9 @@ import type { GraphWeights } from './weights.js'
 /** `x·Wᵀ (+ b)` for rows x `[rows × in]` and a stored weight `[out × in]`. */
 export type Linear = (x: Value, tensors: Tensors, name: string, bias: Value | undefined) => Value
 
-/** A logit that no softmax survives beside a real one, and that absorbs any score added to it. */
+/** A logit that softmax turns into 0 next to a real one, and that absorbs any score added to it. */
 const MASKED = -1e30
-/** As MASKED, and lost even beside that. */
+/** Like MASKED, and 0 even next to that. */
 const OUTSIDE = -3e38
 
 /** What BERT and ModernBERT graphs share: inputs, shapes, masks, attention. Activations are `[batch·length × hidden]`. */
@@ -105,7 +105,7 @@ export class TransformerGraph {
     return this.graph.op('Less', [this.positions, this.attended])
   }
 
-  /** Logit bias `[batch × 1 × 1 × length]` that hides keys nobody may attend to. */
+  /** Logit bias `[batch × 1 × 1 × length]` that hides keys no token may attend to. */
   keyBias(): Value {
     const bias = this.graph.op('Where', [this.attendable(), this.graph.scalar(0), this.graph.scalar(MASKED)])
     return this.graph.op('Unsqueeze', [bias, this.graph.ints(1, 2)])

@@ -8,8 +8,8 @@ import type { Bitset } from './bitset.js'
 import type { Candidates, FirstStage } from './first-stage.js'
 
 /**
- * MaxSim of the query with the centroids the documents' tokens are coded as, for all documents: a table look-up a token.
- * The codes live in kernel memory for good, 2 bytes a token, so that a search copies nothing.
+ * MaxSim of the query with the centroids the documents' tokens are coded as, for all documents: one table look-up per token.
+ * The codes live in kernel memory for good, 2 bytes per token, so that a search copies nothing.
  *
  * The memory holds `[codebook][starts i32][codes u16][results i32][the query's table]`.
  */

@@ -12,17 +12,17 @@ import type { IndexStore } from './index-store.js'
 import type { CentroidsManifest } from './manifest.js'
 import { readChecked } from './token-store.js'
 
-/** Trained again when the collection has so many times the tokens it had. */
+/** Trained again when the collection has this many times the tokens it had. */
 const GROWTH = 4
-/** At most so many documents are read for training. */
+/** At most this many documents are read for training. */
 const TRAINING_DOCUMENTS = 4096
 /**
- * Saved when so many documents or tokens have been coded since, and when the index is closed. Readers code what is missing, which
+ * Saved when this many documents or tokens have been coded since, and when the index is closed. Readers code what is missing, which
  * is then a matter of tenths of a second.
  */
 const SAVE_ROWS = 256
 const SAVE_TOKENS = 50_000
-/** Documents decoded, then coded at a time: the two share kernel memory and each sets it up anew. */
+/** Documents decoded, then coded at a time: the two share kernel memory and each sets it up again. */
 const GROUP = 64
 /** Fewer documents when they have more tokens than this together: about 25 ms, then timers and sockets get their turn. */
 const GROUP_TOKENS = 8192
@@ -42,8 +42,8 @@ interface Current {
 }
 
 /**
- * The centroid codes of an index: trains the codebook, codes documents, keeps both on disk beside the token vectors they are made
- * from. What is missing or damaged is made again.
+ * The centroid codes of an index: trains the codebook, codes documents, keeps both on disk next to the token vectors they are made
+ * from. What is missing or damaged is rebuilt.
  */
 export class Centroids {
   readonly #store: IndexStore
@@ -51,11 +51,11 @@ export class Centroids {
   #current: Current | undefined
   /** Collection the codes are of: compaction makes another. */
   #of: Collection | undefined
-  /** Name of the file of codes that could not be read: not tried again. */
+  /** Name of the file of codes that could not be read: do not try again. */
   #damaged: string | undefined
-  /** There were codes once, perhaps of a collection before this one. */
+  /** There were codes once, perhaps of an earlier collection. */
   #kept: boolean
-  /** Ends when the last change has ended. */
+  /** Settles when the last change has settled. */
   #turn: Promise<unknown> = Promise.resolve()
   /** Changes under way or waiting that may take seconds. */
   #busy = 0
@@ -94,7 +94,7 @@ export class Centroids {
   update(collection: Collection, signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
     const isOutgrown = (current: Current | undefined) => !current || collection.tokens >= current.tokens * GROWTH
     return this.#whileBusy(async () => {
-      // A turn of its own: searches that wait for it go on with these codes while others are made.
+      // A separate turn: searches that wait for it continue with these codes while others are made.
       await this.#inTurn(async () => {
         const current = this.#load(collection)
         if (current) await this.#code(current.scan, collection, signal, isOutgrown(current) ? undefined : onRow)
@@ -113,7 +113,7 @@ export class Centroids {
     })
   }
 
-  /** There are codes, were some before compaction, or should be but for damage. */
+  /** There are codes, or there were before compaction, or there would be if none were damaged. */
   get isKept(): boolean {
     return this.#kept
   }
@@ -172,9 +172,9 @@ export class Centroids {
     } catch (error) {
       if (!SerotineError.isInstance(error) || error.code !== 'INDEX_CORRUPT') throw error
       this.#damaged = centroids.codes.file
-      // A reader's files may have been replaced by the writer since: nothing is wrong then.
+      // A writer may have replaced a reader's files since: nothing is wrong then.
       if (!this.#store.readonly) {
-        const message = `${error.message} The centroid codes are made again from the vectors, at the latest by the next upsert().`
+        const message = `${error.message} The centroid codes will be rebuilt from the vectors, by the next upsert() at the latest.`
         this.#onWarning?.({ code: 'INDEX_REPAIRED', message })
       }
     }
@@ -201,9 +201,12 @@ export class Centroids {
       const all = new Uint16Array(readChecked(codeLog, codes, 'centroid codes').buffer)
       const rows = Math.min(codes.rows, collection.total)
       const lengths = Int32Array.from({ length: rows }, (_, ordinal) => collection.row(ordinal).tokens)
-      // A build that does not know of codes compacts the index and leaves them as they were.
+      // A build that does not know about codes compacts the index and leaves them as they were.
       if (rows < codes.rows || lengths.reduce((sum, length) => sum + length, 0) !== all.length) {
-        throw new SerotineError('INDEX_CORRUPT', `The codes in ${codeLog.name} are not of the documents in the index.`)
+        throw new SerotineError(
+          'INDEX_CORRUPT',
+          `The codes in ${codeLog.name} do not belong to the documents in the index.`,
+        )
       }
       scan.append(all, lengths)
       log.close()
@@ -268,7 +271,7 @@ export class Centroids {
     return collection.readEmbeddings(ordinal, this.#store.manifest.codec, dim)
   }
 
-  /** Where neither so many documents nor so many tokens are new, nothing happens. */
+  /** Where neither this many documents nor this many tokens are new, nothing happens. */
   async #save(current: Current, rows: number, codes: number): Promise<void> {
     const { scan, tokens } = current
     if (this.#store.readonly) return
@@ -293,7 +296,7 @@ export class Centroids {
       const { codebook } = saved
       await this.#store.commitManifest({ centroids: { codebook, cellBlocks, codes: extent, tokens, suitability } })
     } catch (error) {
-      // Not what was there before: the manifest may have been put in place before something failed.
+      // Not what was there before: the new manifest may already be in place when something fails.
       const { centroids } = this.#store.manifest
       saved.codes.truncate(centroids?.codes.file === saved.file ? centroids.codes.bytes : 0)
       throw error

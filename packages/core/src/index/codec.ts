@@ -59,7 +59,7 @@ function checkHalfRange(data: Float32Array): void {
   )
 }
 
-/** The vectors a record stands for; what was lost by rounding stays lost. */
+/** The vectors in a record, as rounded when it was made. */
 export function decodeRecord(codec: TokenCodec, record: Uint8Array, tokens: number, dim: number): TokenEmbeddings {
   const data = new Float32Array(tokens * dim)
   if (codec === 'f32') {

@@ -99,7 +99,7 @@ export class Collection {
     return record
   }
 
-  /** A document's token vectors, as far as the codec kept them. */
+  /** A document's token vectors, as precisely as the codec kept them. */
   readEmbeddings(ordinal: number, codec: TokenCodec, dim: number): TokenEmbeddings {
     return decodeRecord(codec, this.readRecord(ordinal), this.row(ordinal).tokens, dim)
   }

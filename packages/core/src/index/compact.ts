@@ -26,7 +26,7 @@ export async function compacted(
 ): Promise<Compacted> {
   const living = new Set(collection.ordinals())
   const result: Compacted = { segments: [], created: [], replaced: [] }
-  /** The segment being filled; a kept one after it ends it, so that the order stays. */
+  /** The segment being filled; a kept one after it ends it, so that the order is preserved. */
   let target: Segment | undefined
   let first = 0
   try {

@@ -1,7 +1,7 @@
 import { SerotineError } from '../errors.js'
 import type { Metadata } from '../types.js'
 
-/** What is known of one stored document without touching its vectors or its text. */
+/** What is known about one stored document without touching its vectors or its text. */
 export interface DocumentRow {
   readonly id: string
   /** Metadata as stored JSON. */

@@ -7,11 +7,11 @@ import { metadataJson } from './metadata.js'
 
 /** A document to put into an index. */
 export interface IndexedDocument {
-  /** Yours, not empty; the only name of the document. */
+  /** Your own, not empty; the only name of the document. */
   readonly id: string
   /** Encoded by the index's model unless `embeddings` are given; kept either way. */
   readonly text?: string
-  /** What JSON can hold; for `where` and for you. */
+  /** JSON values, for `where` and for you. */
   readonly metadata?: Metadata
   /** Token vectors made elsewhere. */
   readonly embeddings?: TokenEmbeddings
@@ -67,7 +67,7 @@ export function checkDocument(document: IndexedDocument, position: number, hasMo
   if (embeddings === undefined && !hasModel) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `${what} comes without embeddings and the index was opened without a model. Pass embeddings, or open it with { model }.`,
+      `${what} comes without embeddings but the index was opened without a model. Pass embeddings, or open it with { model }.`,
     )
   }
   if (embeddings !== undefined) checkMatrix(embeddings, what)
@@ -109,7 +109,7 @@ export async function* batches(
     if (earlier !== undefined) {
       throw new SerotineError(
         'DUPLICATE_ID',
-        `Id ${describe(checked.id)} comes twice in one call: documents ${earlier} and ${position}. Keep one of them.`,
+        `Id ${describe(checked.id)} appears twice in one call: documents ${earlier} and ${position}. Keep one of them.`,
       )
     }
     positions.set(checked.id, position)

@@ -13,11 +13,11 @@ import { encodeFdeRow, fdeRowBytes, FdeRows } from './fde-rows.js'
 import type { FdeManifest, LearnedFde, Manifest, SuitabilityReport } from './manifest.js'
 import type { Segment, StoredDocument } from './token-store.js'
 
-/** Partitions are learned once, so not before there are so many tokens; until then everything is scored exactly, in a millisecond. */
+/** Partitions are learned once, so not before there are this many tokens; until then everything is scored exactly, in a millisecond. */
 const CENTROID_SAMPLE_TOKENS = 8000
-/** What is learned is taken from at most about this many tokens. */
+/** Learns from at most about this many tokens. */
 const TOKENS_AT_MOST = 50_000
-/** Documents decoded, then encoded at a time: the two share kernel memory and each sets it up anew. */
+/** Documents decoded, then encoded at a time: the two share kernel memory and each sets it up again. */
 const GROUP = 64
 
 interface Learned {
@@ -26,8 +26,8 @@ interface Learned {
 }
 
 /**
- * The FDEs of an index. Each is made from the vectors as they are stored, so it does not matter when it is made; none is
- * made before the mean token is known.
+ * The FDEs of an index. Each is made from the vectors as stored, so it does not matter when it is made; none is made before
+ * the mean token is known.
  */
 export class Encodings {
   readonly options: FdeOptions
@@ -43,7 +43,7 @@ export class Encodings {
     if (encoder.fingerprint !== learned.fingerprint) {
       throw new SerotineError(
         'INDEX_MISMATCH',
-        `The FDEs of the index ${folder} were made by other arithmetic (${learned.fingerprint}) than this build's ` +
+        `The FDEs of the index ${folder} were made with different arithmetic (${learned.fingerprint}) from this build's ` +
           `(${encoder.fingerprint}). Build the index again.`,
       )
     }

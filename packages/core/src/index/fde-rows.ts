@@ -69,7 +69,7 @@ export class FdeRows {
     }
   }
 
-  /** One row, as far as int8 kept it. */
+  /** One row, as precisely as int8 kept it. */
   row(index: number): Float32Array {
     const { kernels, block } = this.#place(index)
     const row = index % BLOCK_ROWS

@@ -8,7 +8,7 @@ import { checksum } from './bytes.js'
 import type { FdeRows } from './fde-rows.js'
 import type { Candidates, FirstStage } from './first-stage.js'
 
-/** What is used of `hnswlib-node`. Written out, because its types are missing wherever the optional package is. */
+/** The part of `hnswlib-node` that is used. Written out here, because its types are missing wherever the optional package is. */
 export interface Hnswlib {
   readonly HierarchicalNSW: new (
     space: 'ip',
@@ -78,7 +78,7 @@ export class HnswGraph implements FirstStage {
   readonly #graph: InstanceType<Hnswlib['HierarchicalNSW']>
   #capacity: number
   #built: number
-  /** Ends of the last change or save: hnswlib writes on another thread, and nothing may be added meanwhile. */
+  /** The end of the last change or save: hnswlib writes on another thread, and nothing may be added meanwhile. */
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(hnswlib: Hnswlib, encoder: FdeEncoder, rows: FdeRows, saved?: { file: string; rows: number }) {
@@ -107,7 +107,7 @@ export class HnswGraph implements FirstStage {
   }
 
   /**
-   * A graph saved before. The file is checked first: hnswlib takes any bytes and ends the process on wrong ones.
+   * A graph saved before. The file is checked first: hnswlib accepts any bytes and ends the process on bad ones.
    *
    * @returns undefined when the file does not match; the graph can be built again from the rows
    * @throws HNSWLIB_MISSING
@@ -135,7 +135,7 @@ export class HnswGraph implements FirstStage {
     return this.#built
   }
 
-  /** Puts all rows into the graph; about 1.5 ms each at 2,560 numbers, in slices. What is done stays when aborted. */
+  /** Puts all rows into the graph in slices. What is done stays when aborted. */
   update(signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
     return this.#inTurn(() => this.#update(signal, onRow))
   }
@@ -159,7 +159,7 @@ export class HnswGraph implements FirstStage {
         this.#capacity *= 2
         this.#graph.resizeIndex(this.#capacity)
       }
-      // hnswlib-node takes plain arrays only, and ends the process on anything in them that is not a number.
+      // hnswlib-node only takes plain arrays, and ends the process on anything in them that is not a number.
       this.#graph.addPoint(Array.from(this.#rows.row(this.#built)), this.#built)
       this.#built++
       if (performance.now() - sliceStart > SLICE_MS) {

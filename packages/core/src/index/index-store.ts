@@ -38,7 +38,7 @@ export class IndexStore {
   #collection: Collection
   #encodings: Encodings | undefined
   #deleted: ByteLog
-  /** Files compaction replaced, still open for searches that began before it. */
+  /** Files that compaction replaced, still open for searches that began before it. */
   #retired: { close(): void; names: readonly string[] }[] = []
   #searches = 0
 
@@ -95,8 +95,8 @@ export class IndexStore {
     const found = inspectFolder(folder)
     if (found !== 'index' && (options.readonly || !options.create)) {
       const remedy = options.readonly
-        ? 'Open it without { readonly: true } to make one.'
-        : 'Omit { create: false } to make one.'
+        ? 'Open it without { readonly: true } to create one.'
+        : 'Leave out { create: false } to create one.'
       throw new SerotineError('INDEX_FORMAT', `There is no index in ${folder}. ${remedy}`)
     }
     if (options.readonly) return IndexStore.#openReader(folder)
@@ -104,7 +104,7 @@ export class IndexStore {
     const unlock = lockFolder(folder)
     try {
       const storage = fileStorage(folder, false)
-      // Looked at again: between the first look and the lock another process may have made the index.
+      // Checked again: between the first check and the lock, another process may have made the index.
       if (inspectFolder(folder) !== 'index') {
         const log = storage.create(empty.deleted.file)
         await commitManifest(folder, empty)

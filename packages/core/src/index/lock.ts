@@ -78,7 +78,7 @@ function readOwner(path: string): Owner | undefined {
   }
 }
 
-/** Moves a dead process's lock out of the way; false when it is alive. */
+/** Moves a dead process's lock out of the way; false when the process is alive. */
 function removeStale(path: string, me: Owner): boolean {
   const owner = readOwner(path)
   if (owner !== undefined && isAlive(owner, me)) return false
@@ -89,7 +89,7 @@ function removeStale(path: string, me: Owner): boolean {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return true
     throw cause
   }
-  // Between reading and renaming another process may have taken over and this is its lock now: give it back.
+  // Between reading and renaming, another process may have taken over, and this is its lock now: give it back.
   const moved = readOwner(aside)
   try {
     if (moved !== undefined && isAlive(moved, me)) linkSync(aside, path)
@@ -100,7 +100,7 @@ function removeStale(path: string, me: Owner): boolean {
 }
 
 function isAlive(owner: Owner, me: Owner): boolean {
-  // Another machine on a shared folder cannot be asked: believe it.
+  // Another machine on a shared folder cannot be asked: assume it is alive.
   if (owner.host !== me.host) return true
   if (owner.pid === me.pid) return Math.abs(owner.started - me.started) <= 2
   try {
@@ -119,6 +119,6 @@ function locked(folder: string, path: string, owner: Owner | undefined, here: bo
       : 'another process'
   return new SerotineError(
     'INDEX_LOCKED',
-    `${folder} is being written by ${who}. Wait, or open it with { readonly: true }. If nothing writes to it, delete ${path}.`,
+    `${folder} is being written by ${who}. Wait, or open it with { readonly: true }. If no process is writing to it, delete ${path}.`,
   )
 }

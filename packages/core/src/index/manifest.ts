@@ -57,7 +57,7 @@ export interface FdeManifest {
   readonly options: FdeOptions
   /** What it became when the first tokens were seen; null until then, and no document has an FDE. */
   readonly learned: LearnedFde | null
-  /** How well the FDEs do their work, measured on a sample; null until there are enough documents. */
+  /** How well the FDEs work, measured on a sample; null until there are enough documents. */
   readonly suitability: SuitabilityReport | null
 }
 
@@ -66,14 +66,14 @@ export interface LearnedFde {
   readonly config: FdeConfig
   /** `FdeEncoder.fingerprint`: other arithmetic or another generator is noticed when the index is opened. */
   readonly fingerprint: string
-  /** Mean tokens, and what else it knows of the collection. */
+  /** Mean tokens, and what else it knows about the collection. */
   readonly means: StoredFdeMeans
   /** Length of the mean document token, 0 … 1, and the tokens it was taken from. */
   readonly meanNorm: number
   readonly tokens: number
 }
 
-/** The centroid codes: a codebook, and an append-only list of codes (u16, one a token) in the order of the documents. */
+/** The centroid codes: a codebook, and an append-only list of codes (u16, one per token) in the order of the documents. */
 export interface CentroidsManifest {
   /** Float32 directions of the cells, then of the centroids. */
   readonly codebook: Extent & { readonly file: string }
@@ -118,11 +118,11 @@ export function inspectFolder(folder: string): 'missing' | 'empty' | 'index' {
   if (!existsSync(folder)) return 'missing'
   if (!statSync(folder).isDirectory()) throw notAnIndex(folder, 'it is a file')
   if (existsSync(join(folder, FILE))) return 'index'
-  // A first commit that was interrupted leaves these and nothing else: no document.
+  // An interrupted first commit leaves these and nothing else: no document.
   const others = readdirSync(folder).filter((name) => !/^(lock(\..*)?|manifest\.json\.tmp|0+1\.deleted)$/.test(name))
   if (others.length === 0) return 'empty'
   const names = others.slice(0, 3).map(describe).join(', ')
-  throw notAnIndex(folder, `it holds ${names}${others.length > 3 ? ' …' : ''} and no ${FILE}`)
+  throw notAnIndex(folder, `it holds ${names}${others.length > 3 ? ' …' : ''} but no ${FILE}`)
 }
 
 function notAnIndex(folder: string, why: string): SerotineError {

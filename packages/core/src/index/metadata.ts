@@ -41,7 +41,7 @@ function check(value: unknown, path: string, what: string, depth: number): void 
     return
   }
   const kind = value instanceof Date ? 'a Date (store date.toISOString() or date.getTime())' : describe(value)
-  throw new SerotineError('INVALID_ARGUMENT', `${path} of ${what} is ${kind}; metadata holds what JSON can hold.`)
+  throw new SerotineError('INVALID_ARGUMENT', `${path} of ${what} is ${kind}; metadata can only hold JSON values.`)
 }
 
 function isPlain(value: object): boolean {
@@ -50,7 +50,7 @@ function isPlain(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-/** Whether two JSON values are the same value; the order of an object's properties does not matter. */
+/** Whether two JSON values are equal; the order of an object's properties does not matter. */
 export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false

@@ -2,7 +2,7 @@ import { describe, SerotineError } from '../errors.js'
 import type { Encoder, TokenEmbeddings } from '../types.js'
 
 /**
- * What an encoder gave for texts: one matrix a text. Any object may serve as an encoder, so this is a border like others. Numbers
+ * What an encoder gave for texts: one matrix per text. Any object may serve as an encoder, so its output is checked here like any other input. Numbers
  * and dimension are for the caller to check, who can name the text.
  *
  * @throws EMBEDDINGS_SHAPE
@@ -18,7 +18,7 @@ export function checkModelOutput(
   if (Array.isArray(encoded) && encoded.length === texts && encoded.every(isMatrix)) return encoded as TokenEmbeddings[]
   throw new SerotineError(
     'EMBEDDINGS_SHAPE',
-    `${method} of the model ${describe(name)} must give one { data: Float32Array, length, dim } a text, ${texts} here; ` +
+    `${method} of the model ${describe(name)} must give one { data: Float32Array, length, dim } per text, ${texts} here; ` +
       `it gave ${describe(encoded)}.`,
   )
 }

@@ -23,13 +23,13 @@ import { compileWhere } from './where.js'
 import type { Where } from './where.js'
 
 export interface OpenOptions {
-  /** Encodes queries, and texts that are put in. Without one the index takes and is searched with embeddings. */
+  /** Encodes queries and added texts. Without one, documents and queries must be embeddings. */
   model?: Encoder
-  /** Components per token of a new index. Default: the model's, else those of the first embeddings. */
+  /** Components per token of a new index. Default: the model's, else that of the first embeddings. */
   dim?: number
   /** Snapshot of the last commit; works while another process writes. Default false. */
   readonly?: boolean
-  /** Make the index if it is not there. Default true. */
+  /** Create the index if it does not exist. Default true. */
   create?: boolean
   /** How token vectors are stored in a new index. Default `int8`. */
   codec?: TokenCodec
@@ -57,8 +57,8 @@ export interface StoredDocument {
 }
 
 /**
- * Documents as token embeddings, on disk or in memory, searched by late interaction: a first stage over fixed-dimensional
- * encodings, then exact MaxSim on the stored vectors.
+ * Documents as token embeddings, on disk or in memory, searched by late interaction: exact MaxSim of every document where that
+ * is quick, else of the candidates of a first stage (centroid codes, or FDEs; see `OpenOptions.firstStage`).
  *
  * One process writes, any number read. Each batch is committed as a whole; a process that is killed leaves the last commit.
  *
@@ -73,7 +73,7 @@ export class MultiVectorIndex {
   readonly #stages: FirstStages
   readonly #model: Encoder | undefined
   readonly #onWarning: OnWarning | undefined
-  /** Ends when the change before has ended: changes come one after the other. */
+  /** Settles when the previous change has settled: changes happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
 
@@ -85,7 +85,7 @@ export class MultiVectorIndex {
   }
 
   /**
-   * Opens the index in a folder, or makes an empty one there. Undefined or `':memory:'`: in memory, gone with `close()`.
+   * Opens the index in a folder, or creates an empty one there. Undefined or `':memory:'`: in memory, gone with `close()`.
    *
    * @throws INDEX_LOCKED when another process writes, INDEX_MISMATCH when it was made with another model or other settings,
    * INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, HNSWLIB_MISSING
@@ -104,7 +104,7 @@ export class MultiVectorIndex {
     }
   }
 
-  /** Where it is; undefined in memory. */
+  /** Folder of the index; undefined in memory. */
   get folder(): string | undefined {
     return this.#store.folder
   }
@@ -118,12 +118,12 @@ export class MultiVectorIndex {
     return this.#open.collection.ordinalOf(id) !== undefined
   }
 
-  /** All ids, those put in or changed last at the end. */
+  /** All ids, those added or changed last at the end. */
   ids(): string[] {
     return this.#open.collection.ids()
   }
 
-  /** Documents by id, as they were put in; undefined for ids that are not there. @throws INDEX_CORRUPT */
+  /** Documents by id, as they were added; undefined for ids that do not exist. @throws INDEX_CORRUPT */
   get(id: string): Promise<StoredDocument | undefined>
   get(ids: readonly string[]): Promise<(StoredDocument | undefined)[]>
   async get(ids: string | readonly string[]): Promise<StoredDocument | undefined | (StoredDocument | undefined)[]> {
@@ -134,7 +134,7 @@ export class MultiVectorIndex {
     return (ids as readonly string[]).map((id) => this.#get(id))
   }
 
-  /** The token vectors of a document, as far as the codec kept them; undefined when it is not there. @throws INDEX_CORRUPT */
+  /** The token vectors of a document, as precisely as the codec keeps them; undefined when it does not exist. @throws INDEX_CORRUPT */
   async embeddings(id: string): Promise<TokenEmbeddings | undefined> {
     const { collection, manifest } = this.#open
     const ordinal = collection.ordinalOf(checkId(id, 'The id'))
@@ -143,8 +143,8 @@ export class MultiVectorIndex {
   }
 
   /**
-   * Puts documents in, replacing those of the same id. What is there already in exactly this form is skipped, so a run that was
-   * stopped is simply repeated.
+   * Adds documents, replacing those with the same id. Documents already there in exactly this form are skipped, so a run that was
+   * stopped can simply be repeated.
    *
    * @throws DUPLICATE_ID when an id comes twice in one call, CLOSED, INDEX_READONLY; the batch concerned is not written
    */
@@ -152,7 +152,7 @@ export class MultiVectorIndex {
     return this.#put('upsert()', documents, options, false)
   }
 
-  /** As `upsert`, but a known id is an error. @throws DUPLICATE_ID naming it */
+  /** Like `upsert`, but a known id is an error. @throws DUPLICATE_ID naming it */
   async insert(documents: DocumentSource, options: UpsertOptions = {}): Promise<UpsertResult> {
     return this.#put('insert()', documents, options, true)
   }
@@ -160,7 +160,7 @@ export class MultiVectorIndex {
   /**
    * Deletes documents. Their bytes stay until `compact()`.
    *
-   * @returns how many there were; ids that are not there do not count
+   * @returns how many were deleted; unknown ids do not count
    */
   async delete(which: string | readonly string[] | { where: Where }): Promise<number> {
     const select = selector(which)
@@ -174,7 +174,7 @@ export class MultiVectorIndex {
   }
 
   /**
-   * The documents that match best. An empty index, or a query or filter that nothing fits, gives [].
+   * The documents that match best. An empty index, or a filter that nothing passes, gives [].
    *
    * @param query a text, or token embeddings of the index's dimension
    * @throws DIM_MISMATCH, INVALID_ARGUMENT (a text without a model), CLOSED, INDEX_CORRUPT
@@ -183,7 +183,7 @@ export class MultiVectorIndex {
     return (await this.searchDetailed(query, options)).hits
   }
 
-  /** As `search`, with what served it and how long each part took. */
+  /** Like `search`, with the stage that served it and how long each part took. */
   async searchDetailed(query: string | TokenEmbeddings, options: SearchOptions = {}): Promise<SearchResult> {
     const checked = checkSearch(options)
     checked.signal?.throwIfAborted()
@@ -198,7 +198,7 @@ export class MultiVectorIndex {
     )
   }
 
-  /** Frees the room of deleted and replaced documents. The index can be searched meanwhile. */
+  /** Frees the space of deleted and replaced documents. The index can be searched meanwhile. */
   async compact(options: { signal?: AbortSignal } = {}): Promise<void> {
     checkOptions('compact()', options, ['signal'])
     await this.#change(async (store) => {
@@ -207,12 +207,12 @@ export class MultiVectorIndex {
     })
   }
 
-  /** What the index holds and how it is served. */
+  /** What the index holds and how searches are served. */
   async stats(): Promise<IndexStats> {
     return statsOf(this.#open, this.#stages)
   }
 
-  /** Waits for changes under way, saves the graph, gives the folder free. May be called again. */
+  /** Waits for changes under way, saves first-stage data and releases the lock. May be called again. */
   close(): Promise<void> {
     return (this.#closing ??= this.#turn
       .catch(() => {})
@@ -282,7 +282,7 @@ export class MultiVectorIndex {
     if (store.readonly) {
       throw new SerotineError(
         'INDEX_READONLY',
-        `The index ${store.folder} was opened with { readonly: true }. Open it without to change it.`,
+        `The index ${store.folder} was opened with { readonly: true }. Open it without that option to change it.`,
       )
     }
     const done = this.#turn.then(() => change(store))
@@ -318,14 +318,14 @@ export class MultiVectorIndex {
     if (Object.keys(encoding).length > 0) {
       throw new SerotineError(
         'INVALID_ARGUMENT',
-        'search() has a prompt and a query that is encoded already. Give the prompt to encodeQueries, or search with the text.',
+        'search() got a prompt and a query that is already encoded. Pass the prompt to encodeQueries, or search with the text.',
       )
     }
     if (dim !== null && query.dim !== dim) {
       const by = model ? ` (index: ${model.name}@${model.fingerprint.slice(0, 8)})` : ''
       throw new SerotineError(
         'DIM_MISMATCH',
-        `The query has dimension ${query.dim}, the index ${dim}. Was it built with another model?${by}`,
+        `The query has dimension ${query.dim}, but the index has ${dim}. Was it built with another model?${by}`,
       )
     }
     checkEmbeddings(query, query.dim, 'the query')

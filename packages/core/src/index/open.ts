@@ -52,7 +52,7 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
   if (dim !== undefined && model && model.dim !== dim) {
     throw new SerotineError(
       'DIM_MISMATCH',
-      `dim is ${dim}, but the model ${model.name} has dimension ${model.dim}. Omit dim.`,
+      `dim is ${dim}, but the model ${model.name} has dimension ${model.dim}. Leave out dim.`,
     )
   }
   if (codec !== undefined && !TOKEN_CODECS.includes(codec)) {
@@ -63,7 +63,7 @@ export function checkOpen(folder: unknown, options: OpenOptions): CheckedOpen {
   }
   checkStage('firstStage', firstStage)
   if (fde === false && needsFdes(firstStage)) {
-    const message = `firstStage ${describe(firstStage)} needs FDEs, and fde is false. Omit one of them.`
+    const message = `firstStage ${describe(firstStage)} needs FDEs, but fde is false. Leave out one of them.`
     throw new SerotineError('INVALID_ARGUMENT', message)
   }
   if (onWarning !== undefined && typeof onWarning !== 'function') {
@@ -85,7 +85,7 @@ export function initialManifest({
   fde,
   firstStage = 'auto',
 }: OpenOptions): InitialManifest {
-  // Encodings take twice as long as the embedded model does, so they are made where somebody will look at them.
+  // Encodings take twice as long as the embedded model does, so they are made only where they will be used.
   const wanted = fde ?? (needsFdes(firstStage) ? 'compact' : false)
   return {
     codec,
@@ -101,7 +101,7 @@ export function checkStored(
   { model, dim, codec, fde, firstStage = 'auto' }: OpenOptions,
 ): void {
   const where = folder ?? 'in memory'
-  const remedy = 'Build another index in another folder, or ask for what it is.'
+  const remedy = 'Build another index in another folder, or open it with the settings it has.'
   if (model && manifest.model && model.fingerprint !== manifest.model.fingerprint) {
     throw new SerotineError(
       'INDEX_MISMATCH',
@@ -168,13 +168,13 @@ function fdeOptions(fde: NonNullable<Exclude<OpenOptions['fde'], false>>): FdeOp
   if ('dim' in options) {
     throw new SerotineError(
       'UNKNOWN_OPTION',
-      'fde has no option "dim": FDEs are of the token vectors of the index. Did you mean "finalDim"?',
+      'fde has no option "dim": FDEs have the dimension of the token vectors. Did you mean "finalDim"?',
     )
   }
   if (options.prepare === 'center') {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      "An index has no queries to take their mean of, which prepare: 'center' needs. Use 'auto' or 'deflate'.",
+      "An index has no queries to compute the mean that prepare: 'center' needs. Use 'auto' or 'deflate'.",
     )
   }
   return options

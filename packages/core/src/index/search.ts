@@ -12,11 +12,11 @@ import type { Where } from './where.js'
 
 /** How candidates are found. `exact` scores every document and needs no candidates. */
 export type StageName = 'exact' | 'centroids' | 'fde' | 'hnsw'
-/** What can be asked for: a stage, `muvera` = FDEs by `fde` or `hnsw` as their number has it, or `auto`. */
+/** What can be asked for: a stage, `muvera` = FDEs by `fde` or `hnsw`, depending on their number, or `auto`. */
 export type StageChoice = StageName | 'muvera' | 'auto'
 
 export interface SearchOptions {
-  /** How many hits. More than there are documents gives them all. Default 10. */
+  /** How many hits. If there are fewer documents, all are returned. Default 10. */
   k?: number
   /** How many documents the first stage hands to exact MaxSim; never fewer than `k`. Default 100. */
   candidates?: number
@@ -41,9 +41,9 @@ export interface SearchHit {
   readonly score: number
   /** `score` ÷ query tokens: −1 … 1 for normalised embeddings. */
   readonly meanSimilarity: number
-  /** As it was put in; absent when the document came as embeddings only. */
+  /** As it was added; absent when the document came only as embeddings. */
   readonly text?: string
-  /** A copy of its own. */
+  /** A copy: changing it changes nothing else. */
   readonly metadata: Metadata
   /** 1 for the best. */
   readonly rank: number
@@ -81,7 +81,7 @@ export interface CheckedSearch {
 }
 
 /**
- * Up to so many tokens among the documents to consider, all are scored exactly: about 30 ms on one core (12 ms for each 100,000
+ * Up to this many tokens among the documents to consider, all are scored exactly: about 30 ms on one core (12 ms for each 100,000
  * int8 tokens of 128 numbers and 32 query tokens, `bench/first-stages.mjs`). A first stage would take 3 ms and miss a document now and then.
  */
 export const EXACT_TOKENS = 250_000

@@ -12,17 +12,17 @@ import { EXACT_TOKENS, needsFdes } from './search.js'
 import type { Allowed, CheckedSearch, StageChoice, StageName } from './search.js'
 
 /**
- * `muvera` builds a graph from so many FDE numbers (documents × numbers each) on: about 100,000 documents of the `compact` preset.
+ * `muvera` builds a graph from this many FDE numbers (documents × numbers each) on: about 100,000 documents of the `compact` preset.
  * CPU time of one core by `bench/first-stages.mjs`: a scan of 10,000 takes 3.3 ms, of 50,000 17 ms; a graph of 10,000 takes
- * 4.4 ms, 3.3 ms a document to build, 10 kB of memory each, and loses some candidates. So a graph is worth it only where a scan
+ * 4.4 ms, 3.3 ms per document to build, 10 kB of memory each, and loses some candidates. So a graph is worth it only where a scan
  * takes tens of milliseconds.
  */
 export const GRAPH_NUMBERS = 250_000_000
-/** When fewer of the documents pass the filter, the graph would walk past most of its nodes: a scan is sooner. */
+/** When fewer of the documents pass the filter, the graph would walk past most of its nodes: a scan is faster. */
 const GRAPH_SHARE = 0.2
 /** A graph is saved again when it has grown by this share. */
 const SAVE_SHARE = 0.1
-/** A search of its own accord adds at most so many documents to a graph, or codes so many; beyond it looks elsewhere. */
+/** A search adds at most this many documents to a graph, or codes this many, on its own; beyond that it uses another stage. */
 const CATCH_UP_ROWS = 500
 
 /** The first stages of one index: chooses one for a search, keeps centroid codes and graph up to date and saved. */
@@ -36,10 +36,10 @@ export class FirstStages {
   #graph: Promise<HnswGraph> | undefined
   /** Collection the graph is of: compaction makes another. */
   #graphOf: Collection | undefined
-  /** hnswlib cannot be loaded: not tried again. */
+  /** hnswlib cannot be loaded: do not try again. */
   #missing = false
 
-  /** @param graphNumbers `muvera` uses a graph from so many FDE numbers on */
+  /** @param graphNumbers `muvera` uses a graph from this many FDE numbers on */
   constructor(
     store: IndexStore,
     preferred: StageChoice,
@@ -74,7 +74,7 @@ export class FirstStages {
     if (isWhole && rerank && allowed.count <= candidates) return undefined
     if (stage === 'auto' && rerank && allowed.tokens <= EXACT_TOKENS) return undefined
     if (stage === 'centroids' || (stage === 'auto' && collection.tokens > EXACT_TOKENS)) {
-      // Where nothing else is there, it is made now: exact MaxSim of everything would take as long at every search.
+      // Where there is nothing else, it is made now: exact MaxSim of everything would take as long at every search.
       const now = stage === 'centroids' || !encodings
       const codes = await this.#centroids.ready(
         collection,
@@ -151,7 +151,7 @@ export class FirstStages {
     return collection.total * this.#store.encodings!.dim >= this.#graphNumbers
   }
 
-  /** As `#graphFor`, but hnswlib may be missing: said once. */
+  /** Like `#graphFor`, but hnswlib may be missing, which is reported once. */
   async #graphIfThere(collection: Collection): Promise<HnswGraph | undefined> {
     if (this.#missing) return undefined
     try {
@@ -159,7 +159,7 @@ export class FirstStages {
     } catch (error) {
       if (!SerotineError.isInstance(error) || error.code !== 'HNSWLIB_MISSING') throw error
       this.#missing = true
-      const message = `${error.message} Until then ${collection.size} documents are scanned in every search.`
+      const message = `${error.message} Until then every search scans ${collection.size} documents.`
       this.#onWarning?.({ code: 'HNSWLIB_MISSING', message })
       return undefined
     }
@@ -186,11 +186,11 @@ export class FirstStages {
       const file = join(folder, hnsw.file)
       const graph = await HnswGraph.load(file, hnsw, encodings.encoder!, rows, this.#hnswlib)
       if (graph) return graph
-      // A reader's graph may have been replaced by the writer since: nothing is wrong then.
+      // A writer may have replaced a reader's graph since: nothing is wrong then.
       if (!this.#store.readonly) {
         this.#onWarning?.({
           code: 'INDEX_REPAIRED',
-          message: `${file} is damaged; the graph is built again from the FDE rows.`,
+          message: `${file} is damaged; the graph is being rebuilt from the FDE rows.`,
         })
       }
     }

@@ -23,7 +23,7 @@ export interface IndexStats {
   readonly segments: number
   /** Commits so far. */
   readonly generation: number
-  /** Null: the index was made without. */
+  /** Null: the index was made without FDEs. */
   readonly fde: FdeStats | null
   /** Null: there are no centroid codes, because everything is scored exactly so far or another stage was chosen. */
   readonly centroids: CentroidStats | null
@@ -40,7 +40,7 @@ export interface CentroidStats {
 }
 
 export interface FdeStats {
-  /** Null until about 2,000 tokens are there: until then everything is scored exactly. */
+  /** Null until 8,000 tokens are there (2,000 with random hyperplanes): until then everything is scored exactly. */
   readonly config: FdeConfig | null
   /** Numbers per document. */
   readonly length: number | null

@@ -12,9 +12,9 @@ import { FdeScan } from './scan.js'
 
 /** Measured when the collection has this many documents … */
 const FIRST_AT = 1000
-/** … and again when it is so many times as large. */
+/** … and again when it is this many times as large. */
 const GROWTH = 4
-/** On at most so many documents: 20 queries score them in about a second, 1 % of what encoding them took. */
+/** On at most this many documents: 20 queries score them in about a second, 1 % of what encoding them took. */
 const DOCUMENTS = 3000
 const QUERIES = 20
 const CANDIDATES = 100
@@ -99,7 +99,7 @@ async function pseudoQueries(
     model && store.manifest.model ? Array.from(ordinals, (ordinal) => middleWords(collection.readText(ordinal))) : []
   const written = texts.filter((text) => text !== undefined)
   if (model && written.length === ordinals.length) {
-    // These are pieces of documents, not what the caller wrote: that they are cut is nobody's concern.
+    // These are pieces of documents, not what the caller wrote: nobody needs to know that they are cut.
     return model.encodeQueries(written, { onWarning: () => {}, ...(signal && { signal }) })
   }
   return Array.from(ordinals, (ordinal) => middleTokens(store, collection, ordinal))

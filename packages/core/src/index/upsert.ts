@@ -28,7 +28,7 @@ export interface UpsertResult {
   readonly added: number
   /** Replaced, because text, embeddings, model or metadata had changed. */
   readonly updated: number
-  /** There already, exactly so: nothing was encoded or written. */
+  /** Already there in exactly this form: nothing was encoded or written. */
   readonly unchanged: number
 }
 

@@ -123,7 +123,7 @@ function compileField(field: string, value: unknown, path: string): Test {
   if (Array.isArray(value)) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `${path} is an array: say { in: […] } for any of these values or { eq: […] } for this very array.`,
+      `${path} is an array: write { in: […] } for any of these values or { eq: […] } for exactly this array.`,
     )
   }
   if (typeof value !== 'object' || value === null) {
@@ -135,7 +135,7 @@ function compileField(field: string, value: unknown, path: string): Test {
     .filter(([, operand]) => operand !== undefined)
     .map(([operator, operand]) => compileCondition(operator as keyof FieldConditions, operand, `${path}.${operator}`))
   if (tests.length === 0)
-    throw new SerotineError('INVALID_ARGUMENT', `${path} says nothing. Operators: ${OPERATORS.join(', ')}.`)
+    throw new SerotineError('INVALID_ARGUMENT', `${path} is empty. Operators: ${OPERATORS.join(', ')}.`)
   return (metadata) => {
     const found = read(metadata, field)
     return tests.every((test) => test(found))

@@ -17,14 +17,14 @@ export interface Kernels extends CentroidKernels {
   reserve(bytes: number): void
 
   /**
-   * Σ over query tokens of the largest dot product with a document token. Query packed by `packQueryF32`.
+   * Σ over query tokens of the largest dot product with a document token. Query packed by `packLanes`.
    *
    * @param rows f32 `[tokens × dim]`, tokens ≥ 1
    * @param best scratch, f32 `[blocks × 16]`
    */
   maxSimF32(query: number, blocks: number, dim: number, rows: number, tokens: number, best: number): number
   /**
-   * The same over int8 codes with one f32 scale per document token. Query packed by `packQueryInt16`: i16 `[blocks × padded/2
+   * The same over int8 codes with one f32 scale per document token. Query packed by `packInt16`: i16 `[blocks × padded/2
    * × 16 × 2]` with f32 `queryScales[blocks × 16]`; `padded` is dim rounded up to 8.
    *
    * @param scratch f32 `[blocks × 16]`, then i16 `[2 × padded]`
@@ -179,7 +179,7 @@ export class ScalarKernels extends ScalarCentroidKernels implements Kernels {
       for (let block = 0; block < blocks; block++) {
         for (let lane = 0; lane < 16; lane++) {
           let sum = 0
-          // [pair of components][lane][2], as the SIMD kernel's pairwise dot product wants it
+          // [pair of components][lane][2], as the SIMD kernel's pairwise dot product needs it
           const q = (query >> 1) + block * padded * 16 + lane * 2
           for (let k = 0; k < dim; k++) sum += q16[q + (k >> 1) * 32 + (k & 1)]! * this.#i8[row + k]!
           const similarity = round(round(sum) * scale)

@@ -6,7 +6,7 @@ type Exports = Omit<Kernels, 'simd' | 'buffer' | 'reserve'> & {
   memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
 }
 
-/** What is used of the engine's global; TypeScript has it only with the types of browsers. */
+/** The part of the engine's global that is used; TypeScript has it only with browser types. */
 declare const WebAssembly: {
   validate(bytes: Uint8Array): boolean
   Module: new (bytes: Uint8Array) => object
@@ -55,7 +55,7 @@ export function createKernels(options: { simd?: boolean } = {}): Kernels {
       const now = memory.buffer.byteLength
       if (bytes <= now) return
       if (bytes > MAX_BYTES)
-        throw new RangeError(`${bytes} bytes of kernel memory were asked for; WebAssembly can give ${MAX_BYTES}.`)
+        throw new RangeError(`${bytes} bytes of kernel memory were requested; WebAssembly allows at most ${MAX_BYTES}.`)
       // Half as much again, so that a growing table does not grow page by page.
       memory.grow(Math.ceil(Math.min(Math.max(bytes, now * 1.5), MAX_BYTES) / PAGE) - now / PAGE)
     },

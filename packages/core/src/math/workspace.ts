@@ -20,7 +20,7 @@ export class Workspace {
     return (this.#kernels ??= createKernels())
   }
 
-  /** Makes `owner` the user of the first `bytes` bytes. Returns false when somebody else wrote there since its last claim. */
+  /** Makes `owner` the user of the first `bytes` bytes. Returns false when another owner has written there since its last claim. */
   claim(owner: object, bytes: number): boolean {
     this.kernels.reserve(bytes)
     const kept = this.#owner === owner

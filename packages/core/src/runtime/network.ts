@@ -6,7 +6,7 @@ import { loadOrt } from './ort.js'
 import type { Feed, LoadedOrt, RuntimeKind } from './ort.js'
 import { Session } from './session.js'
 
-/** All a thread needs to run a model; it can be posted to a worker. */
+/** Everything a thread needs to run a model; it can be posted to a worker. */
 export interface NetworkPlan {
   readonly dim: number
   readonly threads: number
@@ -27,7 +27,7 @@ export interface BuiltSource {
 export interface Network {
   /** Kept rows `[kept × dim]` of all texts of the batch. */
   run(batch: Batch, normalize: boolean): Promise<Float32Array<ArrayBuffer>>
-  /** How many calls of `run` may usefully overlap. */
+  /** How many calls of `run` can usefully overlap. */
   readonly lanes: number
   close(): Promise<void>
 }
@@ -134,7 +134,7 @@ class ReadyMadeNetwork implements Network {
     if (output.dims.length !== 3 || output.dims.some((size, i) => size !== expected[i])) {
       throw new SerotineError(
         'MODEL_CORRUPT',
-        `${file} put out [${output.dims.join(' × ')}]; [${expected.join(' × ')}] was expected from its configuration.`,
+        `${file} returned [${output.dims.join(' × ')}]; its configuration says [${expected.join(' × ')}].`,
       )
     }
     const vectors = output.data as Float32Array

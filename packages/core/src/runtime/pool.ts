@@ -4,7 +4,7 @@ import type { Batch } from './batch.js'
 import type { Network, NetworkPlan } from './network.js'
 import type { Reply, Request } from './worker.js'
 
-/** Batches waiting in a worker besides the one it computes, so that it never idles. */
+/** Batches waiting in a worker in addition to the one it computes, so that it is never idle. */
 const QUEUED = 1
 
 interface Pending {
@@ -15,7 +15,7 @@ interface Pending {
 /**
  * Starts workers that each hold the whole network, and waits until all are ready.
  *
- * @param url the worker entry; undefined = `worker.js` beside the built module
+ * @param url the worker entry; undefined = `worker.js` next to the built module
  * @throws WORKER_FAILED, and what opening the network throws
  */
 export async function openPool(
@@ -98,7 +98,7 @@ class PoolWorker {
     })
   }
 
-  /** Lets the batches in hand finish, then ends the thread. */
+  /** Lets running batches finish, then ends the thread. */
   async close(): Promise<void> {
     if (!this.failure) {
       this.#worker.ref()

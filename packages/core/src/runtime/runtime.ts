@@ -22,14 +22,14 @@ export interface RuntimeOptions {
   workers?: number
   /** Threads of one ONNX Runtime session. Default 1. */
   threads?: number
-  /** Texts per ONNX Runtime call at most. A token budget cuts batches further. Default 32. */
+  /** Most texts per ONNX Runtime call. A token budget cuts batches further. Default 32. */
   batchSize?: number
   /**
    * ModernBERT rows whose whole attention window is masked (far expansion tokens): `zeros` as transformers 5 computes
    * them, the default, or `uniform` as transformers 4 does.
    */
   maskedAttention?: 'zeros' | 'uniform'
-  /** Where the worker entry lies, for bundlers. Default: `worker.js` beside the built module. */
+  /** Where the worker entry is, for bundlers. Default: `worker.js` next to the built module. */
   workerUrl?: URL
   /**
    * `native` is the library of this platform, an optional dependency; `wasm` a WebAssembly build inside this package,
@@ -117,7 +117,7 @@ class BatchingRuntime implements Runtime {
   readonly variant: string
   readonly #network: Network
   readonly #settings: Settings
-  /** Batches in hand; a session must not be freed under them. */
+  /** Running batches; a session must not be freed under them. */
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
@@ -167,7 +167,7 @@ class BatchingRuntime implements Runtime {
     return results
   }
 
-  /** Twice is fine. */
+  /** Calling it twice is fine. */
   close(): Promise<void> {
     return (this.#closed ??= Promise.allSettled(this.#running).then(() => this.#network.close()))
   }

@@ -97,7 +97,10 @@ function fuse<Id extends string | number, Entry extends { id: Id }>(
     const given = new Map<Id, number>()
     list.forEach(({ id }, rank) => {
       if (given.has(id))
-        throw new SerotineError('DUPLICATE_ID', `List ${i} names ${describe(id)} twice. A ranking holds an id once.`)
+        throw new SerotineError(
+          'DUPLICATE_ID',
+          `List ${i} names ${describe(id)} twice. A ranking must hold each id once.`,
+        )
       given.set(id, parts[rank]!)
     })
     const missing = absent(parts)

@@ -242,7 +242,7 @@ export class MaxSimScorer {
 function mismatch(document: number, query: number): SerotineError {
   return new SerotineError(
     'DIM_MISMATCH',
-    `The document has dimension ${document}, the query ${query}. Were they made by the same model?`,
+    `The document has dimension ${document}, but the query has ${query}. Were they made by the same model?`,
   )
 }
 

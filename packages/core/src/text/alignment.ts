@@ -4,7 +4,7 @@ import { byteCharacters } from './byte-level-bpe.js'
 export interface TokenStyle {
   /** Every token is a string of byte characters (`Ġthe`). */
   readonly byteLevel: boolean
-  /** Marks a token that goes on with a word, e.g. `##`; '' if there is none. */
+  /** Marks a token that continues a word, e.g. `##`; '' if there is none. */
   readonly continuingPrefix: string
 }
 
@@ -12,7 +12,7 @@ export interface TokenStyle {
 const WINDOW = 64
 
 /**
- * Finds where tokens lie in a text when the tokenizer does not say: both are reduced to letters without case, accents,
+ * Finds where tokens are in a text when the tokenizer does not say: both are reduced to letters without case, accents,
  * compatibility forms and blanks, and walked side by side. A token that cannot be found gets what lies between its
  * neighbours.
  *
@@ -94,7 +94,7 @@ function foldTokens(
   const encoder = new TextEncoder()
   let at = 0
   for (const ch of new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes))) {
-    // U+FFFD may stand for one to three bytes that are no UTF-8; then the rest is only roughly placed.
+    // U+FFFD may stand for one to three bytes that are not UTF-8; then the rest is only roughly placed.
     const length = ch === '\ufffd' && bytes[at] !== 0xef ? 1 : encoder.encode(ch).length
     const last = Math.min(at + length, bytes.length) - 1
     for (const letter of fold(ch)) {

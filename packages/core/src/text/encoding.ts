@@ -64,7 +64,7 @@ export class EncodingBuilder {
 }
 
 /**
- * Remembers how words were cut. Words repeat, so this is most of the speed; two generations keep it bounded without
+ * Remembers how words were split. Words repeat, so most of the speed comes from this; two generations keep it bounded without
  * forgetting everything at once.
  */
 export class WordCache {

@@ -41,7 +41,7 @@ export function canonical(form: 'NFC' | 'NFD', text: string, base: number): Alig
   return { text: whole, starts, ends, base }
 }
 
-/** Replaces each code point; what comes of it keeps the span. */
+/** Replaces each code point; the result keeps the span. */
 export function mapCharacters({ text, starts, ends, base }: Aligned, replace: (codePoint: number) => string): Aligned {
   const newStarts: number[] = []
   const newEnds: number[] = []

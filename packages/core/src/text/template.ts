@@ -26,7 +26,7 @@ export interface TextConfig {
 /** One text, ready for the network. */
 export interface ModelInput {
   readonly ids: Int32Array
-  /** So many leading positions may be attended to; the rest is expansion. */
+  /** How many leading positions may be attended to; the rest is expansion. */
   readonly attended: number
   /** Positions whose vectors are returned, ascending. */
   readonly kept: Int32Array
@@ -88,7 +88,7 @@ export class Template {
       )
     }
     checkInteger(`${name}Length`, length, leading + trailing + (prefixId === undefined ? 0 : 1))
-    // As in PyLate, a skiplist word that is no token stands for the unknown token.
+    // As in PyLate, a skiplist word that is not a token stands for the unknown token.
     const skipped = new Set(skiplist.map((word) => this.#tokenizer.tokenToId(word) ?? unkId))
     skipped.delete(undefined)
     return { prefixId, length, expand, skipped: skipped as Set<number> }

@@ -3,7 +3,7 @@ import type { AddedToken } from './added-tokens.js'
 
 type Json = Record<string, unknown>
 
-/** What every tokenizer needs to know besides its model. */
+/** What every tokenizer needs to know in addition to its model. */
 export interface Pipeline {
   readonly addedTokens: readonly AddedToken[]
   /** Special tokens that the post-processor puts before and after the text. */

@@ -1,7 +1,7 @@
 import { SerotineError } from '../errors.js'
 import type { Pipeline } from './tokenizer-json.js'
 
-/** The vocabulary with its added and special tokens: what every tokenizer of ours shares. */
+/** The vocabulary with its added and special tokens: what all of our tokenizers share. */
 export class Vocabulary {
   readonly size: number
   readonly clsId: number

@@ -1,7 +1,0 @@
-import { expect, it } from 'vitest'
-import { documentedProgram } from '../contract/documented.js'
-
-it.each(['docs/ai-sdk.md', 'packages/ai-sdk/README.md'])('the program of %s prints what the page says', (page) => {
-  const { says, prints } = documentedProgram(page)
-  expect(prints).toBe(says)
-})

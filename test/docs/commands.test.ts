@@ -1,0 +1,94 @@
+// The shell commands of the pages: those of `serotine` are run, of the others every name and flag is looked up.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { serotine } from '../cli/run-cli.js'
+import { commandsOf } from './commands.js'
+import type { Command } from './commands.js'
+import { FILES } from './files.js'
+import { blocksOf, pages, ROOT } from './pages.js'
+import { Workshop } from './programs.js'
+
+const commands = new Map(pages().map((page) => [page, commandsOf(blocksOf(page))]))
+const withCommands = [...commands].filter(([, commands]) => commands.length > 0).map(([page]) => page)
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+
+let workshop: Workshop
+beforeAll(() => {
+  workshop = new Workshop()
+})
+afterAll(() => workshop.remove())
+
+describe('commands in the documentation', () => {
+  it('are found', () => {
+    expect(withCommands).toEqual(expect.arrayContaining(['README.md', 'CONTRIBUTING.md', 'docs/cli.md']))
+  })
+
+  it.each(withCommands)(
+    'of %s work',
+    async (page) => {
+      const room = workshop.room(`${page}-commands`, FILES[page])
+      for (const command of commands.get(page)!) {
+        const [program, ...words] = command.words[0] === 'npx' ? command.words.slice(1) : command.words
+        if (program === 'serotine') await expectToRun(command, words, room)
+        else expect(problemOf(page, program!, words), `${page}:${command.line}: ${command.words.join(' ')}`).toBe('')
+      }
+    },
+    120_000,
+  )
+})
+
+describe('the check of commands', () => {
+  it('finds what does not exist', () => {
+    expect(problemOf('README.md', 'npm', ['run', 'dmeo'])).toMatch(/no script dmeo/)
+    expect(problemOf('README.md', 'npm', ['install', '@serotine/haystack'])).toMatch(/no package @serotine\/haystack/)
+    expect(problemOf('README.md', 'node', ['bench/retreival.mjs'])).toMatch(/no file bench\/retreival\.mjs/)
+    expect(problemOf('README.md', 'node', ['bench/retrieval.mjs', '--preset', 'small'])).toMatch(/no option --preset/)
+    expect(problemOf('README.md', 'yarn', ['add', 'serotine'])).toMatch(/unknown program yarn/)
+  })
+
+  it('sees every command of a line', () => {
+    const [page, code] = ['a.md', '```sh\na "b c" --d && npx e # f\ng \\\n  h > i\n```\n']
+    const words = commandsOf(blocksOf(page, code)).map(({ words, output }) => [words, output])
+    expect(words).toEqual([
+      [['a', 'b c', '--d'], undefined],
+      [['npx', 'e'], undefined],
+      [['g', 'h'], 'i'],
+    ])
+  })
+})
+
+async function expectToRun(command: Command, words: readonly string[], room: string): Promise<void> {
+  const place = `${command.page}:${command.line}: ${command.words.join(' ')}`
+  const { code, stdout, stderr } = await serotine(words, { cwd: room, env: { HF_HUB_OFFLINE: '1' } })
+  expect(code, `${place}\n${stderr}`).toBe(0)
+  if (command.output) writeFileSync(join(room, command.output), stdout)
+  if (command.prints !== undefined) expect(stdout, place).toBe(command.prints)
+  // Times differ from run to run; that they are there, by these names, does not.
+  const timeless = (text: string): unknown =>
+    JSON.parse(text, (key, value: unknown) => (key === 'milliseconds' ? Object.keys(value as object) : value))
+  if (command.json !== undefined) expect(timeless(stdout), place).toEqual(timeless(command.json))
+}
+
+/** What is wrong with a command that is not run; '' when it exists as written. */
+function problemOf(page: string, program: string, words: readonly string[]): string {
+  if (program === 'npm') {
+    const [verb, ...names] = words
+    if (verb === 'install') {
+      const missing = names.filter((name) => !existsSync(join(ROOT, 'node_modules', name)))
+      return missing.map((name) => `no package ${name}`).join('\n')
+    }
+    const script = verb === 'run' ? names[0]! : verb!
+    return script in manifest.scripts ? '' : `no script ${script}`
+  }
+  if (program === 'node') {
+    const [file, ...rest] = words
+    const path = [join(ROOT, dirname(page), file!), join(ROOT, file!)].find((path) => existsSync(path))
+    if (path === undefined) return `no file ${file}`
+    const source = readFileSync(path, 'utf8')
+    const flags = rest.filter((word) => word.startsWith('--')).map((word) => word.slice(2))
+    const unknown = flags.filter((flag) => !new RegExp(`^\\s*'?${flag}'?: \\{`, 'm').test(source))
+    return unknown.map((flag) => `no option --${flag}`).join('\n')
+  }
+  return `unknown program ${program}`
+}
