@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import typescript from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 // @ts-expect-error a script without types
 import { FeatureExtraction, nearest } from '../../bench/feature-extraction.mjs'
@@ -78,10 +79,13 @@ describe('the bench of single vectors', () => {
 
   it('is what docs/evaluation.md shows, which runs', () => {
     const page = readFileSync(join(root, 'docs/evaluation.md'), 'utf8')
-    const [, program] = /### Your single vectors as a stage[\s\S]*?```js\n([\s\S]*?)```/.exec(page)!
-    const changed = program!
-      .replace("'./my-collection'", JSON.stringify(join(root, 'test/fixtures/beir-mini')))
-      .replace("'Xenova/all-MiniLM-L6-v2'", `${JSON.stringify(folder)}, { dtype: 'fp32' }`)
+    const [, program] = /### Your single vectors as a stage[\s\S]*?```ts\n([\s\S]*?)```/.exec(page)!
+    const { outputText } = typescript.transpileModule(program!, {
+      compilerOptions: { target: typescript.ScriptTarget.ES2022, module: typescript.ModuleKind.ESNext },
+    })
+    const changed = outputText
+      .replace(/['"]\.\/my-collection['"]/, JSON.stringify(join(root, 'test/fixtures/beir-mini')))
+      .replace(/['"]Xenova\/all-MiniLM-L6-v2['"]/, `${JSON.stringify(folder)}, { dtype: 'fp32' }`)
     expect(changed).not.toMatch(/my-collection|Xenova/)
     const prints = execFileSync(process.execPath, ['--input-type=module', '-e', changed], {
       cwd: root,

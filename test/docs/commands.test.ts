@@ -79,7 +79,10 @@ function problemOf(page: string, program: string, words: readonly string[]): str
       return missing.map((name) => `no package ${name}`).join('\n')
     }
     const script = verb === 'run' ? names[0]! : verb!
-    return script in manifest.scripts ? '' : `no script ${script}`
+    // The commands of an example's page are run in its folder, but for those of the clone it is in.
+    const own = join(ROOT, dirname(page), 'package.json')
+    const { scripts = {} } = (existsSync(own) ? JSON.parse(readFileSync(own, 'utf8')) : {}) as Partial<typeof manifest>
+    return script in manifest.scripts || script in scripts ? '' : `no script ${script}`
   }
   if (program === 'node') {
     const [file, ...rest] = words
@@ -90,5 +93,6 @@ function problemOf(page: string, program: string, words: readonly string[]): str
     const unknown = flags.filter((flag) => !new RegExp(`^\\s*'?${flag}'?: \\{`, 'm').test(source))
     return unknown.map((flag) => `no option --${flag}`).join('\n')
   }
+  if (program.startsWith('.')) return existsSync(join(ROOT, program)) ? '' : `no file ${program}`
   return `unknown program ${program}`
 }

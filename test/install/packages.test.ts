@@ -94,7 +94,7 @@ it('packs every package, within a size', () => {
 })
 
 const RUNTIME_FILES =
-  /^dist\/(lib\/\w+\.(d\.ts|js)|bin\/napi-v6\/\w+\/\w+\/(onnxruntime_binding\.node|(lib)?onnxruntime\.(so\.1|1\.dylib|dll)))$/
+  /^dist\/((lib|common)\/[\w-]+\.(d\.ts|js)|bin\/napi-v6\/\w+\/\w+\/(onnxruntime_binding\.node|(lib)?onnxruntime\.(so\.1|1\.dylib|dll)))$/
 
 it.each(names.filter((name) => name === ownRuntime))(
   'packages/%s holds the library, its binding and no more',

@@ -8,7 +8,6 @@ import { wrapTokenizer } from '../../../packages/core/src/text/external-tokenize
 import type { ExternalTokenizer } from '../../../packages/core/src/text/external-tokenizer.js'
 import { Template } from '../../../packages/core/src/text/template.js'
 import { createTokenizer } from '../../../packages/core/src/text/tokenizer.js'
-import { documentedProgram } from '../../contract/documented.js'
 import { copyOf, editJson } from '../checkpoint/folder.js'
 import { goldens, mask, NAMES, readGoldenTexts, readJson, textConfig, tokenizerFolder } from './golden-texts.js'
 
@@ -239,9 +238,4 @@ describe.each(['@huggingface/transformers', 'transformers-oldest'])('AutoTokeniz
     })
     expect([...wrapped.encode('hello world').ids]).toEqual([101, 7592, 2088, 102])
   })
-})
-
-it('the program of docs/models.md prints what the page says', () => {
-  const { says, prints } = documentedProgram('docs/models.md')
-  expect(prints).toBe(says)
 })
