@@ -37,7 +37,7 @@ export function textBlocks(text: string): Block[] {
 export function* linesOf(text: string, from = 0): Generator<{ start: number; end: number }> {
   const lineEnd = /\r\n?|\n/g
   lineEnd.lastIndex = from
-  for (let position = from; position < text.length; ) {
+  for (let position = from; position < text.length;) {
     const match = lineEnd.exec(text)
     const line = text.slice(position, match?.index ?? text.length)
     const start = position + line.length - line.trimStart().length

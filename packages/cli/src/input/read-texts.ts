@@ -138,7 +138,8 @@ async function readReadable(
   const why = kind === 'pdf' || kind === 'docx' ? undefined : whyBinary(bytes)
   if (why !== undefined) {
     const message = `${source} is binary: ${why}`
-    if (named) throw new SerotineError('INPUT_FORMAT', `${message}. Give files of text, or PDF and DOCX by their endings.`)
+    if (named)
+      throw new SerotineError('INPUT_FORMAT', `${message}. Give files of text, or PDF and DOCX by their endings.`)
     return passOver('binary', message)
   }
   try {

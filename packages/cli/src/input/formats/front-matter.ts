@@ -17,7 +17,8 @@ const NONE: FrontMatter = { end: 0 }
 export function frontMatter(text: string): FrontMatter {
   const open = /^\ufeff?(---|\+\+\+)[ \t]*\r?\n/.exec(text)
   if (!open) return NONE
-  const close = open[1] === '---' ? /^(?:---|\.\.\.)[ \t]*(?:\r?\n|$(?![\s\S]))/gm : /^\+\+\+[ \t]*(?:\r?\n|$(?![\s\S]))/gm
+  const close =
+    open[1] === '---' ? /^(?:---|\.\.\.)[ \t]*(?:\r?\n|$(?![\s\S]))/gm : /^\+\+\+[ \t]*(?:\r?\n|$(?![\s\S]))/gm
   close.lastIndex = open[0].length
   const closing = close.exec(text)
   if (!closing) return NONE

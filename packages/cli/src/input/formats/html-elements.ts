@@ -25,11 +25,14 @@ const HTML: Readonly<Record<Exclude<Display, 'inline'>, string>> = {
   apart: 'button input img marquee meter object output progress rt',
 }
 /** Text of drawings stands in `text`; the rest is never painted, or painted elsewhere. */
-const SVG_NONE = 'clipPath defs desc filter linearGradient marker mask metadata pattern radialGradient script style symbol title'
+const SVG_NONE =
+  'clipPath defs desc filter linearGradient marker mask metadata pattern radialGradient script style symbol title'
 const MATH_NONE = 'annotation annotation-xml'
 
 const displayOf = new Map<string, Display>(
-  Object.entries(HTML).flatMap(([display, names]) => names.split(' ').map((name) => [name, display as Display] as const)),
+  Object.entries(HTML).flatMap(([display, names]) =>
+    names.split(' ').map((name) => [name, display as Display] as const),
+  ),
 )
 const foreignNone = new Set(`${SVG_NONE} ${MATH_NONE}`.split(' '))
 

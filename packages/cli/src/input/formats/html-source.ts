@@ -92,7 +92,10 @@ function tokenize(html: string, source: SourceText): Piece[] {
   const ignore = (): void => undefined
   const handler = { onCharacter: take, onWhitespaceCharacter: take, onNullCharacter: ignore }
   const others = { onComment: ignore, onDoctype: ignore, onStartTag: ignore, onEndTag: ignore, onEof: ignore }
-  new Tokenizer({ sourceCodeLocationInfo: true }, { ...handler, ...others }).write(html.slice(source.start, source.end), true)
+  new Tokenizer({ sourceCodeLocationInfo: true }, { ...handler, ...others }).write(
+    html.slice(source.start, source.end),
+    true,
+  )
   // A raw text of another kind (as CDATA): the whole of it is the place.
   return value === source.value.length ? found : []
 }

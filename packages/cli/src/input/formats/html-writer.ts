@@ -82,7 +82,7 @@ export class TextWriter {
   /** Text in which blanks collapse to one. */
   write(source: SourceText): void {
     const { value } = source
-    for (let i = 0; i < value.length; ) {
+    for (let i = 0; i < value.length;) {
       let start = i
       while (start < value.length && isBlank(value.charCodeAt(start))) start++
       if (start > i) this.#blank = true

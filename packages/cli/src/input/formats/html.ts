@@ -1,7 +1,15 @@
-import { parse } from 'parse5'
-import type { DefaultTreeAdapterTypes } from 'parse5'
+import { defaultTreeAdapter, parse } from 'parse5'
+import type { DefaultTreeAdapterMap, DefaultTreeAdapterTypes, Token, TreeAdapter } from 'parse5'
 import type { ReadableText } from '../blocks.js'
-import { HTML_NAMESPACE, LISTS, PREFORMATTED, SVG_NAMESPACE, attribute, display, shownAttribute } from './html-elements.js'
+import {
+  HTML_NAMESPACE,
+  LISTS,
+  PREFORMATTED,
+  SVG_NAMESPACE,
+  attribute,
+  display,
+  shownAttribute,
+} from './html-elements.js'
 import { decodeAsLabel, decodeHtml } from './html-encoding.js'
 import { TextWriter } from './html-writer.js'
 import type { SourceText } from './html-source.js'
@@ -35,9 +43,23 @@ interface Page {
   readonly document: Document
 }
 
+/** Keeps places of words only: those of all elements take more memory than the page itself many times over. */
+const treeAdapter: TreeAdapter<DefaultTreeAdapterMap> = {
+  ...defaultTreeAdapter,
+  setNodeSourceCodeLocation(node, location) {
+    if (!location) return
+    const { startOffset, endOffset } = location
+    if (node.nodeName === '#text') node.sourceCodeLocation = { startOffset, endOffset } as Token.Location
+    else if ('tagName' in node && shownAttribute(node)) node.sourceCodeLocation = location as Token.ElementLocation
+  },
+  updateNodeSourceCodeLocation(node, { endOffset }) {
+    if (node.sourceCodeLocation && endOffset !== undefined) node.sourceCodeLocation.endOffset = endOffset
+  },
+}
+
 function parsePage(html: string): Page {
   const offset = html.startsWith('\ufeff') ? 1 : 0
-  return { html, offset, document: parse(html.slice(offset), { sourceCodeLocationInfo: true }) }
+  return { html, offset, document: parse(html.slice(offset), { sourceCodeLocationInfo: true, treeAdapter }) }
 }
 
 function showPage(page: Page): ReadableText {
@@ -53,7 +75,10 @@ function showPage(page: Page): ReadableText {
 
 /** `document.title`: the first `title` of HTML; those of drawings are something else. */
 function titleOf(document: Document): string | undefined {
-  const title = firstElement(document, ({ tagName, namespaceURI }) => tagName === 'title' && namespaceURI === HTML_NAMESPACE)
+  const title = firstElement(
+    document,
+    ({ tagName, namespaceURI }) => tagName === 'title' && namespaceURI === HTML_NAMESPACE,
+  )
   const text = title?.childNodes.map((node) => ('value' in node ? node.value : '')).join('')
   return text?.replace(/[ \t\n\f\r]+/g, ' ').trim()
 }
@@ -107,7 +132,10 @@ interface Frame {
 function render({ document, offset, html }: Page, withNavigation: boolean): ReadableText & { writer: TextWriter } {
   const writer = new TextWriter()
   const frames: Frame[] = [{ nodes: document.childNodes, at: 0, context: { preformatted: false, drawing: false } }]
-  const sourceOf = (value: string, location: { startOffset: number; endOffset: number } | null | undefined): SourceText => ({
+  const sourceOf = (
+    value: string,
+    location: { startOffset: number; endOffset: number } | null | undefined,
+  ): SourceText => ({
     value,
     start: offset + (location?.startOffset ?? 0),
     end: location ? offset + location.endOffset : html.length,

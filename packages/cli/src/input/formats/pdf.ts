@@ -5,6 +5,8 @@ import { loadOptional } from './optional-package.js'
 
 /** Lines further apart than this many of their heights are those of two paragraphs. */
 const PARAGRAPH_GAP = 1.7
+/** pdf.js prints warnings otherwise. */
+const ERRORS_ONLY = 0
 
 /**
  * Reads the text layer of a PDF: lines as they stand on the page, pages joined by blank lines.
@@ -14,7 +16,7 @@ const PARAGRAPH_GAP = 1.7
 export async function readPdf(bytes: Uint8Array): Promise<ReadableText> {
   const { getDocumentProxy } = await loadOptional('unpdf', 'PDF', () => import('unpdf'))
   // A copy: the buffer is handed over to the reader.
-  const pdf = await getDocumentProxy(new Uint8Array(bytes)).catch((cause: unknown) => {
+  const pdf = await getDocumentProxy(new Uint8Array(bytes), { verbosity: ERRORS_ONLY }).catch((cause: unknown) => {
     throw new SerotineError('INPUT_FORMAT', `it cannot be opened as PDF (${(cause as Error).message})`, { cause })
   })
   try {
@@ -55,5 +57,8 @@ function layOut(items: readonly (Item | object)[]): string {
       lineEnded = true
     }
   }
-  return [...linesOf(text)].map(({ start, end }) => text.slice(start, end)).join('\n').trim()
+  return [...linesOf(text)]
+    .map(({ start, end }) => text.slice(start, end))
+    .join('\n')
+    .trim()
 }
