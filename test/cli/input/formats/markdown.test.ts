@@ -147,11 +147,16 @@ describe('odd texts', () => {
     ['fences', '```\nx\n'.repeat(n)],
     ['definitions', '[a]: b "\n'.repeat(n)],
     ['a wide table', `${'|a'.repeat(2000)}|\n${'|-'.repeat(2000)}|\n${'|a|\n'.repeat(2000)}`],
-    ['open lists in front matter', `---\na: ${'['.repeat(n)}\n---\n`],
+    ['lists in front matter', `---\na: ${'['.repeat(n)}\n---\n`],
+    ['mappings in front matter', `---\na: ${'{a: '.repeat(n)}\n---\n`],
+    ['items in front matter', `---\na:\n${'- '.repeat(n)}x\n---\n`],
+    ['keys in front matter', `---\na: 1\n${'? '.repeat(n)}x\n---\n`],
+    ['depth in front matter', `---\n${Array.from({ length: 1000 }, (_, i) => `${' '.repeat(i)}a:\n`).join('')}---\n`],
+    ['tables in front matter', `+++\na = ${'['.repeat(n)}\n+++\n`],
   ])('lose nothing: %s', (_, text) => {
     const { blocks } = readMarkdown(text)
     const kept = blocks.map(({ start, end }) => text.slice(start, end)).join('')
-    if (!text.startsWith('---')) expect(kept.replace(/\s/g, '')).toHaveLength(text.replace(/\s/g, '').length)
+    expect(kept.replace(/\s/g, '')).toHaveLength(text.replace(/\s/g, '').length)
   })
 })
 
@@ -162,6 +167,7 @@ function headingsByMdast(text: string): number[] {
 }
 
 describe('any text', () => {
+  // Not among them, as the two parsers disagree there: a definition that runs into the line below, a closing tag alone.
   const line = fc.oneof(
     fc.constantFrom(
       '',
@@ -198,7 +204,7 @@ describe('any text', () => {
       '<!--',
       '-->',
       '<pre>',
-      '</pre>',
+      'x</pre>',
       '<div>',
       '</div>',
       '<b>x</b>',
@@ -207,7 +213,7 @@ describe('any text', () => {
       '| a | b |',
       '|---|---|',
     ),
-    fc.constantFrom('[a]: b', '[a', 'x\\', '`x', '&amp;', 'x\0', '# a\0', '\ufeff', 'é 東京 😀'),
+    fc.constantFrom('[a', 'x\\', '`x', '&amp;', 'x\0', '# a\0', '\ufeff', 'é 東京 😀'),
     fc.string({ unit: 'grapheme', maxLength: 10 }),
   )
 

@@ -29,8 +29,22 @@ export function frontMatter(text: string): FrontMatter {
   return { end: closing.index + closing[0].length, ...(title && { title }) }
 }
 
+/** Nobody's metadata is nested deeper; a parser that calls itself once a level might end the process. */
+const MAX_DEPTH = 100
+
+/** An upper bound of how deep YAML is nested: indentation and marks before a line's words, and open brackets. */
+function isTooDeep(body: string): boolean {
+  let open = 0
+  for (const bracket of body.matchAll(/[[\]{}]/g)) {
+    open = Math.max(0, open + (bracket[0] === '[' || bracket[0] === '{' ? 1 : -1))
+    if (open > MAX_DEPTH) return true
+  }
+  return /^[ \t?:!&*-]{200}/m.test(body)
+}
+
 /** @returns undefined for what is no mapping */
 function yamlTitle(body: string): { title?: string } | undefined {
+  if (isTooDeep(body)) return undefined
   const document = parseDocument(body, { version: '1.2', logLevel: 'silent', uniqueKeys: false })
   const map = document.contents
   const firstKey = isMap(map) ? map.items[0]?.key : undefined
