@@ -124,7 +124,7 @@ function firstDifference(ours, theirs) {
 /** What the reader does not do, where the page needs it. */
 function whyDifferent(html) {
   if (/style\s*=\s*["'][^"']*visibility\s*:\s*hidden/i.test(html)) return 'hidden by an inline "visibility"'
-  if (/<math\b/i.test(html)) return 'MathML: italic letters and blanks around operators'
+  if (/<math\b/i.test(html)) return 'MathML, read as plain text'
   return 'not explained'
 }
 

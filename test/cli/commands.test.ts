@@ -109,6 +109,34 @@ describe('serotine', () => {
   })
 })
 
+describe('serotine index, of files it cannot read', () => {
+  it('refuses those that are named, and says why', async () => {
+    await writeFile(join(work.path, 'picture.png'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0]))
+    const { code, stderr } = await inWork('index', 'picture.png', '--out', 'pictures')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^serotine: picture\.png is binary: byte 4 is NUL/)
+  })
+
+  it('passes over those in folders, counts them and says why', async () => {
+    const folder = join(work.path, 'mixed-folder')
+    await mkdir(folder)
+    await writeFile(join(folder, 'a.txt'), 'Still read.')
+    await writeFile(join(folder, 'b.txt'), 'Read, too.')
+    await inWork('index', 'mixed-folder', '--out', 'mixed-index')
+    await writeFile(join(folder, 'c.pdf'), 'no PDF')
+    await writeFile(join(folder, 'd.txt'), Buffer.from([1, 0, 2]))
+    const { code, stdout, stderr } = await inWork('index', 'mixed-folder', '--out', 'mixed-index', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      files: 2,
+      unchanged: 2,
+      removed: 0,
+      skipped: { binary: 1, unreadable: 1, noReader: 0 },
+    })
+    expect(stderr).toMatch(/1 binary file, 1 damaged file passed over\n.*mixed-folder\/c\.pdf cannot be read/)
+  })
+})
+
 describe('serotine rerank', () => {
   const texts = 'Kiwis cannot fly.\n\nThe tern flies far.\nProxies forward requests.\n'
 

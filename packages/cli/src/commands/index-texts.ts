@@ -154,7 +154,10 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
         bar.update(reading.share(done / Math.max(1, seen.ids.size)), `${counted(done, 'passage')}${speed}`)
       },
     })
-    const removed = values.prune ? await removeGone(index, inScope(paths, rootOf(folder, record)), seen.ids) : 0
+    const isInScope = inScope(paths, rootOf(folder, record))
+    // A file that could not be read this time is not gone.
+    const isGone = (source: unknown): boolean => isInScope(source) && !skips.unread.has(source)
+    const removed = values.prune ? await removeGone(index, isGone, seen.ids) : 0
     if ((await index.stats()).deleted > index.count) await index.compact({ signal })
     bar.stop()
     const summary: Summary = {
@@ -186,10 +189,10 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
 
 async function removeGone(
   index: MultiVectorIndex,
-  inPaths: (source: unknown) => boolean,
+  isGone: (source: unknown) => boolean,
   seen: ReadonlySet<string>,
 ): Promise<number> {
-  return index.delete({ where: ({ id, metadata }) => inPaths(metadata.source) && !seen.has(id) })
+  return index.delete({ where: ({ id, metadata }) => isGone(metadata.source) && !seen.has(id) })
 }
 
 function report({ terminal }: Context, summary: Summary, skips: Skips): void {
@@ -238,6 +241,8 @@ class Skips {
   readonly counts = { binary: 0, empty: 0, badLines: 0, noReader: 0, unreadable: 0 }
   readonly #messages: string[] = []
   readonly #missing = new Set<string>()
+  /** Files that a reader may still read another time, as their `source`. */
+  readonly unread = new Set<unknown>()
 
   /** Files nothing was read of. */
   get files(): number {
@@ -250,6 +255,7 @@ class Skips {
     else if (reason === 'bad-line') this.counts.badLines++
     else if (reason === 'no-reader') this.counts.noReader++
     else if (reason === 'unreadable') this.counts.unreadable++
+    if (reason === 'no-reader' || reason === 'unreadable') this.unread.add(place)
     if (reason === 'no-reader') {
       // The remedy is the same for all files of a kind.
       const ending = extname(place).toLowerCase()
