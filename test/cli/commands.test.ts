@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { pdf } from '../support/documents.js'
 import { startHub } from '../support/hub-server.js'
 import { GOLDENS, serotine, workFolder } from './run-cli.js'
 
@@ -117,19 +118,20 @@ describe('serotine index, of files it cannot read', () => {
     expect(stderr).toMatch(/^serotine: picture\.png is binary: byte 4 is NUL/)
   })
 
-  it('passes over those in folders, counts them and says why', async () => {
+  it('passes over those in folders, says why, and keeps what it once read of them', async () => {
     const folder = join(work.path, 'mixed-folder')
     await mkdir(folder)
     await writeFile(join(folder, 'a.txt'), 'Still read.')
-    await writeFile(join(folder, 'b.txt'), 'Read, too.')
+    await writeFile(join(folder, 'c.pdf'), pdf([['Read once.']], 'Once'))
     await inWork('index', 'mixed-folder', '--out', 'mixed-index')
     await writeFile(join(folder, 'c.pdf'), 'no PDF')
     await writeFile(join(folder, 'd.txt'), Buffer.from([1, 0, 2]))
     const { code, stdout, stderr } = await inWork('index', 'mixed-folder', '--out', 'mixed-index', '--json')
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({
-      files: 2,
-      unchanged: 2,
+      files: 1,
+      passages: 2,
+      unchanged: 1,
       removed: 0,
       skipped: { binary: 1, unreadable: 1, noReader: 0 },
     })
