@@ -34,6 +34,21 @@ const RENDERERS = {
   stages: stagesTable,
   'stages-hybrid': hybridTable,
   'first-stages': firstStagesTable,
+  readers: readersTable,
+}
+
+function readersTable(result, name) {
+  const row = (what, { files, equal, different, against }) => {
+    const reasons = [...new Set(different.map((one) => one.why))]
+    const why = reasons.map((reason) => `${different.filter((one) => one.why === reason).length}: ${reason}`).join('; ')
+    return [what, against, count(files), count(equal), different.length === 0 ? '0' : why]
+  }
+  const rows = [row('words of HTML pages', result.html), row('headings and sections of Markdown', result.markdown)]
+  return [
+    ...markdownTable(['', 'compared with', 'files', 'equal', 'different, and why'], rows),
+    '',
+    `Files of installed npm packages, each once. ${measuredOn(result, name)}`,
+  ].join('\n')
 }
 
 function retrievalTable(result, name, brief) {

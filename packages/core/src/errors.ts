@@ -44,6 +44,8 @@ export type ErrorCode =
   | 'INDEX_READONLY'
   /** `firstStage: 'hnsw'` was asked for and hnswlib-node cannot be loaded. */
   | 'HNSWLIB_MISSING'
+  /** The optional package that reads files of a kind (PDF, DOCX) cannot be loaded. */
+  | 'READER_MISSING'
   /** A file given as input (JSONL, BEIR folder …) cannot be understood. */
   | 'INPUT_FORMAT'
 

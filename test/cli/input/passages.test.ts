@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { estimateTokens, lineCounter, splitPassages } from '../../../packages/cli/src/input/passages.js'
+import { markdownBlocks } from '../../../packages/cli/src/input/formats/markdown.js'
+import { estimateTokens, lineCounter } from '../../../packages/cli/src/input/passages.js'
 import type { Passage } from '../../../packages/cli/src/input/passages.js'
-import { markdownBlocks } from '../../../packages/cli/src/input/sections.js'
+import { splitPassages } from '../../../packages/cli/src/input/split-passages.js'
 
 const words = (text: string): number => text.split(/\s+/).filter(Boolean).length
 

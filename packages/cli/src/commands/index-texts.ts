@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { extname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { ColBERT } from '@serotine/core'
@@ -53,6 +53,9 @@ interface Summary {
     readonly binary: number
     readonly empty: number
     readonly badLines: number
+    /** PDF and DOCX files whose package is not installed. */
+    readonly noReader: number
+    readonly unreadable: number
     readonly otherFiles: number
   }
   readonly seconds: number
@@ -62,7 +65,7 @@ export function indexCommand(): Command {
   const command = createCommand('index', {
     summary: 'make or update an index of texts',
     description:
-      'Indexes files, and folders with everything in them: text, Markdown, HTML and JSONL. Texts are split into passages. Running it again encodes only what changed and removes what is gone.',
+      'Indexes files, and folders with everything in them: text, Markdown, HTML, PDF, DOCX and JSONL. Texts are split into passages. Running it again encodes only what changed and removes what is gone.',
     examples: [
       ['serotine index ./docs README.md', 'into ./.serotine'],
       ['serotine index corpus.jsonl --out ./birds', 'lines {"id", "text", "title"?, …}'],
@@ -153,13 +156,16 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
         bar.update(reading.share(done / Math.max(1, seen.ids.size)), `${counted(done, 'passage')}${speed}`)
       },
     })
-    const removed = values.prune ? await removeGone(index, inScope(paths, rootOf(folder, record)), seen.ids) : 0
+    const isInScope = inScope(paths, rootOf(folder, record))
+    // A file that could not be read this time is not gone.
+    const isGone = (source: unknown): boolean => isInScope(source) && !skips.unread.has(source)
+    const removed = values.prune ? await removeGone(index, isGone, seen.ids) : 0
     if ((await index.stats()).deleted > index.count) await index.compact({ signal })
     bar.stop()
     const summary: Summary = {
       index: folder,
       model: model.name,
-      files: found.files.length - skips.counts.binary,
+      files: found.files.length - skips.files,
       passages: index.count,
       ...result,
       removed,
@@ -185,10 +191,10 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
 
 async function removeGone(
   index: MultiVectorIndex,
-  inPaths: (source: unknown) => boolean,
+  isGone: (source: unknown) => boolean,
   seen: ReadonlySet<string>,
 ): Promise<number> {
-  return index.delete({ where: ({ id, metadata }) => inPaths(metadata.source) && !seen.has(id) })
+  return index.delete({ where: ({ id, metadata }) => isGone(metadata.source) && !seen.has(id) })
 }
 
 function report({ terminal }: Context, summary: Summary, skips: Skips): void {
@@ -234,20 +240,39 @@ function nothingFound(paths: readonly string[], { otherFiles }: Walk): SerotineE
 
 /** What was skipped, for the summary. */
 class Skips {
-  readonly counts = { binary: 0, empty: 0, badLines: 0 }
+  readonly counts = { binary: 0, empty: 0, badLines: 0, noReader: 0, unreadable: 0 }
   readonly #messages: string[] = []
+  readonly #missing = new Set<string>()
+  /** Files that a reader may still read another time, as their `source`. */
+  readonly unread = new Set<unknown>()
 
-  add({ reason, message }: Skipped): void {
+  /** Files nothing was read of. */
+  get files(): number {
+    return this.counts.binary + this.counts.noReader + this.counts.unreadable
+  }
+
+  add({ reason, place, message }: Skipped): void {
     if (reason === 'binary') this.counts.binary++
     else if (reason === 'empty') this.counts.empty++
     else if (reason === 'bad-line') this.counts.badLines++
-    if (reason === 'bad-line' || reason === 'replaced-bytes') this.#messages.push(message)
+    else if (reason === 'no-reader') this.counts.noReader++
+    else if (reason === 'unreadable') this.counts.unreadable++
+    if (reason === 'no-reader' || reason === 'unreadable') this.unread.add(place)
+    if (reason === 'no-reader') {
+      // The remedy is the same for all files of a kind.
+      const ending = extname(place).toLowerCase()
+      if (this.#missing.has(ending)) return
+      this.#missing.add(ending)
+    }
+    if (reason !== 'binary' && reason !== 'empty') this.#messages.push(message)
   }
 
   lines(otherFiles: number): string[] {
-    const { binary, empty, badLines } = this.counts
+    const { binary, empty, badLines, noReader, unreadable } = this.counts
     const passedOver = [
       [binary, counted(binary, 'binary file')],
+      [noReader, counted(noReader, 'file without a reader', 'files without a reader')],
+      [unreadable, counted(unreadable, 'damaged file')],
       [empty, counted(empty, 'empty text')],
       [badLines, counted(badLines, 'bad line')],
       [otherFiles, counted(otherFiles, 'file of another kind', 'files of other kinds')],

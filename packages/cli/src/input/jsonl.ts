@@ -23,7 +23,7 @@ export interface RecordOptions {
 }
 
 /**
- * Reads lines as `{"id" | "_id", "text", "title"?, "metadata"?, …}`. Blank lines are passed over.
+ * Reads lines as `{"id" | "_id", "text", "title"?, "metadata"?, …}`. Blank lines are skipped.
  *
  * @param name names the file in errors
  * @throws INPUT_FORMAT naming file and line

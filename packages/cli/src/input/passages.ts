@@ -1,5 +1,4 @@
-import { markdownBlocks, textBlocks } from './sections.js'
-import type { Block } from './sections.js'
+import type { Block } from './blocks.js'
 
 /** A stretch of a text short enough for the model: `text.slice(charStart, charEnd)`, exactly. */
 export interface Passage {
@@ -12,17 +11,18 @@ export interface Passage {
   readonly lineEnd: number
   /** Headings above the passage, outermost first, joined by " › ". Markdown and HTML only. */
   readonly heading?: string
+  /** PDF only, from 1. */
+  readonly page?: number
 }
 
-export interface PassageOptions {
+/** How long passages are. */
+export interface PassageLimits {
   /** Longest passage, in the unit of `countTokens`. Default 180. */
   maxTokens?: number
   /** How much of the end of a passage the next one repeats, in the same unit, in whole sentences. Default 0. */
   overlap?: number
   /** Tokens of a piece of text. Default: an estimate; pass the model's own count for passages that use its length well. */
   countTokens?: (text: string) => number
-  /** Respect headings and fenced code. Default false. */
-  markdown?: boolean
 }
 
 interface Unit {
@@ -31,6 +31,7 @@ interface Unit {
   readonly tokens: number
   readonly heading?: string
   readonly isHeading?: boolean
+  readonly page?: number
 }
 
 /** No real text has words this long on average; keeps passages of base64 or one endless word readable. */
@@ -39,10 +40,10 @@ const MAX_CHARACTERS_PER_TOKEN = 12
 const SMALL_SECTION = 1 / 4
 
 /**
- * Splits a text into passages: whole paragraphs while they fit, sentences of longer ones, words of longer sentences.
- * A heading begins a new passage unless the one before would be very short. Nothing but blanks between blocks is left out.
+ * Splits a text into passages: whole blocks while they fit, sentences of longer ones, words of longer sentences.
+ * A heading begins a new passage unless the one before would be very short, a page always does.
  */
-export function splitPassages(text: string, options: PassageOptions = {}): Passage[] {
+export function splitBlocks(text: string, blocks: Iterable<Block>, options: PassageLimits = {}): Passage[] {
   const maxTokens = Math.max(1, options.maxTokens ?? 180)
   const overlap = Math.min(Math.max(0, options.overlap ?? 0), Math.floor(maxTokens / 2))
   const count = options.countTokens ?? estimateTokens
@@ -51,7 +52,6 @@ export function splitPassages(text: string, options: PassageOptions = {}): Passa
     end,
     tokens: Math.max(1, count(text.slice(start, end)), Math.ceil((end - start) / MAX_CHARACTERS_PER_TOKEN)),
   })
-  const blocks = options.markdown ? markdownBlocks(text) : textBlocks(text)
   const lines = lineCounter(text)
   const passages: Passage[] = []
 
@@ -63,7 +63,7 @@ export function splitPassages(text: string, options: PassageOptions = {}): Passa
     if (units.length > repeated) {
       const charStart = units[0]!.start
       const charEnd = units.at(-1)!.end
-      const heading = units[repeated]!.heading
+      const { heading, page } = units[repeated]!
       passages.push({
         text: text.slice(charStart, charEnd),
         charStart,
@@ -71,6 +71,7 @@ export function splitPassages(text: string, options: PassageOptions = {}): Passa
         lineStart: lines(charStart),
         lineEnd: lines(charEnd - 1),
         ...(heading && { heading }),
+        ...(page !== undefined && { page }),
       })
     }
     const tail = units.length
@@ -100,13 +101,20 @@ export function splitPassages(text: string, options: PassageOptions = {}): Passa
   }
 
   let afterHeading = false
+  let page: number | undefined
   for (const block of blocks) {
-    if (block.isHeading && !afterHeading && size() >= maxTokens * SMALL_SECTION) {
+    const turnsPage = block.page !== page
+    page = block.page
+    if (turnsPage || (block.isHeading && !afterHeading && size() >= maxTokens * SMALL_SECTION)) {
       flush()
       ;[units, repeated] = [[], 0]
     }
     afterHeading = block.isHeading
-    const from = { ...(block.heading && { heading: block.heading }), isHeading: block.isHeading }
+    const from = {
+      ...(block.heading && { heading: block.heading }),
+      isHeading: block.isHeading,
+      ...(page !== undefined && { page }),
+    }
     const whole = measure(block.start, block.end)
     if (whole.tokens <= maxTokens && overlap === 0) {
       add({ ...whole, ...from })

@@ -2,13 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { isAbsolute, relative, sep } from 'node:path'
 import { SerotineError } from '@serotine/core'
 import type { Json } from '@serotine/core'
-import { decodeText } from './decode.js'
+import { textBlocks } from './blocks.js'
+import type { Block, ReadableText } from './blocks.js'
+import { whyBinary } from './decode.js'
+import { readFormat } from './formats/read-format.js'
 import { readRecords } from './jsonl.js'
 import type { TextRecord } from './jsonl.js'
 import { readLines } from './lines.js'
-import { lineCounter, splitPassages } from './passages.js'
-import type { Passage, PassageOptions } from './passages.js'
-import { frontMatter, markdownBlocks } from './sections.js'
+import { lineCounter, splitBlocks } from './passages.js'
+import type { Passage, PassageLimits } from './passages.js'
 import { findFiles } from './walk.js'
 import type { FoundFile, WalkOptions } from './walk.js'
 
@@ -28,20 +30,23 @@ export interface PassageMetadata {
   /** 1-based lines in the file, both inclusive. */
   readonly line: number
   readonly lineEnd: number
-  /** UTF-16 offsets in the file, end exclusive; for JSONL in the record's title and text joined by a blank. */
+  /**
+   * UTF-16 offsets in the file, end exclusive; for JSONL in the record's title and text joined by a blank, for PDF and
+   * DOCX in the whole text that was read from it, as are their lines.
+   */
   readonly charStart: number
   readonly charEnd: number
 }
 
 /** Something that was skipped. */
 export interface Skipped {
-  readonly reason: 'binary' | 'empty' | 'bad-line' | 'replaced-bytes'
+  readonly reason: 'binary' | 'empty' | 'bad-line' | 'replaced-bytes' | 'no-reader' | 'unreadable'
   /** As the user would write it: relative to `root`, with `:line` where there is one. */
   readonly place: string
   readonly message: string
 }
 
-export interface ReadOptions extends PassageOptions, WalkOptions {
+export interface ReadOptions extends PassageLimits, WalkOptions {
   /** Folder that `source` is relative to. Default: the current one. */
   root?: string
   /** Split long texts into passages. Default true; false makes each file and record one document. */
@@ -54,11 +59,15 @@ export interface ReadOptions extends PassageOptions, WalkOptions {
 }
 
 /**
- * Reads files and folders of text, Markdown, HTML and JSON Lines as passages with their place in the file.
+ * Reads files and folders of text, Markdown, HTML, PDF, DOCX and JSON Lines as passages with their place in the file. PDF
+ * and DOCX are read with the packages `unpdf` and `mammoth`, which have to be installed.
+ *
+ * A file that is given itself must be readable; those in folders that are not are skipped, telling `onSkip`.
  *
  * @example
  * await index.upsert(readTexts(['./docs']))
- * @throws INPUT_FORMAT for a path that does not exist, a bad JSONL line or an id used twice
+ * @throws INPUT_FORMAT for a path that does not exist, a file given itself that is binary or damaged, or a bad JSONL line;
+ * DUPLICATE_ID for an id used twice; READER_MISSING for a PDF or DOCX given itself whose package is not installed
  */
 export async function* readTexts(paths: readonly string[], options: ReadOptions = {}): AsyncGenerator<TextDocument> {
   const { files } = await findFiles(paths, options)
@@ -86,53 +95,61 @@ export function sourceName(path: string, root = process.cwd()): string {
 }
 
 async function* readWholeFile(file: FoundFile, source: string, options: ReadOptions): AsyncGenerator<TextDocument> {
-  const decoded = decodeText(await readFile(file.path))
-  if (!decoded) {
-    options.onSkip?.({ reason: 'binary', place: source, message: `${source} is binary` })
-    return
-  }
-  if (decoded.replaced) reportReplaced(source, options)
-  const { text, title, place, markdown } = await understand(file, decoded.text)
-  const passages = split(text, { ...options, markdown })
+  const readable = await readReadable(file, source, options)
+  if (!readable) return
+  if (readable.replaced) reportReplaced(source, options)
+  const { text, title, blocks, source: original } = readable
+  const passages = split(text, blocks, options)
   if (passages.length === 0) options.onSkip?.({ reason: 'empty', place: source, message: `${source} has no text` })
-  const lines = place && lineCounter(decoded.text)
+  const lines = original && lineCounter(original.text)
   let n = 0
   for (const passage of passages) {
-    const range = place?.(passage.charStart, passage.charEnd)
+    const range = original?.place(passage.charStart, passage.charEnd)
     yield {
       id: `${source}#${++n}`,
       text: passage.text,
       metadata: {
         source,
         line: range && lines ? lines(range.start) : passage.lineStart,
-        lineEnd: range && lines ? lines(range.end - 1) : passage.lineEnd,
+        lineEnd: range && lines ? lines(Math.max(range.start, range.end - 1)) : passage.lineEnd,
         charStart: range?.start ?? passage.charStart,
         charEnd: range?.end ?? passage.charEnd,
         ...(title && { title }),
         ...(passage.heading && { heading: passage.heading }),
+        ...(passage.page !== undefined && { page: passage.page }),
       },
     }
   }
 }
 
-interface Understood {
-  text: string
-  title?: string
-  markdown: boolean
-  place?: (start: number, end: number) => { start: number; end: number }
-}
-
-async function understand(file: FoundFile, raw: string): Promise<Understood> {
-  // Loaded only when there is HTML: it is half of the time the command line takes to start.
-  if (file.kind === 'html') return { ...(await import('./html.js')).readHtml(raw), markdown: true }
-  if (file.kind === 'text') return { text: raw, markdown: false }
-  const title = frontMatter(raw).title ?? firstTopHeading(raw)
-  return { text: raw, markdown: true, ...(title && { title }) }
-}
-
-function firstTopHeading(markdown: string): string | undefined {
-  const block = markdownBlocks(markdown).find((candidate) => candidate.isHeading)
-  return block?.heading?.includes(' › ') ? undefined : block?.heading
+/** @returns undefined when the file was skipped */
+async function readReadable(
+  file: FoundFile,
+  source: string,
+  options: ReadOptions,
+): Promise<(ReadableText & { readonly replaced?: boolean }) | undefined> {
+  const { kind, named } = file
+  if (kind === 'jsonl') return undefined
+  const bytes = await readFile(file.path)
+  const passOver = (reason: Skipped['reason'], message: string): undefined => {
+    options.onSkip?.({ reason, place: source, message })
+    return undefined
+  }
+  const why = kind === 'pdf' || kind === 'docx' ? undefined : whyBinary(bytes)
+  if (why !== undefined) {
+    const message = `${source} is binary: ${why}`
+    if (named)
+      throw new SerotineError('INPUT_FORMAT', `${message}. Give files of text, or PDF and DOCX by their endings.`)
+    return passOver('binary', message)
+  }
+  try {
+    return await readFormat(kind, bytes)
+  } catch (cause) {
+    if (!SerotineError.isInstance(cause)) throw cause
+    const message = `${source} cannot be read: ${cause.message}`
+    if (named) throw new SerotineError(cause.code, message, { cause })
+    return passOver(cause.code === 'READER_MISSING' ? 'no-reader' : 'unreadable', message)
+  }
 }
 
 async function* readJsonlFile(
@@ -176,7 +193,7 @@ function* recordDocuments(
   options: ReadOptions,
 ): Generator<TextDocument> {
   const text = record.title ? `${record.title} ${record.text}` : record.text
-  const passages = split(text, options)
+  const passages = split(text, textBlocks(text), options)
   if (passages.length === 0) options.onSkip?.({ reason: 'empty', place, message: `${place} has no text` })
   const id = record.id === undefined ? place : String(record.id)
   const fields: Record<string, Json> = {}
@@ -201,8 +218,8 @@ function* recordDocuments(
 
 const RESERVED = new Set(['source', 'line', 'lineEnd', 'charStart', 'charEnd'])
 
-function split(text: string, options: ReadOptions): Passage[] {
-  if (options.split !== false) return splitPassages(text, options)
+function split(text: string, blocks: readonly Block[], options: ReadOptions): Passage[] {
+  if (options.split !== false) return splitBlocks(text, blocks, options)
   const charStart = text.length - text.trimStart().length
   const charEnd = text.trimEnd().length
   if (charEnd <= charStart) return []

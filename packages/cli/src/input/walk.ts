@@ -2,13 +2,15 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { SerotineError } from '@serotine/core'
 
-export type FileKind = 'text' | 'markdown' | 'html' | 'jsonl'
+export type FileKind = 'text' | 'markdown' | 'html' | 'pdf' | 'docx' | 'jsonl'
 
 export interface FoundFile {
   /** Absolute path. */
   readonly path: string
   readonly kind: FileKind
   readonly bytes: number
+  /** The path was given itself, not found in a folder: what cannot be read is then an error. */
+  readonly named?: boolean
 }
 
 const KINDS: Readonly<Record<string, FileKind>> = {
@@ -22,6 +24,8 @@ const KINDS: Readonly<Record<string, FileKind>> = {
   '.html': 'html',
   '.htm': 'html',
   '.xhtml': 'html',
+  '.pdf': 'pdf',
+  '.docx': 'docx',
   '.jsonl': 'jsonl',
   '.ndjson': 'jsonl',
   '.jsonl.gz': 'jsonl',
@@ -77,7 +81,7 @@ export async function findFiles(paths: readonly string[], options: WalkOptions =
     // Linked folders could lead in circles, and a dangling link is no document.
     const info = kind || isLink ? await stat(path).catch(() => undefined) : undefined
     if (isLink && !info?.isFile()) return
-    if (kind && info) found.set(path, { path, kind, bytes: info.size })
+    if (kind && info) found.set(path, { path, kind, bytes: info.size, ...(found.get(path)?.named && { named: true }) })
     else otherFiles++
   }
 
@@ -91,7 +95,7 @@ export async function findFiles(paths: readonly string[], options: WalkOptions =
       )
     })
     if (info.isDirectory()) await visitFolder(path)
-    else found.set(path, { path, kind: kindOf(path) ?? 'text', bytes: info.size })
+    else found.set(path, { path, kind: kindOf(path) ?? 'text', bytes: info.size, named: true })
   }
   const files = [...found.values()].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
   return { files, otherFiles }

@@ -89,6 +89,6 @@ async function qrelsFile(folder: string, split: string): Promise<string> {
   const names = await readdir(join(folder, 'qrels')).catch(() => [])
   const splits = names.filter((name) => /\.tsv(\.gz)?$/.test(name)).map((name) => name.replace(/\.tsv(\.gz)?$/, ''))
   if (splits.includes(split)) return presentFile(join(folder, 'qrels'), `${split}.tsv`)
-  const found = splits.length > 0 ? `Splits there: ${[...new Set(splits)].join(', ')}.` : 'No qrels/*.tsv found.'
+  const found = splits.length > 0 ? `Splits: ${[...new Set(splits)].join(', ')}.` : 'No qrels/*.tsv found.'
   throw new SerotineError('INPUT_FORMAT', `${folder} has no judgments qrels/${split}.tsv. ${found}`)
 }

@@ -142,7 +142,7 @@ export function chooseSplit(
   if (splits.includes(split)) return split
   throw new SerotineError(
     'INPUT_FORMAT',
-    `${folder} has no judgments for the split ${describe(split)}. Splits there: ${splits.join(', ') || 'none'}.`,
+    `${folder} has no judgments for the split ${describe(split)}. Splits: ${splits.join(', ') || 'none'}.`,
   )
 }
 
