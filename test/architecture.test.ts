@@ -65,7 +65,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const ONLY_IN: [RegExp, RegExp][] = [
   [/^onnxruntime-/, /^runtime\/session\.ts$/],
   [/^hnswlib-node$/, /^index\/hnsw\.ts$/],
-  [/^@huggingface\/tokenizers$/, /^text\//],
+  [/^re2js$/, /^text\/pipeline\/expression\.ts$/],
   [/^@huggingface\/hub$/, /^checkpoint\//],
   [/^@bufbuild\/protobuf/, /^graph\/onnx\.ts$/],
 ]

@@ -112,7 +112,9 @@ export class ColBERT implements Encoder {
     const { queryPrefix, documentPrefix } = checkpoint.config
     const tokenizer = options.tokenizer
       ? wrapTokenizer(options.tokenizer)
-      : await createTokenizer(checkpoint.tokenizerJson, checkpoint.tokenizerConfig, {
+      : createTokenizer(checkpoint.tokenizerJson, checkpoint.tokenizerConfig, {
+          modelType: checkpoint.modelType,
+          modelTokenizerClass: checkpoint.modelTokenizerClass,
           addedTokens: [queryPrefix, documentPrefix].filter((prefix) => prefix !== ''),
         })
     const runtime = await createRuntime(checkpoint, pick(options, [...RUNTIME, 'onWarning']))

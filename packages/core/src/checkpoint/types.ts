@@ -147,7 +147,11 @@ export interface Checkpoint {
   readonly folder: string
   readonly config: ColBERTConfig
   readonly tokenizerJson: unknown
+  /** tokenizer_config.json, with what special_tokens_map.json and added_tokens.json add to it. */
   readonly tokenizerConfig: unknown
+  /** `model_type` and `tokenizer_class` of config.json, which decide how the tokenizer is made. */
+  readonly modelType: string | undefined
+  readonly modelTokenizerClass: string | undefined
   readonly weights: {
     /** Encoder tensors, names without a `bert.` or `model.` prefix. Empty for ONNX folders. */
     readonly encoder: Tensors

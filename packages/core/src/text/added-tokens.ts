@@ -1,7 +1,7 @@
 import type { EncodingBuilder } from './encoding.js'
 import { alignedEnd, alignedStart } from './normalization.js'
 import type { Aligned } from './normalization.js'
-import { WHITE_SPACE } from './unicode.js'
+import { WHITE_SPACE } from './unicode/classes.js'
 
 /** A token that is cut out of the text before the model's own splitting, as in `added_tokens` of tokenizer.json. */
 export interface AddedToken {
@@ -72,6 +72,7 @@ export class AddedTokenMatcher {
  * makes of the rest.
  */
 export class AddedTokens {
+  readonly ids: ReadonlySet<number>
   readonly #raw: AddedTokenMatcher
   readonly #normalized: AddedTokenMatcher
   readonly #normalize: (text: string, base: number) => Aligned
@@ -79,6 +80,7 @@ export class AddedTokens {
   /** @param normalize a stretch of text that begins at `base`, with the way back to its characters */
   constructor(tokens: readonly AddedToken[], normalize: (text: string, base: number) => Aligned) {
     this.#normalize = normalize
+    this.ids = new Set(tokens.map(({ id }) => id))
     this.#raw = new AddedTokenMatcher(tokens.filter((token) => !token.normalized))
     this.#normalized = new AddedTokenMatcher(
       tokens

@@ -3,16 +3,16 @@ import { mergePairs } from './bpe-merge.js'
 import type { Merges } from './bpe-merge.js'
 import { EncodingBuilder, WordCache } from './encoding.js'
 import type { Encoding, Tokenizer } from './encoding.js'
-import { alignedEnd, alignedStart, canonical } from './normalization.js'
+import { alignedEnd, alignedStart } from './normalization.js'
 import type { Aligned } from './normalization.js'
+import { normalForm } from './unicode/forms.js'
 import type { Pipeline } from './tokenizer-json.js'
-import { IS_LETTER, IS_NUMBER, IS_SPACE, unicodeClasses, wellFormed } from './unicode.js'
+import { IS_LETTER, IS_NUMBER, IS_SPACE, unicodeClasses, wellFormed } from './unicode/classes.js'
 import { Vocabulary } from './vocabulary.js'
 
 export interface ByteLevelModel {
   readonly vocab: ReadonlyMap<string, number>
-  /** In order of priority. */
-  readonly merges: readonly (readonly [string, string])[]
+  readonly merges: Merges
   /** NFC before anything else. */
   readonly nfc: boolean
   /** Split with GPT-2's pattern; false: merge across the whole text. */
@@ -40,7 +40,7 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
     super(pipeline, model.vocab)
     this.#model = model
     this.#byteIds = Int32Array.from(this.#characters, (ch) => model.vocab.get(ch)!)
-    this.#merges = mergeTable(model, this.size)
+    this.#merges = model.merges
     this.#added = new AddedTokens(pipeline.addedTokens, (text, base) => this.#normalize(text, base))
   }
 
@@ -53,7 +53,8 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
   }
 
   #normalize(text: string, base: number): Aligned {
-    return this.#model.nfc ? canonical('NFC', text, base) : { text, starts: undefined, ends: undefined, base }
+    const source = { text, starts: undefined, ends: undefined, base }
+    return this.#model.nfc ? normalForm('NFC', source) : source
   }
 
   #splitPieces(part: Aligned, from: number, to: number, out: EncodingBuilder): void {
@@ -144,16 +145,6 @@ function contractionLength(text: string, start: number, to: number): number {
   if (start + 1 < to && (letter === 's' || letter === 't' || letter === 'm' || letter === 'd')) return 2
   const two = start + 2 < to ? text.slice(start + 1, start + 3) : ''
   return two === 're' || two === 've' || two === 'll' ? 3 : 0
-}
-
-function mergeTable({ vocab, merges }: ByteLevelModel, base: number): Merges {
-  const results = new Int32Array(merges.length)
-  const ranks = new Map<number, number>()
-  merges.forEach(([left, right], rank) => {
-    ranks.set(vocab.get(left)! * base + vocab.get(right)!, rank)
-    results[rank] = vocab.get(left + right)!
-  })
-  return { ranks, results, base }
 }
 
 /** The printable character that stands for each byte in a byte-level vocabulary. */

@@ -10,6 +10,7 @@ export class Vocabulary {
   readonly unkId: number | undefined
   readonly leading: number
   readonly trailing: number
+  readonly truncationSide: 'left' | 'right'
   protected readonly leadingIds: readonly number[]
   protected readonly trailingIds: readonly number[]
   readonly #ids: ReadonlyMap<string, number>
@@ -28,6 +29,7 @@ export class Vocabulary {
     const { names } = pipeline
     this.leadingIds = pipeline.leadingIds
     this.trailingIds = pipeline.trailingIds
+    this.truncationSide = pipeline.truncationSide
     this.leading = this.leadingIds.length
     this.trailing = this.trailingIds.length
     this.clsId = this.leadingIds[0] ?? -1
