@@ -62,7 +62,7 @@ const worst = (actual: Float32Array, expected: Float32Array) => {
   return delta
 }
 
-it('finds the recorded checkpoints', () => expect(names.length).toBe(11))
+it('finds the recorded checkpoints', () => expect(names.length).toBe(17))
 
 describe.each(names)('%s', (name) => {
   const golden = JSON.parse(readFileSync(join(folder, name, 'golden.json'), 'utf8')) as Golden

@@ -73,6 +73,7 @@ for letter in "LMNPSZ":
 assert matching("\\d") == categories["Nd"]
 sets["ONIGURUMA_WORD"] = ("`\\w` of Oniguruma.".replace("\\\\", "\\"), matching("\\w"))
 assert matching("\\s") == where(lambda s: len(pre_tokenizers.WhitespaceSplit().pre_tokenize_str("a" + s + "b")) == 2), "\\s"
+assert set(sets["ONIGURUMA_WORD"][1]) - set(matching("[\\w]")) == {0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE}
 sets["HAN"] = ("`\\p{Han}` of Oniguruma.", matching("\\p{Han}"))
 
 source = open(sys.argv[1]).read()

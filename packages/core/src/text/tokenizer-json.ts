@@ -77,7 +77,7 @@ export function effectiveTokenizer(json: unknown, settings: TokenizerSettings): 
   const config =
     settings.config === undefined || settings.config === null ? {} : asObject(settings.config, 'tokenizer_config.json')
   const how = constructionOf(source, model, config, settings)
-  const sides = readSides(source, config)
+  const truncationSide = readSides(source, config, how)
   const defaults: Json = { pad_token: (source.padding as Json | null | undefined)?.pad_token, ...DEFAULTS[how] }
   const idOf = vocabularyLookup(model)
   const added = addedTokens(savedTokens(source.added_tokens), {
@@ -94,7 +94,7 @@ export function effectiveTokenizer(json: unknown, settings: TokenizerSettings): 
   return {
     json: { ...effective, ...rebuilt(how, { source, model, config, nameOf, idOf: idOfAny }) },
     names: { unk: nameOf('unk_token'), mask: nameOf('mask_token'), eos: nameOf('eos_token'), pad: nameOf('pad_token') },
-    truncationSide: sides,
+    truncationSide,
   }
 }
 
@@ -118,13 +118,14 @@ function constructionOf(source: Json, model: Json, config: Json, settings: Token
 }
 
 /** @throws MODEL_UNSUPPORTED for padding on the left and for special tokens that are to be read as text */
-function readSides(source: Json, config: Json): 'left' | 'right' {
-  const side = (key: 'truncation_side' | 'padding_side', baked: unknown) => {
-    const value = config[key] ?? String((baked as Json | null | undefined)?.direction ?? 'right').toLowerCase()
+function readSides(source: Json, config: Json, how: Construction): 'left' | 'right' {
+  const side = (key: 'truncation_side' | 'padding_side', baked: unknown, fallback = 'right') => {
+    const value = config[key] ?? String((baked as Json | null | undefined)?.direction ?? fallback).toLowerCase()
     if (value !== 'left' && value !== 'right') throw badKey(key, value, '"left" or "right"')
     return value
   }
-  const padding = side('padding_side', source.padding)
+  // GemmaTokenizer pads on the left unless told otherwise.
+  const padding = side('padding_side', source.padding, how === 'gemma' ? 'left' : 'right')
   if (padding === 'left') {
     throw badKey(
       'padding_side',

@@ -84,6 +84,7 @@ function spans(
     while (unit < length && boundaries[unit + 1]! <= first) unit++
     let end = unit
     while (end < length && boundaries[end]! < byte) end++
+    if (end < length && boundaries[end + 1] === boundaries[end]) end++
     tokens.push(id, unit, end)
   })
   return tokens

@@ -28,6 +28,12 @@ const SPACE: CodePointSet = [
   [0x205f, 0x205f],
   [0x3000, 0x3000],
 ]
+/** ², ³, ¹, ¼, ½, ¾: word characters to Oniguruma outside of a class and not inside one. */
+const LATIN_NUMBERS = union([
+  [0xb2, 0xb3],
+  [0xb9, 0xb9],
+  [0xbc, 0xbe],
+])
 const HEX: CodePointSet = [
   [48, 57],
   [65, 70],
@@ -42,6 +48,11 @@ const HEX: CodePointSet = [
  */
 export function readExpression(source: string): Node {
   return new Reader(source).whole()
+}
+
+function word(inClass: boolean): CodePointSet {
+  const all = fromRanges(ONIGURUMA_WORD)
+  return inClass ? complement(union(complement(all), LATIN_NUMBERS)) : all
 }
 
 class Reader {
@@ -129,7 +140,7 @@ class Reader {
       case '\\': {
         if (this.#take('A')) return { kind: 'anchor', at: 'start' }
         if (this.#take('z')) return { kind: 'anchor', at: 'end' }
-        return { kind: 'set', set: this.#escape() }
+        return { kind: 'set', set: this.#escape(false) }
       }
       default:
         return { kind: 'set', set: this.#literal(next.codePointAt(0)!) }
@@ -189,13 +200,13 @@ class Reader {
 
   #member(): CodePointSet {
     const next = this.#characters[this.#at++]!
-    if (next === '\\') return this.#escape()
+    if (next === '\\') return this.#escape(true)
     if (next === '[') throw new UnreadableExpression('a class in a class')
     if (next === '&' && this.#peek() === '&') throw new UnreadableExpression('an intersection of classes')
     return single(next.codePointAt(0)!)
   }
 
-  #escape(): CodePointSet {
+  #escape(inClass: boolean): CodePointSet {
     const next = this.#characters[this.#at++]
     if (next === undefined) throw new UnreadableExpression('a \\ at the end')
     switch (next) {
@@ -208,9 +219,9 @@ class Reader {
       case 'D':
         return complement(fromRanges(CATEGORY['Nd']!))
       case 'w':
-        return fromRanges(ONIGURUMA_WORD)
+        return word(inClass)
       case 'W':
-        return complement(fromRanges(ONIGURUMA_WORD))
+        return complement(word(inClass))
       case 'h':
         return HEX
       case 'H':
