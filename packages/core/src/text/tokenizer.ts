@@ -155,10 +155,14 @@ function specialsAround(encodeIds: (text: string) => number[]): { leadingIds: nu
   return { leadingIds: empty.slice(0, leading), trailingIds: empty.slice(leading) }
 }
 
+const LONGEST_WORD = 400
+
 function wordPiece(json: Component, pipeline: Pipeline): Tokenizer | undefined {
   const [normalizer, preTokenizer, model] = [step(json.normalizer), step(json.pre_tokenizer), step(json.model)]
   if (model?.type !== 'WordPiece' || normalizer?.type !== 'BertNormalizer') return undefined
   if (preTokenizer?.type !== 'BertPreTokenizer' || pipeline.trim) return undefined
+  // Longer words are cut by a search that does not try every length.
+  if (count(model, 'max_input_chars_per_word', 100) > LONGEST_WORD) return undefined
   const vocab = readVocabulary(model)
   const unknown = optionalText(model, 'unk_token') ?? '[UNK]'
   const unkId = vocab.get(unknown)

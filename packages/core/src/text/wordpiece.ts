@@ -137,7 +137,11 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
   #reorders(text: string): boolean {
     for (const character of text) {
       const c = character.codePointAt(0)!
-      if (c >= 0x300 && isReordered(c) && !(this.#classes[c]! & IS_MARK)) return true
+      if (c < 0x300) continue
+      for (const part of decomposedCharacter(c)) {
+        const mark = part.codePointAt(0)!
+        if (isReordered(mark) && !(this.#classes[mark]! & IS_MARK)) return true
+      }
     }
     return false
   }

@@ -79,11 +79,14 @@ export function cover(text: string, spans: readonly (readonly [from: number, to:
 
 function builtIn(node: Node): Finder {
   const pattern = new RegExp(write(node, 'built-in'), 'gu')
-  return (text) =>
-    cover(
-      text,
-      Array.from(text.matchAll(pattern), ({ 0: found, index }) => [index, index + found.length] as const),
-    )
+  return (text) => {
+    const spans: [number, number][] = []
+    // Not matchAll, which compiles the expression anew for each text.
+    pattern.lastIndex = 0
+    for (let match = pattern.exec(text); match; match = pattern.exec(text))
+      spans.push([match.index, match.index + match[0].length])
+    return cover(text, spans)
+  }
 }
 
 function linear(source: string, where: string, node: Node): Finder {

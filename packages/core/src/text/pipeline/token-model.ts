@@ -1,4 +1,5 @@
 import { describe } from '../../errors.js'
+import { SortedTokens } from '../sorted-tokens.js'
 import { vocabularyEntries } from '../tokenizer-json.js'
 import { bpe } from './bpe.js'
 import { count, damaged, notRun, optionalText } from './component.js'
@@ -60,21 +61,23 @@ function wordPiece(json: Component): TokenModel {
   const unknown = unknownId(vocab, optionalText(json, 'unk_token') ?? '[UNK]')
   const prefix = optionalText(json, 'continuing_subword_prefix') ?? '##'
   const longestWord = count(json, 'max_input_chars_per_word', 100)
-  let longest = 0
-  for (const token of vocab.keys()) longest = Math.max(longest, token.length)
+  // Narrowed unit by unit: words may be as long as the file says, and trying every length would be cubic.
+  const first = new SortedTokens(vocab)
+  const next = new SortedTokens(
+    [...vocab].flatMap(([token, id]) => (token.startsWith(prefix) ? [[token.slice(prefix.length), id] as const] : [])),
+  )
   return {
     vocab,
     tokenize(word) {
       if (word.length > longestWord && [...word].length > longestWord) return [unknown, 0, word.length]
       const tokens: number[] = []
       for (let start = 0; start < word.length;) {
-        let end = Math.min(word.length, start + longest)
-        let id: number | undefined
-        for (; end > start; end--) {
-          id = vocab.get(start === 0 ? word.slice(0, end) : prefix + word.slice(start, end))
-          if (id !== undefined) break
-        }
-        if (id === undefined) return [unknown, 0, word.length]
+        let [end, id] = [start, -1]
+        ;(start === 0 ? first : next).prefixes(word, start, (at, token) => {
+          end = at
+          id = token
+        })
+        if (id < 0) return [unknown, 0, word.length]
         tokens.push(id, start, end)
         start = end
       }
