@@ -13,6 +13,7 @@ import { maxSimMany } from './scoring/maxsim.js'
 import { Template } from './text/template.js'
 import type { ModelInput } from './text/template.js'
 import { createTokenizer, wrapTokenizer } from './text/tokenizer.js'
+import { requireEmbeddings } from './text/vocabulary.js'
 import type { Tokenizer } from './text/tokenizer.js'
 import type { EncodeOptions, Encoder, TokenEmbeddings } from './types.js'
 
@@ -117,6 +118,11 @@ export class ColBERT implements Encoder {
           modelTokenizerClass: checkpoint.modelTokenizerClass,
           addedTokens: [queryPrefix, documentPrefix].filter((prefix) => prefix !== ''),
         })
+    const { encoder } = checkpoint.config
+    requireEmbeddings(tokenizer, encoder.modelType === 'onnx' ? Infinity : encoder.vocabSize, {
+      queryPrefix,
+      documentPrefix,
+    })
     const runtime = await createRuntime(checkpoint, pick(options, [...RUNTIME, 'onWarning']))
     const variant = [
       runtime.variant,

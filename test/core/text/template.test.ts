@@ -153,8 +153,8 @@ describe('settings that cannot work', () => {
   })
 
   it('leave room for special tokens', () => {
-    expect(() => template({ queryLength: 2 })).toThrowError(/queryLength must be an integer of at least 3, got 2/)
-    expect(() => template({ documentLength: 1, documentPrefix: '' })).toThrowError(/at least 2, got 1/)
+    expect(() => template({ queryLength: 2 })).toThrowError(/queryLength must be an integer from 3 to 32768, got 2/)
+    expect(() => template({ documentLength: 1, documentPrefix: '' })).toThrowError(/from 2 to 1048576, got 1/)
     expect([...template({ queryLength: 3 }).query('a b').ids]).toEqual([CLS, Q, SEP])
   })
 })

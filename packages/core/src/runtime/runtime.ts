@@ -11,6 +11,7 @@ import type { Batch } from './batch.js'
 import { openNetwork } from './network.js'
 import type { Network, NetworkPlan } from './network.js'
 import { openPool } from './pool.js'
+import { isDynamicallyQuantized } from './dynamic-quantization.js'
 import { Session } from './session.js'
 
 export interface RuntimeOptions {
@@ -86,6 +87,7 @@ export async function createRuntime(checkpoint: Checkpoint, options: RuntimeOpti
     batchSize,
     tokenBudget: small ? TOKEN_BUDGET.small : TOKEN_BUDGET.large,
     aloneFrom: source.kind === 'built' && source.long ? source.longFrom : Infinity,
+    oneByOne: source.kind === 'onnx' && (await isDynamicallyQuantized(source.file)),
   })
 }
 
@@ -96,6 +98,8 @@ interface Settings {
   readonly batchSize: number
   readonly tokenBudget: number
   readonly aloneFrom: number
+  /** Each text in a batch of its own, whatever batch size is asked for. */
+  readonly oneByOne: boolean
 }
 
 class BatchingRuntime implements Runtime {
@@ -121,7 +125,10 @@ class BatchingRuntime implements Runtime {
     this.#requireOpen()
     inputs.forEach((input, i) => checkInput(input, i, this.#settings.limits))
     const size = batchSize === undefined ? this.#settings.batchSize : checkInteger('batchSize', batchSize, 1)
-    const batches = planBatches(inputs, { ...this.#settings, batchSize: size }).values()
+    const batches = planBatches(inputs, {
+      ...this.#settings,
+      batchSize: this.#settings.oneByOne ? 1 : size,
+    }).values()
     const results: Float32Array[] = []
     results.length = inputs.length
     let done = 0

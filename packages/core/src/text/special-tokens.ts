@@ -80,15 +80,17 @@ export function addedTokens(
   const listed = decoder === undefined ? [...legacyTokens(config), ...saved] : decoderTokens(decoder)
   if (keep) for (const token of saved) put(token, token.id)
   for (const token of [...listed].sort((a, b) => a.id - b.id)) put(token, token.id)
+  // Those that are there keep their switches; of two that are new the later one counts.
+  const known = new Set(tokens.keys())
   for (const value of [...SPECIAL_KEYS.map((key) => config[key] ?? defaults[key]), ...extraTokens(config)]) {
     const content = contentOf(value)
-    if (content === undefined || tokens.has(content)) continue
+    if (content === undefined || known.has(content)) continue
     put(typeof value === 'string' ? specialToken(content) : readToken(value as Json, content, true))
   }
   for (const content of prefixes) {
-    const known = tokens.get(content)?.id ?? idOf(content)
+    const id = tokens.get(content)?.id ?? idOf(content)
     // A prefix that is nowhere would get a random vector in PyLate; `Template` reports it.
-    if (known !== undefined) put({ ...specialToken(content), special: false, normalized: true }, known)
+    if (id !== undefined) put({ ...specialToken(content), special: false, normalized: true }, id)
   }
   return [...tokens.values()]
 }

@@ -23,6 +23,11 @@ export interface TextConfig {
   readonly defaultPromptName: string | null
 }
 
+/** Lengths beyond these are a mistake, or a stranger's checkpoint that would fill the memory. */
+const LONGEST = 2 ** 20
+/** Every expanded query is as long as this allows. */
+const LONGEST_EXPANDED = 2 ** 15
+
 /** One text, ready for the network. */
 export interface ModelInput {
   readonly ids: Int32Array
@@ -87,7 +92,8 @@ export class Template {
           `Set ${name}Prefix to the token this model was trained with, or to "" for none.`,
       )
     }
-    checkInteger(`${name}Length`, length, leading + trailing + (prefixId === undefined ? 0 : 1))
+    const least = leading + trailing + (prefixId === undefined ? 0 : 1)
+    checkInteger(`${name}Length`, length, least, expand ? LONGEST_EXPANDED : LONGEST)
     // As in PyLate, a skiplist word that is no token stands for the unknown token.
     const skipped = new Set(skiplist.map((word) => this.#tokenizer.tokenToId(word) ?? unkId))
     skipped.delete(undefined)

@@ -240,7 +240,7 @@ export function readPipeline({ json, names, truncationSide }: EffectiveTokenizer
 
 /** The vocabulary as pairs; Unigram models list `[token, score]`. Undefined when it is neither. */
 export function vocabularyEntries(model: Json): Iterable<[string, number]> | undefined {
-  if (Array.isArray(model.vocab)) return model.vocab.map((entry, id) => [String((entry as unknown[])[0]), id])
+  if (Array.isArray(model.vocab)) return model.vocab.map((entry, id) => [String((entry as unknown[] | null)?.[0]), id])
   if (typeof model.vocab === 'object' && model.vocab !== null)
     return Object.entries(model.vocab as Record<string, number>)
   return undefined
