@@ -5,6 +5,7 @@ import { EncodingBuilder, WordCache } from './encoding.js'
 import type { Encoding, Tokenizer } from './encoding.js'
 import { alignedEnd, alignedStart } from './normalization.js'
 import type { Aligned } from './normalization.js'
+import { trimSpans } from './pipeline/trim-spans.js'
 import { normalForm } from './unicode/forms.js'
 import type { Pipeline } from './tokenizer-json.js'
 import { IS_LETTER, IS_NUMBER, IS_SPACE, unicodeClasses, wellFormed } from './unicode/classes.js'
@@ -22,8 +23,8 @@ export interface ByteLevelModel {
 }
 
 /**
- * NFC (or none), ByteLevel and BPE: ModernBERT, Ettin and their kin. Ids and spans equal Python's `tokenizers`; as there,
- * a token's span includes its leading blank, and a character cut between tokens belongs to the span of each.
+ * NFC (or none), ByteLevel and BPE: ModernBERT, Ettin, RoBERTa and their kin. Ids and spans equal Python's
+ * `tokenizers`; as there, a token's span includes its leading blank unless the post-processor trims it, and a character cut between tokens belongs to the span of each.
  */
 export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
   readonly #model: ByteLevelModel
@@ -35,19 +36,24 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
   readonly #classes = unicodeClasses()
   readonly #out = new EncodingBuilder()
   readonly #utf8 = new TextEncoder()
+  readonly #trim: Pipeline['trim']
 
   constructor(pipeline: Pipeline, model: ByteLevelModel) {
     super(pipeline, model.vocab)
     this.#model = model
     this.#byteIds = Int32Array.from(this.#characters, (ch) => model.vocab.get(ch)!)
     this.#merges = model.merges
+    this.#trim = pipeline.trim
     this.#added = new AddedTokens(pipeline.addedTokens, (text, base) => this.#normalize(text, base))
   }
 
   encode(input: string): Encoding {
     const out = this.#out
     out.pushSpecial(this.leadingIds)
-    this.#added.encode(wellFormed(input), out, (part, from, to) => this.#splitPieces(part, from, to, out))
+    const text = wellFormed(input)
+    this.#added.encode(text, out, (part, from, to) => this.#splitPieces(part, from, to, out))
+    if (this.#trim)
+      trimSpans(text, out, this.leading, this.#trim.addPrefixSpace, this.#added.ids, (id) => this.idToToken(id) ?? '')
     out.pushSpecial(this.trailingIds)
     return out.take()
   }

@@ -187,7 +187,7 @@ function wordPiece(json: Component, pipeline: Pipeline): Tokenizer | undefined {
 
 function byteLevelBpe(json: Component, pipeline: Pipeline): Tokenizer | undefined {
   const [normalizer, preTokenizer, model] = [step(json.normalizer), step(json.pre_tokenizer), step(json.model)]
-  if (model?.type !== 'BPE' || preTokenizer?.type !== 'ByteLevel' || pipeline.trim) return undefined
+  if (model?.type !== 'BPE' || preTokenizer?.type !== 'ByteLevel') return undefined
   if (preTokenizer.add_prefix_space !== false || (normalizer && normalizer.type !== 'NFC')) return undefined
   if (model.dropout || model.continuing_subword_prefix || model.end_of_word_suffix || model.byte_fallback)
     return undefined

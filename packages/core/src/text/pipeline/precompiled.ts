@@ -61,7 +61,11 @@ export function precompiled(charsmap: string): (source: Aligned) => Aligned {
       modified = true
       replace(changes, from, to)
     }
-    for (const cluster of graphemes(source.text)) {
+    for (const cluster of keepsAscii ? clusters(source.text) : graphemes(source.text)) {
+      if (keepsAscii && cluster.length > 1 && PRINTABLE.test(cluster)) {
+        for (const character of cluster) changes.push([character, 0])
+        continue
+      }
       const short = cluster.length < LONG_CLUSTER && utf8.encode(cluster).length < LONG_CLUSTER
       const mapped = short ? lookUp(cluster) : undefined
       if (mapped !== undefined) {
@@ -77,6 +81,26 @@ export function precompiled(charsmap: string): (source: Aligned) => Aligned {
     return modified ? transform(source, changes) : source
   }
 }
+
+/** Grapheme clusters, where printable ASCII that nothing can join comes in whole runs. */
+function* clusters(text: string): Iterable<string> {
+  for (let at = 0; at < text.length;) {
+    // All of a run but its last character, which a mark may follow; and then up to the next two of its kind.
+    RUN.lastIndex = at
+    const run = RUN.exec(text)?.[0].length ?? 0
+    const end = at + run === text.length ? text.length : at + run - 1
+    if (end > at) yield text.slice(at, end)
+    if (end === text.length) return
+    PAIR.lastIndex = Math.max(end, at) + 1
+    const next = PAIR.exec(text)
+    const until = next ? next.index + 1 : text.length
+    yield* graphemes(text.slice(Math.max(end, at), until))
+    at = until
+  }
+}
+
+const RUN = /[ -~]+/y
+const PAIR = /[ -~]{2}/g
 
 /** As in Rust: a removal before the first character is forgotten, so later spans shift; ids do not. */
 function replace(changes: Change[], from: string, to: string): void {
