@@ -46,6 +46,17 @@ describe.each(recorded.pipelines)('$name', ({ name, json, strings }) => {
   })
 })
 
+const small = JSON.parse(readFileSync(new URL('oracle/whitespace-punctuation.json', import.meta.url), 'utf8')) as {
+  name: string
+  json: object
+  cases: [text: string, ids: number[]][]
+}[]
+
+it.each(small)('$name keeps words of letters beyond ASCII whole', ({ json, cases }) => {
+  const tokenizer = createTokenizer(json, { ...config, mask_token: '[MASK]' })
+  expect(cases.map(([text]) => [text, [...tokenizer.encode(text).ids]])).toEqual(cases)
+})
+
 afterAll(() => {
   // Written with a larger recording, for docs/parity.md.
   const out = process.env.SEROTINE_TOKENIZER_RESULTS
