@@ -6,7 +6,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const PACKAGES = ['onnxruntime-node', 'hnswlib-node', '@huggingface/tokenizers']
+const PACKAGES = ['onnxruntime-node', 'hnswlib-node']
 
 export async function environment() {
   const require = createRequire(join(root, 'packages/core/package.json'))

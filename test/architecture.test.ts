@@ -65,7 +65,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const ONLY_IN: [RegExp, RegExp][] = [
   [/^(onnxruntime-|@serotine\/runtime-)/, /^runtime\/ort\.ts$/],
   [/^hnswlib-node$/, /^index\/hnsw\.ts$/],
-  [/^@huggingface\/tokenizers$/, /^text\//],
+  [/^re2js$/, /^text\/pipeline\/expression\.ts$/],
   [/^@huggingface\/hub$/, /^checkpoint\//],
   [/^@bufbuild\/protobuf/, /^graph\/onnx\.ts$/],
   // An optional peer: users hand over what it makes.

@@ -23,7 +23,14 @@ interface Case {
 interface Golden {
   ctor: Record<string, unknown>
   texts: string[]
-  load: { dim: number; query_length: number; document_length: number; skiplist_words: string[] }
+  load: {
+    dim: number
+    query_length: number
+    document_length: number
+    skiplist_words: string[]
+    attend_to_expansion_tokens: boolean
+  }
+  tokens: { strings: { text: string; query_ids: number[]; document_ids: number[] }[] }
   cases: Case[]
   scores: { q_text_indices: number[]; d_text_indices: number[]; exact_maxsim: number[][] }
 }
@@ -62,7 +69,7 @@ const worst = (actual: Float32Array, expected: Float32Array) => {
   return delta
 }
 
-it('finds the recorded checkpoints', () => expect(names.length).toBe(8))
+it('finds the recorded checkpoints', () => expect(names.length).toBe(17))
 
 describe.each(names)('%s', (name) => {
   const golden = JSON.parse(readFileSync(join(folder, name, 'golden.json'), 'utf8')) as Golden
@@ -117,6 +124,18 @@ describe.each(names)('%s', (name) => {
       expect(worst(matrix.data, rows)).toBeLessThanOrEqual(5e-5)
     })
     expect(at).toBe(expected.length)
+  })
+
+  it('cuts every recorded string into the same ids', async () => {
+    const model = await modelFor({})
+    expect(golden.tokens.strings.length).toBeGreaterThan(20)
+    for (const { text, query_ids, document_ids } of golden.tokens.strings) {
+      const query = model.queryInput(text, { prompt: '' })
+      // Recorded without the expansion, where that is not attended to.
+      const length = golden.load.attend_to_expansion_tokens ? query.ids.length : query.attended
+      expect([text, [...query.ids.subarray(0, length)]]).toEqual([text, query_ids])
+      expect([text, [...model.documentInput(text, { prompt: '' }).ids]]).toEqual([text, document_ids])
+    }
   })
 
   it('scores as exact MaxSim does', async () => {

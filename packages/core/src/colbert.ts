@@ -15,6 +15,7 @@ import { Template } from './text/template.js'
 import type { ModelInput } from './text/template.js'
 import { tokenizerDigest, wrapTokenizer } from './text/external-tokenizer.js'
 import { createTokenizer } from './text/tokenizer.js'
+import { requireEmbeddings } from './text/vocabulary.js'
 import type { Tokenizer } from './text/tokenizer.js'
 import type { EncodeOptions, Encoder, TokenEmbeddings } from './types.js'
 
@@ -118,9 +119,16 @@ export class ColBERT implements Encoder {
     const { queryPrefix, documentPrefix } = checkpoint.config
     const tokenizer =
       own ??
-      (await createTokenizer(checkpoint.tokenizerJson, checkpoint.tokenizerConfig, {
+      createTokenizer(checkpoint.tokenizerJson, checkpoint.tokenizerConfig, {
+        modelType: checkpoint.modelType,
+        modelTokenizerClass: checkpoint.modelTokenizerClass,
         addedTokens: [queryPrefix, documentPrefix].filter((prefix) => prefix !== ''),
-      }))
+      })
+    const { encoder } = checkpoint.config
+    requireEmbeddings(tokenizer, encoder.modelType === 'onnx' ? Infinity : encoder.vocabSize, {
+      queryPrefix,
+      documentPrefix,
+    })
     const runtime = await createRuntime(checkpoint, pick(options, [...RUNTIME, 'onWarning']))
     const variant = [
       runtime.variant,

@@ -198,7 +198,7 @@ describe('projections', () => {
 
 describe('unknown things are named, with what is supported', () => {
   it.each([
-    ['config.json', { model_type: 'roberta' }, 'roberta', 'bert, modernbert'],
+    ['config.json', { model_type: 't5' }, 'roberta', 'bert, modernbert'],
     ['config.json', { hidden_act: 'quick_gelu' }, 'quick_gelu', 'gelu_new'],
     ['config.json', { position_embedding_type: 'relative_key' }, 'relative_key', 'absolute'],
     ['config.json', { quantization_config: { bits: 4 } }, 'quantization_config', ''],

@@ -11,7 +11,7 @@ async function templateOf(name: string, golden: Golden, ctor: Record<string, unk
   const folder = tokenizerFolder(name)
   const stored = name === 'minilm' ? undefined : readJson(join(folder, 'config_sentence_transformers.json'))
   const config = textConfig(golden.load, ctor, stored)
-  const tokenizer = await createTokenizer(
+  const tokenizer = createTokenizer(
     readJson(join(folder, 'tokenizer.json')),
     readJson(join(folder, 'tokenizer_config.json')),
     { addedTokens: [config.queryPrefix, config.documentPrefix] },
@@ -66,7 +66,7 @@ it('builds the same tokenizer from vocab.txt alone', async () => {
   const config = readJson(join(folder, 'tokenizer_config.json'))
   const json = tokenizerJsonFromVocab(readFileSync(join(folder, 'vocab.txt'), 'utf8'), config)
   const { queryPrefix, documentPrefix } = textConfig(golden.load)
-  const tokenizer = await createTokenizer(json, config, { addedTokens: [queryPrefix, documentPrefix] })
+  const tokenizer = createTokenizer(json, config, { addedTokens: [queryPrefix, documentPrefix] })
   const template = new Template(tokenizer, textConfig(golden.load))
   for (const { text, document_ids } of golden.tokens.strings)
     expect([...template.document(text).ids]).toEqual(document_ids)

@@ -28,7 +28,7 @@ describe.each(['bert', 'bert-cased', 'bert-keep-accents', 'bert-30k', 'modernber
   const config = { tokenizer_class: 'PreTrainedTokenizerFast', mask_token: '[MASK]' }
 
   it('gives the ids and spans of Python', async () => {
-    const tokenizer = await createTokenizer(json, config)
+    const tokenizer = createTokenizer(json, config)
     expect(recorded.strings.length).toBeGreaterThan(400)
     for (const { text, ids, offsets } of recorded.strings) {
       const units = unitOffsets(text)

@@ -1,48 +1,18 @@
-"""Asks the real `tokenizers` library what it thinks of every code point; writes packages/core/src/text/unicode-tables.ts.
+"""Asks the real `tokenizers` library what it thinks of every code point; writes packages/core/src/text/unicode/class-tables.ts.
 
-    pip install tokenizers==0.22.2 && python unicode.py > ../../../packages/core/src/text/unicode-tables.ts
+    pip install tokenizers==0.22.2 && python unicode.py > ../../../packages/core/src/text/unicode/class-tables.ts
 """
 import tokenizers
 from tokenizers import normalizers, pre_tokenizers
 
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+from ranges import encode, lines
+
 OFF = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
 clean = normalizers.BertNormalizer(**{**OFF, "clean_text": True})
 strip = normalizers.BertNormalizer(**{**OFF, "strip_accents": True})
 nfd = normalizers.NFD()
 bert = pre_tokenizers.BertPreTokenizer()
 bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-
-
-def base36(n):
-    text = ""
-    while True:
-        n, digit = divmod(n, 36)
-        text = DIGITS[digit] + text
-        if n == 0:
-            return text
-
-
-def encode(points):
-    ranges = []
-    for c in points:
-        if ranges and ranges[-1][1] == c - 1:
-            ranges[-1][1] = c
-        else:
-            ranges.append([c, c])
-    out, at = [], 0
-    for first, last in ranges:
-        out.append(base36(first - at) + ("" if first == last else "." + base36(last - first)))
-        at = last
-    return " ".join(out)
-
-
-def lines(text, width=118):
-    while text:
-        cut = len(text) if len(text) <= width else text.rfind(" ", 0, width) + 1
-        yield text[:cut]
-        text = text[cut:]
-
 
 sets = {"dropped": [], "mark": [], "punctuation": [], "letter": [], "number": []}
 for c in range(0x110000):

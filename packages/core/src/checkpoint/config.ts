@@ -11,6 +11,7 @@ import type { Modules } from './modules.js'
 import { readMultiVectorEncoder } from './multi-vector-encoder.js'
 import { memoryTensors, openSafetensors } from './safetensors.js'
 import type { SafetensorsFolder } from './safetensors.js'
+import { withLegacyFiles } from '../text/special-tokens.js'
 import { tokenizerJsonFromVocab } from '../text/tokenizer-json.js'
 import { fromArtifactMetadata, fromPyLate, mergeTextConfig } from './text-config.js'
 import type {
@@ -82,6 +83,8 @@ export async function readCheckpoint(
     config,
     tokenizerJson: tokenizer.json,
     tokenizerConfig: tokenizer.config.values,
+    modelType: tokenizer.modelType,
+    modelTokenizerClass: tokenizer.modelTokenizerClass,
     weights,
     fingerprint: await fingerprint(
       config,
@@ -96,6 +99,8 @@ const PROJECTION = 'the projection option'
 interface Tokenizer {
   readonly json: unknown
   readonly config: JsonFile
+  readonly modelType: string | undefined
+  readonly modelTokenizerClass: string | undefined
   readonly files: readonly string[]
 }
 
@@ -115,7 +120,8 @@ async function readTokenizer({ path, files, modules }: Folder, ownTokenizer: boo
   if (saved === undefined && vocab === undefined) {
     if (ownTokenizer) {
       const absent = config ?? JsonFile.absent(folder, 'tokenizer_config.json')
-      return { json: undefined, config: absent, files: config ? [config.path] : [] }
+      const files = config ? [config.path] : []
+      return { json: undefined, config: absent, modelType: undefined, modelTokenizerClass: undefined, files }
     }
     throw new SerotineError(
       'MODEL_FILES_MISSING',
@@ -124,10 +130,24 @@ async function readTokenizer({ path, files, modules }: Folder, ownTokenizer: boo
         'pass it as `tokenizer`.',
     )
   }
+  const [specialTokensMap, addedTokens, model] = await Promise.all([
+    JsonFile.read(folder, 'special_tokens_map.json'),
+    JsonFile.read(folder, 'added_tokens.json'),
+    JsonFile.read(join(path, modules?.transformer ?? ''), 'config.json'),
+  ])
+  const legacy = [specialTokensMap, addedTokens].filter((file) => file !== undefined)
+  const merged = withLegacyFiles(config?.values ?? {}, specialTokensMap?.values, addedTokens?.values)
   return {
-    json: saved === undefined ? tokenizerJsonFromVocab(vocab!, config?.values) : saved,
-    config: config ?? JsonFile.absent(folder, 'tokenizer_config.json'),
-    files: [join(folder, saved === undefined ? 'vocab.txt' : 'tokenizer.json'), ...(config ? [config.path] : [])],
+    json: saved === undefined ? tokenizerJsonFromVocab(vocab!, merged) : saved,
+    config: new JsonFile(join(folder, 'tokenizer_config.json'), merged),
+    modelType: model?.string('model_type'),
+    modelTokenizerClass: model?.string('tokenizer_class'),
+    files: [
+      join(folder, saved === undefined ? 'vocab.txt' : 'tokenizer.json'),
+      ...(config ? [config.path] : []),
+      // What the configuration overrules does not change a vector.
+      ...(merged === config?.values ? [] : legacy.map((file) => file.path)),
+    ],
   }
 }
 

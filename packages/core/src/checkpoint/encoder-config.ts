@@ -16,6 +16,19 @@ const EMBEDDINGS = {
   modernbert: 'embeddings.tok_embeddings.weight',
 } as const
 
+/** Deeper encoders are a damaged or hostile file. */
+const MOST_LAYERS = 1000
+/** Wider windows would make the tables of long texts larger than any machine. */
+const WIDEST_WINDOW = 4096
+
+const PARSERS: Readonly<Record<string, (json: JsonFile) => BertConfig | ModernBertConfig>> = {
+  bert: (json) => parseBert(json),
+  roberta: (json) => parseRoberta(json),
+  'xlm-roberta': (json) => parseRoberta(json),
+  distilbert: (json) => parseDistilBert(json),
+  modernbert: (json) => parseModernBert(json),
+}
+
 /**
  * Reads the encoder's shape from transformers' `config.json`.
  *
@@ -25,8 +38,9 @@ export function parseEncoderConfig(json: JsonFile): BertConfig | ModernBertConfi
   const modelType = json.string('model_type')
   if (json.has('quantization_config'))
     throw unsupported(json, 'quantization_config', 'none; use the model it was made from')
-  const config = modelType === 'bert' ? parseBert(json) : modelType === 'modernbert' ? parseModernBert(json) : undefined
-  if (!config) throw unsupported(json, 'model_type', 'bert, modernbert')
+  const parse = PARSERS[modelType ?? '']
+  if (!parse) throw unsupported(json, 'model_type', Object.keys(PARSERS).join(', '))
+  const config = parse(json)
   if (config.hiddenSize % config.heads !== 0) {
     throw new SerotineError(
       'MODEL_CORRUPT',
@@ -36,8 +50,8 @@ export function parseEncoderConfig(json: JsonFile): BertConfig | ModernBertConfi
   return config
 }
 
-/** The tensors an encoder needs and their shapes. */
-export function encoderTensors(config: BertConfig | ModernBertConfig): [name: string, shape: number[]][] {
+/** The tensors an encoder needs and their shapes, lazily: a configuration may ask for more than there can be. */
+export function encoderTensors(config: BertConfig | ModernBertConfig): Iterable<[name: string, shape: number[]]> {
   return config.modelType === 'bert' ? bertTensors(config) : modernBertTensors(config)
 }
 
@@ -63,7 +77,8 @@ export function checkEncoder<C extends BertConfig | ModernBertConfig>(
       `${file.name} has no tensor "${embeddings}": it holds no ${config.modelType} encoder.`,
     )
   }
-  const tensors = withoutPrefix(file, prefix)
+  const named = withoutPrefix(file, prefix)
+  const tensors = named.has('transformer.layer.0.attention.q_lin.weight') ? asBert(named) : named
   const vocabSize = tensors.info(embeddings).shape[0] ?? 0
   const actual = { ...config, vocabSize }
   for (const [name, shape] of encoderTensors(actual)) checkShape(tensors, name, shape)
@@ -88,7 +103,7 @@ function parseBert(json: JsonFile): BertConfig {
   return {
     modelType: 'bert',
     hiddenSize: json.size('hidden_size'),
-    layers: json.size('num_hidden_layers'),
+    layers: layerCount(json, 'num_hidden_layers'),
     heads: json.size('num_attention_heads'),
     intermediateSize: json.size('intermediate_size'),
     vocabSize: json.size('vocab_size'),
@@ -98,12 +113,42 @@ function parseBert(json: JsonFile): BertConfig {
   }
 }
 
+/** The table has rows up to the padding token's that no position uses. */
+function parseRoberta(json: JsonFile): BertConfig {
+  const config = parseBert(json)
+  const positionsAfter = json.integer('pad_token_id') ?? 1
+  const maxPositions = config.maxPositions - positionsAfter - 1
+  if (positionsAfter < 0 || maxPositions < 1)
+    throw json.wrong('pad_token_id', `an integer from 0 to ${config.maxPositions - 2} (max_position_embeddings less 2)`)
+  return { ...config, maxPositions, positionsAfter }
+}
+
+function parseDistilBert(json: JsonFile): BertConfig {
+  return {
+    modelType: 'bert',
+    hiddenSize: json.size('dim'),
+    layers: layerCount(json, 'n_layers'),
+    heads: json.size('n_heads'),
+    intermediateSize: json.size('hidden_dim'),
+    vocabSize: json.size('vocab_size'),
+    maxPositions: json.size('max_position_embeddings'),
+    activation: parseActivation(json, 'activation'),
+    epsilon: 1e-12,
+  }
+}
+
+function layerCount(json: JsonFile, key: string): number {
+  const layers = json.size(key)
+  if (layers > MOST_LAYERS) throw json.wrong(key, `at most ${MOST_LAYERS}`)
+  return layers
+}
+
 /**
  * Two spellings: transformers 4 wrote `global_attn_every_n_layers` and two thetas, 5 writes `layer_types` and
  * `rope_parameters`.
  */
 function parseModernBert(json: JsonFile): ModernBertConfig {
-  const layers = json.size('num_hidden_layers')
+  const layers = layerCount(json, 'num_hidden_layers')
   const every = json.integer('global_attn_every_n_layers') ?? 3
   if (every < 1) throw json.wrong('global_attn_every_n_layers', 'a positive integer')
   const named = json.strings('layer_types')
@@ -121,6 +166,8 @@ function parseModernBert(json: JsonFile): ModernBertConfig {
     if (kind !== 'default') throw unsupported(rope!, 'rope_type', 'default')
     return rope?.number('rope_theta') ?? json.number(old) ?? fallback
   }
+  const window = Math.floor((json.integer('local_attention') ?? 128) / 2)
+  if (window < 1 || window > WIDEST_WINDOW) throw json.wrong('local_attention', `from 2 to ${2 * WIDEST_WINDOW}`)
   if (json.has('rope_scaling')) throw unsupported(json, 'rope_scaling', 'null')
   return {
     modelType: 'modernbert',
@@ -133,7 +180,7 @@ function parseModernBert(json: JsonFile): ModernBertConfig {
     activation: parseActivation(json, 'hidden_activation'),
     epsilon: json.number('norm_eps') ?? 1e-5,
     layerTypes,
-    window: Math.floor((json.integer('local_attention') ?? 128) / 2),
+    window,
     globalTheta: theta('full_attention', 'global_rope_theta', 160_000),
     localTheta: theta('sliding_attention', 'local_rope_theta', 10_000),
     attentionBias: json.boolean('attention_bias') ?? false,
@@ -142,58 +189,66 @@ function parseModernBert(json: JsonFile): ModernBertConfig {
   }
 }
 
-function bertTensors({
-  hiddenSize: h,
-  intermediateSize: f,
-  vocabSize,
-  maxPositions,
-  layers,
-}: BertConfig): [string, number[]][] {
-  const norm = (name: string): [string, number[]][] => [
-    [`${name}.weight`, [h]],
-    [`${name}.bias`, [h]],
-  ]
-  const linear = (name: string, out: number, inn: number): [string, number[]][] => [
-    [`${name}.weight`, [out, inn]],
-    [`${name}.bias`, [out]],
-  ]
-  return [
-    ['embeddings.word_embeddings.weight', [vocabSize, h]],
-    ['embeddings.position_embeddings.weight', [maxPositions, h]],
-    ...norm('embeddings.LayerNorm'),
-    ...Array.from({ length: layers }, (_, i) => `encoder.layer.${i}`).flatMap((layer) => [
-      ...['query', 'key', 'value'].flatMap((name) => linear(`${layer}.attention.self.${name}`, h, h)),
-      ...linear(`${layer}.attention.output.dense`, h, h),
-      ...norm(`${layer}.attention.output.LayerNorm`),
-      ...linear(`${layer}.intermediate.dense`, f, h),
-      ...linear(`${layer}.output.dense`, h, f),
-      ...norm(`${layer}.output.LayerNorm`),
-    ]),
-  ]
+function* bertTensors(config: BertConfig): Iterable<[string, number[]]> {
+  const { hiddenSize: h, intermediateSize: f, vocabSize, maxPositions, positionsAfter, layers } = config
+  yield ['embeddings.word_embeddings.weight', [vocabSize, h]]
+  yield ['embeddings.position_embeddings.weight', [maxPositions + (positionsAfter ?? -1) + 1, h]]
+  yield* pair('embeddings.LayerNorm', [h])
+  for (let i = 0; i < layers; i++) {
+    const layer = `encoder.layer.${i}`
+    for (const name of ['query', 'key', 'value']) yield* pair(`${layer}.attention.self.${name}`, [h, h])
+    yield* pair(`${layer}.attention.output.dense`, [h, h])
+    yield* pair(`${layer}.attention.output.LayerNorm`, [h])
+    yield* pair(`${layer}.intermediate.dense`, [f, h])
+    yield* pair(`${layer}.output.dense`, [h, f])
+    yield* pair(`${layer}.output.LayerNorm`, [h])
+  }
 }
 
-function modernBertTensors(config: ModernBertConfig): [string, number[]][] {
+function* modernBertTensors(config: ModernBertConfig): Iterable<[string, number[]]> {
   const { hiddenSize: h, intermediateSize: f, vocabSize, layers, attentionBias, mlpBias, normBias } = config
-  const pair = (name: string, shape: number[], bias: boolean): [string, number[]][] =>
-    bias
-      ? [
-          [`${name}.weight`, shape],
-          [`${name}.bias`, [shape[0]!]],
-        ]
-      : [[`${name}.weight`, shape]]
-  return [
-    ['embeddings.tok_embeddings.weight', [vocabSize, h]],
-    ...pair('embeddings.norm', [h], normBias),
-    ...pair('final_norm', [h], normBias),
-    ...Array.from({ length: layers }, (_, i) => i).flatMap((i) => [
-      ...(i === 0 ? [] : pair(`layers.${i}.attn_norm`, [h], normBias)),
-      ...pair(`layers.${i}.attn.Wqkv`, [3 * h, h], attentionBias),
-      ...pair(`layers.${i}.attn.Wo`, [h, h], attentionBias),
-      ...pair(`layers.${i}.mlp_norm`, [h], normBias),
-      ...pair(`layers.${i}.mlp.Wi`, [2 * f, h], mlpBias),
-      ...pair(`layers.${i}.mlp.Wo`, [h, f], mlpBias),
-    ]),
-  ]
+  yield ['embeddings.tok_embeddings.weight', [vocabSize, h]]
+  yield* pair('embeddings.norm', [h], normBias)
+  yield* pair('final_norm', [h], normBias)
+  for (let i = 0; i < layers; i++) {
+    if (i > 0) yield* pair(`layers.${i}.attn_norm`, [h], normBias)
+    yield* pair(`layers.${i}.attn.Wqkv`, [3 * h, h], attentionBias)
+    yield* pair(`layers.${i}.attn.Wo`, [h, h], attentionBias)
+    yield* pair(`layers.${i}.mlp_norm`, [h], normBias)
+    yield* pair(`layers.${i}.mlp.Wi`, [2 * f, h], mlpBias)
+    yield* pair(`layers.${i}.mlp.Wo`, [h, f], mlpBias)
+  }
+}
+
+function* pair(name: string, shape: number[], bias = true): Iterable<[string, number[]]> {
+  yield [`${name}.weight`, shape]
+  if (bias) yield [`${name}.bias`, [shape[0]!]]
+}
+
+/** What DistilBERT calls BERT's layers. */
+const DISTILBERT_NAMES: readonly (readonly [bert: string, distil: string])[] = [
+  ['encoder.layer.', 'transformer.layer.'],
+  ['.attention.self.query.', '.attention.q_lin.'],
+  ['.attention.self.key.', '.attention.k_lin.'],
+  ['.attention.self.value.', '.attention.v_lin.'],
+  ['.attention.output.dense.', '.attention.out_lin.'],
+  ['.attention.output.LayerNorm.', '.sa_layer_norm.'],
+  ['.intermediate.dense.', '.ffn.lin1.'],
+  ['.output.dense.', '.ffn.lin2.'],
+  ['.output.LayerNorm.', '.output_layer_norm.'],
+]
+
+/** DistilBERT's tensors under BERT's names. */
+function asBert(tensors: Tensors): Tensors {
+  const rename = (name: string, from: 0 | 1) =>
+    DISTILBERT_NAMES.reduce((renamed, names) => renamed.replace(names[from], names[1 - from]!), name)
+  return {
+    name: tensors.name,
+    names: () => tensors.names().map((name) => rename(name, 1)),
+    has: (name) => tensors.has(rename(name, 0)),
+    info: (name) => tensors.info(rename(name, 0)),
+    f32: (name) => tensors.f32(rename(name, 0)),
+  }
 }
 
 function parseActivation(json: JsonFile, key: string): EncoderActivation {

@@ -95,13 +95,33 @@ export async function readJson(folder: string, name: string): Promise<unknown> {
       return undefined
     throw new SerotineError('MODEL_FILES_MISSING', `${path} cannot be read: ${(cause as Error).message}.`, { cause })
   }
+  let value: unknown
   try {
     // Windows editors put a byte order mark in front.
-    return JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text)
+    value = JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text)
   } catch (cause) {
     const hint = text.startsWith('version https://git-lfs')
       ? 'It is a Git LFS pointer: run "git lfs pull".'
       : 'Download or copy it again.'
     throw new SerotineError('MODEL_CORRUPT', `${path} is not JSON. ${hint}`, { cause })
   }
+  if (isTooDeep(value)) throw new SerotineError('MODEL_CORRUPT', `${path} is nested more than ${DEEPEST} levels deep.`)
+  return value
+}
+
+/** No file of a checkpoint comes near; deeper ones would overflow whatever walks them. */
+const DEEPEST = 64
+
+function isTooDeep(value: unknown): boolean {
+  let level = typeof value === 'object' && value !== null ? [value as unknown] : []
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > DEEPEST) return true
+    const next: unknown[] = []
+    for (const one of level) {
+      for (const inner of Object.values(one as object))
+        if (typeof inner === 'object' && inner !== null) next.push(inner)
+    }
+    level = next
+  }
+  return false
 }

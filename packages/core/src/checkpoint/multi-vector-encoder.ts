@@ -123,7 +123,9 @@ function tokenTexts(json: unknown): { added: string[]; all: Set<string> } {
   }
   const added = (addedTokens ?? []).flatMap(({ content }) => (typeof content === 'string' ? [content] : []))
   const vocab = model?.vocab
-  const words = Array.isArray(vocab) ? vocab.map((entry) => String((entry as unknown[])[0])) : Object.keys(vocab ?? {})
+  const words = Array.isArray(vocab)
+    ? vocab.map((entry) => String((entry as unknown[] | null)?.[0]))
+    : Object.keys(vocab ?? {})
   return { added, all: new Set([...words, ...added]) }
 }
 

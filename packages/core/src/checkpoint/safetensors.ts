@@ -288,7 +288,25 @@ function parseHeader(file: string, json: string, dataStart: number, size: number
     }
     tensors.set(name, { dtype, shape, file, begin, end })
   }
+  // JSON.parse keeps the last of two equal names without a word.
+  if (json.split('"data_offsets"').length - 1 > tensors.size) throw corrupt(file, 'its header names a tensor twice')
+  checkLayout(file, tensors, dataStart, size)
   return tensors
+}
+
+/** As in the reference reader: tensors lie one after another, without gaps, to the end of the file. */
+function checkLayout(file: string, tensors: ReadonlyMap<string, TensorInfo>, dataStart: number, size: number): void {
+  let at = dataStart
+  for (const [name, { begin, end }] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
+    if (begin !== at) {
+      throw corrupt(
+        file,
+        `tensor "${name}" starts at byte ${begin}, where the one before ends at ${at}; two overlap, or bytes belong to none`,
+      )
+    }
+    at = end
+  }
+  if (at !== size) throw corrupt(file, `its tensors end at byte ${at} and the file has ${size}`)
 }
 
 async function readShards(folder: string, index: string): Promise<Map<string, TensorInfo>> {

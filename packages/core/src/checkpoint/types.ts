@@ -34,6 +34,7 @@ export interface DenseConfig {
   readonly useResidual: boolean
 }
 
+/** BERT, and RoBERTa, XLM-RoBERTa and DistilBERT, which compute the same. */
 export interface BertConfig {
   readonly modelType: 'bert'
   readonly hiddenSize: number
@@ -43,6 +44,11 @@ export interface BertConfig {
   readonly vocabSize: number
   /** Longest input; BERT has a table of position embeddings. */
   readonly maxPositions: number
+  /**
+   * RoBERTa's padding token. Positions count from the row after it, and tokens that are it stand at its own row. Absent
+   * where positions count from 0.
+   */
+  readonly positionsAfter?: number
   readonly activation: EncoderActivation
   readonly epsilon: number
 }
@@ -147,7 +153,11 @@ export interface Checkpoint {
   readonly folder: string
   readonly config: ColBERTConfig
   readonly tokenizerJson: unknown
+  /** tokenizer_config.json, with what special_tokens_map.json and added_tokens.json add to it. */
   readonly tokenizerConfig: unknown
+  /** `model_type` and `tokenizer_class` of config.json, which decide how the tokenizer is made. */
+  readonly modelType: string | undefined
+  readonly modelTokenizerClass: string | undefined
   readonly weights: {
     /** Encoder tensors, names without a `bert.` or `model.` prefix. Empty for ONNX folders. */
     readonly encoder: Tensors

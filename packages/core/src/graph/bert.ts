@@ -1,15 +1,17 @@
 import type { BertConfig } from '../checkpoint/types.js'
+import { DataType } from './onnx.js'
 import type { Value } from './onnx.js'
 import type { TransformerGraph } from './transformer.js'
 
 /**
- * BERT (Devlin et al. 2019): word + position + token type 0 embeddings, then post-norm layers. No pooler.
+ * BERT (Devlin et al. 2019): word + position + token type 0 embeddings, then post-norm layers. No pooler. RoBERTa
+ * differs in its positions alone; DistilBERT has no token types.
  * Returns the kept rows `[kept × hidden]`; the last layer's feed-forward runs on these only.
  */
 export function buildBert(t: TransformerGraph, config: BertConfig): Value {
   const { graph } = t
   const bias = t.keyBias()
-  let x = embed(t)
+  let x = embed(t, config)
   for (let i = 0; i < config.layers; i++) {
     const layer = `encoder.layer.${i}`
     const [q, k, v] = ['query', 'key', 'value'].map((name) =>
@@ -29,7 +31,7 @@ export function buildBert(t: TransformerGraph, config: BertConfig): Value {
   return x
 }
 
-function embed(t: TransformerGraph): Value {
+function embed(t: TransformerGraph, config: BertConfig): Value {
   const { graph } = t
   let positions = t.weight('embeddings.position_embeddings.weight')
   if (t.tensors.has('embeddings.token_type_embeddings.weight')) {
@@ -37,8 +39,20 @@ function embed(t: TransformerGraph): Value {
     const types = t.weight('embeddings.token_type_embeddings.weight')
     positions = graph.op('Add', [positions, graph.op('Slice', [types, graph.ints(0), graph.ints(1)])])
   }
-  const length = graph.op('Slice', [graph.op('Shape', [t.ids]), graph.ints(1), graph.ints(2)])
   const words = graph.op('Gather', [t.weight('embeddings.word_embeddings.weight'), t.ids])
-  const sum = graph.op('Add', [words, graph.op('Slice', [positions, graph.ints(0), length])])
+  const sum = graph.op('Add', [words, placed(t, positions, config.positionsAfter)])
   return t.rows(t.layerNorm(sum, 'embeddings.LayerNorm', true))
+}
+
+/** The position embedding of each token, `[batch or 1 × length × hidden]`. */
+function placed(t: TransformerGraph, positions: Value, after: number | undefined): Value {
+  const { graph } = t
+  if (after === undefined) {
+    const length = graph.op('Slice', [graph.op('Shape', [t.ids]), graph.ints(1), graph.ints(2)])
+    return graph.op('Slice', [positions, graph.ints(0), length])
+  }
+  // RoBERTa counts the tokens that are not its padding token. PyLate pads with the mask token, so that those count too.
+  const real = graph.op('Cast', [graph.op('Not', [graph.op('Equal', [t.ids, t.int32(after)])])], { to: DataType.int32 })
+  const counted = graph.op('Mul', [graph.op('CumSum', [real, graph.int(1)]), real])
+  return graph.op('Gather', [positions, graph.op('Add', [counted, t.int32(after)])])
 }

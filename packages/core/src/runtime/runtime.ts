@@ -13,6 +13,7 @@ import type { Network, NetworkPlan } from './network.js'
 import { loadOrt } from './ort.js'
 import type { LoadedOrt, RuntimeKind } from './ort.js'
 import { openPool } from './pool.js'
+import { isDynamicallyQuantized } from './dynamic-quantization.js'
 import { Session } from './session.js'
 
 export interface RuntimeOptions {
@@ -98,6 +99,7 @@ export async function createRuntime(checkpoint: Checkpoint, options: RuntimeOpti
     batchSize,
     tokenBudget: small ? TOKEN_BUDGET.small : TOKEN_BUDGET.large,
     aloneFrom: source.kind === 'built' && source.long ? source.longFrom : Infinity,
+    oneByOne: source.kind === 'onnx' && (await isDynamicallyQuantized(source.file)),
   })
 }
 
@@ -109,6 +111,8 @@ interface Settings {
   readonly batchSize: number
   readonly tokenBudget: number
   readonly aloneFrom: number
+  /** Each text in a batch of its own, whatever batch size is asked for. */
+  readonly oneByOne: boolean
 }
 
 class BatchingRuntime implements Runtime {
@@ -136,7 +140,10 @@ class BatchingRuntime implements Runtime {
     this.#requireOpen()
     inputs.forEach((input, i) => checkInput(input, i, this.#settings.limits))
     const size = batchSize === undefined ? this.#settings.batchSize : checkInteger('batchSize', batchSize, 1)
-    const batches = planBatches(inputs, { ...this.#settings, batchSize: size }).values()
+    const batches = planBatches(inputs, {
+      ...this.#settings,
+      batchSize: this.#settings.oneByOne ? 1 : size,
+    }).values()
     const results: Float32Array[] = []
     results.length = inputs.length
     let done = 0

@@ -1,7 +1,10 @@
 import type { EncodingBuilder } from './encoding.js'
 import { alignedEnd, alignedStart } from './normalization.js'
 import type { Aligned } from './normalization.js'
-import { WHITE_SPACE } from './unicode.js'
+import { SortedTokens } from './sorted-tokens.js'
+import { WHITE_SPACE } from './unicode/classes.js'
+import { memberOf } from './unicode/code-points.js'
+import { WORD } from './unicode/sets.js'
 
 /** A token that is cut out of the text before the model's own splitting, as in `added_tokens` of tokenizer.json. */
 export interface AddedToken {
@@ -25,35 +28,41 @@ export interface Segment {
 }
 
 const SPACE = new RegExp(`[${WHITE_SPACE}]`)
-// Rust's \w
-const WORD_AT_START = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u
-const WORD_AT_END = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u
+const isWord = memberOf(WORD)
 
 /**
  * Finds added tokens: leftmost first, the longest at each place, never overlapping.
  * See https://github.com/huggingface/tokenizers/blob/v0.22.2/tokenizers/src/tokenizer/added_vocabulary.rs
  */
 export class AddedTokenMatcher {
-  readonly #pattern: RegExp | undefined
-  readonly #tokens = new Map<string, AddedToken>()
+  readonly #tokens: readonly AddedToken[]
+  readonly #contents: SortedTokens
+  /** The units that tokens start with, to skip what none starts with. */
+  readonly #start: RegExp | undefined
 
   constructor(tokens: readonly AddedToken[]) {
-    for (const token of tokens) if (token.content !== '') this.#tokens.set(token.content, token)
-    const contents = [...this.#tokens.keys()].sort((a, b) => b.length - a.length || (a < b ? -1 : 1))
-    if (contents.length > 0) this.#pattern = new RegExp(contents.map(escape).join('|'), 'g')
+    // Of two with the same text the later one counts.
+    this.#tokens = [...new Map(tokens.map((token) => [token.content, token])).values()]
+    this.#contents = new SortedTokens(this.#tokens.map(({ content }, i) => [content, i] as const))
+    const units = new Set(this.#tokens.flatMap(({ content }) => (content === '' ? [] : [content.charCodeAt(0)])))
+    const escaped = [...units].map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
+    if (escaped.length > 0) this.#start = new RegExp(`[${escaped.join('')}]`, 'g')
   }
 
   /** The whole text as segments, or undefined when it holds no added token. */
   split(text: string): Segment[] | undefined {
-    const pattern = this.#pattern
+    const pattern = this.#start
     if (!pattern) return undefined
-    pattern.lastIndex = 0
     let segments: Segment[] | undefined
     let done = 0
+    pattern.lastIndex = 0
     for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
-      const token = this.#tokens.get(match[0])!
+      const found = this.#longest(text, match.index)
+      if (!found) continue
+      const { token } = found
       let start = match.index
-      let end = start + match[0].length
+      let { end } = found
+      pattern.lastIndex = end
       if (token.singleWord && touchesWord(text, start, end)) continue
       if (token.lstrip) while (start > done && SPACE.test(text[start - 1]!)) start--
       if (token.rstrip) while (end < text.length && SPACE.test(text[end]!)) end++
@@ -65,6 +74,14 @@ export class AddedTokenMatcher {
     if (segments && done < text.length) segments.push({ start: done, end: text.length, id: -1 })
     return segments
   }
+
+  #longest(text: string, start: number): { token: AddedToken; end: number } | undefined {
+    let found: { token: AddedToken; end: number } | undefined
+    this.#contents.prefixes(text, start, (end, i) => {
+      found = { token: this.#tokens[i]!, end }
+    })
+    return found
+  }
 }
 
 /**
@@ -72,6 +89,7 @@ export class AddedTokenMatcher {
  * makes of the rest.
  */
 export class AddedTokens {
+  readonly ids: ReadonlySet<number>
   readonly #raw: AddedTokenMatcher
   readonly #normalized: AddedTokenMatcher
   readonly #normalize: (text: string, base: number) => Aligned
@@ -79,6 +97,7 @@ export class AddedTokens {
   /** @param normalize a stretch of text that begins at `base`, with the way back to its characters */
   constructor(tokens: readonly AddedToken[], normalize: (text: string, base: number) => Aligned) {
     this.#normalize = normalize
+    this.ids = new Set(tokens.map(({ id }) => id))
     this.#raw = new AddedTokenMatcher(tokens.filter((token) => !token.normalized))
     this.#normalized = new AddedTokenMatcher(
       tokens
@@ -104,9 +123,6 @@ export class AddedTokens {
 }
 
 function touchesWord(text: string, start: number, end: number): boolean {
-  return WORD_AT_END.test(text.slice(Math.max(start - 2, 0), start)) || WORD_AT_START.test(text.slice(end, end + 2))
-}
-
-function escape(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
+  const before = start >= 2 && (text.charCodeAt(start - 1) & 0xfc00) === 0xdc00 ? start - 2 : start - 1
+  return (start > 0 && isWord(text.codePointAt(before)!)) || (end < text.length && isWord(text.codePointAt(end)!))
 }

@@ -38,8 +38,10 @@ export function mergePairs(
     const key = popKey(heap)
     const i = key % n
     const rank = (key - i) / n
-    // Entries of symbols that were merged away, or have grown since, are stale.
-    if (lengths[i] === 0 || rankAt(i) !== rank) continue
+    // Entries of symbols that were merged away, or have grown since, are stale; as in Python, one whose pair now makes
+    // the same token by another merge is not.
+    const now = lengths[i] === 0 ? undefined : rankAt(i)
+    if (now === undefined || results[now] !== results[rank]) continue
     const j = next[i]!
     ids[i] = results[rank]!
     lengths[i]! += lengths[j]!

@@ -3,16 +3,17 @@ import { mergePairs } from './bpe-merge.js'
 import type { Merges } from './bpe-merge.js'
 import { EncodingBuilder, WordCache } from './encoding.js'
 import type { Encoding, Tokenizer } from './encoding.js'
-import { alignedEnd, alignedStart, canonical } from './normalization.js'
+import { alignedEnd, alignedStart } from './normalization.js'
 import type { Aligned } from './normalization.js'
+import { trimSpans } from './pipeline/trim-spans.js'
+import { normalForm } from './unicode/forms.js'
 import type { Pipeline } from './tokenizer-json.js'
-import { IS_LETTER, IS_NUMBER, IS_SPACE, unicodeClasses, wellFormed } from './unicode.js'
+import { IS_LETTER, IS_NUMBER, IS_SPACE, unicodeClasses, wellFormed } from './unicode/classes.js'
 import { Vocabulary } from './vocabulary.js'
 
 export interface ByteLevelModel {
   readonly vocab: ReadonlyMap<string, number>
-  /** In order of priority. */
-  readonly merges: readonly (readonly [string, string])[]
+  readonly merges: Merges
   /** NFC before anything else. */
   readonly nfc: boolean
   /** Split with GPT-2's pattern; false: merge across the whole text. */
@@ -22,8 +23,8 @@ export interface ByteLevelModel {
 }
 
 /**
- * NFC (or none), ByteLevel and BPE: ModernBERT, Ettin and their kin. Ids and spans equal Python's `tokenizers`; as there,
- * a token's span includes its leading blank, and a character cut between tokens belongs to the span of each.
+ * NFC (or none), ByteLevel and BPE: ModernBERT, Ettin, RoBERTa and their kin. Ids and spans equal Python's
+ * `tokenizers`; as there, a token's span includes its leading blank unless the post-processor trims it, and a character cut between tokens belongs to the span of each.
  */
 export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
   readonly #model: ByteLevelModel
@@ -35,25 +36,31 @@ export class ByteLevelBpeTokenizer extends Vocabulary implements Tokenizer {
   readonly #classes = unicodeClasses()
   readonly #out = new EncodingBuilder()
   readonly #utf8 = new TextEncoder()
+  readonly #trim: Pipeline['trim']
 
   constructor(pipeline: Pipeline, model: ByteLevelModel) {
     super(pipeline, model.vocab)
     this.#model = model
     this.#byteIds = Int32Array.from(this.#characters, (ch) => model.vocab.get(ch)!)
-    this.#merges = mergeTable(model, this.size)
+    this.#merges = model.merges
+    this.#trim = pipeline.trim
     this.#added = new AddedTokens(pipeline.addedTokens, (text, base) => this.#normalize(text, base))
   }
 
   encode(input: string): Encoding {
     const out = this.#out
     out.pushSpecial(this.leadingIds)
-    this.#added.encode(wellFormed(input), out, (part, from, to) => this.#splitPieces(part, from, to, out))
+    const text = wellFormed(input)
+    this.#added.encode(text, out, (part, from, to) => this.#splitPieces(part, from, to, out))
+    if (this.#trim)
+      trimSpans(text, out, this.leading, this.#trim.addPrefixSpace, this.#added.ids, (id) => this.idToToken(id) ?? '')
     out.pushSpecial(this.trailingIds)
     return out.take()
   }
 
   #normalize(text: string, base: number): Aligned {
-    return this.#model.nfc ? canonical('NFC', text, base) : { text, starts: undefined, ends: undefined, base }
+    const source = { text, starts: undefined, ends: undefined, base }
+    return this.#model.nfc ? normalForm('NFC', source) : source
   }
 
   #splitPieces(part: Aligned, from: number, to: number, out: EncodingBuilder): void {
@@ -144,16 +151,6 @@ function contractionLength(text: string, start: number, to: number): number {
   if (start + 1 < to && (letter === 's' || letter === 't' || letter === 'm' || letter === 'd')) return 2
   const two = start + 2 < to ? text.slice(start + 1, start + 3) : ''
   return two === 're' || two === 've' || two === 'll' ? 3 : 0
-}
-
-function mergeTable({ vocab, merges }: ByteLevelModel, base: number): Merges {
-  const results = new Int32Array(merges.length)
-  const ranks = new Map<number, number>()
-  merges.forEach(([left, right], rank) => {
-    ranks.set(vocab.get(left)! * base + vocab.get(right)!, rank)
-    results[rank] = vocab.get(left + right)!
-  })
-  return { ranks, results, base }
 }
 
 /** The printable character that stands for each byte in a byte-level vocabulary. */

@@ -19,6 +19,8 @@ export interface Tokenizer {
   /** How many special tokens `encode` puts before and after the text. */
   readonly leading: number
   readonly trailing: number
+  /** Which end of a text that is too long is cut off. */
+  readonly truncationSide: 'left' | 'right'
   encode(text: string): Encoding
   /** The id of exactly this vocabulary item or added token. */
   tokenToId(token: string): number | undefined
@@ -42,6 +44,18 @@ export class EncodingBuilder {
 
   pushSpecial(ids: readonly number[]): void {
     for (const id of ids) this.push(id, -1, -1)
+  }
+
+  /** Changes the spans of what was collected, from the `first` token on; `index` counts from there. */
+  mapSpans(
+    first: number,
+    change: (id: number, start: number, end: number, index: number) => readonly [start: number, end: number],
+  ): void {
+    for (let i = first; i < this.#length; i++)
+      [this.#starts[i], this.#ends[i]] = change(this.#ids[i]!, this.#starts[i]!, this.#ends[i]!, i - first) as [
+        number,
+        number,
+      ]
   }
 
   /** What was collected; the builder is empty afterwards. */

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import { describe, SerotineError } from '../errors.js'
 import { alignTokens } from './alignment.js'
-import type { TokenStyle } from './alignment.js'
 import type { Encoding, Tokenizer } from './encoding.js'
 import type { SpecialNames } from './tokenizer-json.js'
-import { wellFormed } from './unicode.js'
+import { wellFormed } from './unicode/classes.js'
 import { paddingId } from './vocabulary.js'
 
 /**
@@ -45,24 +44,21 @@ export function wrapTokenizer(external: ExternalTokenizer): Tokenizer {
     pad: external.pad_token ?? undefined,
     unk: external.unk_token ?? undefined,
   }
-  return wrapWithNames(external, names)
+  return wrap(external, names)
 }
 
-/**
- * The same, with special tokens and the style of the vocabulary known from tokenizer.json.
- *
- * @param style undefined = guessed from the vocabulary
- */
-export function wrapWithNames(external: ExternalTokenizer, given: SpecialNames, style?: TokenStyle): Tokenizer {
+function wrap(external: ExternalTokenizer, given: SpecialNames): Tokenizer {
   const ids = vocabularyOf(external)
   const tokens = new Map([...ids].map(([token, id]) => [id, token]))
   const tokenToId = (token: string) => ids.get(token)
   const known = (...names: (string | undefined)[]) => names.find((name) => name !== undefined && ids.has(name))
-  const names = { ...given, mask: known(given.mask, '[MASK]', '<mask>'), unk: known(given.unk, '[UNK]', '<unk>') }
+  // A tokenizer that says null has none, as in PyLate; one without the property does not say.
+  const usualMasks = external.mask_token === undefined ? ['[MASK]', '<mask>'] : []
+  const names = { ...given, mask: known(given.mask, ...usualMasks), unk: known(given.unk, '[UNK]', '<unk>') }
   const encodeIds = (text: string) => idsOf(external.encode(text))
   const { leadingIds, trailingIds } = specialsAround(encodeIds)
   const unkId = names.unk === undefined ? undefined : tokenToId(names.unk)
-  const tokenStyle = style ?? { byteLevel: ids.has('Ġ'), continuingPrefix: '##' }
+  const style = { byteLevel: ids.has('Ġ'), continuingPrefix: '##' }
   let size = 0
   for (const id of ids.values()) size = Math.max(size, id + 1)
   return {
@@ -73,6 +69,7 @@ export function wrapWithNames(external: ExternalTokenizer, given: SpecialNames, 
     unkId,
     leading: leadingIds.length,
     trailing: trailingIds.length,
+    truncationSide: 'right',
     tokenToId,
     idToToken: (id) => tokens.get(id),
     encode(input) {
@@ -82,7 +79,7 @@ export function wrapWithNames(external: ExternalTokenizer, given: SpecialNames, 
       const spans = alignTokens(
         text,
         body.map((id) => (id === unkId ? undefined : tokens.get(id))),
-        tokenStyle,
+        style,
       )
       const around = (values: number[]) =>
         Int32Array.from([...leadingIds.map(() => -1), ...values, ...trailingIds.map(() => -1)])

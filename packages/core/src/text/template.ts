@@ -1,7 +1,7 @@
 import { checkInteger, describe, SerotineError } from '../errors.js'
 import type { Encoding, Tokenizer } from './encoding.js'
 import { pushSpan } from './normalization.js'
-import { stripBounds, wellFormed } from './unicode.js'
+import { stripBounds, wellFormed } from './unicode/classes.js'
 
 /** How a checkpoint turns a text into model input. Names and defaults follow PyLate. */
 export interface TextConfig {
@@ -22,6 +22,11 @@ export interface TextConfig {
   readonly prompts: Readonly<Record<string, string>>
   readonly defaultPromptName: string | null
 }
+
+/** Lengths beyond these are a mistake, or a stranger's checkpoint that would fill the memory. */
+const LONGEST = 2 ** 20
+/** Every expanded query is as long as this allows. */
+const LONGEST_EXPANDED = 2 ** 15
 
 /** One text, ready for the network. */
 export interface ModelInput {
@@ -87,7 +92,8 @@ export class Template {
           `Set ${name}Prefix to the token this model was trained with, or to "" for none.`,
       )
     }
-    checkInteger(`${name}Length`, length, leading + trailing + (prefixId === undefined ? 0 : 1))
+    const least = leading + trailing + (prefixId === undefined ? 0 : 1)
+    checkInteger(`${name}Length`, length, least, expand ? LONGEST_EXPANDED : LONGEST)
     // As in PyLate, a skiplist word that is not a token stands for the unknown token.
     const skipped = new Set(skiplist.map((word) => this.#tokenizer.tokenToId(word) ?? unkId))
     skipped.delete(undefined)
@@ -107,24 +113,29 @@ export class Template {
   }
 
   #input({ prefixId, length, expand, skipped }: Kind, text: string, prompt: string): ModelInput {
-    const { trailing, maskId } = this.#tokenizer
+    const { leading, trailing, maskId, truncationSide } = this.#tokenizer
     const encoding = this.#encode(text, prompt)
     const prefix = prefixId === undefined ? 0 : 1
-    const full = encoding.ids.length + prefix
-    const attended = Math.min(full, length)
-    const cut = full - attended
+    const size = encoding.ids.length
+    const attended = Math.min(size + prefix, length)
+    const cut = size + prefix - attended
     const total = expand ? length : attended
 
     const ids = new Int32Array(total).fill(maskId)
     const starts = new Int32Array(total).fill(-1)
     const ends = new Int32Array(total).fill(-1)
-    // The prefix goes after the first token, whatever that is; the last `trailing` tokens survive the cut.
-    const bodyEnd = encoding.ids.length - trailing
-    const head = Math.min(1, bodyEnd - cut)
-    copy(encoding, 0, head, 0)
+    // The special tokens at both ends survive the cut.
+    const gap = truncationSide === 'left' ? leading : size - trailing - cut
+    // The prefix goes after the first token, whatever that is.
+    const head = Math.min(1, size - cut)
+    for (let i = 0; i < size - cut; i++) {
+      const from = i < gap ? i : i + cut
+      const to = i < head ? i : i + prefix
+      ids[to] = encoding.ids[from]!
+      starts[to] = encoding.starts[from]!
+      ends[to] = encoding.ends[from]!
+    }
     if (prefixId !== undefined) ids[head] = prefixId
-    copy(encoding, head, bodyEnd - cut, head + prefix)
-    copy(encoding, bodyEnd, encoding.ids.length, attended - trailing)
 
     const all = Int32Array.from(ids, (_, i) => i)
     return {
@@ -134,12 +145,6 @@ export class Template {
       starts,
       ends,
       cut,
-    }
-
-    function copy(from: Encoding, begin: number, end: number, at: number): void {
-      ids.set(from.ids.subarray(begin, end), at)
-      starts.set(from.starts.subarray(begin, end), at)
-      ends.set(from.ends.subarray(begin, end), at)
     }
   }
 
@@ -155,13 +160,13 @@ export class Template {
     const { starts, ends } = encoding
     for (let i = 0; i < starts.length; i++) {
       if (starts[i]! < 0) continue
-      const to = (origins ? origins.ends[ends[i]! - 1]! : ends[i]!) + shift
+      const to = (origins && ends[i]! > 0 ? origins.ends[ends[i]! - 1]! : ends[i]!) + shift
       if (to <= 0) {
         // Of the prompt, not of the text.
         starts[i] = ends[i] = -1
         continue
       }
-      let from = Math.max((origins ? origins.starts[starts[i]!]! : starts[i]!) + shift, 0)
+      let from = Math.max((origins ? (origins.starts[starts[i]!] ?? stripped.length) : starts[i]!) + shift, 0)
       // A byte-level token owns the blank before its word; what is shown is the word.
       while (from < to - 1 && isBlank(text.charCodeAt(from))) from++
       starts[i] = from

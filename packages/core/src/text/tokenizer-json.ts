@@ -1,15 +1,19 @@
 import { describe, SerotineError } from '../errors.js'
 import type { AddedToken } from './added-tokens.js'
+import { postProcessor } from './pipeline/post-processor.js'
+import type { PostProcessor } from './pipeline/post-processor.js'
+import { addedTokens, savedTokens, tokenName } from './special-tokens.js'
+import type { AddedTokenJson } from './special-tokens.js'
+import { construction } from './tokenizer-class.js'
+import type { Construction } from './tokenizer-class.js'
 
 type Json = Record<string, unknown>
 
 /** What every tokenizer needs to know in addition to its model. */
-export interface Pipeline {
+export interface Pipeline extends PostProcessor {
   readonly addedTokens: readonly AddedToken[]
-  /** Special tokens that the post-processor puts before and after the text. */
-  readonly leadingIds: readonly number[]
-  readonly trailingIds: readonly number[]
   readonly names: SpecialNames
+  readonly truncationSide: 'left' | 'right'
 }
 
 export interface SpecialNames {
@@ -19,153 +23,232 @@ export interface SpecialNames {
   readonly pad: string | undefined
 }
 
-// transformers rebuilds these from tokenizer_config.json: BertTokenizer itself and the classes that are BertTokenizer by
-// another name.
-const BERT_CLASS =
-  /^(Bert|DistilBert|Electra|MobileBert|ConvBert|SqueezeBert|LayoutLM|Lxmert|Funnel|RetriBert|DPR\w+)Tokenizer(Fast)?$/
+/** What beside tokenizer.json says how to cut text. */
+export interface TokenizerSettings {
+  /** tokenizer_config.json, with what `withLegacyFiles` adds. */
+  readonly config: unknown
+  /** `model_type` of config.json; undefined where there is none. */
+  readonly modelType?: string | undefined
+  /** `tokenizer_class` of config.json, for configurations without one. */
+  readonly modelTokenizerClass?: string | undefined
+  /** Vocabulary items to treat as added tokens, as PyLate does with its two prefixes. */
+  readonly prefixes: readonly string[]
+}
+
+/** tokenizer.json as transformers would end up with it, and the names of its special tokens. */
+export interface EffectiveTokenizer {
+  readonly json: Json & { readonly added_tokens: readonly AddedTokenJson[]; readonly model: Json }
+  readonly names: SpecialNames
+  /** Which end of a long text is kept. */
+  readonly truncationSide: 'left' | 'right'
+}
+
+const NAMES = {
+  'as saved': {},
+  bert: { unk_token: '[UNK]', sep_token: '[SEP]', pad_token: '[PAD]', cls_token: '[CLS]', mask_token: '[MASK]' },
+  roberta: {
+    bos_token: '<s>',
+    eos_token: '</s>',
+    unk_token: '<unk>',
+    sep_token: '</s>',
+    pad_token: '<pad>',
+    cls_token: '<s>',
+    mask_token: '<mask>',
+  },
+  gemma: { bos_token: '<bos>', eos_token: '<eos>', unk_token: '<unk>', pad_token: '<pad>', mask_token: '<mask>' },
+} as const
+const DEFAULTS: Readonly<Record<Construction, Readonly<Record<string, string>>>> = {
+  ...NAMES,
+  'xlm-roberta': NAMES.roberta,
+}
 
 /**
- * The tokenizer.json that transformers would end up with:
- * - BertTokenizer takes its normaliser from tokenizer_config.json (`do_lower_case` true unless said otherwise), whatever
- *   tokenizer.json says; other classes take tokenizer.json as it is;
- * - special tokens of the configuration, and `extra` ones that the vocabulary has, are added tokens;
- * - stored truncation and padding are dropped: they are what the last caller before saving happened to use.
+ * The tokenizer that transformers 5.3 makes of a folder's files:
+ * - the class decides whether tokenizer.json counts as it is or only its vocabulary (`construction`);
+ * - special tokens and added tokens of the configuration are added tokens;
+ * - stored lengths of truncation and padding are dropped: they are what the last caller before saving happened to use.
+ *   Their sides, and a padding token that is named nowhere else, are kept, as there.
+ *
+ * @throws MODEL_UNSUPPORTED naming a key whose value cannot be obeyed, MODEL_CORRUPT
  */
-export function effectiveTokenizerJson(json: unknown, config: unknown, extra: readonly string[]): Json {
+export function effectiveTokenizer(json: unknown, settings: TokenizerSettings): EffectiveTokenizer {
   const source = asObject(json, 'tokenizer.json')
   const model = asObject(source.model, 'tokenizer.json\'s "model"')
-  const settings = config === undefined || config === null ? {} : asObject(config, 'tokenizer_config.json')
-  const effective: Json = { ...source, truncation: null, padding: null }
-  const bert = isBert(source, settings)
-  if (bert) {
-    effective.normalizer = {
-      type: 'BertNormalizer',
-      clean_text: true,
-      handle_chinese_chars: settings.tokenize_chinese_chars ?? true,
-      strip_accents: settings.strip_accents ?? null,
-      lowercase: settings.do_lower_case ?? true,
-    }
-  }
-  const added = (Array.isArray(source.added_tokens) ? source.added_tokens : []).map((token) =>
-    asObject(token, 'an added token'),
-  )
-  const known = new Set(added.map(({ content }) => content))
+  const config =
+    settings.config === undefined || settings.config === null ? {} : asObject(settings.config, 'tokenizer_config.json')
+  const how = constructionOf(source, model, config, settings)
+  const truncationSide = readSides(source, config, how)
+  const defaults: Json = { pad_token: (source.padding as Json | null | undefined)?.pad_token, ...DEFAULTS[how] }
   const idOf = vocabularyLookup(model)
-  const add = (content: string | undefined, special: boolean) => {
-    const id = content === undefined || content === '' || known.has(content) ? undefined : idOf(content)
-    if (id === undefined) return
-    known.add(content)
-    added.push({ id, content, special, normalized: !special, lstrip: false, rstrip: false, single_word: false })
-  }
-  const defaults = bert ? BERT_SPECIALS : {}
-  for (const key of SPECIAL_KEYS) add(tokenName(settings, key) ?? defaults[key], true)
-  for (const content of extra) add(content, false)
-  effective.added_tokens = added
-  if (bert && !source.post_processor) effective.post_processor = bertPostProcessor(settings, idOf)
-  return effective
-}
-
-const SPECIAL_KEYS = [
-  'unk_token',
-  'sep_token',
-  'pad_token',
-  'cls_token',
-  'mask_token',
-  'bos_token',
-  'eos_token',
-] as const
-const BERT_SPECIALS: Readonly<Record<string, string>> = {
-  unk_token: '[UNK]',
-  sep_token: '[SEP]',
-  pad_token: '[PAD]',
-  cls_token: '[CLS]',
-  mask_token: '[MASK]',
-}
-
-function isBert(json: Json, config: Json): boolean {
-  const { normalizer, pre_tokenizer: preTokenizer } = json as { normalizer?: Json; pre_tokenizer?: Json }
-  if (normalizer?.type !== 'BertNormalizer' || preTokenizer?.type !== 'BertPreTokenizer') return false
-  // Without a class transformers goes by the model's type, which is BERT for this pipeline.
-  return typeof config.tokenizer_class !== 'string' || BERT_CLASS.test(config.tokenizer_class)
-}
-
-function bertPostProcessor(config: Json, idOf: (token: string) => number | undefined): Json {
-  const pair = (key: 'cls_token' | 'sep_token') => {
-    const token = tokenName(config, key) ?? BERT_SPECIALS[key]!
-    return [token, idOf(token)]
-  }
-  return { type: 'BertProcessing', sep: pair('sep_token'), cls: pair('cls_token') }
-}
-
-/** Reads what the exact tokenizers need. Undefined when the post-processor is one they do not know. */
-export function readPipeline(json: Json, config: unknown): Pipeline | undefined {
-  const around = readPostProcessor(json.post_processor)
-  if (!around) return undefined
-  const settings = (config ?? {}) as Json
-  const addedTokens = (json.added_tokens as Json[]).map((token) => ({
-    id: token.id as number,
-    content: token.content as string,
-    normalized: token.normalized !== false,
-    lstrip: token.lstrip === true,
-    rstrip: token.rstrip === true,
-    singleWord: token.single_word === true,
-    special: token.special === true,
-  }))
-  return { addedTokens, ...around, names: specialNames(json, settings) }
-}
-
-export function specialNames(json: Json, config: Json): SpecialNames {
-  const added = new Set((json.added_tokens as Json[]).map(({ content }) => content))
-  const usual = (...names: string[]) => names.find((name) => added.has(name))
+  const added = addedTokens(savedTokens(source.added_tokens), {
+    keep: how === 'as saved',
+    config,
+    defaults,
+    prefixes: settings.prefixes,
+    idOf,
+    vocabularySize: vocabularySize(model),
+  })
+  const nameOf = (key: string) => tokenName(config, key) ?? tokenName(defaults, key)
+  const effective = { ...source, truncation: null, padding: null, added_tokens: added, model }
+  const idOfAny = (token: string) => added.find(({ content }) => content === token)?.id ?? idOf(token)
   return {
-    unk:
-      tokenName(config, 'unk_token') ??
-      ((json.model as Json).unk_token as string | undefined) ??
-      usual('[UNK]', '<unk>'),
-    mask: tokenName(config, 'mask_token') ?? usual('[MASK]', '<mask>'),
-    eos: tokenName(config, 'eos_token'),
-    pad: tokenName(config, 'pad_token') ?? usual('[PAD]', '<pad>'),
+    json: { ...effective, ...rebuilt(how, { source, model, config, nameOf, idOf: idOfAny }) },
+    names: { unk: nameOf('unk_token'), mask: nameOf('mask_token'), eos: nameOf('eos_token'), pad: nameOf('pad_token') },
+    truncationSide,
   }
 }
 
-function readPostProcessor(value: unknown): Pick<Pipeline, 'leadingIds' | 'trailingIds'> | undefined {
-  if (value === null || value === undefined) return { leadingIds: [], trailingIds: [] }
-  const processor = value as Json
-  if (processor.type === 'BertProcessing') {
-    return {
-      leadingIds: [(processor.cls as [string, number])[1]],
-      trailingIds: [(processor.sep as [string, number])[1]],
-    }
-  }
-  if (processor.type !== 'TemplateProcessing' || !Array.isArray(processor.single)) return undefined
-  const leadingIds: number[] = []
-  const trailingIds: number[] = []
-  let texts = 0
-  for (const part of processor.single as Json[]) {
-    const special = part.SpecialToken as { id: string } | undefined
-    if (!special) texts++
-    else {
-      const { ids } = (processor.special_tokens as Record<string, { ids: number[] }>)[special.id]!
-      ;(texts === 0 ? leadingIds : trailingIds).push(...ids)
-    }
-  }
-  return texts === 1 ? { leadingIds, trailingIds } : undefined
+function constructionOf(source: Json, model: Json, config: Json, settings: TokenizerSettings): Construction {
+  const name = config.tokenizer_class ?? settings.modelTokenizerClass ?? undefined
+  if (name !== undefined && typeof name !== 'string') throw badKey('tokenizer_class', name, 'the name of a class')
+  const looksLikeBert =
+    (source.normalizer as Json | null | undefined)?.type === 'BertNormalizer' &&
+    (source.pre_tokenizer as Json | null | undefined)?.type === 'BertPreTokenizer'
+  const how = construction(name, settings.modelType, source[FROM_VOCABULARY] !== true, looksLikeBert)
+  const wanted = { 'as saved': undefined, bert: 'WordPiece', roberta: 'BPE', 'xlm-roberta': 'Unigram', gemma: 'BPE' }[
+    how
+  ]
+  if (wanted === undefined || model.type === wanted) return how
+  // Neither file names a class: the encoder's usual one would read another kind of vocabulary than is there.
+  throw badKey(
+    'tokenizer_class',
+    name ?? `(unset; ${describe(settings.modelType)})`,
+    `a class for a ${describe(model.type)} vocabulary`,
+  )
 }
 
-/** A token of tokenizer_config.json: a string, or an object with `content`. */
-export function tokenName(config: Json, key: string): string | undefined {
-  const value = config[key]
-  if (typeof value === 'string') return value
-  const content = (value as Json | null | undefined)?.content
-  return typeof content === 'string' ? content : undefined
+/** @throws MODEL_UNSUPPORTED for padding on the left and for special tokens that are to be read as text */
+function readSides(source: Json, config: Json, how: Construction): 'left' | 'right' {
+  const side = (key: 'truncation_side' | 'padding_side', baked: unknown, fallback = 'right') => {
+    const value = config[key] ?? String((baked as Json | null | undefined)?.direction ?? fallback).toLowerCase()
+    if (value !== 'left' && value !== 'right') throw badKey(key, value, '"left" or "right"')
+    return value
+  }
+  // GemmaTokenizer pads on the left unless told otherwise.
+  const padding = side('padding_side', source.padding, how === 'gemma' ? 'left' : 'right')
+  if (padding === 'left') {
+    throw badKey(
+      'padding_side',
+      padding,
+      '"right": padded on the left, PyLate puts its prefix among the padding, so that vectors depend on the batch',
+    )
+  }
+  if (config.split_special_tokens === true) throw badKey('split_special_tokens', true, 'false')
+  return side('truncation_side', source.truncation)
+}
+
+interface Parts {
+  readonly source: Json
+  readonly model: Json
+  readonly config: Json
+  readonly nameOf: (key: string) => string | undefined
+  readonly idOf: (token: string) => number | undefined
+}
+
+/** The steps that a class builds itself, whatever tokenizer.json says. */
+function rebuilt(
+  how: Construction,
+  { source, model, config, nameOf, idOf }: Parts,
+): Partial<EffectiveTokenizer['json']> {
+  const pair = (key: string) => [nameOf(key), idOf(nameOf(key)!)]
+  const { vocab, merges } = model
+  switch (how) {
+    case 'as saved':
+      return {}
+    case 'bert':
+      return {
+        normalizer: {
+          type: 'BertNormalizer',
+          clean_text: true,
+          handle_chinese_chars: config.tokenize_chinese_chars ?? true,
+          strip_accents: config.strip_accents ?? null,
+          lowercase: config.do_lower_case ?? true,
+        },
+        pre_tokenizer: { type: 'BertPreTokenizer' },
+        post_processor: { type: 'BertProcessing', cls: pair('cls_token'), sep: pair('sep_token') },
+        model: {
+          type: 'WordPiece',
+          unk_token: nameOf('unk_token'),
+          continuing_subword_prefix: '##',
+          max_input_chars_per_word: 100,
+          vocab,
+        },
+      }
+    case 'roberta': {
+      const spaced = config.add_prefix_space ?? false
+      return {
+        normalizer: null,
+        pre_tokenizer: { type: 'ByteLevel', add_prefix_space: spaced, trim_offsets: true, use_regex: true },
+        post_processor: {
+          type: 'RobertaProcessing',
+          cls: pair('cls_token'),
+          sep: pair('sep_token'),
+          add_prefix_space: spaced,
+          trim_offsets: config.trim_offsets ?? true,
+        },
+        model: { type: 'BPE', vocab, merges },
+      }
+    }
+    case 'xlm-roberta': {
+      const charsmap = firstCharsmap(source.normalizer)
+      return {
+        normalizer: charsmap,
+        pre_tokenizer: {
+          type: 'Sequence',
+          pretokenizers: [
+            { type: 'WhitespaceSplit' },
+            {
+              type: 'Metaspace',
+              replacement: '▁',
+              prepend_scheme: (config.add_prefix_space ?? true) ? 'always' : 'never',
+              split: true,
+            },
+          ],
+        },
+        post_processor: { type: 'BertProcessing', cls: pair('bos_token'), sep: pair('eos_token') },
+        model: { type: 'Unigram', unk_id: 3, byte_fallback: false, vocab },
+      }
+    }
+    case 'gemma':
+      return {
+        normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
+        pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false },
+        model: { type: 'BPE', unk_token: nameOf('unk_token'), fuse_unk: true, byte_fallback: true, vocab, merges },
+      }
+  }
+}
+
+/** The first Precompiled among the steps of a normaliser. */
+function firstCharsmap(normalizer: unknown): unknown {
+  const { type, normalizers } = (normalizer ?? {}) as Json
+  const steps = type === 'Sequence' && Array.isArray(normalizers) ? (normalizers as unknown[]) : [normalizer]
+  return steps.find((step) => (step as Json | null | undefined)?.type === 'Precompiled') ?? null
+}
+
+/** What every tokenizer needs besides its model. @throws MODEL_UNSUPPORTED, MODEL_CORRUPT */
+export function readPipeline({ json, names, truncationSide }: EffectiveTokenizer): Pipeline {
+  return {
+    addedTokens: json.added_tokens.map(({ single_word: singleWord, ...token }) => ({ ...token, singleWord })),
+    ...postProcessor(json.post_processor),
+    truncationSide,
+    names: {
+      ...names,
+      unk: names.unk ?? (typeof json.model.unk_token === 'string' ? json.model.unk_token : undefined),
+    },
+  }
 }
 
 /** The vocabulary as pairs; Unigram models list `[token, score]`. Undefined when it is neither. */
 export function vocabularyEntries(model: Json): Iterable<[string, number]> | undefined {
-  if (Array.isArray(model.vocab)) return model.vocab.map((entry, id) => [String((entry as unknown[])[0]), id])
+  if (Array.isArray(model.vocab)) return model.vocab.map((entry, id) => [String((entry as unknown[] | null)?.[0]), id])
   if (typeof model.vocab === 'object' && model.vocab !== null)
     return Object.entries(model.vocab as Record<string, number>)
   return undefined
+}
+
+/** How many tokens the model has, which is where Python goes on numbering. */
+function vocabularySize(model: Json): number {
+  return Array.isArray(model.vocab) ? model.vocab.length : Object.keys((model.vocab ?? {}) as object).length
 }
 
 function vocabularyLookup(model: Json): (token: string) => number | undefined {
@@ -173,6 +256,9 @@ function vocabularyLookup(model: Json): (token: string) => number | undefined {
   const items = (model.vocab ?? {}) as Record<string, number>
   return (token) => (vocab ? vocab.get(token) : Object.hasOwn(items, token) ? items[token] : undefined)
 }
+
+/** Marks what `tokenizerJsonFromVocab` made. */
+const FROM_VOCABULARY = 'from vocab.txt'
 
 /**
  * A tokenizer.json for folders that only have BERT's vocab.txt.
@@ -186,8 +272,8 @@ export function tokenizerJsonFromVocab(vocabTxt: string, config?: unknown): unkn
   if (lines.at(-1) === '') lines.pop()
   const vocab = Object.fromEntries(lines.map((token, id) => [token, id]))
   const settings = config === undefined || config === null ? {} : asObject(config, 'tokenizer_config.json')
-  const name = (key: string) => tokenName(settings, key) ?? BERT_SPECIALS[key]!
-  for (const key of ['cls_token', 'sep_token', 'unk_token']) {
+  const name = (key: keyof typeof NAMES.bert) => tokenName(settings, key) ?? NAMES.bert[key]
+  for (const key of ['cls_token', 'sep_token', 'unk_token'] as const) {
     if (!Object.hasOwn(vocab, name(key))) {
       throw new SerotineError(
         'MODEL_CORRUPT',
@@ -197,6 +283,7 @@ export function tokenizerJsonFromVocab(vocabTxt: string, config?: unknown): unkn
     }
   }
   return {
+    [FROM_VOCABULARY]: true,
     version: '1.0',
     added_tokens: [],
     normalizer: { type: 'BertNormalizer' },
@@ -217,5 +304,12 @@ function asObject(value: unknown, what: string): Json {
   throw new SerotineError(
     'MODEL_CORRUPT',
     `${what} must be a JSON object, got ${describe(value)}. Download the model again.`,
+  )
+}
+
+function badKey(key: string, value: unknown, expected: string): SerotineError {
+  return new SerotineError(
+    'MODEL_UNSUPPORTED',
+    `tokenizer_config.json (or tokenizer.json): "${key}" is ${describe(value)}. Supported: ${expected}.`,
   )
 }

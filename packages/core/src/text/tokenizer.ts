@@ -1,130 +1,98 @@
-import { describe, SerotineError } from '../errors.js'
-import type { TokenStyle } from './alignment.js'
+import { describe } from '../errors.js'
 import { byteCharacters, ByteLevelBpeTokenizer } from './byte-level-bpe.js'
 import type { Tokenizer } from './encoding.js'
-import { wrapWithNames } from './external-tokenizer.js'
-import type { ExternalTokenizer } from './external-tokenizer.js'
-import { effectiveTokenizerJson, readPipeline, specialNames, vocabularyEntries } from './tokenizer-json.js'
+import { readMerges } from './pipeline/bpe.js'
+import { count, damaged, flag, optionalText } from './pipeline/component.js'
+import type { Component } from './pipeline/component.js'
+import { PipelineTokenizer } from './pipeline/pipeline-tokenizer.js'
+import { readVocabulary } from './pipeline/token-model.js'
+import { effectiveTokenizer, readPipeline } from './tokenizer-json.js'
 import type { Pipeline } from './tokenizer-json.js'
 import { WordPieceTokenizer } from './wordpiece.js'
 
 export type { Encoding, Tokenizer } from './encoding.js'
 export { tokenizerJsonFromVocab } from './tokenizer-json.js'
 
-type Json = Record<string, unknown>
-
-const LIBRARY_MODELS: readonly unknown[] = ['WordPiece', 'BPE', 'Unigram']
-
 /**
- * Builds the tokenizer of a checkpoint. BERT's WordPiece and ModernBERT's byte-level BPE run here, exactly as in Python;
- * any other tokenizer.json goes to `@huggingface/tokenizers`, with spans found by alignment.
+ * Builds the tokenizer of a checkpoint: ids and spans are those of Python's `tokenizers`, and what is not known to give
+ * them is refused.
  *
  * @param tokenizerJson parsed tokenizer.json (or `tokenizerJsonFromVocab`)
  * @param tokenizerConfig parsed tokenizer_config.json, if there is one
  * @param options.addedTokens vocabulary items to treat as added tokens, as PyLate does with its two prefixes: their
  *   literal text then maps to the one id. Items that the vocabulary lacks are ignored.
- * @throws MODEL_CORRUPT, MODEL_UNSUPPORTED
+ * @param options.modelType and options.modelTokenizerClass `model_type` and `tokenizer_class` of config.json: with the
+ *   configuration's own `tokenizer_class` they decide what transformers takes from tokenizer.json
+ * @throws MODEL_UNSUPPORTED naming a component, or a key of the configuration, that cannot be obeyed; MODEL_CORRUPT
  */
-export async function createTokenizer(
+export function createTokenizer(
   tokenizerJson: unknown,
   tokenizerConfig: unknown,
-  options: { addedTokens?: readonly string[] } = {},
-): Promise<Tokenizer> {
-  const json = effectiveTokenizerJson(tokenizerJson, tokenizerConfig, options.addedTokens ?? [])
-  const pipeline = readPipeline(json, tokenizerConfig)
-  const exact = pipeline && (wordPiece(json, pipeline) ?? byteLevelBpe(json, pipeline))
-  if (exact) return exact
-  const config = (tokenizerConfig ?? {}) as Json
-  try {
-    // The library takes any model that has a vocabulary for a lookup table.
-    if (!LIBRARY_MODELS.includes((json.model as Json).type)) throw new Error('unknown model')
-    const { Tokenizer } = await import('@huggingface/tokenizers')
-    const external = new Tokenizer(json, config)
-    return wrapWithNames(external as ExternalTokenizer, specialNames(json, config), styleOf(json))
-  } catch (cause) {
-    if (SerotineError.isInstance(cause)) throw cause
-    const steps = (['normalizer', 'pre_tokenizer', 'model', 'post_processor'] as const)
-      .map((step) => `${step} ${describe((json[step] as Json | null)?.type ?? null)}`)
-      .join(', ')
-    throw new SerotineError(
-      'MODEL_UNSUPPORTED',
-      `tokenizer.json cannot be run (${steps}): ${(cause as Error).message}. Make the tokenizer yourself and pass it as ` +
-        '`tokenizer`, e.g. from transformers.js AutoTokenizer.',
-      { cause },
-    )
-  }
+  options: {
+    addedTokens?: readonly string[]
+    modelType?: string | undefined
+    modelTokenizerClass?: string | undefined
+  } = {},
+): Tokenizer {
+  const effective = effectiveTokenizer(tokenizerJson, {
+    config: tokenizerConfig,
+    modelType: options.modelType,
+    modelTokenizerClass: options.modelTokenizerClass,
+    prefixes: options.addedTokens ?? [],
+  })
+  const pipeline = readPipeline(effective)
+  const { json } = effective
+  return wordPiece(json, pipeline) ?? byteLevelBpe(json, pipeline) ?? new PipelineTokenizer(json, pipeline)
 }
 
-interface Steps {
-  normalizer?: Json | null
-  pre_tokenizer?: Json | null
-  model: Json
-}
+const LONGEST_WORD = 400
 
-function wordPiece(json: Json, pipeline: Pipeline): Tokenizer | undefined {
-  const { normalizer, pre_tokenizer: preTokenizer, model } = json as unknown as Steps
-  if (
-    model.type !== 'WordPiece' ||
-    normalizer?.type !== 'BertNormalizer' ||
-    preTokenizer?.type !== 'BertPreTokenizer'
-  ) {
-    return undefined
-  }
-  const vocab = new Map(vocabularyEntries(model) ?? [])
-  const unkId = vocab.get(model.unk_token as string)
-  if (unkId === undefined) {
-    const message = `tokenizer.json has no ${describe(model.unk_token)} in its vocabulary of ${vocab.size}. Download it again.`
-    throw new SerotineError('MODEL_CORRUPT', message)
-  }
-  const lowercase = normalizer.lowercase !== false
+function wordPiece(json: Component, pipeline: Pipeline): Tokenizer | undefined {
+  const [normalizer, preTokenizer, model] = [step(json.normalizer), step(json.pre_tokenizer), step(json.model)]
+  if (model?.type !== 'WordPiece' || normalizer?.type !== 'BertNormalizer') return undefined
+  if (preTokenizer?.type !== 'BertPreTokenizer' || pipeline.trim) return undefined
+  // Longer words are cut by a search that does not try every length.
+  if (count(model, 'max_input_chars_per_word', 100) > LONGEST_WORD) return undefined
+  const vocab = readVocabulary(model)
+  const unknown = optionalText(model, 'unk_token') ?? '[UNK]'
+  const unkId = vocab.get(unknown)
+  if (unkId === undefined) throw damaged(`its vocabulary of ${vocab.size} lacks the unknown token ${describe(unknown)}`)
+  const lowercase = flag(normalizer, 'lowercase', true)
   return new WordPieceTokenizer(
     pipeline,
     {
-      cleanText: normalizer.clean_text !== false,
-      handleChineseChars: normalizer.handle_chinese_chars !== false,
-      stripAccents: (normalizer.strip_accents as boolean | null | undefined) ?? lowercase,
+      cleanText: flag(normalizer, 'clean_text', true),
+      handleChineseChars: flag(normalizer, 'handle_chinese_chars', true),
+      stripAccents: flag(normalizer, 'strip_accents', lowercase),
       lowercase,
     },
     {
       vocab,
       unkId,
-      continuingPrefix: (model.continuing_subword_prefix as string | undefined) ?? '##',
-      maxCharsPerWord: (model.max_input_chars_per_word as number | undefined) ?? 100,
+      continuingPrefix: optionalText(model, 'continuing_subword_prefix') ?? '##',
+      maxCharsPerWord: count(model, 'max_input_chars_per_word', 100),
     },
   )
 }
 
-function byteLevelBpe(json: Json, pipeline: Pipeline): Tokenizer | undefined {
-  const { normalizer, pre_tokenizer: preTokenizer, model } = json as unknown as Steps
-  if (model.type !== 'BPE' || preTokenizer?.type !== 'ByteLevel' || !Array.isArray(model.merges)) return undefined
+function byteLevelBpe(json: Component, pipeline: Pipeline): Tokenizer | undefined {
+  const [normalizer, preTokenizer, model] = [step(json.normalizer), step(json.pre_tokenizer), step(json.model)]
+  if (model?.type !== 'BPE' || preTokenizer?.type !== 'ByteLevel') return undefined
   if (preTokenizer.add_prefix_space !== false || (normalizer && normalizer.type !== 'NFC')) return undefined
   if (model.dropout || model.continuing_subword_prefix || model.end_of_word_suffix || model.byte_fallback)
     return undefined
-  const vocab = new Map(vocabularyEntries(model) ?? [])
+  const vocab = readVocabulary(model)
   // A byte without a token would need the rules for unknown ones.
   if (!byteCharacters().every((ch) => vocab.has(ch))) return undefined
-  const merges = (model.merges as (string | [string, string])[]).map((pair) =>
-    typeof pair === 'string' ? (pair.split(' ') as [string, string]) : pair,
-  )
-  for (const [left, right] of merges) {
-    if (!vocab.has(left) || !vocab.has(right) || !vocab.has(left + right)) {
-      const message = `tokenizer.json merges ${describe(left)} and ${describe(right)}, which its vocabulary lacks.`
-      throw new SerotineError('MODEL_CORRUPT', message)
-    }
-  }
   return new ByteLevelBpeTokenizer(pipeline, {
     vocab,
-    merges,
+    merges: readMerges(model, vocab, ''),
     nfc: normalizer?.type === 'NFC',
-    useRegex: preTokenizer.use_regex !== false,
-    ignoreMerges: model.ignore_merges === true,
+    useRegex: flag(preTokenizer, 'use_regex', true),
+    ignoreMerges: flag(model, 'ignore_merges', false),
   })
 }
 
-function styleOf(json: Json): TokenStyle {
-  const text = JSON.stringify([json.pre_tokenizer, json.decoder])
-  const model = json.model as Json
-  const prefix =
-    (model.continuing_subword_prefix as string | null | undefined) ?? (model.type === 'WordPiece' ? '##' : '')
-  return { byteLevel: text.includes('"ByteLevel"'), continuingPrefix: prefix }
+function step(value: unknown): Component | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Component) : undefined
 }

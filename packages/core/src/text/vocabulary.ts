@@ -1,4 +1,5 @@
-import { SerotineError } from '../errors.js'
+import { describe, SerotineError } from '../errors.js'
+import type { Tokenizer } from './encoding.js'
 import type { Pipeline } from './tokenizer-json.js'
 
 /** The vocabulary with its added and special tokens: what all of our tokenizers share. */
@@ -10,6 +11,7 @@ export class Vocabulary {
   readonly unkId: number | undefined
   readonly leading: number
   readonly trailing: number
+  readonly truncationSide: 'left' | 'right'
   protected readonly leadingIds: readonly number[]
   protected readonly trailingIds: readonly number[]
   readonly #ids: ReadonlyMap<string, number>
@@ -28,6 +30,7 @@ export class Vocabulary {
     const { names } = pipeline
     this.leadingIds = pipeline.leadingIds
     this.trailingIds = pipeline.trailingIds
+    this.truncationSide = pipeline.truncationSide
     this.leading = this.leadingIds.length
     this.trailing = this.trailingIds.length
     this.clsId = this.leadingIds[0] ?? -1
@@ -63,4 +66,28 @@ export function paddingId(
     'The tokenizer has no mask, end-of-sequence or padding token, so queries cannot be expanded. ' +
       'Name one as "mask_token" in tokenizer_config.json.',
   )
+}
+
+/**
+ * PyLate gives random vectors to tokens that its tokenizer adds beyond the model's embeddings; such a prefix or mask
+ * token is an error here.
+ *
+ * @param rows embeddings that the model has; Infinity when that is not known
+ * @throws MODEL_UNSUPPORTED naming the key
+ */
+export function requireEmbeddings(
+  tokenizer: Tokenizer,
+  rows: number,
+  prefixes: Readonly<Record<string, string>>,
+): void {
+  const ids = Object.entries(prefixes).map(([key, token]) => [key, token, tokenizer.tokenToId(token)] as const)
+  const mask = tokenizer.idToToken(tokenizer.maskId) ?? ''
+  for (const [key, token, id] of [...ids, ['mask_token (or what stands in for it)', mask, tokenizer.maskId] as const]) {
+    if (id === undefined || id < rows) continue
+    throw new SerotineError(
+      'MODEL_UNSUPPORTED',
+      `${key} ${describe(token)} has the id ${id}, and the model has embeddings for ${rows} tokens; PyLate would give it ` +
+        'a random vector. Name a token that the model was trained with.',
+    )
+  }
 }

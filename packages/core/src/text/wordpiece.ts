@@ -1,10 +1,19 @@
 import { AddedTokens } from './added-tokens.js'
 import { EncodingBuilder, WordCache } from './encoding.js'
 import type { Encoding, Tokenizer } from './encoding.js'
-import { alignedEnd, alignedStart, canonical, mapCharacters, seenThrough } from './normalization.js'
+import { alignedEnd, alignedStart, mapCharacters } from './normalization.js'
 import type { Aligned } from './normalization.js'
+import { decomposedCharacter, isReordered, lowerCharacter, normalForm } from './unicode/forms.js'
 import type { Pipeline } from './tokenizer-json.js'
-import { IS_DROPPED, IS_MARK, IS_PUNCTUATION, IS_SPACE, unicodeClasses, wellFormed } from './unicode.js'
+import {
+  IS_DROPPED,
+  IS_MARK,
+  IS_PUNCTUATION,
+  IS_SPACE,
+  isChinese,
+  unicodeClasses,
+  wellFormed,
+} from './unicode/classes.js'
 import { Vocabulary } from './vocabulary.js'
 
 /** BertNormalizer's switches. */
@@ -26,20 +35,8 @@ export interface WordPieceModel {
 const CLEAN_ASCII = /^[\t\n\r -~]*$/
 const ASCII_BLANKS = /[\t\n\r]/g
 
-// Decomposed since Unicode 14, which is newer than the crate's table: there they have no accent to strip.
-const UNDECOMPOSED = new Set([
-  0x105c9, 0x105e4, 0x11383, 0x11385, 0x1138e, 0x11391, 0x113c5, 0x113c7, 0x113c8, 0x11938, 0x16121, 0x16122, 0x16123,
-  0x16124, 0x16125, 0x16126, 0x16127, 0x16128, 0x16d68, 0x16d69, 0x16d6a,
-])
-
-// Combining characters that are put in canonical order and then not stripped, so that spans move with them.
-const KEPT_COMBINING = /[\u302e\u302f\u{16ff0}\u{16ff1}\u{1d15e}-\u{1d166}\u{1d16d}-\u{1d172}\u{1d1bb}-\u{1d1c0}]/u
-
 /**
  * BertNormalizer, BertPreTokenizer and WordPiece: BERT, MiniLM and their kin. Ids and spans equal Python's `tokenizers`.
- *
- * One difference is known: two neighbouring combining marks that are newer than Unicode 8, given in non-canonical order,
- * are not swapped.
  */
 export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
   readonly #normalizer: BertNormalizer
@@ -129,14 +126,27 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
       return { text: lowercase ? clean.toLowerCase() : clean, starts: undefined, ends: undefined, base }
     }
     const original = { text, starts: undefined, ends: undefined, base }
-    if (!this.#normalizer.stripAccents || !KEPT_COMBINING.test(text)) {
+    if (!this.#normalizer.stripAccents || !this.#reorders(text)) {
       return mapCharacters(original, (c) => this.#normalizeCharacter(c))
     }
     const spaced = mapCharacters(original, (c) => this.#clean(c))
-    return mapCharacters(seenThrough(canonical('NFD', spaced.text, 0), spaced), (c) => this.#foldCharacter(c))
+    return mapCharacters(normalForm('NFD', spaced), (c) => this.#foldCharacter(c))
   }
 
-  /** BertNormalizer for one code point; neighbours matter only to `KEPT_COMBINING`. */
+  /** Whether canonical order could move a mark that is then not stripped, so that spans move with it. */
+  #reorders(text: string): boolean {
+    for (const character of text) {
+      const c = character.codePointAt(0)!
+      if (c < 0x300) continue
+      for (const part of decomposedCharacter(c)) {
+        const mark = part.codePointAt(0)!
+        if (isReordered(mark) && !(this.#classes[mark]! & IS_MARK)) return true
+      }
+    }
+    return false
+  }
+
+  /** BertNormalizer for one code point; neighbours matter only where `#reorders`. */
   #normalizeCharacter(c: number): string {
     let text = this.#characters.get(c)
     if (text === undefined) {
@@ -163,28 +173,13 @@ export class WordPieceTokenizer extends Vocabulary implements Tokenizer {
     const { stripAccents, lowercase } = this.#normalizer
     let text = String.fromCodePoint(c)
     if (stripAccents) {
-      const parts = UNDECOMPOSED.has(c) ? text : text.normalize('NFD')
       text = ''
-      for (const ch of parts) if (!(this.#classes[ch.codePointAt(0)!]! & IS_MARK)) text += ch
+      for (const ch of decomposedCharacter(c)) if (!(this.#classes[ch.codePointAt(0)!]! & IS_MARK)) text += ch
     }
     if (!lowercase) return text
     // One character at a time, as Rust does: a final Σ becomes σ, where `String.toLowerCase` of a word writes ς.
     let lower = ''
-    for (const ch of text) lower += ch.toLowerCase()
+    for (const ch of text) lower += lowerCharacter(ch.codePointAt(0)!)
     return lower
   }
-}
-
-/** Ideographs in the blocks that BERT surrounds with blanks. Rust's list has a gap at U+2B820–2B91F; so has this. */
-function isChinese(c: number): boolean {
-  return (
-    (c >= 0x4e00 && c <= 0x9fff) ||
-    (c >= 0x3400 && c <= 0x4dbf) ||
-    (c >= 0x20000 && c <= 0x2a6df) ||
-    (c >= 0x2a700 && c <= 0x2b73f) ||
-    (c >= 0x2b740 && c <= 0x2b81f) ||
-    (c >= 0x2b920 && c <= 0x2ceaf) ||
-    (c >= 0xf900 && c <= 0xfaff) ||
-    (c >= 0x2f800 && c <= 0x2fa1f)
-  )
 }

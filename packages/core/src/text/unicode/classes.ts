@@ -1,4 +1,4 @@
-import { DROPPED, LETTER, MARK, NUMBER, PUNCTUATION } from './unicode-tables.js'
+import { DROPPED, LETTER, MARK, NUMBER, PUNCTUATION } from './class-tables.js'
 
 /** Bits of `classOf`. */
 export const IS_DROPPED = 1
@@ -62,3 +62,17 @@ export function wellFormed(text: string): string {
 // With the u flag, \p{Cs} matches surrogates that are not part of a pair.
 const LONE_SURROGATE = /\p{Cs}/u
 const LONE_SURROGATES = /\p{Cs}/gu
+
+/** Ideographs in the blocks that BERT surrounds with blanks. Rust's list has a gap at U+2B820–2B91F; so has this. */
+export function isChinese(c: number): boolean {
+  return (
+    (c >= 0x4e00 && c <= 0x9fff) ||
+    (c >= 0x3400 && c <= 0x4dbf) ||
+    (c >= 0x20000 && c <= 0x2a6df) ||
+    (c >= 0x2a700 && c <= 0x2b73f) ||
+    (c >= 0x2b740 && c <= 0x2b81f) ||
+    (c >= 0x2b920 && c <= 0x2ceaf) ||
+    (c >= 0xf900 && c <= 0xfaff) ||
+    (c >= 0x2f800 && c <= 0x2fa1f)
+  )
+}
