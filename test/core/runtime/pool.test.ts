@@ -129,7 +129,7 @@ describe('a worker that fails', () => {
       `import { parentPort, workerData } from 'node:worker_threads'
       parentPort.postMessage({ id: -1 })
       parentPort.on('message', (request) => {
-        if (request === 'close') return parentPort.close()
+        if (request === 'close') return parentPort.postMessage('closed')
         if (request.batch.texts === 1) process.exit(1)
         const rows = new Float32Array(request.batch.keep.length * workerData.dim).fill(1)
         parentPort.postMessage({ id: request.id, rows }, [rows.buffer])

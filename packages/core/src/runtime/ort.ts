@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
+import { gunzip } from 'node:zlib'
 import { describe, SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
+import { hereUrl, OUT_OF_THE_BUNDLE, shippedFile } from '../shipped.js'
 
 /** Which build of ONNX Runtime computes: the native library, WebAssembly, or the one the caller passed in. */
 export type RuntimeKind = 'native' | 'wasm' | 'given'
@@ -39,18 +39,22 @@ export interface LoadedOrt {
   readonly kind: RuntimeKind
   /** Opens model files itself; WebAssembly cannot and is handed their bytes. */
   readonly readsFiles: boolean
+  /** Where the WebAssembly came from: workers, whose module a bundler may have moved elsewhere, take the same. */
+  readonly wasmFile?: string
 }
 
 export interface OrtChoice {
   readonly runtime?: 'auto' | 'native' | 'wasm' | undefined
   /** ONNX Runtime as imported by the caller. */
   readonly ort?: unknown
+  readonly wasmFile?: string | undefined
   readonly onWarning?: OnWarning | undefined
 }
 
 /** ONNX Runtime 1.30 writes a device id and events to the user's cache and uploads them unless this is set. */
 const TELEMETRY_SWITCH = 'ORT_DISABLE_TELEMETRY'
-const WASM_FILE = 'ort-wasm-simd-threaded.wasm'
+const WASM_FILE = 'ort-wasm-simd-threaded.wasm.gz'
+const unpack = promisify(gunzip)
 
 /**
  * Loads ONNX Runtime: what the caller imported, else `onnxruntime-node`, else the WebAssembly build that comes with
@@ -58,14 +62,14 @@ const WASM_FILE = 'ort-wasm-simd-threaded.wasm'
  *
  * @throws RUNTIME_MISSING
  */
-export async function loadOrt({ runtime = 'auto', ort: given, onWarning }: OrtChoice): Promise<LoadedOrt> {
+export async function loadOrt({ runtime = 'auto', ort: given, wasmFile, onWarning }: OrtChoice): Promise<LoadedOrt> {
   if (given !== undefined) return loadGiven(given)
-  if (runtime === 'wasm') return loadWasm()
+  if (runtime === 'wasm') return loadWasm(wasmFile)
   try {
     return await loadNative()
   } catch (error) {
     if (runtime === 'native') throw error
-    const loaded = await loadWasm()
+    const loaded = await loadWasm(wasmFile)
     onWarning?.({
       code: 'RUNTIME_WASM',
       message: `${(error as Error).message} Encoding runs on WebAssembly meanwhile, several times slower.`,
@@ -121,29 +125,29 @@ function switchTelemetryOff(): boolean {
   return true
 }
 
-async function loadWasm(): Promise<LoadedOrt> {
+/** @param file the packed WebAssembly; undefined = where this package has it */
+async function loadWasm(file: string = wasmFile()): Promise<LoadedOrt> {
   const ort = ortOf(await import('onnxruntime-web/wasm'))
   const settings = ort?.env?.wasm
   if (!ort || !settings) throw new SerotineError('RUNTIME_MISSING', 'The WebAssembly build of ONNX Runtime is damaged.')
   settings.numThreads = 1
-  settings.wasmBinary ??= await readFile(wasmFile())
-  return { ort, kind: 'wasm', readsFiles: false }
+  settings.wasmBinary ??= await unpack(await readFile(file))
+  return { ort, kind: 'wasm', readsFiles: false, wasmFile: file }
 }
 
 /** The module's own file lies next to this one; from sources, or where a bundler moved this one, the package knows it. */
 function wasmFile(): string {
-  const beside = new URL('./ort-wasm-simd-threaded.wasm', import.meta.url)
-  if (beside.protocol === 'file:' && existsSync(beside)) return fileURLToPath(beside)
-  try {
-    return createRequire(import.meta.url).resolve(`@serotine/core/${WASM_FILE}`)
-  } catch (cause) {
-    throw new SerotineError(
-      'RUNTIME_MISSING',
-      `${WASM_FILE} is not next to ${import.meta.url}. Copy it there from node_modules/@serotine/core/dist, or leave ` +
-        '@serotine/core out of the bundle.',
-      { cause },
-    )
-  }
+  const found = shippedFile(
+    () => new URL('./ort-wasm-simd-threaded.wasm.gz', import.meta.url),
+    WASM_FILE,
+    `@serotine/core/${WASM_FILE}`,
+  )
+  if (found !== undefined) return found
+  throw new SerotineError(
+    'RUNTIME_MISSING',
+    `${WASM_FILE} is not next to ${hereUrl() ?? 'the program'}: a bundler has left it behind. Copy it there from ` +
+      `node_modules/@serotine/core/dist, or ${OUT_OF_THE_BUNDLE}.`,
+  )
 }
 
 /** A module namespace, or its default export where CommonJS was wrapped. */
