@@ -19,16 +19,13 @@ export function hereUrl(): string | undefined {
 /**
  * Finds a file that ships with @serotine/core: next to this module, where the bundler put it, or in the installed package.
  *
- * @param beside `() => new URL('./<name>', import.meta.url)`, written out by the caller: file tracers and bundlers look for
- *   just this expression
- * @param name the file's name in the package's `dist`
+ * @param beside `() => new URL('./<name>', import.meta.url)`, and the same with `hereUrl()`. The caller writes them out:
+ *   file tracers and bundlers look for just the first expression, and take a whole folder for a name they cannot read
  * @param specifier what the package exports it as
  * @returns undefined when it is nowhere
  */
-export function shippedFile(beside: () => URL, name: string, specifier: string): string | undefined {
-  const here = hereUrl()
-  const places = [() => fileURLToPath(beside()), () => fileURLToPath(new URL(name, here)), () => installed(specifier)]
-  for (const place of places) {
+export function shippedFile(beside: readonly (() => URL)[], specifier: string): string | undefined {
+  for (const place of [...beside.map((url) => () => fileURLToPath(url())), () => installed(specifier)]) {
     try {
       const path = place()
       if (existsSync(path)) return path

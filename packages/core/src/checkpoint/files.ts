@@ -1,5 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { checkOptions, describe, SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
@@ -11,6 +10,7 @@ import type { HubOptions } from './hub-api.js'
 import { downloadBlob } from './hub-download.js'
 import { missingFiles, moduleFolders, neededFiles } from './needed-files.js'
 import type { RepoFile } from './needed-files.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 /** Where to look for a checkpoint that is not a folder. */
 export interface ResolveOptions {
@@ -202,15 +202,10 @@ function ignoreUnwritable(error: unknown): void {
 
 /** Where HOME cannot be written (containers, functions in a cloud), downloads go to a folder of this user's that can. */
 async function temporaryRepo(repo: CachedRepo, onWarning: OnWarning | undefined): Promise<CachedRepo> {
-  // Windows has no user ids, and a temporary folder for each user.
-  const uid = process.getuid?.()
-  const folder = join(tmpdir(), uid === undefined ? 'serotine' : `serotine-${uid}`)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const found = await stat(folder)
-  if (uid !== undefined && (found.uid !== uid || (found.mode & 0o022) !== 0)) {
-    const message = `The cache ${dirname(repo.folder)} cannot be written, and ${folder} belongs to somebody else. Set cacheDir.`
-    throw new SerotineError('DOWNLOAD_FAILED', message)
-  }
+  const folder = await temporaryFolder().catch((cause: unknown) => {
+    const message = `The cache ${dirname(repo.folder)} cannot be written. Set cacheDir. ${(cause as Error).message}`
+    throw new SerotineError('DOWNLOAD_FAILED', message, { cause })
+  })
   onWarning?.({
     code: 'CACHE_READONLY',
     message:

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { isMainThread } from 'node:worker_threads'
 import { gunzip } from 'node:zlib'
 import { describe, SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { hereUrl, OUT_OF_THE_BUNDLE, shippedFile } from '../shipped.js'
+import { switchTelemetryOff, TELEMETRY_SWITCH } from './telemetry.js'
 
 /** Which build of ONNX Runtime computes: the native library, WebAssembly, or the one the caller passed in. */
 export type RuntimeKind = 'native' | 'wasm' | 'given'
@@ -51,8 +51,6 @@ export interface OrtChoice {
   readonly onWarning?: OnWarning | undefined
 }
 
-/** ONNX Runtime 1.30 writes a device id and events to the user's cache and uploads them unless this is set. */
-const TELEMETRY_SWITCH = 'ORT_DISABLE_TELEMETRY'
 const WASM_FILE = 'ort-wasm-simd-threaded.wasm.gz'
 const unpack = promisify(gunzip)
 
@@ -95,9 +93,9 @@ async function loadNative(): Promise<LoadedOrt> {
   if (!switchTelemetryOff()) {
     throw new SerotineError(
       'RUNTIME_MISSING',
-      `The native ONNX Runtime is not loaded in a worker thread of yours unless the process was started with ` +
-        `${TELEMETRY_SWITCH}=1: a thread cannot switch its telemetry off. Set that variable, or load a model on the ` +
-        'main thread before starting the worker.',
+      `The native ONNX Runtime is not loaded in a worker thread of yours, or in Bun on Windows, unless the process was ` +
+        `started with ${TELEMETRY_SWITCH}=1: its telemetry cannot be switched off from there. Set that variable, or ` +
+        'load a model on the main thread before starting the worker.',
     )
   }
   let cause: unknown
@@ -112,17 +110,11 @@ async function loadNative(): Promise<LoadedOrt> {
     'RUNTIME_MISSING',
     `onnxruntime-node cannot be loaded (${reason}). Install it with "npm install onnxruntime-node", with ` +
       'ONNXRUNTIME_NODE_INSTALL=skip set where its CUDA files cannot or need not be downloaded; on platforms it has no ' +
-      "binary for (Intel Macs, Alpine Linux) use runtime: 'wasm'.",
+      "binary for (Intel Macs, Alpine Linux) use runtime: 'wasm'. Where a file tracer left its library behind (Next.js " +
+      "with output: 'standalone'), add outputFileTracingIncludes: { '/*': ['./node_modules/onnxruntime-node/bin/**'] } " +
+      'to next.config.',
     { cause },
   )
-}
-
-/** False where that is out of reach: a worker thread has a copy of the environment, native code sees the original. */
-function switchTelemetryOff(): boolean {
-  if (process.env[TELEMETRY_SWITCH]) return true
-  if (!isMainThread) return false
-  process.env[TELEMETRY_SWITCH] = '1'
-  return true
 }
 
 /** @param file the packed WebAssembly; undefined = where this package has it */
@@ -138,8 +130,10 @@ async function loadWasm(file: string = wasmFile()): Promise<LoadedOrt> {
 /** The module's own file lies next to this one; from sources, or where a bundler moved this one, the package knows it. */
 function wasmFile(): string {
   const found = shippedFile(
-    () => new URL('./ort-wasm-simd-threaded.wasm.gz', import.meta.url),
-    WASM_FILE,
+    [
+      () => new URL('./ort-wasm-simd-threaded.wasm.gz', import.meta.url),
+      () => new URL('./ort-wasm-simd-threaded.wasm.gz', hereUrl()),
+    ],
     `@serotine/core/${WASM_FILE}`,
   )
   if (found !== undefined) return found

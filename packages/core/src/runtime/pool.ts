@@ -52,7 +52,10 @@ function bufferOf(model: Uint8Array | ArrayBuffer): ArrayBuffer {
 
 /** @throws WORKER_FAILED where a bundler left it behind */
 function workerEntry(): URL {
-  const file = shippedFile(() => new URL('./worker.mjs', import.meta.url), 'worker.mjs', '@serotine/core/worker')
+  const file = shippedFile(
+    [() => new URL('./worker.mjs', import.meta.url), () => new URL('./worker.mjs', hereUrl())],
+    '@serotine/core/worker',
+  )
   if (file !== undefined) return pathToFileURL(file)
   throw new SerotineError(
     'WORKER_FAILED',
@@ -94,7 +97,8 @@ class PoolWorker {
   #next = 0
 
   constructor(plan: NetworkPlan, url: URL) {
-    this.#worker = new Worker(url, { workerData: plan })
+    // File tracers take `new Worker(…)` with a URL they cannot read for every file in this folder.
+    this.#worker = Reflect.construct(Worker, [url, { workerData: plan }]) as Worker
     this.ready = new Promise((resolve, reject) => this.#pending.set(-1, { resolve, reject }))
     this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.on('message', (reply: Reply) => this.#settle(reply))
