@@ -31,6 +31,7 @@ const RENDERERS = {
   'long-embed': longEmbedTable,
   stages: stagesTable,
   'stages-hybrid': hybridTable,
+  'install-matrix': installMatrixTable,
 }
 
 function retrievalTable(result, name) {
@@ -95,6 +96,21 @@ function longEmbedTable(result, name) {
   ].join('\n')
 }
 
+function installMatrixTable(result, name) {
+  const { install, platform, rows } = result
+  const cells = rows.map(({ name: cell, error, runtime, bytes, seconds }) =>
+    error === undefined
+      ? [cell, runtime, bytes === undefined ? '–' : megabytes(bytes), seconds.toFixed(1)]
+      : [cell, 'fails', '–', '–'],
+  )
+  return [
+    ...markdownTable(['', 'runs on', 'MB built', 'seconds to the first hit'], cells),
+    '',
+    `${platform}, packed packages installed with npm without install scripts (${megabytes(install.bytes)} MB in ` +
+      `node_modules). macOS and Windows: not tried. ${measuredOn(result, name)}`,
+  ].join('\n')
+}
+
 /** Machine, versions and date, and whether other work slowed the measurement down. */
 function measuredOn({ machine, versions, date }, name) {
   const busy = machine.loadAverage > machine.cores ? `, busy with other work (load ${machine.loadAverage})` : ''
@@ -106,6 +122,7 @@ function markdownTable(head, rows) {
 }
 
 const count = (value) => Math.round(value).toLocaleString('en-US')
+const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)
 const milliseconds = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0))
 
 async function main() {

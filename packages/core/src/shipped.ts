@@ -19,8 +19,8 @@ export function hereUrl(): string | undefined {
 /**
  * Finds a file that ships with @serotine/core: next to this module, where the bundler put it, or in the installed package.
  *
- * @param beside `() => new URL('./<name>', import.meta.url)`, and the same with `hereUrl()`. The caller writes them out:
- *   file tracers and bundlers look for just the first expression, and take a whole folder for a name they cannot read
+ * @param beside functions that return `new URL('./<name>', import.meta.url)`, and the same with `hereUrl()`. The caller writes
+ *   them out: tracers and bundlers look for just the first expression, and take a whole folder for a name they cannot read
  * @param specifier what the package exports it as
  * @returns undefined when it is nowhere
  */
