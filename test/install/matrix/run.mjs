@@ -26,6 +26,8 @@ const work = flags.keep ? resolve(flags.keep) : await realpath(await mkdtemp(joi
 await mkdir(work, { recursive: true })
 const { ORT_DISABLE_TELEMETRY: _, ...inherited } = process.env
 const env = { ...inherited, NEXT_TELEMETRY_DISABLED: '1', CI: '1' }
+/** Programs run with an empty home, in which ONNX Runtime would leave traces of its telemetry. */
+const home = join(work, 'home')
 const cells = CELLS.filter(({ name }) => flags.only.split(',').some((part) => name.includes(part)))
 const before = existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : { rows: [] }
 
@@ -94,6 +96,9 @@ async function tryCell(cell) {
   // In the empty folder nothing may be found that was not copied.
   const hidden = join(folder, 'node_modules.hidden')
   if (cell.alone) await execute('mv', [join(folder, 'node_modules'), hidden])
+  await rm(home, { recursive: true, force: true })
+  await mkdir(home)
+  const ownHome = { ...env, HOME: home, XDG_CACHE_HOME: join(home, '.cache') }
   try {
     const started = isNext
       ? await runServer(
@@ -101,9 +106,10 @@ async function tryCell(cell) {
           cell.alone ? ['server.js'] : ['node_modules/next/dist/bin/next', 'start'],
           place,
           TRIES,
-          env,
+          ownHome,
         )
-      : await runScript(...commandOf(cell), place, TRIES, env)
+      : await runScript(...commandOf(cell), place, TRIES, ownHome)
+    if (existsSync(join(home, '.cache/Microsoft'))) throw new Error('ONNX Runtime keeps telemetry.')
     return {
       name: cell.name,
       ...judge(cell, started),
