@@ -50,7 +50,7 @@ describe.each(names)('packages/%s', (name) => {
     expect(listing).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
     expect(
       listing.filter(
-        (path) => !/^(bin|dist|model)\/|^(LICENSE|NOTICE|README\.md|CHANGELOG\.md|package\.json)$/.test(path),
+        (path) => !/^(bin|dist|model)\/|^(LICENSE|NOTICE|README\.md|CHANGELOG\.md|package\.json|index\.(js|cjs|d\.ts|d\.cts))$/.test(path),
       ),
     ).toEqual([])
   })
@@ -65,7 +65,9 @@ describe.each(names)('packages/%s', (name) => {
   })
 
   it.runIf(hasCode(name))('has types that resolve for ESM, CommonJS and bundlers', () => {
-    run('npx', ['attw', tarballs.get(name)!, '--profile', 'node16'], root)
+    // Two of core's are files to be started or read, not to be imported.
+    const files = name === 'core' ? ['--exclude-entrypoints', 'worker', 'ort-wasm-simd-threaded.wasm.gz'] : []
+    run('npx', ['attw', tarballs.get(name)!, '--profile', 'node16', ...files], root)
   })
 })
 
