@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SerotineError } from '../errors.js'
@@ -58,12 +58,20 @@ async function namedFiles(): Promise<ModelFile[]> {
   return Object.entries(modelFiles()).map(([name, url]) => ({ name, path: fileURLToPath(url) }))
 }
 
-/** Copies renamed files to where they are read from by name. The folder is named after them, and there whole or not at all. */
+/**
+ * Copies renamed files to where they are read from by name. The folder is named after what they are, and appears whole;
+ * what a cleaner of temporary files took from it is copied again.
+ */
 async function gathered(files: readonly ModelFile[]): Promise<string> {
   const parent = join(await temporaryFolder(), 'model-micro')
-  const key = createHash('sha256').update(files.map(({ path }) => path).join('\n'))
+  const key = createHash('sha256')
+  for (const { path } of files) {
+    const { size, mtimeMs } = await stat(path)
+    key.update(`${path} ${size} ${mtimeMs}\n`)
+  }
   const folder = join(parent, key.digest('hex').slice(0, 16))
-  if (existsSync(folder)) return folder
+  const isWhole = (): boolean => files.every(({ name }) => existsSync(join(folder, name)))
+  if (isWhole()) return folder
   await mkdir(parent, { recursive: true })
   const half = await mkdtemp(`${folder}.`)
   try {
@@ -71,11 +79,12 @@ async function gathered(files: readonly ModelFile[]): Promise<string> {
       await mkdir(dirname(join(half, name)), { recursive: true })
       await copyFile(path, join(half, name))
     }
+    if (!isWhole()) await rm(folder, { recursive: true, force: true })
     await rename(half, folder)
   } catch (error) {
     await rm(half, { recursive: true, force: true })
     // Somebody else may have been faster.
-    if (!existsSync(folder)) throw error
+    if (!isWhole()) throw error
   }
   return folder
 }
