@@ -49,10 +49,10 @@ export const CELLS = [
     alone: ['.next/standalone'],
   }),
   next('webpack, no configuration', { build: ['next', 'build', '--webpack'] }),
-  bundled(`Vite ${VERSIONS.vite} SSR`, { build: ['vite', 'build', '--config', 'vite.config.mjs'], run: 'out/main.js' }),
+  bundled(`Vite ${VERSIONS.vite} SSR`, { build: ['vite', 'build', '--config', 'vite.config.mjs'], run: 'out/main.mjs' }),
   bundled(`Vite ${VERSIONS.vite} SSR, noExternal`, {
     build: ['vite', 'build', '--config', 'vite.bundled.config.mjs'],
-    run: 'out/main.js',
+    run: 'out/main.mjs',
   }),
   bundled(`esbuild ${VERSIONS.esbuild}, ESM, packages external`, {
     build: esbuild('--format=esm', '--packages=external', '--outfile=out/main.mjs'),

@@ -93,6 +93,8 @@ async function tryCell(cell) {
     await execute(join(folder, 'node_modules/.bin', tool), args, { cwd: folder, env, maxBuffer: 1 << 26 })
   }
   const place = cell.alone ? await alone(folder, cell.alone) : folder
+  // What the next build starts from is no part of this one.
+  await rm(join(output, 'cache'), { recursive: true, force: true })
   // In the empty folder nothing may be found that was not copied.
   const hidden = join(folder, 'node_modules.hidden')
   if (cell.alone) await execute('mv', [join(folder, 'node_modules'), hidden])
