@@ -50,7 +50,10 @@ describe.each(names)('packages/%s', (name) => {
     expect(listing).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
     expect(
       listing.filter(
-        (path) => !/^(bin|dist|model)\/|^(LICENSE|NOTICE|README\.md|CHANGELOG\.md|package\.json|index\.(js|cjs|d\.ts|d\.cts))$/.test(path),
+        (path) =>
+          !/^(bin|dist|model)\/|^(LICENSE|NOTICE|README\.md|CHANGELOG\.md|package\.json|index\.(js|cjs|d\.ts|d\.cts))$/.test(
+            path,
+          ),
       ),
     ).toEqual([])
   })

@@ -49,7 +49,10 @@ export const CELLS = [
     alone: ['.next/standalone'],
   }),
   next('webpack, no configuration', { build: ['next', 'build', '--webpack'] }),
-  bundled(`Vite ${VERSIONS.vite} SSR`, { build: ['vite', 'build', '--config', 'vite.config.mjs'], run: 'out/main.mjs' }),
+  bundled(`Vite ${VERSIONS.vite} SSR`, {
+    build: ['vite', 'build', '--config', 'vite.config.mjs'],
+    run: 'out/main.mjs',
+  }),
   bundled(`Vite ${VERSIONS.vite} SSR, noExternal`, {
     build: ['vite', 'build', '--config', 'vite.bundled.config.mjs'],
     run: 'out/main.mjs',
