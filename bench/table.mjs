@@ -35,6 +35,7 @@ const RENDERERS = {
   'stages-hybrid': hybridTable,
   'first-stages': firstStagesTable,
   readers: readersTable,
+  'install-matrix': installMatrixTable,
 }
 
 function readersTable(result, name) {
@@ -166,6 +167,21 @@ function firstStagesTable(result, name) {
   ].join('\n')
 }
 
+function installMatrixTable(result, name) {
+  const { install, platform, rows } = result
+  const cells = rows.map(({ name: cell, error, runtime, bytes, seconds }) =>
+    error === undefined
+      ? [cell, runtime, bytes === undefined ? '–' : megabytes(bytes), seconds.toFixed(1)]
+      : [cell, 'fails', '–', '–'],
+  )
+  return [
+    ...markdownTable(['', 'runs on', 'MB built', 'seconds to the first hit'], cells),
+    '',
+    `${platform}, packed packages installed with npm (${megabytes(install.bytes)} MB in ` +
+      `node_modules). macOS and Windows: not tried. ${measuredOn(result, name)}`,
+  ].join('\n')
+}
+
 /** Machine, versions and date, and whether other work slowed the measurement down. */
 function measuredOn({ machine, versions, date }, name) {
   const busy = machine.loadAverage > machine.cores ? `, busy with other work (load ${machine.loadAverage})` : ''
@@ -178,6 +194,7 @@ function markdownTable(head, rows, names = 1) {
 }
 
 const count = (value) => Math.round(value).toLocaleString('en-US')
+const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)
 const milliseconds = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0))
 
 async function main() {

@@ -29,12 +29,20 @@ for (const [from, to, wanted] of [
     cpSync(join(from, file), join('dist', to, file))
   }
 }
+const library = readdirSync(join('dist', binaries)).find((file) => !file.endsWith('.node'))
+const fromLib = (file) => `../${binaries.replaceAll('\\', '/')}/${file}`
 for (const path of ['lib', 'common'].flatMap((folder) =>
   readdirSync(join('dist', folder)).map((file) => join('dist', folder, file)),
 )) {
   const code = readFileSync(path, 'utf8')
     .replace(/(['"])onnxruntime-common\1/g, "'../common/index.js'")
+    // One platform, so one path: file tracers follow it where they could not follow a template.
+    .replace(/`\.\.\/bin\/napi-v6\/[^`]*`/, `'${fromLib('onnxruntime_binding.node')}'`)
     // The source maps name files that no package has.
     .replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
-  writeFileSync(path, code)
+  // The binding loads the library by itself; tracers see only what a path is made of.
+  const traced = /lib.index\.js$/.test(path)
+    ? `exports.libraryPath = require('node:path').join(__dirname, '${fromLib(library)}');\n`
+    : ''
+  writeFileSync(path, code + traced)
 }

@@ -1,22 +1,48 @@
-import { copyFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { defineConfig } from 'tsdown'
 import type { UserConfig } from 'tsdown'
+
+/**
+ * ONNX Runtime's WebAssembly, 14 of the 148 MB of its package: the library's code is bundled, this lies next to it.
+ * Compressed, because it is a quarter of the size, and because bundlers take a `.wasm` for a module and change it.
+ */
+function packWebAssembly(): void {
+  const found = createRequire(import.meta.url).resolve('onnxruntime-web/ort-wasm-simd-threaded.wasm')
+  const packed = gzipSync(readFileSync(found), { level: 9 })
+  writeFileSync(new URL('dist/ort-wasm-simd-threaded.wasm.gz', import.meta.url), packed)
+}
+
+/**
+ * onnxruntime-web looks for files beside itself that we do not ship, and bundlers that see it do so fail to find them;
+ * in Deno's workers it trips over `location`. We hand it the WebAssembly and run it on one thread, so it needs neither.
+ */
+const OWN_FILES: readonly (readonly [RegExp, string])[] = [
+  [/\bimport\.meta\.url\b/g, '"file:///onnxruntime-web.mjs"'],
+  [/typeof location\s*>\s*"u"\s*\?\s*void 0\s*:\s*location\.origin/g, 'void 0'],
+  [/typeof require\s*<\s*"u"/g, 'false'],
+]
+const withoutOwnFiles = {
+  name: 'onnxruntime-web-without-own-files',
+  transform: {
+    filter: { id: /onnxruntime-web.*\.mjs$/ },
+    handler: (code: string): string =>
+      OWN_FILES.reduce((text, [pattern, replacement]) => {
+        const replaced = text.replace(pattern, replacement)
+        if (replaced === text) throw new Error(`onnxruntime-web has no ${pattern} any more: see what it does now.`)
+        return replaced
+      }, code),
+  },
+}
 
 const shared: UserConfig = {
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'node',
-  shims: true,
   sourcemap: true,
+  plugins: [withoutOwnFiles],
   fixedExtension: false,
-}
-
-/** ONNX Runtime's WebAssembly, 14 of the 148 MB of its package: the library's code is bundled, this lies next to it. */
-function copyWebAssembly(): void {
-  const found = createRequire(import.meta.url).resolve('onnxruntime-web/ort-wasm-simd-threaded.wasm')
-  copyFileSync(found, fileURLToPath(new URL('dist/ort-wasm-simd-threaded.wasm', import.meta.url)))
 }
 
 export default defineConfig([
@@ -25,12 +51,14 @@ export default defineConfig([
     entry: { index: 'src/index.ts', evaluation: 'src/evaluation/index.ts' },
     dts: true,
     clean: true,
-    hooks: { 'build:done': copyWebAssembly },
+    hooks: { 'build:done': packWebAssembly },
   },
-  // One file without shared chunks, so that it can be copied to where a bundler wants it.
+  // One file without shared chunks, so that it can be copied anywhere; `.mjs`, so that it is a module there too.
   {
     ...shared,
     entry: { worker: 'src/runtime/worker.ts' },
+    format: 'esm',
+    outExtensions: () => ({ js: '.mjs' }),
     dts: false,
     clean: false,
     outputOptions: { codeSplitting: false },

@@ -10,7 +10,7 @@ import { ownRuntime, packAll, root, type Packed } from './packed.js'
 // Of the runtimes only this platform's: the others differ in their binaries alone.
 const names = readdirSync(join(root, 'packages')).filter((name) => !name.startsWith('runtime-') || name === ownRuntime)
 /** Entries of core that are files to point at, not modules to import. */
-const FILES_NOT_MODULES = ['--exclude-entrypoints', 'worker', 'ort-wasm-simd-threaded.wasm']
+const FILES_NOT_MODULES = ['--exclude-entrypoints', 'worker', 'ort-wasm-simd-threaded.wasm.gz']
 const hasCode = (name: string) => existsSync(join(root, 'packages', name, 'src'))
 
 /** Bytes to download at most: a bound that is passed asks what came in. */
@@ -111,7 +111,10 @@ describe.each(names)('packages/%s', (name) => {
     expect(listing).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
     expect(
       listing.filter(
-        (path) => !/^(bin|dist|model)\/|^(LICENSE|NOTICE|README\.md|CHANGELOG\.md|package\.json)$/.test(path),
+        (path) =>
+          !/^(bin|dist|model)\/|^(LICENSE|NOTICE|README\.md|CHANGELOG\.md|package\.json|index\.(js|cjs|d\.ts|d\.cts))$/.test(
+            path,
+          ),
       ),
     ).toEqual([])
     expect(listing.filter((path) => /\.(tsx|mts)$|(?<!\.d)\.c?ts$|\.test\.|(^|\/)\./.test(path))).toEqual([])

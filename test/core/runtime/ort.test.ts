@@ -148,7 +148,7 @@ describe('the telemetry of ONNX Runtime', () => {
 })
 
 it('the built package says where its WebAssembly lies', () => {
-  expect(fileURLToPath(import.meta.resolve?.('@serotine/core/ort-wasm-simd-threaded.wasm') ?? core)).toMatch(
+  expect(fileURLToPath(import.meta.resolve?.('@serotine/core/ort-wasm-simd-threaded.wasm.gz') ?? core)).toMatch(
     /core.dist/,
   )
 })

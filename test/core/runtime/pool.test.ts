@@ -83,6 +83,19 @@ describe('worker threads', () => {
   })
 })
 
+it('are sent the model as a bare buffer, which Deno does not walk through, and end without closing their port', async () => {
+  const url = brokenWorker(
+    'buffers',
+    `import { parentPort, workerData } from 'node:worker_threads'
+    const { model } = workerData.source.batch
+    if (!(model instanceof ArrayBuffer)) throw new Error('the model came as ' + model.constructor.name)
+    parentPort.postMessage({ id: -1 })
+    parentPort.on('message', () => parentPort.postMessage('closed'))`,
+  )
+  const runtime = await createRuntime(checkpoint, { workers: 1, workerUrl: url })
+  await runtime.close()
+})
+
 describe('a worker that fails', () => {
   it('cannot be found: WORKER_FAILED names the file', async () => {
     const url = pathToFileURL(join(scratch, 'nowhere.js'))
@@ -129,7 +142,7 @@ describe('a worker that fails', () => {
       `import { parentPort, workerData } from 'node:worker_threads'
       parentPort.postMessage({ id: -1 })
       parentPort.on('message', (request) => {
-        if (request === 'close') return parentPort.close()
+        if (request === 'close') return parentPort.postMessage('closed')
         if (request.batch.texts === 1) process.exit(1)
         const rows = new Float32Array(request.batch.keep.length * workerData.dim).fill(1)
         parentPort.postMessage({ id: request.id, rows }, [rows.buffer])

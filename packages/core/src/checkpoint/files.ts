@@ -1,16 +1,16 @@
-import { mkdir, stat } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
+import { stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { checkOptions, describe, SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import type { OnProgress } from '../types.js'
+import { EMBEDDED, embeddedFolder } from './embedded.js'
 import { CachedRepo, cacheError, defaultCacheDir, isUnwritable, sizeOf } from './hub-cache.js'
 import { hubError, isPassing, listRepo } from './hub-api.js'
 import type { HubOptions } from './hub-api.js'
 import { downloadBlob } from './hub-download.js'
 import { missingFiles, moduleFolders, neededFiles } from './needed-files.js'
 import type { RepoFile } from './needed-files.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 /** Where to look for a checkpoint that is not a folder. */
 export interface ResolveOptions {
@@ -41,7 +41,6 @@ export interface ResolvedCheckpoint {
   revision?: string
 }
 
-const EMBEDDED = '@serotine/model-micro'
 const PARALLEL_DOWNLOADS = 4
 const OPTIONS = ['revision', 'token', 'cacheDir', 'offline', 'endpoint', 'fetch', 'signal', 'onProgress', 'onWarning']
 
@@ -57,7 +56,7 @@ export async function resolveCheckpoint(
   options: ResolveOptions = {},
 ): Promise<ResolvedCheckpoint> {
   checkOptions('resolveCheckpoint', options, OPTIONS, { local_files_only: 'offline', cache_dir: 'cacheDir' })
-  if (idOrFolder === undefined) return { folder: embeddedFolder(), name: EMBEDDED }
+  if (idOrFolder === undefined) return { folder: await embeddedFolder(), name: EMBEDDED }
   const found = await stat(idOrFolder).catch(() => undefined)
   if (found?.isDirectory()) return { folder: resolve(idOrFolder), name: idOrFolder }
   if (found) throw new SerotineError('INVALID_ARGUMENT', `${idOrFolder} is a file. Pass the model's folder.`)
@@ -69,15 +68,6 @@ export async function resolveCheckpoint(
     throw new SerotineError('INVALID_ARGUMENT', `${describe(idOrFolder)} is neither a folder nor a Hub id (org/name).`)
   }
   return fromHub(idOrFolder, options)
-}
-
-function embeddedFolder(): string {
-  try {
-    return join(dirname(createRequire(import.meta.url).resolve(`${EMBEDDED}/package.json`)), 'model')
-  } catch (cause) {
-    const message = `The embedded model is not installed: add the package ${EMBEDDED}, or name a model.`
-    throw new SerotineError('MODEL_FILES_MISSING', message, { cause })
-  }
 }
 
 function looksLikePath(text: string): boolean {
@@ -212,15 +202,10 @@ function ignoreUnwritable(error: unknown): void {
 
 /** Where HOME cannot be written (containers, functions in a cloud), downloads go to a folder of this user's that can. */
 async function temporaryRepo(repo: CachedRepo, onWarning: OnWarning | undefined): Promise<CachedRepo> {
-  // Windows has no user ids, and a temporary folder for each user.
-  const uid = process.getuid?.()
-  const folder = join(tmpdir(), uid === undefined ? 'serotine' : `serotine-${uid}`)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const found = await stat(folder)
-  if (uid !== undefined && (found.uid !== uid || (found.mode & 0o022) !== 0)) {
-    const message = `The cache ${dirname(repo.folder)} cannot be written, and ${folder} belongs to another user. Set cacheDir.`
-    throw new SerotineError('DOWNLOAD_FAILED', message)
-  }
+  const folder = await temporaryFolder().catch((cause: unknown) => {
+    const message = `The cache ${dirname(repo.folder)} cannot be written. Set cacheDir. ${(cause as Error).message}`
+    throw new SerotineError('DOWNLOAD_FAILED', message, { cause })
+  })
   onWarning?.({
     code: 'CACHE_READONLY',
     message:

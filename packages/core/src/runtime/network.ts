@@ -11,14 +11,19 @@ export interface NetworkPlan {
   readonly dim: number
   readonly threads: number
   readonly runtime: RuntimeKind
+  /** For `wasm`: the file it was loaded from. */
+  readonly wasmFile?: string
   readonly source: BuiltSource | { readonly kind: 'onnx'; readonly file: string }
 }
+
+/** A graph; its bytes come as a bare buffer where they were posted to a worker. */
+export type BuiltGraph = Omit<EncoderGraph, 'model'> & { readonly model: Uint8Array | ArrayBuffer }
 
 /** Graphs built from a checkpoint. Texts longer than `longFrom` run alone on `long`, with blocks of `window` tokens. */
 export interface BuiltSource {
   readonly kind: 'built'
-  readonly batch: EncoderGraph
-  readonly long: EncoderGraph | undefined
+  readonly batch: BuiltGraph
+  readonly long: BuiltGraph | undefined
   readonly window: number
   readonly longFrom: number
 }
@@ -34,7 +39,8 @@ export interface Network {
 
 /** A network on this thread. Sessions for long texts open when the first one comes. */
 export async function openNetwork(plan: NetworkPlan, loaded?: LoadedOrt): Promise<Network> {
-  const ort = loaded ?? (await loadOrt({ runtime: plan.runtime === 'wasm' ? 'wasm' : 'native' }))
+  const { wasmFile } = plan
+  const ort = loaded ?? (await loadOrt({ runtime: plan.runtime === 'wasm' ? 'wasm' : 'native', wasmFile }))
   return plan.source.kind === 'onnx'
     ? ReadyMadeNetwork.open(plan.source.file, plan, ort)
     : BuiltNetwork.open(plan.source, plan, ort)

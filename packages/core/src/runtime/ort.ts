@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
-import { isMainThread } from 'node:worker_threads'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
 import { describe, SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
+import { hereUrl, OUT_OF_THE_BUNDLE, shippedFile } from '../shipped.js'
+import { switchTelemetryOff, TELEMETRY_SWITCH } from './telemetry.js'
 
 /** Which build of ONNX Runtime computes: the native library, WebAssembly, or the one the caller passed in. */
 export type RuntimeKind = 'native' | 'wasm' | 'given'
@@ -39,30 +39,22 @@ export interface LoadedOrt {
   readonly kind: RuntimeKind
   /** Opens model files itself; WebAssembly cannot and is handed their bytes. */
   readonly readsFiles: boolean
+  /** Where the WebAssembly came from: workers, whose module a bundler may have moved elsewhere, take the same. */
+  readonly wasmFile?: string
 }
 
 export interface OrtChoice {
   readonly runtime?: 'auto' | 'native' | 'wasm' | undefined
   /** ONNX Runtime as imported by the caller. */
   readonly ort?: unknown
+  readonly wasmFile?: string | undefined
   readonly onWarning?: OnWarning | undefined
 }
 
-/** ONNX Runtime 1.30 writes a device id and events to the user's cache and uploads them unless this is set. */
-const TELEMETRY_SWITCH = 'ORT_DISABLE_TELEMETRY'
-
-/** The native library by platform. Specifiers are spelt out, since bundlers and file tracers follow nothing else. */
-const NATIVE: Readonly<Record<string, () => Promise<unknown>>> = {
-  'darwin-arm64': () => import('@serotine/runtime-darwin-arm64'),
-  'linux-arm64': () => import('@serotine/runtime-linux-arm64'),
-  'linux-x64': () => import('@serotine/runtime-linux-x64'),
-  'win32-arm64': () => import('@serotine/runtime-win32-arm64'),
-  'win32-x64': () => import('@serotine/runtime-win32-x64'),
-}
-/** The package they are taken from, where the user has it anyway. */
-const NATIVE_ANYWHERE = (): Promise<unknown> => import('onnxruntime-node')
-
-const WASM_FILE = 'ort-wasm-simd-threaded.wasm'
+/** Those with a package of their own. */
+const PLATFORMS = ['darwin-arm64', 'linux-arm64', 'linux-x64', 'win32-arm64', 'win32-x64']
+const WASM_FILE = 'ort-wasm-simd-threaded.wasm.gz'
+const unpack = promisify(gunzip)
 
 /**
  * Loads ONNX Runtime: what the caller imported, else the native library of this platform, else the WebAssembly build
@@ -70,14 +62,14 @@ const WASM_FILE = 'ort-wasm-simd-threaded.wasm'
  *
  * @throws RUNTIME_MISSING
  */
-export async function loadOrt({ runtime = 'auto', ort: given, onWarning }: OrtChoice): Promise<LoadedOrt> {
+export async function loadOrt({ runtime = 'auto', ort: given, wasmFile, onWarning }: OrtChoice): Promise<LoadedOrt> {
   if (given !== undefined) return loadGiven(given)
-  if (runtime === 'wasm') return loadWasm()
+  if (runtime === 'wasm') return loadWasm(wasmFile)
   try {
     return await loadNative()
   } catch (error) {
     if (runtime === 'native') throw error
-    const loaded = await loadWasm()
+    const loaded = await loadWasm(wasmFile)
     onWarning?.({
       code: 'RUNTIME_WASM',
       message: `${(error as Error).message} Encoding runs on WebAssembly meanwhile, several times slower.`,
@@ -103,60 +95,76 @@ async function loadNative(): Promise<LoadedOrt> {
   if (!switchTelemetryOff()) {
     throw new SerotineError(
       'RUNTIME_MISSING',
-      `The native ONNX Runtime is not loaded in a worker thread of yours unless the process was started with ` +
-        `${TELEMETRY_SWITCH}=1: a thread cannot switch its telemetry off. Set that variable, or load a model on the ` +
-        'main thread before starting the worker.',
+      `The native ONNX Runtime is not loaded in a worker thread of yours, or in Bun on Windows, unless the process was ` +
+        `started with ${TELEMETRY_SWITCH}=1: its telemetry cannot be switched off from there. Set that variable, or ` +
+        'load a model on the main thread before starting the worker.',
     )
   }
+  const platform = `${process.platform}-${process.arch}`
   const failures: string[] = []
-  for (const load of [NATIVE[`${process.platform}-${process.arch}`], NATIVE_ANYWHERE]) {
-    try {
-      const ort = ortOf(await load?.())
-      if (ort) return { ort, kind: 'native', readsFiles: true }
-    } catch (error) {
-      failures.push(firstLine((error as Error).message))
-    }
-  }
+  const ort = (await ofPlatform(platform, failures)) ?? (await ofOnnxruntimeNode(failures))
+  if (ort) return { ort, kind: 'native', readsFiles: true }
   throw new SerotineError(
     'RUNTIME_MISSING',
-    `The native ONNX Runtime cannot be loaded on ${process.platform}-${process.arch}` +
-      `${failures.length > 0 ? ` (${failures[0]})` : ''}. It comes as the optional dependency ` +
-      `@serotine/runtime-<platform>, for ${Object.keys(NATIVE).join(', ')} (glibc): install with optional dependencies ` +
-      "there, and elsewhere use runtime: 'wasm'.",
+    `The native ONNX Runtime cannot be loaded on ${platform}${failures.length > 0 ? ` (${failures.join('; ')})` : ''}. ` +
+      `It comes as the optional dependency @serotine/runtime-<platform>, for ${PLATFORMS.join(', ')} (glibc): install ` +
+      "with optional dependencies there and leave it out of bundles; elsewhere use runtime: 'wasm'.",
   )
 }
 
-/** False where that is out of reach: a worker thread has a copy of the environment, native code sees the original. */
-function switchTelemetryOff(): boolean {
-  if (process.env[TELEMETRY_SWITCH]) return true
-  if (!isMainThread) return false
-  process.env[TELEMETRY_SWITCH] = '1'
-  return true
+/** @param file the packed WebAssembly; undefined = where this package has it */
+/**
+ * The library of a platform. Specifiers are spelt out, since bundlers and file tracers follow nothing else, and stand
+ * inside `try`, where those take a package that is not installed for an optional one.
+ */
+async function ofPlatform(platform: string, failures: string[]): Promise<Ort | undefined> {
+  try {
+    if (platform === 'darwin-arm64') return ortOf(await import('@serotine/runtime-darwin-arm64'))
+    if (platform === 'linux-arm64') return ortOf(await import('@serotine/runtime-linux-arm64'))
+    if (platform === 'linux-x64') return ortOf(await import('@serotine/runtime-linux-x64'))
+    if (platform === 'win32-arm64') return ortOf(await import('@serotine/runtime-win32-arm64'))
+    if (platform === 'win32-x64') return ortOf(await import('@serotine/runtime-win32-x64'))
+  } catch (error) {
+    failures.push(firstLine((error as Error).message))
+  }
+  return undefined
 }
 
-async function loadWasm(): Promise<LoadedOrt> {
+/** The package they are taken from, where the user has it anyway. */
+async function ofOnnxruntimeNode(failures: string[]): Promise<Ort | undefined> {
+  try {
+    return ortOf(await import('onnxruntime-node'))
+  } catch (error) {
+    failures.push(firstLine((error as Error).message))
+    return undefined
+  }
+}
+
+async function loadWasm(file: string = wasmFile()): Promise<LoadedOrt> {
   const ort = ortOf(await import('onnxruntime-web/wasm'))
   const settings = ort?.env?.wasm
   if (!ort || !settings) throw new SerotineError('RUNTIME_MISSING', 'The WebAssembly build of ONNX Runtime is damaged.')
   settings.numThreads = 1
-  settings.wasmBinary ??= await readFile(wasmFile())
-  return { ort, kind: 'wasm', readsFiles: false }
+  settings.wasmBinary ??= await unpack(await readFile(file))
+  return { ort, kind: 'wasm', readsFiles: false, wasmFile: file }
 }
 
 /** The module's own file lies next to this one; from sources, or where a bundler moved this one, the package knows it. */
 function wasmFile(): string {
-  const beside = new URL('./ort-wasm-simd-threaded.wasm', import.meta.url)
-  if (beside.protocol === 'file:' && existsSync(beside)) return fileURLToPath(beside)
-  try {
-    return createRequire(import.meta.url).resolve(`@serotine/core/${WASM_FILE}`)
-  } catch (cause) {
-    throw new SerotineError(
-      'RUNTIME_MISSING',
-      `${WASM_FILE} is not next to ${import.meta.url}. Copy it there from node_modules/@serotine/core/dist, or leave ` +
-        '@serotine/core out of the bundle.',
-      { cause },
-    )
+  // A statement each: @vercel/nft passes over the body of an arrow function.
+  function beside(): URL {
+    return new URL('./ort-wasm-simd-threaded.wasm.gz', import.meta.url)
   }
+  const found = shippedFile(
+    [beside, () => new URL('./ort-wasm-simd-threaded.wasm.gz', hereUrl())],
+    `@serotine/core/${WASM_FILE}`,
+  )
+  if (found !== undefined) return found
+  throw new SerotineError(
+    'RUNTIME_MISSING',
+    `${WASM_FILE} is not next to ${hereUrl() ?? 'the program'}: a bundler has left it behind. Copy it there from ` +
+      `node_modules/@serotine/core/dist, or ${OUT_OF_THE_BUNDLE}.`,
+  )
 }
 
 /** A module namespace, or its default export where CommonJS was wrapped. */

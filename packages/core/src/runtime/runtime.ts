@@ -30,7 +30,10 @@ export interface RuntimeOptions {
    * them, the default, or `uniform` as transformers 4 does.
    */
   maskedAttention?: 'zeros' | 'uniform'
-  /** Where the worker entry is, for bundlers. Default: `worker.js` next to the built module. */
+  /**
+   * Where the worker entry is: a copy of `@serotine/core/dist/worker.mjs`. Default: next to the built module, where the
+   * bundler put it, or in the installed package.
+   */
   workerUrl?: URL
   /**
    * `native` is the library of this platform, an optional dependency; `wasm` a WebAssembly build inside this package,
@@ -88,7 +91,8 @@ export async function createRuntime(checkpoint: Checkpoint, options: RuntimeOpti
           kind: 'built',
           ...(await buildGraphs(checkpoint, encoder, { masked: maskedAttention, maxLength, weightBits })),
         }
-  const plan: NetworkPlan = { dim, threads, runtime: ort.kind, source }
+  const { kind, wasmFile } = ort
+  const plan: NetworkPlan = { dim, threads, runtime: kind, source, ...(wasmFile !== undefined && { wasmFile }) }
   const network = workers > 0 ? await openPool(plan, workers, workerUrl) : await openNetwork(plan, ort)
   const small = encoder.modelType !== 'onnx' && encoder.hiddenSize <= SMALL_HIDDEN_SIZE
   return new BatchingRuntime(network, {

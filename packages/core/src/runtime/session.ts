@@ -5,7 +5,11 @@ import type { Feed, LoadedOrt, Ort, OrtSession } from './ort.js'
 
 /** A model in memory, with the folder and names of the files that hold its external data, or a `.onnx` file. */
 export type ModelSource =
-  | { readonly model: Uint8Array; readonly folder: string | undefined; readonly files: readonly string[] }
+  | {
+      readonly model: Uint8Array | ArrayBuffer
+      readonly folder: string | undefined
+      readonly files: readonly string[]
+    }
   | { readonly file: string }
 
 /** ONNX Runtime logs to stderr; the library never prints, and errors are thrown anyway. */
@@ -80,7 +84,8 @@ async function asFiles(source: ModelSource): Promise<Created> {
     const externalData = await dataFiles(source.file, (found) => found.isSymbolicLink())
     return { model: source.file, data: externalData.length > 0 ? { externalData } : {} }
   }
-  const { model, folder } = source
+  const { folder } = source
+  const model = bytesOf(source.model)
   const session = folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }
   return { model, data: { extra: { session } } }
 }
@@ -89,12 +94,16 @@ async function inMemory(source: ModelSource): Promise<Created> {
   if ('file' in source) {
     return { model: await readFile(source.file), data: { externalData: await dataFiles(source.file, () => true) } }
   }
-  const { model, folder, files } = source
+  const { folder, files } = source
+  const model = bytesOf(source.model)
   const externalData = await Promise.all(
     files.map(async (path): Promise<ExternalFile> => ({ path, data: await readFile(join(folder ?? '', path)) })),
   )
   return { model, data: { externalData } }
 }
+
+const bytesOf = (model: Uint8Array | ArrayBuffer): Uint8Array =>
+  model instanceof Uint8Array ? model : new Uint8Array(model)
 
 /** The data files of a `.onnx` file, by the two names exporters give them. */
 async function dataFiles(

@@ -6,14 +6,18 @@ import type { NetworkPlan } from './network.js'
 
 /** From the pool: encode a batch, or end. */
 export type Request = { readonly id: number; readonly batch: Batch; readonly normalize: boolean } | 'close'
-/** To the pool: a result, or what went wrong. Id −1 is the opening of the network. */
+/** To the pool: a result, what went wrong, or that the network is closed. Id −1 is the opening of the network. */
 export type Reply =
-  | { readonly id: number; readonly rows: Float32Array<ArrayBuffer> | undefined }
+  | 'closed'
+  | { readonly id: number; readonly rows: ArrayBuffer | undefined }
   | { readonly id: number; readonly error: { readonly code: SerotineError['code']; readonly message: string } }
 
 const OPENING = -1
 
-/** Entry of an encoding worker: opens the network it was given, then serves requests in order. */
+/**
+ * Entry of an encoding worker: opens the network it was given, then serves requests in order. The pool ends the thread:
+ * `parentPort.close()` is missing in Deno.
+ */
 async function serve(port: NonNullable<typeof parentPort>, plan: NetworkPlan): Promise<void> {
   const network = await openNetwork(plan)
   port.postMessage({ id: OPENING, rows: undefined } satisfies Reply)
@@ -22,12 +26,12 @@ async function serve(port: NonNullable<typeof parentPort>, plan: NetworkPlan): P
     queue = queue.then(async () => {
       if (request === 'close') {
         await network.close()
-        port.close()
+        port.postMessage('closed' satisfies Reply)
         return
       }
       const { id, batch, normalize } = request
       await network.run(batch, normalize).then(
-        (rows) => port.postMessage({ id, rows } satisfies Reply, [rows.buffer]),
+        ({ buffer }) => port.postMessage({ id, rows: buffer } satisfies Reply, [buffer]),
         (error: unknown) => port.postMessage(failure(id, error)),
       )
     })
@@ -49,6 +53,5 @@ const port = parentPort
 if (port) {
   serve(port, workerData as NetworkPlan).catch((error: unknown) => {
     port.postMessage(failure(OPENING, error))
-    port.close()
   })
 }
