@@ -1,3 +1,4 @@
+import { checkOptions } from '@serotine/core'
 import { markdownBlocks, textBlocks } from './sections.js'
 import type { Block } from './sections.js'
 
@@ -25,6 +26,9 @@ export interface PassageOptions {
   markdown?: boolean
 }
 
+/** Names of everything `splitPassages` takes. */
+export const PASSAGE_OPTIONS = ['maxTokens', 'overlap', 'countTokens', 'markdown'] as const
+
 interface Unit {
   readonly start: number
   readonly end: number
@@ -43,6 +47,7 @@ const SMALL_SECTION = 1 / 4
  * A heading begins a new passage unless the one before would be very short. Nothing but blanks between blocks is left out.
  */
 export function splitPassages(text: string, options: PassageOptions = {}): Passage[] {
+  checkOptions('splitPassages', options, PASSAGE_OPTIONS)
   const maxTokens = Math.max(1, options.maxTokens ?? 180)
   const overlap = Math.min(Math.max(0, options.overlap ?? 0), Math.floor(maxTokens / 2))
   const count = options.countTokens ?? estimateTokens

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { isAbsolute, relative, sep } from 'node:path'
-import { SerotineError } from '@serotine/core'
+import { SerotineError, checkOptions } from '@serotine/core'
 import type { Json } from '@serotine/core'
 import { decodeText } from './decode.js'
 import { readRecords } from './jsonl.js'
 import type { TextRecord } from './jsonl.js'
 import { readLines } from './lines.js'
-import { lineCounter, splitPassages } from './passages.js'
+import { PASSAGE_OPTIONS, lineCounter, splitPassages } from './passages.js'
 import type { Passage, PassageOptions } from './passages.js'
 import { frontMatter, markdownBlocks } from './sections.js'
 import { findFiles } from './walk.js'
@@ -53,6 +53,12 @@ export interface ReadOptions extends PassageOptions, WalkOptions {
   onBytes?: (file: FoundFile, bytes: number, done: boolean) => void
 }
 
+const READ_OPTIONS = [
+  ...PASSAGE_OPTIONS,
+  ...['extensions', 'exclude', 'gitignore', 'signal', 'onUnreadable', 'onPassedOver'],
+  ...['root', 'split', 'skipBadLines', 'onSkip', 'onBytes'],
+]
+
 /**
  * Reads files and folders of text, Markdown, HTML and JSON Lines as passages with their place in the file.
  *
@@ -61,6 +67,7 @@ export interface ReadOptions extends PassageOptions, WalkOptions {
  * @throws INPUT_FORMAT for a path that does not exist, a bad JSONL line or an id used twice
  */
 export async function* readTexts(paths: readonly string[], options: ReadOptions = {}): AsyncGenerator<TextDocument> {
+  checkOptions('readTexts', options, READ_OPTIONS)
   const { files } = await findFiles(paths, options)
   yield* readFiles(files, options)
 }
@@ -201,8 +208,13 @@ function* recordDocuments(
 
 const RESERVED = new Set(['source', 'line', 'lineEnd', 'charStart', 'charEnd'])
 
+function pickPassageOptions(options: ReadOptions): PassageOptions {
+  const given = PASSAGE_OPTIONS.filter((name) => options[name] !== undefined)
+  return Object.fromEntries(given.map((name) => [name, options[name]]))
+}
+
 function split(text: string, options: ReadOptions): Passage[] {
-  if (options.split !== false) return splitPassages(text, options)
+  if (options.split !== false) return splitPassages(text, pickPassageOptions(options))
   const charStart = text.length - text.trimStart().length
   const charEnd = text.trimEnd().length
   if (charEnd <= charStart) return []

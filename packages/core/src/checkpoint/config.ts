@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SerotineError } from '../errors.js'
+import { SerotineError, checkOptions } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { checkChain, checkDense, overrideDense, readDenseConfig, warnAboutResidual } from './dense.js'
 import { checkEncoder, parseEncoderConfig } from './encoder-config.js'
@@ -38,6 +38,22 @@ export type {
   Projection,
 } from './types.js'
 
+/** Names of everything a caller may say instead of the checkpoint. */
+export const OVERRIDES = [
+  'queryPrefix',
+  'documentPrefix',
+  'queryLength',
+  'documentLength',
+  'doQueryExpansion',
+  'attendToExpansionTokens',
+  'skiplistWords',
+  'prompts',
+  'defaultPromptName',
+  'doLowerCase',
+  'denseOverrides',
+  'projection',
+] as const satisfies readonly (keyof ConfigOverrides)[]
+
 /** What all layouts need from a folder before its kind is known. */
 interface Folder {
   readonly path: string
@@ -52,13 +68,14 @@ interface Folder {
  * its parts fit. Weights stay on disk. Priority of settings: `overrides`, `config_sentence_transformers.json`,
  * `artifact.metadata` or `onnx_config.json`, PyLate's defaults.
  *
- * @throws MODEL_FILES_MISSING, MODEL_UNSUPPORTED, MODEL_CORRUPT, INVALID_ARGUMENT (overrides)
+ * @throws MODEL_FILES_MISSING, MODEL_UNSUPPORTED, MODEL_CORRUPT, INVALID_ARGUMENT and UNKNOWN_OPTION (overrides)
  */
 export async function readCheckpoint(
   path: string,
   overrides: ConfigOverrides = {},
   onWarning?: OnWarning,
 ): Promise<Checkpoint> {
+  checkOptions('readCheckpoint', overrides, OVERRIDES)
   const files = await readdir(path).catch((cause: unknown) => {
     throw new SerotineError(
       'MODEL_FILES_MISSING',
