@@ -21,6 +21,11 @@ export function parseWords(text: string, previous: unknown): string[] {
   return [...before, ...text.split(/[\s,]+/).filter((word) => word !== '')]
 }
 
+/** One pattern a flag; `""` begins with none. */
+export function parsePattern(text: string, previous: unknown): string[] {
+  return text === '' ? [] : [...(Array.isArray(previous) ? (previous as string[]) : []), text]
+}
+
 /** `name=text`, repeatable, or a JSON object of strings. */
 export function parseKeyValue(text: string, previous: unknown): Record<string, string> {
   const before = (previous ?? {}) as Record<string, string>

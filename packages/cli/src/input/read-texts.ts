@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { isAbsolute, relative, sep } from 'node:path'
 import { SerotineError, checkOptions } from '@serotine/core'
 import type { Json } from '@serotine/core'
 import { decodeText } from './decode.js'
@@ -9,7 +8,8 @@ import { readLines } from './lines.js'
 import { PASSAGE_OPTIONS, lineCounter, splitPassages } from './passages.js'
 import type { Passage, PassageOptions } from './passages.js'
 import { frontMatter, markdownBlocks } from './sections.js'
-import { findFiles } from './walk.js'
+import { sourceName, unreadable } from './skipped.js'
+import { WALK_OPTIONS, findFiles } from './walk.js'
 import type { FoundFile, WalkOptions } from './walk.js'
 
 /** A passage ready for `MultiVectorIndex.upsert`. */
@@ -33,38 +33,23 @@ export interface PassageMetadata {
   readonly charEnd: number
 }
 
-/** Something that was passed over. */
-export interface Skipped {
-  readonly reason: 'binary' | 'empty' | 'bad-line' | 'replaced-bytes'
-  /** As the user would write it: relative to `root`, with `:line` where there is one. */
-  readonly place: string
-  readonly message: string
-}
-
 export interface ReadOptions extends PassageOptions, WalkOptions {
-  /** Folder that `source` is relative to. Default: the current one. */
-  root?: string
   /** Split long texts into passages. Default true; false makes each file and record one document. */
   split?: boolean
   /** Go on after a bad JSONL line, telling `onSkip`. Default false: throw. */
   skipBadLines?: boolean
-  onSkip?: (skipped: Skipped) => void
   /** Bytes of the current file read so far; `done` when the file is finished. */
   onBytes?: (file: FoundFile, bytes: number, done: boolean) => void
 }
 
-const READ_OPTIONS = [
-  ...PASSAGE_OPTIONS,
-  ...['extensions', 'exclude', 'gitignore', 'signal', 'onUnreadable', 'onPassedOver'],
-  ...['root', 'split', 'skipBadLines', 'onSkip', 'onBytes'],
-]
+const READ_OPTIONS = [...PASSAGE_OPTIONS, ...WALK_OPTIONS, 'split', 'skipBadLines', 'onBytes']
 
 /**
  * Reads files and folders of text, Markdown, HTML and JSON Lines as passages with their place in the file.
  *
  * @example
  * await index.upsert(readTexts(['./docs']))
- * @throws INPUT_FORMAT for a path that does not exist, a bad JSONL line or an id used twice
+ * @throws INPUT_FORMAT for a path that does not exist or cannot be read, a bad JSONL line or an id used twice
  */
 export async function* readTexts(paths: readonly string[], options: ReadOptions = {}): AsyncGenerator<TextDocument> {
   checkOptions('readTexts', options, READ_OPTIONS)
@@ -80,16 +65,17 @@ export async function* readFiles(files: readonly FoundFile[], options: ReadOptio
     const source = sourceName(file.path, options.root)
     const documents =
       file.kind === 'jsonl' ? readJsonlFile(file, source, firstSeen, options) : readWholeFile(file, source, options)
-    for await (const document of documents) yield document
+    try {
+      for await (const document of documents) yield document
+    } catch (error) {
+      const skipped = unreadable(SerotineError.isInstance(error) ? error.cause : error, file.path, false, options.root)
+      if (!skipped) throw error
+      if (!options.skipUnreadable)
+        throw new SerotineError('INPUT_FORMAT', `${skipped.message}. Check the file.`, { cause: error })
+      options.onSkip?.(skipped)
+    }
     options.onBytes?.(file, file.bytes, true)
   }
-}
-
-/** A file's name in ids and metadata. */
-export function sourceName(path: string, root = process.cwd()): string {
-  const name = relative(root, path)
-  // On Windows another drive has no relative path.
-  return (isAbsolute(name) ? path : name).split(sep).join('/')
 }
 
 async function* readWholeFile(file: FoundFile, source: string, options: ReadOptions): AsyncGenerator<TextDocument> {
