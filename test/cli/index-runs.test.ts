@@ -48,7 +48,7 @@ async function mixedFolder(name: string): Promise<void> {
     if (size < 50 || size > 3000) continue
     await put(`${name}/packages/p${real++}/README.md`, await readFile(path))
   }
-  expect(real).toBe(100)
+  if (real < 100) throw new Error(`only ${real} packages have a short README`)
   for (let i = 0; i < 50; i++) {
     await put(
       `${name}/html/page${i}.html`,
@@ -71,18 +71,17 @@ async function mixedFolder(name: string): Promise<void> {
 }
 
 describe('a folder of 300 mixed files', () => {
-  let first: Summary
+  let outcome: Outcome
   beforeAll(async () => {
     await mixedFolder('mixed')
-    expect(
-      execFileSync('bash', ['-c', 'find mixed -type f | wc -l'], { cwd: work.path, encoding: 'utf8' }).trim(),
-    ).toBe('300')
-    const outcome = await inWork('index', 'mixed', '--json', '-q', '--out', 'mixed-index')
-    expect([outcome.code, outcome.stderr]).toEqual([0, ''])
-    first = summaryOf(outcome)
+    outcome = await inWork('index', 'mixed', '--json', '-q', '--out', 'mixed-index')
   })
 
   it('is read', () => {
+    const found = execFileSync('bash', ['-c', 'find mixed -type f | wc -l'], { cwd: work.path, encoding: 'utf8' })
+    expect(found.trim()).toBe('300')
+    expect([outcome.code, outcome.stderr]).toEqual([0, ''])
+    const first = summaryOf(outcome)
     expect(first).toMatchObject({ files: 244, unreadable: [], skipped: { otherFiles: 50, binary: 6, unreadable: 0 } })
     expect(first.passages).toBe(first.added)
     expect(first.passages).toBeGreaterThan(300)

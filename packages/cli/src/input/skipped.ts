@@ -44,9 +44,29 @@ export function placeOf(path: string, isFolder: boolean, root?: string): string 
 
 /** Codes of what is wrong with one file, not with the disk or with this process. */
 const OF_THE_FILE = new Set([
-  ...['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'ENODEV', 'EIO', 'EINVAL'],
-  ...['EBUSY', 'ESTALE', 'ETIMEDOUT', 'EHOSTDOWN', 'EREMOTEIO', 'EOVERFLOW', 'ENOTSUP', 'UNKNOWN'],
-  ...['ERR_FS_FILE_TOO_LARGE', 'ERR_STRING_TOO_LONG', 'Z_DATA_ERROR', 'Z_BUF_ERROR'],
+  'EACCES',
+  'EPERM',
+  'ENOENT',
+  'ENOTDIR',
+  'EISDIR',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'ENXIO',
+  'ENODEV',
+  'EIO',
+  'EINVAL',
+  'EBUSY',
+  'ESTALE',
+  'ETIMEDOUT',
+  'EHOSTDOWN',
+  'EREMOTEIO',
+  'EOVERFLOW',
+  'ENOTSUP',
+  'UNKNOWN',
+  'ERR_FS_FILE_TOO_LARGE',
+  'ERR_STRING_TOO_LONG',
+  'Z_DATA_ERROR',
+  'Z_BUF_ERROR',
 ])
 
 /** What is wrong with a file that cannot be read; undefined for errors that have nothing to do with this one file. */

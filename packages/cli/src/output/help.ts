@@ -31,7 +31,11 @@ export const HELP_LAYOUT = {
     if (description === '') return indent + term
     const hanging = ' '.repeat(INDENT + termWidth + INDENT)
     const lines = helper
-      .boxWrap(description, Math.max(this.minWidthToWrap, (helper.helpWidth ?? 80) - hanging.length))
+      // A list as commander prints a default has no place to be cut.
+      .boxWrap(
+        description.replaceAll('","', '", "'),
+        Math.max(this.minWidthToWrap, (helper.helpWidth ?? 80) - hanging.length),
+      )
       .split('\n')
     const space = termWidth - helper.displayWidth(term)
     // A long term has its line to itself, so that it does not squeeze the descriptions of all.
