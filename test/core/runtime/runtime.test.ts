@@ -201,8 +201,8 @@ describe('stopping', () => {
     await runtime.close()
   })
 
-  it('the event loop turns before every batch', async () => {
-    const runtime = await open('bert-tiny')
+  it('the event loop turns before every batch, where the network computes without a pause too', async () => {
+    const runtime = await open('bert-tiny', { runtime: 'wasm' })
     let turns = 0
     let going = true
     const turn = (): void => {
