@@ -127,15 +127,47 @@ describe('serotine index, of files it cannot read', () => {
     await writeFile(join(folder, 'c.pdf'), 'no PDF')
     await writeFile(join(folder, 'd.txt'), Buffer.from([1, 0, 2]))
     const { code, stdout, stderr } = await inWork('index', 'mixed-folder', '--out', 'mixed-index', '--json')
-    expect(code).toBe(0)
+    expect(code).toBe(3)
     expect(JSON.parse(stdout)).toMatchObject({
       files: 1,
       passages: 2,
       unchanged: 1,
       removed: 0,
       skipped: { binary: 1, unreadable: 1, noReader: 0 },
+      unreadable: ['mixed-folder/c.pdf'],
     })
-    expect(stderr).toMatch(/1 binary file, 1 damaged file skipped\n.*mixed-folder\/c\.pdf cannot be read/)
+    expect(stderr).toMatch(/1 binary file, 1 unreadable file skipped\n.*mixed-folder\/c\.pdf cannot be read/)
+  })
+
+  it('keeps the passages of files whose reader is not installed, and says once for each kind what to install', async () => {
+    const folder = join(work.path, 'no-reader')
+    await mkdir(folder)
+    await writeFile(join(folder, 'a.txt'), 'Still read.')
+    for (const name of ['b', 'c']) await writeFile(join(folder, `${name}.pdf`), pdf([[`Read once: ${name}.`]], 'Once'))
+    const index = ['index', 'no-reader', '--out', 'no-reader-index', '--json']
+    expect(JSON.parse((await inWork(...index)).stdout)).toMatchObject({ files: 3, passages: 3 })
+    const hook = `export const resolve = (name, context, next) => {
+      if (name === 'unpdf') throw new Error('not installed')
+      return next(name, context)
+    }`
+    const dataUrl = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`
+    const register = `import { register } from 'node:module'; register(${JSON.stringify(dataUrl(hook))})`
+    const without = { cwd: work.path, env: { NODE_OPTIONS: `--import=${dataUrl(register)}` } }
+    const { code, stdout, stderr } = await serotine(index, without)
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      files: 1,
+      passages: 3,
+      removed: 0,
+      skipped: { noReader: 2, unreadable: 0 },
+      unreadable: [],
+    })
+    expect(stderr).toContain('2 files without a reader skipped\n')
+    expect(stderr.match(/npm install unpdf/g)).toHaveLength(1)
+    const rebuilt = await serotine([...index, '--rebuild'], without)
+    expect(rebuilt).toMatchObject({ code: 1, stderr: expect.stringContaining('npm install unpdf') })
+    expect(rebuilt.stderr).toContain('so it stays as it was.')
+    expect(JSON.parse((await inWork(...index)).stdout)).toMatchObject({ passages: 3, unchanged: 3 })
   })
 })
 

@@ -124,6 +124,39 @@ describe('index and search', () => {
     expect(await ids('lang=de')).toEqual([])
   })
 
+  it('joins words that nobody quoted', async () => {
+    const quoted = await inWork('search', 'largest egg of all birds', '-k', '2')
+    expect(await inWork('search', 'largest', 'egg', 'of', 'all', 'birds', '-k', '2')).toEqual(quoted)
+    expect(await inWork('search', '-k', '2', 'largest egg', 'of all', 'birds')).toEqual(quoted)
+  })
+
+  it('says on standard error when nothing was found, and that is no error', async () => {
+    expect(await inWork('search', 'birds', '--where', 'lang=de')).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'Nothing found for "birds": none of 5 passages fits the --where.\n',
+    })
+    expect(await inWork('search', 'birds', '--where', 'lang=de', '-q')).toEqual({ code: 0, stdout: '', stderr: '' })
+  })
+
+  it('refuses a condition on a field that no passage has, and suggests one', async () => {
+    const refused = async (...where: string[]): Promise<string> => {
+      const args = where.flatMap((condition) => ['--where', condition])
+      const { code, stdout, stderr } = await inWork('search', 'birds', '--json', ...args)
+      expect([code, stdout]).toEqual([2, ''])
+      return stderr
+    }
+    expect(await refused('langg=en')).toBe('serotine: --where: no passage has a field "langg". Did you mean "lang"?\n')
+    expect(await refused('lang=en', 'Year>=2019')).toContain('"Year". Did you mean "year"?')
+    expect(await refused('category!=draft')).toMatch(/no passage has a field "category"\. Fields: .*lang.*year/)
+    expect(await refused('{"or": [{"lang": "en"}, {"not": {"yaer": 2019}}]}')).toContain('Did you mean "year"?')
+    expect(await refused('{"year": {"gte": 2019}, "source.name": "x"}')).toContain(
+      'no passage has a field "source.name"',
+    )
+    // Whether a field is there may be asked of any.
+    expect((await inWork('search', 'birds', '--json', '--where', '{"draft": {"exists": false}}')).code).toBe(0)
+  })
+
   it('finds its index and shows paths from another folder', async () => {
     const { stdout } = await serotine(['search', 'largest egg', '--index', '../../.serotine', '--json', '-k', '1'], {
       cwd: join(work.path, 'library', 'birds'),

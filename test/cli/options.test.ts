@@ -69,7 +69,7 @@ describe('help', () => {
       let help = ''
       command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp()
       const examples = help.split('Examples:\n')[1] ?? ''
-      expect(examples).toMatch(/serotine .*\n.*serotine /)
+      expect(examples.match(/serotine /g)!.length).toBeGreaterThan(1)
       const known = flagsOf(command.name())
       const used = Array.from(examples.matchAll(/(?<=\s)--[a-z][a-z-]*/g), ([flag]) => flag)
       expect({ command: command.name(), flags: used.filter((flag) => !known.includes(flag)) }).toEqual({

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { formatExamples, helpColumns } from './output/help.js'
 import { createTerminal } from './output/terminal.js'
 import type { Terminal } from './output/terminal.js'
 
@@ -35,10 +36,8 @@ export const GROUPS = {
 /** A command with the flags all of them share, and examples under its help. */
 export function createCommand(name: string, text: CommandText): Command {
   const command = new Command(name).summary(text.summary).description(text.description ?? text.summary)
-  const width = Math.max(...text.examples.map(([example]) => example.length))
-  const examples = text.examples.map(([example, what]) => `  ${example.padEnd(width)}  ${what}`.trimEnd())
   return command
-    .addHelpText('after', `\nExamples:\n${examples.join('\n')}\n`)
+    .addHelpText('after', () => `\nExamples:\n${formatExamples(text.examples, helpColumns())}\n`)
     .helpOption('-h, --help', 'show this help; --help-all shows every option')
 }
 
@@ -68,6 +67,14 @@ export async function runWith<T>(values: CommonValues, work: (context: Context) 
   } finally {
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
+  }
+}
+
+/** What could be done was done and reported, but something could not be read. */
+export class Incomplete extends Error {
+  override readonly name = 'Incomplete'
+  constructor() {
+    super('Something could not be read.')
   }
 }
 

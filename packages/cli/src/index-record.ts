@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve, relative, sep } from 'node:path'
 import { SerotineError } from '@serotine/core'
 import { INDEX_OPTIONS, ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, pickOptions } from './options.js'
@@ -21,14 +21,29 @@ export interface IndexRecord {
   readonly root: string
   /** Longest passage in tokens and overlap; `split: false` when texts were kept whole. */
   readonly passages: { readonly maxTokens?: number; readonly overlap?: number; readonly split?: boolean }
+  /** What is read of folders: endings besides the usual, patterns left out, whether `.gitignore` files count. */
+  readonly reading?: {
+    readonly extensions?: readonly string[]
+    readonly exclude?: readonly string[]
+    readonly gitignore?: boolean
+  }
 }
 
 const FILE = 'serotine.json'
+const PENDING = 'serotine.json.next'
 /** Options that say how to run on this machine, or are secret. */
 const NOT_KEPT = new Set(['token', 'offline', 'workers', 'threads', 'batchSize', 'firstStage'])
 
+/** The record that is put in place with an index that replaces another, and the generation that index will have. */
+interface PendingRecord {
+  readonly generation: number
+  readonly record: IndexRecord
+}
+
 export async function readRecord(folder: string): Promise<IndexRecord | undefined> {
   const path = join(folder, FILE)
+  const pending = await readPending(folder)
+  if (pending) return pending
   if (!existsSync(path)) return undefined
   try {
     const record = JSON.parse(await readFile(path, 'utf8')) as IndexRecord
@@ -41,6 +56,30 @@ export async function readRecord(folder: string): Promise<IndexRecord | undefine
       { cause },
     )
   }
+}
+
+/** Of a replacement that was killed when the index was in place already and its record was not. */
+async function readPending(folder: string): Promise<IndexRecord | undefined> {
+  try {
+    const { generation, record } = JSON.parse(await readFile(join(folder, PENDING), 'utf8')) as PendingRecord
+    const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')) as { generation: number }
+    return manifest.generation >= generation ? record : undefined
+  } catch {
+    // There is none, or it was not finished: the index it belongs to is not there.
+    return undefined
+  }
+}
+
+/** Before the index is replaced: what `settleRecord` will make the record when it was. */
+export async function writePending(folder: string, pending: PendingRecord): Promise<void> {
+  await writeFile(join(folder, PENDING), JSON.stringify(pending))
+}
+
+/** Makes the record of the index that is there the only one. For writers. */
+export async function settleRecord(folder: string): Promise<void> {
+  const pending = await readPending(folder)
+  if (pending) await writeRecord(folder, pending)
+  await rm(join(folder, PENDING), { force: true })
 }
 
 export async function writeRecord(folder: string, record: IndexRecord): Promise<void> {
@@ -71,8 +110,25 @@ export function recordFor(
       ...(values.overlap !== undefined && { overlap: values.overlap as number }),
       ...(values.split === false && { split: false }),
     },
+    ...withReading(before?.reading, values),
   }
   return { record, settings: { ...options, ...values } }
+}
+
+function withReading(
+  before: IndexRecord['reading'],
+  { extensions, exclude, gitignore }: Readonly<Record<string, unknown>>,
+): Pick<IndexRecord, 'reading'> {
+  const reading = {
+    ...before,
+    // Other paths of the index may need the endings that were named before.
+    ...(extensions !== undefined && {
+      extensions: [...new Set([...(before?.extensions ?? []), ...(extensions as string[])])],
+    }),
+    ...(exclude !== undefined && { exclude: exclude as string[] }),
+    ...(gitignore !== undefined && { gitignore: gitignore as boolean }),
+  }
+  return Object.keys(reading).length > 0 ? { reading } : {}
 }
 
 function optionsToKeep(values: Readonly<Record<string, unknown>>): Record<string, unknown> {

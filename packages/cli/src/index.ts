@@ -1,5 +1,6 @@
 export { readTexts } from './input/read-texts.js'
-export type { PassageMetadata, ReadOptions, Skipped, TextDocument } from './input/read-texts.js'
+export type { PassageMetadata, ReadOptions, TextDocument } from './input/read-texts.js'
+export type { SkipReason, Skipped } from './input/skipped.js'
 export { estimateTokens } from './input/passages.js'
 export type { Passage, PassageLimits } from './input/passages.js'
 export { splitPassages } from './input/split-passages.js'

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { sourceName } from './input/read-texts.js'
 import type { TextDocument } from './input/read-texts.js'
+import { sourceName } from './input/skipped.js'
 import type { FoundFile } from './input/walk.js'
 
 /** Passes texts on, remembering their ids: whatever else an index holds is gone from the texts. */

@@ -33,6 +33,11 @@ export function parseList(usual: readonly string[]): [(text: string, previous: u
   return [parse, fallback]
 }
 
+/** One pattern per flag; `""` starts with none. */
+export function parsePattern(text: string, previous: unknown): string[] {
+  return text === '' ? [] : [...(Array.isArray(previous) ? (previous as string[]) : []), text]
+}
+
 /** `name=text`, repeatable, or a JSON object of strings. */
 export function parseKeyValue(text: string, previous: unknown): Record<string, string> {
   const before = (previous ?? {}) as Record<string, string>

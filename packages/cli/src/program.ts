@@ -2,14 +2,17 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Help } from 'commander'
 import { SerotineError } from '@serotine/core'
 import { normalizeArguments } from './arguments.js'
-import { GROUPS, Interrupted, addCommonOptions } from './command.js'
+import { GROUPS, Incomplete, Interrupted, addCommonOptions } from './command.js'
 import { downloadCommand } from './commands/download.js'
 import { encodeCommand } from './commands/encode.js'
 import { evalCommand } from './commands/eval.js'
 import { indexCommand } from './commands/index-texts.js'
 import { inspectCommand } from './commands/inspect.js'
+import { helpCommand } from './commands/help.js'
+import { removeCommand } from './commands/remove.js'
 import { rerankCommand } from './commands/rerank.js'
 import { searchCommand } from './commands/search.js'
+import { HELP_LAYOUT, helpColumns } from './output/help.js'
 import { isSystemError, systemMessage } from './output/system-error.js'
 import { createTerminal } from './output/terminal.js'
 
@@ -20,13 +23,16 @@ const RARELY_NEEDED: readonly string[] = [GROUPS.encoding, GROUPS.overrides, GRO
 const EXIT_OK = 0
 const EXIT_ERROR = 1
 const EXIT_USAGE = 2
+/** Done, except for what could not be read. */
+const EXIT_INCOMPLETE = 3
 const EXIT_INTERRUPTED = 130
 
 /** Runs the command line and returns the code the process should exit with. */
 export async function run(args: readonly string[]): Promise<number> {
-  const program = createProgram({ helpAll: args.includes(HELP_ALL) })
+  const asksForHelp = args[0] === 'help'
+  const program = createProgram({ helpAll: args.includes(HELP_ALL) || (asksForHelp && args.includes('--all')) })
   const normalized = normalizeArguments(
-    args.map((arg) => (arg === HELP_ALL ? '--help' : arg)),
+    args.map((arg) => (arg === HELP_ALL ? (asksForHelp ? '--all' : '--help') : arg)),
     knownFlags(program),
   )
   try {
@@ -34,6 +40,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return EXIT_OK
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
+    if (error instanceof Incomplete) return EXIT_INCOMPLETE
     if (error instanceof Interrupted) {
       process.stderr.write('serotine: interrupted\n')
       return EXIT_INTERRUPTED
@@ -57,7 +64,9 @@ export function createProgram({ helpAll = false } = {}): Command {
     encodeCommand(),
     evalCommand(),
     inspectCommand(),
+    removeCommand(),
     downloadCommand(),
+    helpCommand(program),
   ]
   for (const command of commands) program.addCommand(addCommonOptions(command))
   for (const command of [program, ...commands]) {
@@ -65,6 +74,7 @@ export function createProgram({ helpAll = false } = {}): Command {
       .exitOverride()
       .showSuggestionAfterError()
       .configureHelp({
+        ...HELP_LAYOUT,
         // A switch and its opposite are one line.
         optionTerm: (option) => (negates(command, option.long) ? option.flags.replace('--', '--[no-]') : option.flags),
         subcommandTerm: (subcommand) => `${subcommand.name()} ${subcommand.usage().replace('[options] ', '')}`,
@@ -79,6 +89,8 @@ export function createProgram({ helpAll = false } = {}): Command {
         styleOptionText: (text) => text,
       })
       .configureOutput({
+        getOutHelpWidth: () => helpColumns(),
+        getErrHelpWidth: () => helpColumns(),
         outputError: (message, write) => {
           const hint = `Run "serotine${command === program ? '' : ` ${command.name()}`} --help" to see how it is used.`
           write(`${message.replace(/^error: /, 'serotine: ')}${hint}\n`)

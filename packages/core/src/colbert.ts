@@ -3,7 +3,15 @@ import type { OnWarning } from './errors.js'
 import { readCheckpoint } from './checkpoint/config.js'
 import type { ColBERTConfig } from './checkpoint/config.js'
 import { resolveCheckpoint } from './checkpoint/files.js'
-import { ENCODE_ALIASES, ENCODE_OPTIONS, LOAD_OPTIONS, OVERRIDES, RESOLVE, RUNTIME } from './load-options.js'
+import {
+  ENCODE_ALIASES,
+  ENCODE_OPTIONS,
+  INPUT_OPTIONS,
+  LOAD_OPTIONS,
+  OVERRIDES,
+  RESOLVE,
+  RUNTIME,
+} from './load-options.js'
 import type { LoadOptions } from './load-options.js'
 import { poolEmbeddings } from './pooling.js'
 import type { RuntimeKind } from './runtime/ort.js'
@@ -176,11 +184,13 @@ export class ColBERT implements Encoder {
 
   /** What the network sees for a query: ids, attended and kept positions, character offsets. */
   queryInput(text: string, options: Pick<EncodeOptions, 'prompt' | 'promptName'> = {}): ModelInput {
+    checkOptions('queryInput', options, INPUT_OPTIONS, ENCODE_ALIASES)
     return this.#input('query', checkString('The query', text), options)
   }
 
   /** What the network sees for a document: ids, attended and kept positions, character offsets. */
   documentInput(text: string, options: Pick<EncodeOptions, 'prompt' | 'promptName'> = {}): ModelInput {
+    checkOptions('documentInput', options, INPUT_OPTIONS, ENCODE_ALIASES)
     return this.#input('document', checkString('The document', text), options)
   }
 
@@ -190,6 +200,7 @@ export class ColBERT implements Encoder {
     documents: readonly string[],
     options: Omit<RerankOptions, 'topN'> = {},
   ): Promise<{ scores: number[]; queryTokens: number }> {
+    checkOptions('score', options, ['prompt', 'promptName', 'signal', 'onProgress', 'onWarning'], ENCODE_ALIASES)
     checkString('The query', query)
     const { prompt, promptName, ...rest } = options
     const [queryEmbeddings] = await this.encodeQueries([query], {

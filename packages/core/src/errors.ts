@@ -120,7 +120,7 @@ export function checkOptions(
   }
   for (const key of Object.keys(options)) {
     if (allowed.includes(key)) continue
-    const guess = aliases[key] ?? nearest(key, allowed)
+    const guess = aliases[key] ?? nearestName(key, allowed)
     const hint = guess ? `Did you mean "${guess}"?` : `Options: ${allowed.join(', ')}.`
     throw new SerotineError('UNKNOWN_OPTION', `${where} has no option "${key}". ${hint}`)
   }
@@ -150,7 +150,7 @@ export function describe(value: unknown): string {
 }
 
 /** The allowed name closest to a misspelt one, or undefined when none is close (edit distance above a third). */
-function nearest(name: string, allowed: readonly string[]): string | undefined {
+export function nearestName(name: string, allowed: readonly string[]): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
   for (const candidate of allowed) {

@@ -9,6 +9,8 @@ export type { DocumentSource, IndexedDocument } from './index/documents.js'
 export type { SearchHit, SearchOptions, SearchResult, SearchTimings, StageChoice, StageName } from './index/search.js'
 export type { CentroidStats, FdeStats, IndexStats } from './index/stats.js'
 export type { UpsertOptions, UpsertResult } from './index/upsert.js'
+export { replaceIndex } from './index/replace.js'
+export type { ReplaceOptions } from './index/replace.js'
 export { compileWhere } from './index/where.js'
 export type { FieldConditions, Where, WhereFields } from './index/where.js'
 
@@ -53,7 +55,7 @@ export type { ModelInput, TextConfig } from './text/template.js'
 
 export { SerotineError } from './errors.js'
 /** Checks of options and values, with the messages of the core: for packages built on it. */
-export { checkInteger, checkOptions, checkString, describe } from './errors.js'
+export { checkInteger, checkOptions, checkString, describe, nearestName } from './errors.js'
 export type { ErrorCode, OnWarning, Truncation, Warning } from './errors.js'
 export { tokenEmbeddings } from './types.js'
 export type { EncodeOptions, Encoder, Json, Metadata, OnProgress, Progress, TokenEmbeddings } from './types.js'

@@ -1,3 +1,4 @@
+import { OVERRIDES } from './checkpoint/config.js'
 import type { ConfigOverrides } from './checkpoint/config.js'
 import type { ResolveOptions } from './checkpoint/files.js'
 import type { RuntimeOptions } from './runtime/runtime.js'
@@ -14,20 +15,7 @@ export interface LoadOptions extends ConfigOverrides, ResolveOptions, RuntimeOpt
   tokenizer?: ExternalTokenizer
 }
 
-export const OVERRIDES = [
-  'queryPrefix',
-  'documentPrefix',
-  'queryLength',
-  'documentLength',
-  'doQueryExpansion',
-  'attendToExpansionTokens',
-  'skiplistWords',
-  'prompts',
-  'defaultPromptName',
-  'doLowerCase',
-  'denseOverrides',
-  'projection',
-] as const satisfies readonly (keyof ConfigOverrides)[]
+export { OVERRIDES }
 export const RESOLVE = [
   'revision',
   'token',
@@ -51,6 +39,8 @@ export const RUNTIME = [
 ] as const satisfies readonly (keyof RuntimeOptions)[]
 /** Names of all options `ColBERT.load` takes. */
 export const LOAD_OPTIONS: readonly string[] = [...OVERRIDES, ...RESOLVE, ...RUNTIME, 'tokenizer']
+/** Of `queryInput` and `documentInput`. */
+export const INPUT_OPTIONS: readonly (keyof EncodeOptions)[] = ['prompt', 'promptName']
 /** Names of all options `encodeQueries` and `encodeDocuments` take. */
 export const ENCODE_OPTIONS: readonly (keyof EncodeOptions)[] = [
   'prompt',

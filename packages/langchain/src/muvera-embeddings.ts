@@ -41,6 +41,8 @@ export class MuveraEmbeddings extends Embeddings {
         `model must be a loaded model, got ${describe(fields.model)}. Load one with await ColBERT.load().`,
       )
     }
+    // The encoder waits for the model to say its dimension; a misspelling is told at once.
+    resolveFdeConfig({ ...fields.fde, dim: fields.model?.dim ?? 128 })
     const { prepare = 'auto' } = fields.fde ?? {}
     if (prepare !== 'auto' && prepare !== 'none' && !fields.means) {
       throw new SerotineError(
@@ -59,6 +61,7 @@ export class MuveraEmbeddings extends Embeddings {
     texts: readonly string[],
     fields: Omit<MuveraEmbeddingsInput, 'means'> = {},
   ): Promise<MuveraEmbeddings> {
+    checkOptions('MuveraEmbeddings.fromSample', fields, ['model', 'fde'], { preset: 'fde', modelName: 'model' })
     const model = fields.model ?? (await ColBERT.shared())
     const documents = await model.encodeDocuments(texts, signalOption())
     const { config, means } = await learnFde(documents, { ...fields.fde, dim: model.dim })

@@ -6,7 +6,15 @@ import { BaseRetriever } from '@langchain/core/retrievers'
 import type { BaseRetrieverInput } from '@langchain/core/retrievers'
 import { ensureConfig } from '@langchain/core/runnables'
 import type { Runnable, RunnableConfig } from '@langchain/core/runnables'
-import { checkInteger, checkOptions, ColBERT, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
+import {
+  checkInteger,
+  checkOptions,
+  ColBERT,
+  describe,
+  MultiVectorIndex,
+  nearestName,
+  SerotineError,
+} from '@serotine/core'
 import type { Encoder, OnProgress, OnWarning, SearchHit, Where } from '@serotine/core'
 import { currentSignal, withSignal } from './abort.js'
 import { checkQuery, documentFromHit, documentsOf, toIndexed } from './document.js'
@@ -57,6 +65,24 @@ type RetrieverOptions = Omit<ColBERTRetrieverInput, 'index'>
 
 const SEARCH_OPTIONS = ['k', 'candidates', 'filter', 'scoreThreshold'] as const
 const RETRIEVER_OPTIONS = [...SEARCH_OPTIONS, 'score', 'index', 'callbacks', 'tags', 'metadata', 'verbose']
+/** Those that a misspelling can be told by. */
+const LONG_OPTIONS = ['candidates', 'filter', 'scoreThreshold']
+/** LangChain's own, which are never misspellings. */
+const CONFIG_KEYS = new Set<string>([
+  ...SEARCH_OPTIONS,
+  'callbacks',
+  'configurable',
+  'context',
+  'maxConcurrency',
+  'metadata',
+  'recursionLimit',
+  'runId',
+  'runName',
+  'signal',
+  'store',
+  'tags',
+  'timeout',
+])
 const BUILD_OPTIONS = ['model', 'folder', 'onProgress', 'onWarning', 'signal']
 const ALIASES = {
   topK: 'k',
@@ -162,6 +188,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
       parseCallbackConfigArg(options as Callbacks | undefined) as Partial<ColBERTRetrieverCallOptions>,
     )
     config.signal?.throwIfAborted()
+    checkCallOptions(config)
     const search = checkSearch(config)
     return withSignal(config.signal, () => this.#callOptions.run(search, () => super.invoke(input, config)))
   }
@@ -202,6 +229,19 @@ export function baseInput({ callbacks, tags, metadata, verbose }: BaseRetrieverI
     ...(tags !== undefined && { tags }),
     ...(metadata !== undefined && { metadata }),
     ...(verbose !== undefined && { verbose }),
+  }
+}
+
+/**
+ * A config may hold keys of others (LangGraph's), so only what can be a slip for one of ours is refused.
+ *
+ * @throws UNKNOWN_OPTION
+ */
+function checkCallOptions(config: object): void {
+  for (const key of Object.keys(config)) {
+    if (CONFIG_KEYS.has(key)) continue
+    const meant = Object.hasOwn(ALIASES, key) || nearestName(key, LONG_OPTIONS) !== undefined || key === 'K'
+    if (meant) checkOptions('ColBERTRetriever.invoke', { [key]: true }, SEARCH_OPTIONS, { ...ALIASES, K: 'k' })
   }
 }
 

@@ -18,6 +18,8 @@ export interface ColBERTVectorStoreInput {
   folder?: string
 }
 
+const FOLDER_ALIASES = { directory: 'folder', path: 'folder' }
+
 /**
  * A `MultiVectorIndex` as a LangChain vector store: ids that upsert, `delete`, `getByIds`, MMR, the indexing API, save and load.
  *
@@ -39,9 +41,11 @@ export class ColBERTVectorStore extends SaveableVectorStore {
   readonly index: MultiVectorIndex
 
   /** Over an open index. To open one by folder, use `ColBERTVectorStore.open`. */
-  constructor(embeddings: EmbeddingsInterface, { index }: { index: MultiVectorIndex }) {
+  constructor(embeddings: EmbeddingsInterface, fields: { index: MultiVectorIndex }) {
+    checkOptions('ColBERTVectorStore', fields, ['index'])
     // Nothing is passed to the base class: whatever it gets ends up in traces.
     super(checkMuvera(embeddings), {})
+    const { index } = fields ?? {}
     if (typeof index?.search !== 'function') {
       throw new SerotineError(
         'INVALID_ARGUMENT',
@@ -61,7 +65,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
     config: ColBERTVectorStoreInput = {},
   ): Promise<ColBERTVectorStore> {
-    checkOptions('ColBERTVectorStore', config, ['index', 'folder'], { directory: 'folder', path: 'folder' })
+    checkOptions('ColBERTVectorStore.open', config, ['index', 'folder'], FOLDER_ALIASES)
     const index =
       config.index ?? (await MultiVectorIndex.open(config.folder, { model: await checkMuvera(embeddings).model() }))
     return new ColBERTVectorStore(embeddings, { index })
@@ -72,6 +76,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
     config: ColBERTVectorStoreInput & { ids?: string[] } = {},
   ): Promise<ColBERTVectorStore> {
+    checkOptions('ColBERTVectorStore.fromDocuments', config, ['index', 'folder', 'ids'], FOLDER_ALIASES)
     const { ids, ...rest } = config
     const store = await ColBERTVectorStore.open(embeddings, rest)
     await store.addDocuments(documents, { ...(ids && { ids }) })
@@ -85,6 +90,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
     config: ColBERTVectorStoreInput & { ids?: string[] } = {},
   ): Promise<ColBERTVectorStore> {
+    checkOptions('ColBERTVectorStore.fromTexts', config, ['index', 'folder', 'ids'], FOLDER_ALIASES)
     return ColBERTVectorStore.fromDocuments(documentsOf(texts, metadatas), embeddings, config)
   }
 
@@ -93,10 +99,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     embeddings: EmbeddingsInterface = new MuveraEmbeddings(),
     config: ColBERTVectorStoreInput = {},
   ): Promise<ColBERTVectorStore> {
-    checkOptions('ColBERTVectorStore.fromExistingIndex', config, ['index', 'folder'], {
-      directory: 'folder',
-      path: 'folder',
-    })
+    checkOptions('ColBERTVectorStore.fromExistingIndex', config, ['index', 'folder'], FOLDER_ALIASES)
     const { index, folder } = config
     if (index === undefined && folder === undefined) {
       throw new SerotineError(
@@ -125,6 +128,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     documents: DocumentInterface[],
     options: { ids?: string[] } = {},
   ): Promise<string[]> {
+    checkOptions('addVectors', options, ['ids'])
     if (vectors.length !== documents.length) {
       throw new SerotineError(
         'INVALID_ARGUMENT',

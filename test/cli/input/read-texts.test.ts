@@ -59,7 +59,7 @@ describe('findFiles', () => {
     ])
     expect(files.map(({ kind }) => kind)).toEqual(['markdown', 'text', 'text', 'html', 'jsonl'])
     expect(otherFiles).toBe(2)
-    const more = await findFiles([root, join(root, 'a.md')], { extensions: ['ts'], exclude: [join(root, 'sub')] })
+    const more = await findFiles([root, join(root, 'a.md')], { extensions: ['ts'], exclude: ['sub/'] })
     expect(names(more.files.map(({ path }) => path))).toEqual(['a.md', 'b.txt', 'e.ts', 'linked.txt'])
   })
 

@@ -107,3 +107,14 @@ test('a codebook that does not fit its own list of cells is refused', () => {
   }
   expect(() => new Codebook(data)).toThrow(expect.objectContaining({ code: 'INDEX_CORRUPT' }))
 })
+
+test('a centroid that no token is nearest to stays where it was', async () => {
+  // A thousand tokens of three directions: most of the centroids begin in the same place, and only one of those is the nearest.
+  const dim = 8
+  const rows = new Float32Array(1024 * dim)
+  for (let i = 0; i < 1024; i++) rows[i * dim + (i % 3)] = 1
+  const { data } = await trainCodebook(rows, dim)
+  expect(data.centroids.length / dim).toBeGreaterThan(3)
+  for (let at = 0; at < data.centroids.length; at += dim)
+    expect(Math.hypot(...data.centroids.subarray(at, at + dim))).toBeCloseTo(1, 5)
+})

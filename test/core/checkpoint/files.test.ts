@@ -14,6 +14,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -479,4 +480,18 @@ describe('a default cache that cannot be written', () => {
       message: expect.stringContaining('cacheDir'),
     })
   })
+})
+
+it('a downloaded file is on the disk before it bears its name', async () => {
+  const probe = await open(join(cacheDir, 'probe'), 'w')
+  const prototype = Object.getPrototypeOf(probe) as { sync(): Promise<void> }
+  await probe.close()
+  const sync = vi.spyOn(prototype, 'sync')
+  try {
+    await resolve()
+    expect(blobs().length).toBeGreaterThan(2)
+    expect(sync.mock.calls.length).toBeGreaterThanOrEqual(blobs().length)
+  } finally {
+    sync.mockRestore()
+  }
 })

@@ -65,3 +65,8 @@ describe('distillationDivergence', () => {
     expect(() => distillationDivergence([[1, 2]], [[1, 2, 3]])).toThrow(/query 0/)
   })
 })
+
+it('distillationDivergence takes 200,000 scores a query', () => {
+  const scores = Float64Array.from({ length: 200_000 }, (_, i) => i / 200_000)
+  expect(distillationDivergence([scores], [scores], { normalizeScores: false })).toBe(0)
+})

@@ -184,3 +184,17 @@ test('peak: a partition is as long as the square root of its longest token', () 
   expect(x).toBeCloseTo((3 / 5) * 2, 5)
   expect(y).toBeCloseTo((4 / 5) * 2, 5)
 })
+
+test('tokens of no length teach nothing: every centroid has a direction', async () => {
+  const documents = flat.documents.slice(0, 100).map(({ data, length }) => {
+    const holed = data.slice()
+    for (let i = 0; i < length; i += 2) holed.fill(0, i * dim, (i + 1) * dim)
+    return { data: holed, length, dim }
+  })
+  const { means } = await learnFde(documents, { dim, prepare: 'none' })
+  const centroids = means.centroids!
+  const norms = Array.from({ length: centroids.length / dim }, (_, i) =>
+    Math.hypot(...centroids.subarray(i * dim, (i + 1) * dim)),
+  )
+  expect(Math.min(...norms)).toBeGreaterThan(120)
+})

@@ -130,11 +130,15 @@ describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
     const store = await IndexStore.open(folder, null as never, { readonly: false, create: false })
     const stages = new FirstStages(store, 'muvera', undefined, undefined, 1000)
     const everything = { documents: store.collection.searchable(), count: 400, tokens: 1e6 }
-    expect((await stages.choose(store.collection, checkSearch({ stage: 'muvera' }), everything))!.name).toBe('hnsw')
+    expect(
+      (await stages.choose(store.collection, checkSearch('search()', { stage: 'muvera' }), everything))!.name,
+    ).toBe('hnsw')
     await stages.update(store.collection)
-    expect((await stages.choose(store.collection, checkSearch({}), everything))!.name).toBe('hnsw')
+    expect((await stages.choose(store.collection, checkSearch('search()', {}), everything))!.name).toBe('hnsw')
     expect(stages.planned(store.collection)).toBe('hnsw')
-    expect(await stages.choose(store.collection, checkSearch({}), { ...everything, count: 100 })).toBeUndefined()
+    expect(
+      await stages.choose(store.collection, checkSearch('search()', {}), { ...everything, count: 100 }),
+    ).toBeUndefined()
     store.close()
   })
 })
@@ -177,12 +181,12 @@ describe('without hnswlib-node', () => {
     const everything = { documents: store.collection.searchable(), count: 400, tokens: 1e6 }
     const small = new FirstStages(store, 'muvera', missing, (warning) => warnings.push(warning))
     await small.update(store.collection)
-    expect((await small.choose(store.collection, checkSearch({}), everything))!.name).toBe('fde')
+    expect((await small.choose(store.collection, checkSearch('search()', {}), everything))!.name).toBe('fde')
     expect(warnings).toEqual([])
     const large = new FirstStages(store, 'muvera', missing, (warning) => warnings.push(warning), 1000)
     for (let i = 0; i < 3; i++) {
       await large.update(store.collection)
-      expect((await large.choose(store.collection, checkSearch({}), everything))!.name).toBe('fde')
+      expect((await large.choose(store.collection, checkSearch('search()', {}), everything))!.name).toBe('fde')
     }
     expect(warnings).toEqual([
       {

@@ -425,6 +425,30 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     )
     await expect(index.delete(any({}))).rejects.toMatchObject(error('INVALID_ARGUMENT', /\{ where \}/))
     await expect(index.delete(any(undefined))).rejects.toMatchObject(error('INVALID_ARGUMENT', /\{ where \}/))
+    const count = index.count
+    for (const where of [
+      {},
+      { tenant: undefined },
+      { and: [] },
+      { not: { or: [] } },
+      { tenant: { nin: [] } },
+      { tenant: { in: [undefined] } },
+    ]) {
+      await expect(index.delete(any({ where }))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    }
+    await expect(index.delete({ where: {} })).rejects.toThrow('To delete everything, pass { where: () => true }.')
+    await expect(index.delete(any({ where: undefined }))).rejects.toMatchObject(
+      error('INVALID_ARGUMENT', /\{ where \}/),
+    )
+    await expect(index.delete(any({ ids: undefined }))).rejects.toMatchObject(
+      error('UNKNOWN_OPTION', /no option "ids"/),
+    )
+    await expect(index.delete(any([undefined]))).rejects.toMatchObject(error('INVALID_ARGUMENT', /Id 0/))
+    await expect(index.delete(Array(1) as never)).rejects.toMatchObject(error('INVALID_ARGUMENT', /Id 0/))
+    await expect(index.search('bird', any({ where: { tenant: undefined } }))).rejects.toThrow(
+      'where.tenant is undefined',
+    )
+    expect(index.count).toBe(count)
     await expect(index.delete([''])).rejects.toMatchObject(error('INVALID_ARGUMENT', /not empty/))
     await expect(index.get(any(7))).rejects.toMatchObject(
       error('INVALID_ARGUMENT', /get\(\) takes an id or an array of ids, got 7/),

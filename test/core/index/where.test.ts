@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compileWhere } from '../../../packages/core/src/index/where.js'
+import { compileWhere, constantAnswer } from '../../../packages/core/src/index/where.js'
 import type { Where, WhereFields } from '../../../packages/core/src/index/where.js'
 import type { Metadata } from '../../../packages/core/src/types.js'
 
@@ -20,7 +20,6 @@ describe('where', () => {
     [{}, true],
     [{ lang: 'en' }, true],
     [{ lang: 'de' }, false],
-    [{ lang: undefined }, true],
     [{ lang: 'en', year: 2021 }, false],
     [{ none: null }, true],
     [{ missing: null }, false],
@@ -93,8 +92,65 @@ describe('where', () => {
     [{ and: { a: 1 } }, /where\.and must be an array/],
     [{ or: [{ a: 1 }, 3] }, /where\.or\[1\] must be an object/],
     [{ not: { a: { foo: 1 } } }, /where\.not\.a has no option/],
-  ])('%j is refused', (where, message) => {
+    // Undefined is never "no condition": a missing tenant would be every tenant.
+    [{ tenant: undefined }, /where\.tenant is undefined, which is not a condition/],
+    [{ lang: 'en', tenant: undefined }, /where\.tenant is undefined/],
+    [{ tenant: { eq: undefined } }, /where\.tenant\.eq is undefined/],
+    [{ year: { gte: 2020, lt: undefined } }, /where\.year\.lt is undefined/],
+    [{ tenant: { in: undefined } }, /where\.tenant\.in is undefined/],
+    [{ tenant: { in: ['a', undefined] } }, /where\.tenant\.in\[1\] must be a JSON value, got undefined/],
+    // eslint-disable-next-line no-sparse-arrays
+    [{ tenant: { in: [, 'a'] } }, /where\.tenant\.in\[0\] must be a JSON value, got undefined/],
+    [{ tenant: { eq: { id: undefined } } }, /where\.tenant\.eq\.id must be a JSON value, got undefined/],
+    [{ tenant: { eq: ['a', undefined] } }, /where\.tenant\.eq\[1\] must be a JSON value, got undefined/],
+    [{ tenant: { contains: undefined } }, /where\.tenant\.contains is undefined/],
+    [{ tenant: { exists: undefined } }, /where\.tenant\.exists is undefined/],
+    [{ and: undefined }, /where\.and is undefined/],
+    [{ or: undefined }, /where\.or is undefined/],
+    [{ not: undefined }, /where\.not is undefined/],
+    [{ and: [{ tenant: undefined }] }, /where\.and\[0\]\.tenant is undefined/],
+    [{ or: [{ lang: 'en' }, { not: { tenant: undefined } }] }, /where\.or\[1\]\.not\.tenant is undefined/],
+    [{ and: [undefined] }, /where\.and\[0\] must be an object/],
+    // eslint-disable-next-line no-sparse-arrays
+    [{ and: [, { lang: 'en' }] }, /where\.and\[0\] must be an object/],
+    [{ year: { in: [NaN] } }, /where\.year\.in\[0\] must be a JSON value, got NaN/],
+    [{ year: { eq: { from: Infinity } } }, /where\.year\.eq\.from must be a JSON value, got Infinity/],
+    [{ year: { gte: NaN } }, /where\.year\.gte must be a number or a string, got NaN/],
+    // Things without fields of their own would hold for everything.
+    [Promise.resolve({ lang: 'en' }), /got a Promise; is an await missing\?/],
+    [new Map([['lang', 'en']]), /got a Map/],
+    [new Set(['en']), /got a Set/],
+    [{ not: new Map() }, /where\.not must be an object .* got a Map/],
+    [{ lang: { eq: new Map() } }, /where\.lang\.eq must be a JSON value, got a Map/],
+    [{ lang: { eq: () => 'en' } }, /JSON value, got a function/],
+    [{ lang: { eq: 1n } }, /JSON value, got a bigint/],
+  ])('%o is refused', (where, message) => {
     expect(() => compileWhere(where as Where)).toThrow(message)
+  })
+
+  test('its form tells when it holds for everything', () => {
+    const everything: WhereFields[] = [
+      {},
+      { and: [] },
+      { and: [{}, {}] },
+      { or: [{ lang: 'en' }, {}] },
+      { not: { or: [] } },
+      { lang: { nin: [] } },
+      { not: { lang: { in: [] } } },
+      { not: { lang: 'en', or: [] } },
+    ]
+    expect(everything.map(constantAnswer)).toEqual(everything.map(() => true))
+    const nothing: WhereFields[] = [{ or: [] }, { lang: { in: [] } }, { not: {} }, { lang: 'en', not: { and: [] } }]
+    expect(nothing.map(constantAnswer)).toEqual(nothing.map(() => false))
+    const depends: WhereFields[] = [
+      { lang: 'en' },
+      { lang: null },
+      { lang: { nin: ['en'] } },
+      { lang: { eq: [] } },
+      { or: [{ lang: 'en' }] },
+      { not: { lang: 'en' } },
+    ]
+    expect(depends.map(constantAnswer)).toEqual(depends.map(() => undefined))
   })
 
   const value = fc.oneof(

@@ -183,3 +183,21 @@ it('an injected ONNX Runtime cannot go to workers', async () => {
     code: 'INVALID_ARGUMENT',
   })
 })
+
+it('the other lanes stop when one has failed', async () => {
+  const runtime = await createRuntime(checkpoint, { workers: 2, workerUrl })
+  const many = Array.from({ length: 60 }, (_, i) => syntheticInput(20, 700, i))
+  let batches = 0
+  const running = runtime.run(many, {
+    normalize: true,
+    batchSize: 1,
+    onBatch: () => {
+      if (++batches === 2) throw new Error('enough')
+    },
+  })
+  await expect(running).rejects.toThrow('enough')
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  // What the three other lanes (two for each worker) had in hand, and no more.
+  expect(batches).toBeLessThanOrEqual(2 + 3)
+  await runtime.close()
+})

@@ -201,6 +201,23 @@ describe('stopping', () => {
     await runtime.close()
   })
 
+  it('the event loop turns before every batch, where the network computes without a pause too', async () => {
+    const runtime = await open('bert-tiny', { runtime: 'wasm' })
+    let turns = 0
+    let going = true
+    const turn = (): void => {
+      turns++
+      if (going) setImmediate(turn)
+    }
+    setImmediate(turn)
+    const seen: number[] = []
+    await runtime.run(MIXED, { normalize: true, batchSize: 1, onBatch: () => seen.push(turns) })
+    going = false
+    await runtime.close()
+    expect(seen).toHaveLength(MIXED.length)
+    expect(seen.filter((count, i) => i > 0 && count === seen[i - 1])).toEqual([])
+  })
+
   it('close() in the middle lets the batch in hand finish and refuses the rest', async () => {
     const runtime = await open('bert-tiny')
     let closing: Promise<void> | undefined

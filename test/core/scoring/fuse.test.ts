@@ -96,3 +96,21 @@ test('scores must be finite where they count', () => {
   }
   expect(() => reciprocalRankFusion([lexical], { k: -1 })).toThrowError(code('INVALID_ARGUMENT'))
 })
+
+test('standard score fusion: the lowest of a list of several, not nothing', () => {
+  const lists = [
+    [
+      { id: 'a', score: 3 },
+      { id: 'b', score: 1 },
+    ],
+    [
+      { id: 'b', score: 9 },
+      { id: 'c', score: 5 },
+    ],
+  ]
+  const fused = standardScoreFusion(lists, { weights: [1, 3] })
+  const scores = Object.fromEntries(fused.map(({ id, score }) => [id, score]))
+  expect(scores.a).toBeCloseTo(1 - 3, 12)
+  expect(scores.b).toBeCloseTo(-1 + 3, 12)
+  expect(scores.c).toBeCloseTo(-1 - 3, 12)
+})

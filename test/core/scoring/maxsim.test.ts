@@ -252,3 +252,15 @@ describe('maxSim', () => {
     expect(() => matchTokens(matrix([1, 2], 2), matrix([1], 1))).toThrowError(code('DIM_MISMATCH'))
   })
 })
+
+test('scores 200,000 documents in one call, padded or not', () => {
+  const query = matrix([1, 0, 0, 1], 2)
+  const near = matrix([1, 0], 2)
+  const far = matrix([-1, 0, -1, 0], 2)
+  const documents = Array.from({ length: 200_000 }, (_, i) => (i % 2 === 0 ? near : far))
+  const exact = maxSimMany(query, documents)
+  expect(exact).toHaveLength(200_000)
+  expect([exact[0], exact[199_999]]).toEqual([1, -1])
+  const padded = maxSimMany(query, documents, { padded: true })
+  expect([padded[199_998], padded[199_999]]).toEqual([1, -1])
+})

@@ -163,3 +163,22 @@ it('replaces lone surrogates and keeps spans', () => {
   const input = template().document('a \ud83d b')
   expect([...input.starts]).toEqual([-1, -1, 0, 4, -1])
 })
+
+describe('spans beside a prompt', () => {
+  it('are of the text alone, also where the prompt ends without a blank', () => {
+    const spans = (prompt: string, text: string): [string, number, number][] => {
+      const { ids, starts, ends } = template({ queryLength: 16, doQueryExpansion: false }).query(text, { prompt })
+      return Array.from(ids, (id, i) => [tokenizer.idToToken(id)!, starts[i]!, ends[i]!] as [string, number, number])
+    }
+    const words = (prompt: string): [string, number, number][] =>
+      spans(prompt, 'a bird').filter(([token]) => !token.startsWith('['))
+    expect(words('find: ')).toEqual([
+      ['find', -1, -1],
+      [':', -1, -1],
+      ['a', 0, 1],
+      ['bird', 2, 6],
+    ])
+    // Here the last token of the prompt ends where the text begins.
+    expect(words('find:')).toEqual(words('find: '))
+  })
+})

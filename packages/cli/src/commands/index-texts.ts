@@ -1,18 +1,19 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { extname, resolve } from 'node:path'
+import { resolve } from 'node:path'
+import { Option } from 'commander'
 import type { Command } from 'commander'
 import { MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { ColBERT } from '@serotine/core'
-import { GROUPS, createCommand, runWith } from '../command.js'
+import { GROUPS, Incomplete, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
-import { DEFAULT_INDEX, recordFor, readRecord, rootOf, writeRecord } from '../index-record.js'
+import { DEFAULT_INDEX, recordFor, readRecord, rootOf, settleRecord, writeRecord } from '../index-record.js'
 import type { IndexRecord } from '../index-record.js'
 import { Reading, Tracked, inScope } from '../indexing.js'
 import { readFiles } from '../input/read-texts.js'
-import type { Skipped } from '../input/read-texts.js'
+import { sourceName } from '../input/skipped.js'
+import type { Skipped } from '../input/skipped.js'
 import { EXTENSIONS, findFiles } from '../input/walk.js'
-import type { Walk } from '../input/walk.js'
 import { encodeOptions, forMuch, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import {
   ENCODING_OPTIONS,
@@ -22,9 +23,11 @@ import {
   addOptions,
   pickOptions,
 } from '../options.js'
-import { parseInteger, parseWords } from '../option-values.js'
+import { parseInteger, parsePattern, parseWords } from '../option-values.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
+import { Skips } from '../output/skips.js'
+import { Rebuild, hasIndex, removeLeftovers } from '../rebuild.js'
 
 export interface IndexValues extends CommonValues {
   out: string
@@ -34,6 +37,9 @@ export interface IndexValues extends CommonValues {
   split: boolean
   extensions?: string[]
   skipBadLines?: boolean
+  exclude?: string[]
+  gitignore?: boolean
+  listSkipped?: boolean
   prune: boolean
   rebuild?: boolean
   json?: boolean
@@ -55,9 +61,15 @@ interface Summary {
     readonly badLines: number
     /** PDF and DOCX files whose package is not installed. */
     readonly noReader: number
-    readonly unreadable: number
     readonly otherFiles: number
+    readonly ignored: number
+    readonly excluded: number
+    readonly unreadable: number
   }
+  /** Files and folders that could not be read. */
+  readonly unreadable: readonly string[]
+  /** With `--list-skipped`. */
+  readonly skippedList?: readonly Skipped[]
   readonly seconds: number
 }
 
@@ -77,7 +89,12 @@ export function indexCommand(): Command {
     .option('-o, --out <folder>', 'folder of the index', DEFAULT_INDEX)
     .option('-m, --model <model>', 'folder or Hub id (default: as before, or built in)')
     .option('--no-prune', 'keep passages that are gone from the paths')
-    .option('--rebuild', 'start over, e.g. with another model')
+    .option('--rebuild', 'start over, e.g. with another model; until it is done the old index stays')
+    .option('--exclude <pattern>', 'leave out, as a .gitignore would; repeatable; "" for none', parsePattern)
+    // First, so that neither is the default: what the index was made with is.
+    .addOption(new Option('--gitignore').hideHelp())
+    .option('--no-gitignore', 'read what .gitignore files leave out')
+    .option('--list-skipped', 'print what was skipped, and why')
     .option('--json', 'print what was done as JSON')
   command.optionsGroup(GROUPS.passages)
   command
@@ -101,51 +118,43 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
   const { terminal, signal } = context
   const started = performance.now()
   const folder = values.out
-  const found = await findFiles(paths, {
-    exclude: [resolve(folder)],
-    signal,
-    ...(values.extensions && { extensions: values.extensions }),
-  })
-  if (found.files.length === 0) throw nothingFound(paths, found)
-
   const before = await readRecord(folder)
   const { record, settings } = recordFor(
     folder,
     values as unknown as Record<string, unknown>,
     values.rebuild ? undefined : before,
   )
-  const model = await loadModel(
-    context,
-    record.model,
-    forMuch(
-      settings,
-      found.files.reduce((sum, { bytes }) => sum + bytes, 0),
-    ),
-  )
+  const root = rootOf(folder, record)
+  const skips = new Skips()
+  const reading = { root, signal, skipUnreadable: true, onSkip: (skipped: Skipped) => skips.add(skipped) }
+  const { files } = await findFiles(paths, { ...reading, ...record.reading }, resolve(folder)).catch(goneFrom(folder))
+  const scope = inScope(paths, root)
+  if (files.length === 0 && (!values.prune || values.rebuild || !(await holdsAny(folder, scope)))) {
+    await listSkipped(context, skips, values)
+    for (const message of skips.warnings()) terminal.warn(message)
+    throw nothingFound(paths, skips)
+  }
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+  const model = await loadModel(context, record.model, forMuch(settings, bytes))
   const isNew = !existsSync(folder)
   let index: MultiVectorIndex | undefined
+  let rebuild: Rebuild | undefined
   const bar = startProgress(terminal, 'Indexing')
   try {
-    if (before && values.rebuild) await rm(folder, { recursive: true })
-    index = await MultiVectorIndex.open(folder, {
-      ...pickOptions(settings, INDEX_OPTIONS),
-      model: withEncodeOptions(model, { query: {}, document: encodeOptions(settings) }),
-      onWarning: warnOnce(context),
-    }).catch((error: unknown) => {
-      if (!SerotineError.isInstance(error) || error.code !== 'INDEX_MISMATCH') throw error
-      throw new SerotineError('INDEX_MISMATCH', `${error.message} Or start over with --rebuild.`, { cause: error })
-    })
-    // Before the first passage: an index whose making is interrupted can be searched and gone on with.
-    await writeRecord(folder, record)
-    const skips = new Skips()
-    const reading = new Reading(found.files)
-    const texts = readFiles(found.files, {
-      root: rootOf(folder, record),
-      signal,
+    if (values.rebuild && hasIndex(folder)) rebuild = await Rebuild.begin(folder)
+    index = await openIndex(context, rebuild?.folder ?? folder, model, settings)
+    if (!rebuild) {
+      await settleRecord(folder)
+      await removeLeftovers(folder)
+      // Before the first passage: an index whose making is interrupted can be searched and gone on with.
+      await writeRecord(folder, record)
+    }
+    const progress = new Reading(files)
+    const texts = readFiles(files, {
+      ...reading,
       ...passageOptions(model, record, settings),
       skipBadLines: values.skipBadLines === true,
-      onSkip: (skipped) => skips.add(skipped),
-      onBytes: (file, bytes, done) => reading.update(file, bytes, done),
+      onBytes: (file, done, finished) => progress.update(file, done, finished),
     })
     const seen = new Tracked()
     const result = await index.upsert(seen.track(texts), {
@@ -153,48 +162,133 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
       onProgress: ({ stage, done, tokensPerSecond }) => {
         if (stage === 'build') return bar.update(undefined, 'building the graph')
         const speed = tokensPerSecond === undefined ? '' : ` · ${count(tokensPerSecond)} tokens/s`
-        bar.update(reading.share(done / Math.max(1, seen.ids.size)), `${counted(done, 'passage')}${speed}`)
+        bar.update(progress.share(done / Math.max(1, seen.ids.size)), `${counted(done, 'passage')}${speed}`)
       },
     })
-    const isInScope = inScope(paths, rootOf(folder, record))
-    // A file that could not be read this time is not gone.
-    const isGone = (source: unknown): boolean => isInScope(source) && !skips.unread.has(source)
-    const removed = values.prune ? await removeGone(index, isGone, seen.ids) : 0
+    const removed = values.prune ? await removeGone(index, scope, seen.ids, skips) : 0
     if ((await index.stats()).deleted > index.count) await index.compact({ signal })
+    const passages = index.count
+    if (rebuild) {
+      await checkNothingLost(rebuild, skips, folder)
+      signal.throwIfAborted()
+      await index.close()
+      await rebuild.finish(record)
+    }
     bar.stop()
     const summary: Summary = {
       index: folder,
       model: model.name,
-      files: found.files.length - skips.files,
-      passages: index.count,
+      files: files.length - skips.filesAmong(files.map(({ path }) => sourceName(path, root))),
+      passages,
       ...result,
       removed,
-      skipped: { ...skips.counts, otherFiles: found.otherFiles },
+      skipped: {
+        binary: skips.count('binary'),
+        empty: skips.count('empty'),
+        badLines: skips.count('bad-line'),
+        noReader: skips.count('no-reader'),
+        otherFiles: skips.count('other-kind'),
+        ignored: skips.count('ignored'),
+        excluded: skips.count('excluded'),
+        unreadable: skips.count('unreadable'),
+      },
+      unreadable: skips.of('unreadable').map(({ place }) => place),
+      ...(values.listSkipped && { skippedList: skips.all }),
       seconds: Number(((performance.now() - started) / 1000).toFixed(3)),
     }
     if (values.json) await terminal.out(`${JSON.stringify(summary)}\n`)
+    await listSkipped(context, skips, values)
     report(context, summary, skips)
   } catch (error) {
     bar.stop()
-    if (signal.aborted && index)
+    if (signal.aborted && rebuild) {
+      const old = rebuild.passages === undefined ? '' : `, ${counted(rebuild.passages, 'passage')}`
+      terminal.note(`${folder} stays as it was${old}; nothing of the rebuild is kept.`)
+    } else if (signal.aborted && index) {
       terminal.note(`${folder} keeps ${counted(index.count, 'passage')}; run the same command again to continue.`)
+    }
     throw error
   } finally {
     bar.stop()
-    const isEmpty = index?.count === 0
+    // A rebuilt index is closed by now, and not new.
+    const isEmpty = isNew && index?.count === 0
     await index?.close()
+    await rebuild?.abandon()
     await model.close()
     // A first run that failed at once leaves nothing behind.
-    if (isNew && isEmpty) await rm(folder, { recursive: true, force: true })
+    if (isEmpty) await rm(folder, { recursive: true, force: true })
+  }
+  if (skips.count('unreadable') > 0) throw new Incomplete()
+}
+
+function openIndex(
+  context: Context,
+  folder: string,
+  model: ColBERT,
+  settings: Readonly<Record<string, unknown>>,
+): Promise<MultiVectorIndex> {
+  return MultiVectorIndex.open(folder, {
+    ...pickOptions(settings, INDEX_OPTIONS),
+    model: withEncodeOptions(model, { query: {}, document: encodeOptions(settings) }),
+    onWarning: warnOnce(context),
+  }).catch((error: unknown) => {
+    if (!SerotineError.isInstance(error) || error.code !== 'INDEX_MISMATCH') throw error
+    throw new SerotineError('INDEX_MISMATCH', `${error.message} Or start over with --rebuild.`, { cause: error })
+  })
+}
+
+/** What is gone from the paths, but not what only could not be read this time. */
+async function removeGone(
+  index: MultiVectorIndex,
+  inPaths: (source: unknown) => boolean,
+  seen: ReadonlySet<string>,
+  skips: Skips,
+): Promise<number> {
+  const isHidden = skips.hidden()
+  return index.delete({
+    where: ({ id, metadata: { source } }) => inPaths(source) && !seen.has(id) && !isHidden(source),
+  })
+}
+
+/** @throws INPUT_FORMAT when the old index holds passages of what could not be read now */
+async function checkNothingLost({ old }: Rebuild, skips: Skips, folder: string): Promise<void> {
+  const reasons = [...skips.warnings(), ...skips.missingReaders()]
+  if (!old || reasons.length === 0 || !(await holds(old, skips.hidden()))) return
+  throw new SerotineError(
+    'INPUT_FORMAT',
+    `${reasons.join('; ')}. ${folder} holds passages of what cannot be read, so it stays as it was. Make it readable, or leave it out with --exclude.`,
+  )
+}
+
+async function holdsAny(folder: string, wanted: (source: unknown) => boolean): Promise<boolean> {
+  if (!hasIndex(folder)) return false
+  const index = await MultiVectorIndex.open(folder, { readonly: true, create: false })
+  try {
+    return await holds(index, wanted)
+  } finally {
+    await index.close()
   }
 }
 
-async function removeGone(
-  index: MultiVectorIndex,
-  isGone: (source: unknown) => boolean,
-  seen: ReadonlySet<string>,
-): Promise<number> {
-  return index.delete({ where: ({ id, metadata }) => isGone(metadata.source) && !seen.has(id) })
+async function holds(index: MultiVectorIndex, wanted: (source: unknown) => boolean): Promise<boolean> {
+  for (const id of index.ids()) if (wanted((await index.get(id))?.metadata.source)) return true
+  return false
+}
+
+/** A path that is not there may be in the index all the same. */
+function goneFrom(folder: string): (error: unknown) => never {
+  return (error) => {
+    const isGone =
+      SerotineError.isInstance(error) && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
+    if (!isGone || !hasIndex(folder)) throw error
+    const message = `${error.message} If it is gone, take it out of the index with: serotine remove <path>.`
+    throw new SerotineError('INPUT_FORMAT', message, { cause: error.cause })
+  }
+}
+
+async function listSkipped({ terminal }: Context, skips: Skips, values: IndexValues): Promise<void> {
+  if (!values.listSkipped || values.json) return
+  for (const { message } of skips.all) await terminal.out(`${message}\n`)
 }
 
 function report({ terminal }: Context, summary: Summary, skips: Skips): void {
@@ -210,7 +304,8 @@ function report({ terminal }: Context, summary: Summary, skips: Skips): void {
     `${green('✓')} ${bold(summary.index)} holds ${counted(summary.passages, 'passage')}: ${words.join(', ') || 'nothing to index'}`,
   )
   terminal.note(dim(`  ${counted(summary.files, 'file')} in ${duration(summary.seconds * 1000)} with ${summary.model}`))
-  for (const line of skips.lines(summary.skipped.otherFiles)) terminal.note(dim(`  ${line}`))
+  for (const line of skips.lines()) terminal.note(dim(`  ${line}`))
+  for (const message of skips.warnings()) terminal.warn(message)
 }
 
 /** Passages as long as the model's documents may be, counted by its own tokenizer. */
@@ -230,61 +325,21 @@ function passageOptions(model: ColBERT, record: IndexRecord, settings: Readonly<
   }
 }
 
-function nothingFound(paths: readonly string[], { otherFiles }: Walk): SerotineError {
-  const others = otherFiles > 0 ? `, only ${counted(otherFiles, 'other file')}` : ''
+function nothingFound(paths: readonly string[], skips: Skips): SerotineError {
+  const others = [
+    [skips.count('other-kind'), 'other file', 'other files'],
+    [
+      skips.count('ignored'),
+      'ignored by .gitignore (--no-gitignore reads it)',
+      'ignored by .gitignore (--no-gitignore reads them)',
+    ],
+    [skips.count('excluded'), 'excluded', 'excluded'],
+    [skips.count('unreadable'), 'that cannot be read', 'that cannot be read'],
+  ] as const
+  const words = others.filter(([n]) => n > 0).map(([n, one, many]) => counted(n, one, many))
+  const only = words.length > 0 ? `, only ${words.join(', ')}` : ''
   return new SerotineError(
     'INPUT_FORMAT',
-    `There are no texts in ${paths.join(', ')}${others}. Supported: ${EXTENSIONS.join(' ')}; add others with --extensions.`,
+    `There are no texts in ${paths.join(', ')}${only}. Supported: ${EXTENSIONS.join(' ')}; add others with --extensions.`,
   )
-}
-
-/** What was skipped, for the summary. */
-class Skips {
-  readonly counts = { binary: 0, empty: 0, badLines: 0, noReader: 0, unreadable: 0 }
-  readonly #messages: string[] = []
-  readonly #missing = new Set<string>()
-  /** Files that a reader may still read another time, as their `source`. */
-  readonly unread = new Set<unknown>()
-
-  /** Files nothing was read of. */
-  get files(): number {
-    return this.counts.binary + this.counts.noReader + this.counts.unreadable
-  }
-
-  add({ reason, place, message }: Skipped): void {
-    if (reason === 'binary') this.counts.binary++
-    else if (reason === 'empty') this.counts.empty++
-    else if (reason === 'bad-line') this.counts.badLines++
-    else if (reason === 'no-reader') this.counts.noReader++
-    else if (reason === 'unreadable') this.counts.unreadable++
-    if (reason === 'no-reader' || reason === 'unreadable') this.unread.add(place)
-    if (reason === 'no-reader') {
-      // The remedy is the same for all files of a kind.
-      const ending = extname(place).toLowerCase()
-      if (this.#missing.has(ending)) return
-      this.#missing.add(ending)
-    }
-    if (reason !== 'binary' && reason !== 'empty') this.#messages.push(message)
-  }
-
-  lines(otherFiles: number): string[] {
-    const { binary, empty, badLines, noReader, unreadable } = this.counts
-    const passedOver = [
-      [binary, counted(binary, 'binary file')],
-      [noReader, counted(noReader, 'file without a reader', 'files without a reader')],
-      [unreadable, counted(unreadable, 'damaged file')],
-      [empty, counted(empty, 'empty text')],
-      [badLines, counted(badLines, 'bad line')],
-      [otherFiles, counted(otherFiles, 'file of another kind', 'files of other kinds')],
-    ]
-      .filter(([n]) => (n as number) > 0)
-      .map(([, words]) => words)
-    const shown = this.#messages.slice(0, 5)
-    const more = this.#messages.length - shown.length
-    return [
-      ...(passedOver.length > 0 ? [`${passedOver.join(', ')} skipped`] : []),
-      ...shown,
-      ...(more > 0 ? [`… and ${count(more)} more like these`] : []),
-    ]
-  }
 }

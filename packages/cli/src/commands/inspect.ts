@@ -207,6 +207,18 @@ function describeFde(fde: IndexStats['fde']): [string, string][] {
   return [['FDE', shape], ...kept('FDE keeps', suitability)]
 }
 
+function describeReading({ extensions = [], exclude = [], gitignore = true }: IndexRecord['reading'] = {}): [
+  string,
+  string,
+][] {
+  const parts = [
+    extensions.length > 0 ? `also ${extensions.join(' ')}` : '',
+    exclude.length > 0 ? `without ${exclude.join(' ')}` : '',
+    gitignore ? '' : 'what .gitignore leaves out too',
+  ].filter(Boolean)
+  return parts.length > 0 ? [['read', parts.join(', ')]] : []
+}
+
 function describeRecord(folder: string, record: IndexRecord): [string, string][] {
   const { maxTokens, overlap, split } = record.passages
   const how =
@@ -221,6 +233,7 @@ function describeRecord(folder: string, record: IndexRecord): [string, string][]
   return [
     ['sources', `relative to ${rootOf(folder, record)}`],
     ['split', how],
+    ...describeReading(record.reading),
     ...(options.length > 0 ? [['options', options.join(' ')] as [string, string]] : []),
   ]
 }

@@ -67,7 +67,7 @@ async function rerank(context: Context, query: string, files: readonly string[],
   const { terminal, signal } = context
   const candidates: Candidate[] = []
   for (const file of files.length > 0 ? files : ['-'])
-    candidates.push(...(await readCandidates(file, values.format, context)))
+    for (const candidate of await readCandidates(file, values.format, context)) candidates.push(candidate)
   if (candidates.length === 0) {
     throw new SerotineError(
       'INPUT_FORMAT',

@@ -5,7 +5,7 @@ import type { ColBERT, Metadata, SearchOptions, SearchResult, SearchTimings } fr
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { DEFAULT_INDEX, readRecord, recordFor, requireIndex, rootOf } from '../index-record.js'
-import { parseWhere } from '../input/where.js'
+import { checkFields, parseWhere } from '../input/where.js'
 import { readInput } from '../input/standard-input.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { ENCODING_OPTIONS, FIRST_STAGES, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
@@ -36,13 +36,13 @@ export function searchCommand(): Command {
     summary: 'ask an index',
     description: 'Shows the passages that match best, where they are, and the words that matched.',
     examples: [
-      ['serotine search "how do I configure a proxy"', ''],
+      ['serotine search how do I configure a proxy', ''],
       ['serotine search "flightless birds" --where lang=en --where "year>=2020" -k 3', ''],
       ['serotine search "flightless birds" --json | jq -r .hits[].source', ''],
       ['serotine search - --json < queries.txt', 'one query per line'],
     ],
   })
-    .argument('<query>', 'what to ask; - reads one query per line from standard input')
+    .argument('<query...>', 'what to ask; - reads one query per line from standard input')
     .option('-i, --index <folder>', 'folder of the index', DEFAULT_INDEX)
     .option('-k, --k <n>', 'how many hits', (text) => parseInteger(text, 1), 10)
     .option('--candidates <n>', 'candidates to score exactly (default: 100)', (text) => parseInteger(text, 1))
@@ -58,14 +58,15 @@ export function searchCommand(): Command {
   )
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
-  return command.action((query: string, values: SearchValues) => {
+  return command.action((words: string[], values: SearchValues) => {
     if (values.firstStage !== undefined && !FIRST_STAGES.includes(values.firstStage)) {
       command.error(
         `error: --first-stage is one of ${FIRST_STAGES.join(', ')}, not ${JSON.stringify(values.firstStage)}.`,
         { exitCode: 2 },
       )
     }
-    return runWith(values, (context) => search(context, query, values))
+    // Quotes are easily forgotten.
+    return runWith(values, (context) => search(context, words.join(' '), values))
   })
 }
 
@@ -87,6 +88,7 @@ async function search(context: Context, query: string, values: SearchValues): Pr
       model: withEncodeOptions(model, { query: prompts, document: encodeOptions(before?.options ?? {}) }),
       onWarning: warnOnce(context),
     })
+    if (values.where) checkFields(values.where, index.fields())
     const options: SearchOptions = {
       k: values.k,
       signal,
@@ -202,10 +204,17 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
       )}`,
     )
   }
+  if (hits.length === 0) terminal.note(nothingFound(answer))
   const milliseconds = Object.values(timings).reduce((sum, part) => sum + part, 0)
   const among = `${counted(answer.passages, 'passage')} in ${duration(milliseconds)} (${describeStage(stage, candidates)})`
   if (answer.many) await terminal.out('\n')
-  terminal.aside(`\n${hits.length === 0 ? 'nothing found' : counted(hits.length, 'hit')} among ${among}`)
+  terminal.aside(`\n${hits.length === 0 ? 'searched' : `${counted(hits.length, 'hit')} among`} ${among}`)
+}
+
+function nothingFound({ query, passages, values }: Answer): string {
+  const what = `Nothing found for ${JSON.stringify(query)}`
+  if (passages === 0) return `${what}: the index is empty.`
+  return values.where ? `${what}: none of ${counted(passages, 'passage')} fits the --where.` : `${what}.`
 }
 
 /** `path:line` of an offset of a passage. It is the passage's own line where its text is not the file's, as in HTML. */

@@ -25,6 +25,13 @@ export interface PassageLimits {
   countTokens?: (text: string) => number
 }
 
+/** Names of everything in `PassageLimits`. */
+export const PASSAGE_LIMITS = [
+  'maxTokens',
+  'overlap',
+  'countTokens',
+] as const satisfies readonly (keyof PassageLimits)[]
+
 interface Unit {
   readonly start: number
   readonly end: number

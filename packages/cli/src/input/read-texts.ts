@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { isAbsolute, relative, sep } from 'node:path'
-import { SerotineError } from '@serotine/core'
+import { SerotineError, checkOptions } from '@serotine/core'
 import type { Json } from '@serotine/core'
 import { textBlocks } from './blocks.js'
 import type { Block, ReadableText } from './blocks.js'
@@ -9,9 +8,11 @@ import { readFormat } from './formats/read-format.js'
 import { readRecords } from './jsonl.js'
 import type { TextRecord } from './jsonl.js'
 import { readLines } from './lines.js'
-import { lineCounter, splitBlocks } from './passages.js'
+import { PASSAGE_LIMITS, lineCounter, splitBlocks } from './passages.js'
 import type { Passage, PassageLimits } from './passages.js'
-import { findFiles } from './walk.js'
+import { sourceName, unreadable } from './skipped.js'
+import type { SkipReason } from './skipped.js'
+import { WALK_OPTIONS, findFiles } from './walk.js'
 import type { FoundFile, WalkOptions } from './walk.js'
 
 /** A passage ready for `MultiVectorIndex.upsert`. */
@@ -38,38 +39,32 @@ export interface PassageMetadata {
   readonly charEnd: number
 }
 
-/** Something that was skipped. */
-export interface Skipped {
-  readonly reason: 'binary' | 'empty' | 'bad-line' | 'replaced-bytes' | 'no-reader' | 'unreadable'
-  /** As the user would write it: relative to `root`, with `:line` where there is one. */
-  readonly place: string
-  readonly message: string
-}
-
 export interface ReadOptions extends PassageLimits, WalkOptions {
-  /** Folder that `source` is relative to. Default: the current one. */
-  root?: string
   /** Split long texts into passages. Default true; false makes each file and record one document. */
   split?: boolean
   /** Continue after a bad JSONL line, telling `onSkip`. Default false: throw. */
   skipBadLines?: boolean
-  onSkip?: (skipped: Skipped) => void
   /** Bytes of the current file read so far; `done` when the file is finished. */
   onBytes?: (file: FoundFile, bytes: number, done: boolean) => void
 }
+
+const READ_OPTIONS = [...PASSAGE_LIMITS, ...WALK_OPTIONS, 'split', 'skipBadLines', 'onBytes']
 
 /**
  * Reads files and folders of text, Markdown, HTML, PDF, DOCX and JSON Lines as passages with their place in the file. PDF
  * and DOCX are read with the packages `unpdf` and `mammoth`, which have to be installed.
  *
- * A file that is given itself must be readable; those in folders that are not are skipped, telling `onSkip`.
+ * A file that is given itself must be readable. Those in folders are skipped, telling `onSkip`, when they are binary, damaged
+ * PDF or DOCX, or lack their package; what the system cannot read stops the reading, unless `skipUnreadable` is set.
  *
  * @example
  * await index.upsert(readTexts(['./docs']))
- * @throws INPUT_FORMAT for a path that does not exist, a file given itself that is binary or damaged, or a bad JSONL line;
- * DUPLICATE_ID for an id used twice; READER_MISSING for a PDF or DOCX given itself whose package is not installed
+ * @throws INPUT_FORMAT for a path that does not exist, a file given itself that is binary or damaged, what cannot be read
+ * unless `skipUnreadable` is set, or a bad JSONL line; DUPLICATE_ID for an id used twice; READER_MISSING for a PDF or DOCX
+ * given itself whose package is not installed; UNKNOWN_OPTION
  */
 export async function* readTexts(paths: readonly string[], options: ReadOptions = {}): AsyncGenerator<TextDocument> {
+  checkOptions('readTexts', options, READ_OPTIONS)
   const { files } = await findFiles(paths, options)
   yield* readFiles(files, options)
 }
@@ -82,16 +77,17 @@ export async function* readFiles(files: readonly FoundFile[], options: ReadOptio
     const source = sourceName(file.path, options.root)
     const documents =
       file.kind === 'jsonl' ? readJsonlFile(file, source, firstSeen, options) : readWholeFile(file, source, options)
-    for await (const document of documents) yield document
+    try {
+      for await (const document of documents) yield document
+    } catch (error) {
+      const skipped = unreadable(SerotineError.isInstance(error) ? error.cause : error, file.path, false, options.root)
+      if (!skipped) throw error
+      if (!options.skipUnreadable || file.named)
+        throw new SerotineError('INPUT_FORMAT', `${skipped.message}. Check the file.`, { cause: error })
+      options.onSkip?.(skipped)
+    }
     options.onBytes?.(file, file.bytes, true)
   }
-}
-
-/** A file's name in ids and metadata. */
-export function sourceName(path: string, root = process.cwd()): string {
-  const name = relative(root, path)
-  // On Windows another drive has no relative path.
-  return (isAbsolute(name) ? path : name).split(sep).join('/')
 }
 
 async function* readWholeFile(file: FoundFile, source: string, options: ReadOptions): AsyncGenerator<TextDocument> {
@@ -131,7 +127,7 @@ async function readReadable(
   const { kind, named } = file
   if (kind === 'jsonl') return undefined
   const bytes = await readFile(file.path)
-  const passOver = (reason: Skipped['reason'], message: string): undefined => {
+  const skip = (reason: SkipReason, message: string): undefined => {
     options.onSkip?.({ reason, place: source, message })
     return undefined
   }
@@ -140,7 +136,7 @@ async function readReadable(
     const message = `${source} is binary: ${why}`
     if (named)
       throw new SerotineError('INPUT_FORMAT', `${message}. Give files of text, or PDF and DOCX by their endings.`)
-    return passOver('binary', message)
+    return skip('binary', message)
   }
   try {
     return await readFormat(kind, bytes)
@@ -148,7 +144,7 @@ async function readReadable(
     if (!SerotineError.isInstance(cause)) throw cause
     const message = `${source} cannot be read: ${cause.message}`
     if (named) throw new SerotineError(cause.code, message, { cause })
-    return passOver(cause.code === 'READER_MISSING' ? 'no-reader' : 'unreadable', message)
+    return skip(cause.code === 'READER_MISSING' ? 'no-reader' : 'unreadable', message)
   }
 }
 

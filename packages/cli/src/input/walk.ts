@@ -1,6 +1,11 @@
 import { readdir, stat } from 'node:fs/promises'
-import { basename, extname, join, resolve } from 'node:path'
+import type { Dirent, Stats } from 'node:fs'
+import { basename, dirname, extname, join, resolve } from 'node:path'
 import { SerotineError } from '@serotine/core'
+import { excludedBy, rulesFor } from './gitignore.js'
+import type { IgnoreRules } from './gitignore.js'
+import { placeOf, unreadable } from './skipped.js'
+import type { SkipReason, Skipped } from './skipped.js'
 
 export type FileKind = 'text' | 'markdown' | 'html' | 'pdf' | 'docx' | 'jsonl'
 
@@ -39,66 +44,159 @@ const IGNORED_FOLDERS = new Set(['node_modules'])
 export interface WalkOptions {
   /** More file name endings to read as plain text, e.g. `['.ts', '.py']`. */
   extensions?: readonly string[]
-  /** Folders left out, absolute (e.g. the index itself). */
+  /** Patterns as in a `.gitignore`, of the current folder and of each folder given, e.g. `['drafts/', '*.test.md']`. */
   exclude?: readonly string[]
+  /** Leave out what `.gitignore` files say. Default true. */
+  gitignore?: boolean
+  /**
+   * Continue after a file or folder inside the folders given that cannot be read, telling `onSkip`. Default false: throw.
+   */
+  skipUnreadable?: boolean
+  /** Folder that places in messages are relative to. Default: the current one. */
+  root?: string
+  onSkip?: (skipped: Skipped) => void
   signal?: AbortSignal
 }
 
-export interface Walk {
+export interface FoundFiles {
   readonly files: FoundFile[]
   /** Files inside the folders whose ending is not supported. */
   readonly otherFiles: number
 }
 
+/** Names of everything in `WalkOptions`. */
+export const WALK_OPTIONS = ['extensions', 'exclude', 'gitignore', 'skipUnreadable', 'root', 'onSkip', 'signal']
+
 /**
  * Finds the texts in files and folders, sorted by path, each once. Inside folders, `node_modules`, names that
- * start with a dot and linked folders are left out; a file named directly is always taken, as plain text if its ending
- * is unknown.
+ * start with a dot, linked folders and what a `.gitignore` names are left out; a file or folder that is given itself is
+ * always taken, a file as plain text if its ending is unknown, unless `exclude` names it.
  *
- * @throws INPUT_FORMAT when a path does not exist
+ * @param leaveOut one more folder to leave out without a word: the index itself
+ * @throws INPUT_FORMAT when a path does not exist, or cannot be read
  */
-export async function findFiles(paths: readonly string[], options: WalkOptions = {}): Promise<Walk> {
-  const extra = new Set(
-    (options.extensions ?? []).map((ending) => (ending.startsWith('.') ? ending : `.${ending}`).toLowerCase()),
-  )
-  const exclude = new Set(options.exclude)
-  const found = new Map<string, FoundFile>()
-  let otherFiles = 0
+export async function findFiles(
+  paths: readonly string[],
+  options: WalkOptions = {},
+  leaveOut?: string,
+): Promise<FoundFiles> {
+  const walk = new Walk(options, leaveOut)
+  for (const given of paths) await walk.start(given)
+  const files = [...walk.found.values()].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+  return { files, otherFiles: walk.otherFiles }
+}
 
-  const visitFolder = async (folder: string): Promise<void> => {
-    options.signal?.throwIfAborted()
-    const entries = await readdir(folder, { withFileTypes: true })
-    for (const entry of entries) {
-      if (entry.name.startsWith('.') || IGNORED_FOLDERS.has(entry.name)) continue
-      const path = join(folder, entry.name)
-      if (exclude.has(path)) continue
-      if (entry.isDirectory()) await visitFolder(path)
-      else if (entry.isFile() || entry.isSymbolicLink()) await visitEntry(path, entry.isSymbolicLink())
-    }
-  }
-  const visitEntry = async (path: string, isLink: boolean): Promise<void> => {
-    const kind = kindOf(path) ?? (extra.has(extname(path).toLowerCase()) ? 'text' : undefined)
-    // Linked folders could lead in circles, and a dangling link is no document.
-    const info = kind || isLink ? await stat(path).catch(() => undefined) : undefined
-    if (isLink && !info?.isFile()) return
-    if (kind && info) found.set(path, { path, kind, bytes: info.size, ...(found.get(path)?.named && { named: true }) })
-    else otherFiles++
+/** One pass over files and folders. */
+class Walk {
+  readonly found = new Map<string, FoundFile>()
+  otherFiles = 0
+  readonly #options: WalkOptions
+  readonly #leaveOut: string | undefined
+  readonly #extra: ReadonlySet<string>
+  readonly #excluded: ReturnType<typeof excludedBy>
+
+  constructor(options: WalkOptions, leaveOut: string | undefined) {
+    this.#options = options
+    this.#leaveOut = leaveOut
+    this.#extra = new Set(
+      (options.extensions ?? []).map((ending) => (ending.startsWith('.') ? ending : `.${ending}`).toLowerCase()),
+    )
+    this.#excluded = excludedBy(options.exclude ?? [])
   }
 
-  for (const given of paths) {
+  async start(given: string): Promise<void> {
     const path = resolve(given)
     const info = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-      throw new SerotineError(
-        'INPUT_FORMAT',
-        `${given} cannot be read (${cause.code ?? cause.message}). Check the path.`,
-        { cause },
-      )
+      const why = cause.code ?? cause.message
+      throw new SerotineError('INPUT_FORMAT', `${given} cannot be read (${why}). Check the path.`, { cause })
     })
-    if (info.isDirectory()) await visitFolder(path)
-    else found.set(path, { path, kind: kindOf(path) ?? 'text', bytes: info.size, named: true })
+    const isFolder = info.isDirectory()
+    const pattern = this.#excluded(path, isFolder, isFolder ? undefined : dirname(path))
+    if (pattern !== undefined) return this.#skip('excluded', path, isFolder, `is excluded by ${pattern}`)
+    if (!isFolder) {
+      this.found.set(path, { path, kind: kindOf(path) ?? 'text', bytes: info.size, named: true })
+      return
+    }
+    const rules =
+      this.#options.gitignore === false
+        ? undefined
+        : await rulesFor(path, (file, error) => this.#cannotRead(file, false, error))
+    await this.#folder(path, path, rules)
   }
-  const files = [...found.values()].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
-  return { files, otherFiles }
+
+  async #folder(folder: string, from: string, above: IgnoreRules | undefined): Promise<void> {
+    this.#options.signal?.throwIfAborted()
+    let entries: Dirent[]
+    try {
+      entries = await readdir(folder, { withFileTypes: true })
+    } catch (error) {
+      return this.#cannotRead(folder, true, error)
+    }
+    const rules = entries.some(({ name }) => name === '.gitignore') ? await above?.inside(folder) : above
+    for (const entry of entries) {
+      const path = join(folder, entry.name)
+      if (path === this.#leaveOut) continue
+      const isFolder = entry.isDirectory()
+      const why = this.#leftOut(path, isFolder, from, rules)
+      if (why) this.#skip(why[0], path, isFolder, why[1])
+      else if (isFolder) await this.#folder(path, from, rules)
+      else await this.#entry(path, entry)
+    }
+  }
+
+  #leftOut(
+    path: string,
+    isFolder: boolean,
+    from: string,
+    rules: IgnoreRules | undefined,
+  ): readonly [SkipReason, string] | undefined {
+    const name = basename(path)
+    if (name.startsWith('.')) return ['hidden', 'begins with a dot']
+    if (isFolder && IGNORED_FOLDERS.has(name)) return ['hidden', 'is never looked into']
+    const pattern = this.#excluded(path, isFolder, from)
+    if (pattern !== undefined) return ['excluded', `is excluded by ${pattern}`]
+    const rule = rules?.ignoredBy(path, isFolder)
+    return rule === undefined ? undefined : ['ignored', `is ignored by ${rule}`]
+  }
+
+  async #entry(path: string, entry: Dirent): Promise<void> {
+    const isLink = entry.isSymbolicLink()
+    if (!isLink && !entry.isFile()) return this.#skip('special', path, false, 'is a pipe, a socket or a device')
+    const kind = kindOf(path) ?? (this.#extra.has(extname(path).toLowerCase()) ? 'text' : undefined)
+    if (kind || isLink) {
+      let info: Stats
+      try {
+        info = await stat(path)
+      } catch (error) {
+        // A dangling link is nobody's document.
+        if (isLink && ((error as NodeJS.ErrnoException).code === 'ENOENT' || !kind))
+          return this.#skip('link', path, false, 'is a link that leads nowhere')
+        return this.#cannotRead(path, false, error)
+      }
+      // Linked folders could lead in circles.
+      if (info.isDirectory()) return this.#skip('link', path, true, 'is a linked folder')
+      if (!info.isFile()) return this.#skip('special', path, false, 'leads to a pipe, a socket or a device')
+      if (kind) {
+        const named = this.found.get(path)?.named === true
+        this.found.set(path, { path, kind, bytes: info.size, ...(named && { named }) })
+        return
+      }
+    }
+    this.otherFiles++
+    this.#skip('other-kind', path, false, 'is of another kind')
+  }
+
+  #skip(reason: SkipReason, path: string, isFolder: boolean, what: string): void {
+    const place = placeOf(path, isFolder, this.#options.root)
+    this.#options.onSkip?.({ reason, place, message: `${place} ${what}` })
+  }
+
+  #cannotRead(path: string, isFolder: boolean, error: unknown): void {
+    const skipped = unreadable(error, path, isFolder, this.#options.root)
+    if (!skipped) throw error
+    if (!this.#options.skipUnreadable) throw new SerotineError('INPUT_FORMAT', `${skipped.message}.`, { cause: error })
+    this.#options.onSkip?.(skipped)
+  }
 }
 
 /** How a file is read, by its name; undefined when the ending says nothing. */

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SerotineError } from '../errors.js'
+import { SerotineError, checkOptions } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { checkChain, checkDense, overrideDense, readDenseConfig, warnAboutResidual } from './dense.js'
 import { checkEncoder, parseEncoderConfig } from './encoder-config.js'
@@ -39,6 +39,22 @@ export type {
   Projection,
 } from './types.js'
 
+/** Names of everything a caller may say instead of the checkpoint. */
+export const OVERRIDES = [
+  'queryPrefix',
+  'documentPrefix',
+  'queryLength',
+  'documentLength',
+  'doQueryExpansion',
+  'attendToExpansionTokens',
+  'skiplistWords',
+  'prompts',
+  'defaultPromptName',
+  'doLowerCase',
+  'denseOverrides',
+  'projection',
+] as const satisfies readonly (keyof ConfigOverrides)[]
+
 /** What all layouts need from a folder before its kind is known. */
 interface Folder {
   readonly path: string
@@ -54,7 +70,7 @@ interface Folder {
  * `artifact.metadata` or `onnx_config.json`, PyLate's defaults.
  *
  * @param ownTokenizer the caller has a tokenizer, so the folder may lack one; `tokenizerJson` is then undefined
- * @throws MODEL_FILES_MISSING, MODEL_UNSUPPORTED, MODEL_CORRUPT, INVALID_ARGUMENT (overrides)
+ * @throws MODEL_FILES_MISSING, MODEL_UNSUPPORTED, MODEL_CORRUPT, INVALID_ARGUMENT and UNKNOWN_OPTION (overrides)
  */
 export async function readCheckpoint(
   path: string,
@@ -62,6 +78,7 @@ export async function readCheckpoint(
   onWarning?: OnWarning,
   ownTokenizer = false,
 ): Promise<Checkpoint> {
+  checkOptions('readCheckpoint', overrides, OVERRIDES)
   const files = await readdir(path).catch((cause: unknown) => {
     throw new SerotineError(
       'MODEL_FILES_MISSING',

@@ -202,6 +202,11 @@ export function indexStage(
   index: MultiVectorIndex,
   options: Omit<SearchOptions, 'k' | 'signal'> = {},
 ): RetrievalStage {
+  checkOptions('indexStage', options, ['candidates', 'where', 'stage', 'rerank', 'prompt', 'promptName'], {
+    firstStage: 'stage',
+    filter: 'where',
+    numCandidates: 'candidates',
+  })
   return {
     name,
     exact: options.stage === 'exact',

@@ -1,4 +1,4 @@
-import { SerotineError } from '../errors.js'
+import { SerotineError, checkOptions } from '../errors.js'
 import { evaluateRun, precisionSum } from './metrics.js'
 import { rankedIds } from './run.js'
 import type { Qrels, Run } from './run.js'
@@ -28,12 +28,26 @@ export interface PylateRetrievalOptions {
  *
  * Two conventions differ from {@link evaluateRun}: queries without a relevant document are left out, and MAP@k is divided by
  * min(k, relevant documents).
+ *
+ * @throws UNKNOWN_OPTION
  */
 export function pylateRetrievalMetrics(
   qrels: Qrels,
   run: Run,
   options: PylateRetrievalOptions = {},
 ): Record<string, number> {
+  checkOptions(
+    'pylateRetrievalMetrics',
+    options,
+    ['name', 'accuracyAt', 'precisionRecallAt', 'mrrAt', 'ndcgAt', 'mapAt'],
+    {
+      accuracy_at_k: 'accuracyAt',
+      precision_recall_at_k: 'precisionRecallAt',
+      mrr_at_k: 'mrrAt',
+      ndcg_at_k: 'ndcgAt',
+      map_at_k: 'mapAt',
+    },
+  )
   const {
     name = '',
     accuracyAt = [1, 3, 5, 10],
@@ -82,8 +96,10 @@ export function tripletAccuracy(positiveScores: ArrayLike<number>, negativeScore
 export function distillationDivergence(
   studentScores: readonly ArrayLike<number>[],
   teacherScores: readonly ArrayLike<number>[],
-  { normalizeScores = true }: { normalizeScores?: boolean } = {},
+  options: { normalizeScores?: boolean } = {},
 ): number {
+  checkOptions('distillationDivergence', options, ['normalizeScores'], { normalize_scores: 'normalizeScores' })
+  const { normalizeScores = true } = options
   checkSameLength('student', studentScores.length, 'teacher', teacherScores.length)
   let sum = 0
   for (const [query, teacher] of teacherScores.entries()) {
@@ -100,14 +116,23 @@ function binarize(judgments: ReadonlyMap<string, number>): Map<string, number> {
 }
 
 function minMax(scores: readonly number[]): number[] {
-  const [low, high] = [Math.min(...scores), Math.max(...scores)]
+  const [low, high] = [lowest(scores), highest(scores)]
   return scores.map((score) => (score - low) / (high - low + 1e-8))
 }
 
 function logSoftmax(scores: readonly number[]): number[] {
-  const high = Math.max(...scores)
+  const high = highest(scores)
   const logSum = high + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - high), 0))
   return scores.map((score) => score - logSum)
+}
+
+// Not Math.max(...): a call takes only some 100,000 arguments.
+function highest(scores: readonly number[]): number {
+  return scores.reduce((a, b) => Math.max(a, b), -Infinity)
+}
+
+function lowest(scores: readonly number[]): number {
+  return scores.reduce((a, b) => Math.min(a, b), Infinity)
 }
 
 function checkSameLength(a: string, aLength: number, b: string, bLength: number): void {

@@ -125,6 +125,9 @@ const FIELDS = [
   'prepare',
 ] as const
 
+/** Names of everything in an `FdeConfig`. */
+export const FDE_FIELDS: readonly string[] = ['dim', ...FIELDS]
+
 const ALIASES = {
   k_sim: 'simHashBits',
   ksim: 'simHashBits',
@@ -144,6 +147,11 @@ const ALIASES = {
 /** Numbers in an FDE before the final sketch may not exceed this (2²⁰, as in Weaviate). */
 export const MAX_FDE_LENGTH = 1 << 20
 
+/** @throws UNKNOWN_OPTION naming the call */
+export function checkFdeOptions(call: string, options: unknown): void {
+  checkOptions(call, options, [...FDE_FIELDS, 'preset'], ALIASES)
+}
+
 /**
  * Completes and checks the options of an FDE for tokens of `dim` components.
  *
@@ -157,7 +165,7 @@ export function resolveFdeConfig(
   options: FdeOptions & { dim: number },
   auto: FdeConfig['prepare'] = 'none',
 ): FdeConfig {
-  checkOptions('The FDE', options, ['dim', 'preset', ...FIELDS], ALIASES)
+  checkFdeOptions('resolveFdeConfig', options)
   const name = options.preset ?? 'compact'
   if (!Object.hasOwn(FDE_PRESETS, name)) {
     throw new SerotineError(

@@ -1,4 +1,4 @@
-import { SerotineError } from '../errors.js'
+import { SerotineError, checkOptions } from '../errors.js'
 import { checkEmbeddings } from '../types.js'
 import type { TokenEmbeddings } from '../types.js'
 import type { Kernels } from '../math/kernels.js'
@@ -7,7 +7,7 @@ import { GENERATOR_VERSION, STREAM, binomial, fmix32, stream } from '../math/ran
 import { workspace as sharedWorkspace } from '../math/workspace.js'
 import type { Workspace } from '../math/workspace.js'
 import { Codebooks } from './codebooks.js'
-import { checkFdeConfig, fdeLength } from './config.js'
+import { FDE_FIELDS, checkFdeConfig, fdeLength } from './config.js'
 import type { FdeConfig } from './config.js'
 import { emptyPartitionSources, partitionIds } from './partitions.js'
 import { checkMatrix, checkMatrixNames, linearMap, simHashMatrix } from './matrices.js'
@@ -26,6 +26,9 @@ export interface FdeMeans {
   /** For `partitioning: 'centroids'`: `[repetitions × 2^simHashBits × dim]`, unit length in steps of 1/127. */
   centroids?: Int8Array | undefined
 }
+
+/** With those of `CollectionMeans`, which may be handed on as they are. */
+const MEANS = ['document', 'query', 'directions', 'centroids', 'meanNorm', 'tokens']
 
 /** Where the tokens of one text fell; for tests, explanations and statistics. */
 export interface FdePartitions {
@@ -74,8 +77,13 @@ export class FdeEncoder {
     means: FdeMeans = {},
     workspace: Workspace = sharedWorkspace,
   ) {
+    checkOptions('The config of an FdeEncoder', config, FDE_FIELDS)
     checkFdeConfig(config)
     checkMatrixNames(matrices)
+    checkOptions('The means of an FdeEncoder', means, MEANS, {
+      documents: 'document',
+      queries: 'query',
+    })
     this.config = config
     this.outputDim = fdeLength(config)
     this.#workspace = workspace

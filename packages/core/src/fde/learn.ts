@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { checkOptions } from '../errors.js'
 import { STREAM, scaleU32, stream } from '../math/random.js'
 import { align16, workspace } from '../math/workspace.js'
 import type { TokenEmbeddings } from '../types.js'
 import { CENTROID_UNIT, Codebooks } from './codebooks.js'
-import { FDE_PRESETS, MAX_FDE_LENGTH, resolveFdeConfig } from './config.js'
+import { FDE_PRESETS, MAX_FDE_LENGTH, checkFdeOptions, resolveFdeConfig } from './config.js'
 import type { FdeConfig, FdeOptions } from './config.js'
 import type { FdeMeans } from './encode.js'
 import { choosePreparation, estimateMeans } from './suitability.js'
@@ -48,8 +49,11 @@ const FIRST_STREAM = 0x10000
 export async function learnFde(
   documents: readonly TokenEmbeddings[],
   options: FdeOptions & { dim: number },
-  { queries = [], signal }: { queries?: readonly TokenEmbeddings[]; signal?: AbortSignal | undefined } = {},
+  given: { queries?: readonly TokenEmbeddings[]; signal?: AbortSignal | undefined } = {},
 ): Promise<LearnedFdeParts> {
+  checkFdeOptions('learnFde', options)
+  checkOptions('learnFde', given, ['queries', 'signal'], { abortSignal: 'signal' })
+  const { queries = [], signal } = given
   const { document, query, meanNorm, tokens } = estimateMeans(documents, queries)
   const wanted = withLearnedPartitions(options)
   const config = resolveFdeConfig(wanted, choosePreparation({ meanNorm }, wanted.partitioning))

@@ -20,7 +20,7 @@ export interface FdeMatrices {
 
 /** A misspelt matrix would silently be replaced by one from the seed. @throws UNKNOWN_OPTION */
 export function checkMatrixNames(matrices: FdeMatrices): void {
-  checkOptions('The matrices of an FDE', matrices, ['simhash', 'projection', 'sketchIndex', 'sketchSign'], {
+  checkOptions('The matrices of an FdeEncoder', matrices, ['simhash', 'projection', 'sketchIndex', 'sketchSign'], {
     simHash: 'simhash',
     sketch_index: 'sketchIndex',
     sketch_sign: 'sketchSign',

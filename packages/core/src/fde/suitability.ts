@@ -1,4 +1,4 @@
-import { SerotineError, checkInteger } from '../errors.js'
+import { SerotineError, checkInteger, checkOptions } from '../errors.js'
 import { checkEmbeddings } from '../types.js'
 import type { TokenEmbeddings } from '../types.js'
 import { topK } from '../math/top-k.js'
@@ -155,7 +155,7 @@ export interface FdeRecall {
  *
  * @param options.candidates default 100
  * @param options.k default 10
- * @throws INVALID_ARGUMENT when there are no documents or queries; DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE
+ * @throws INVALID_ARGUMENT when there are no documents or queries; UNKNOWN_OPTION, DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE
  */
 export function measureRecall(
   documents: readonly TokenEmbeddings[],
@@ -163,6 +163,7 @@ export function measureRecall(
   encoder: FdeEncoder,
   options: { candidates?: number; k?: number } = {},
 ): FdeRecall {
+  checkOptions('measureRecall', options, ['candidates', 'k'], { topK: 'k', numCandidates: 'candidates' })
   const candidates = checkInteger('candidates', options.candidates ?? 100, 1)
   const k = checkInteger('k', options.k ?? 10, 1)
   if (documents.length === 0 || queries.length === 0) {

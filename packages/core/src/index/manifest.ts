@@ -220,7 +220,7 @@ export function leftovers(folder: string, manifest: Manifest): string[] {
   return readdirSync(folder).filter((name) => OURS.test(name) && !known.has(name))
 }
 
-const OURS = /^\d{6,}\.(tokens|texts|table|fde|deleted|hnsw|centroids|codes)(\.tmp)?$/
+export const OURS = /^\d{6,}\.(tokens|texts|table|fde|deleted|hnsw|centroids|codes)(\.tmp)?$/
 
 type FileKind = 'tokens' | 'texts' | 'table' | 'fde' | 'deleted' | 'hnsw' | 'centroids' | 'codes'
 

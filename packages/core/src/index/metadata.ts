@@ -19,7 +19,8 @@ export function metadataJson(metadata: unknown, what: string): string {
   return JSON.stringify(metadata)
 }
 
-const DEEPEST = 100
+/** Levels of arrays and objects inside each other. */
+export const DEEPEST = 100
 
 function check(value: unknown, path: string, what: string, depth: number): void {
   if (depth > DEEPEST) {
@@ -44,10 +45,24 @@ function check(value: unknown, path: string, what: string, depth: number): void 
   throw new SerotineError('INVALID_ARGUMENT', `${path} of ${what} is ${kind}; metadata can only hold JSON values.`)
 }
 
-function isPlain(value: object): boolean {
+export function isPlain(value: object): boolean {
   if (Array.isArray(value)) return false
   const prototype = Object.getPrototypeOf(value) as unknown
   return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** The fields of many documents' metadata, and those inside objects by their dotted path; sorted. */
+export function fieldNames(all: Iterable<Metadata>): string[] {
+  const names = new Set<string>()
+  const visit = (metadata: Metadata, path: string): void => {
+    for (const [key, value] of Object.entries(metadata)) {
+      names.add(path + key)
+      if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        visit(value as Metadata, `${path}${key}.`)
+    }
+  }
+  for (const metadata of all) visit(metadata, '')
+  return [...names].sort()
 }
 
 /** Whether two JSON values are equal; the order of an object's properties does not matter. */

@@ -13,13 +13,14 @@ import { checkModelOutput } from './model-output.js'
 import { checkOpen, checkStored, initialManifest } from './open.js'
 import { checkSearch, searchCollection } from './search.js'
 import type { CheckedSearch, SearchHit, SearchOptions, SearchResult, StageChoice } from './search.js'
+import { fieldNames } from './metadata.js'
 import { FirstStages } from './stages.js'
 import { statsOf } from './stats.js'
 import type { IndexStats } from './stats.js'
 import { measureSuitability, stagesToMeasure } from './suitability.js'
 import { DOCUMENT_ENCODING, putDocuments } from './upsert.js'
 import type { UpsertOptions, UpsertResult } from './upsert.js'
-import { compileWhere } from './where.js'
+import { compileWhere, constantAnswer } from './where.js'
 import type { Where } from './where.js'
 
 export interface OpenOptions {
@@ -123,6 +124,12 @@ export class MultiVectorIndex {
     return this.#open.collection.ids()
   }
 
+  /** Names of the metadata fields that documents have, with dotted paths for those inside objects: what `where` can filter by. */
+  fields(): string[] {
+    const { collection } = this.#open
+    return fieldNames(Array.from(collection.ordinals(), (ordinal) => collection.metadata(ordinal)))
+  }
+
   /** Documents by id, as they were added; undefined for ids that do not exist. @throws INDEX_CORRUPT */
   get(id: string): Promise<StoredDocument | undefined>
   get(ids: readonly string[]): Promise<(StoredDocument | undefined)[]>
@@ -158,9 +165,11 @@ export class MultiVectorIndex {
   }
 
   /**
-   * Deletes documents. Their bytes stay until `compact()`.
+   * Deletes documents. Their bytes stay until `compact()`. A filter that holds for everything, like `{}`, is an error unless it is
+   * a function.
    *
    * @returns how many were deleted; unknown ids do not count
+   * @throws INVALID_ARGUMENT, UNKNOWN_OPTION, CLOSED, INDEX_READONLY
    */
   async delete(which: string | readonly string[] | { where: Where }): Promise<number> {
     const select = selector(which)
@@ -180,12 +189,16 @@ export class MultiVectorIndex {
    * @throws DIM_MISMATCH, INVALID_ARGUMENT (a text without a model), CLOSED, INDEX_CORRUPT
    */
   async search(query: string | TokenEmbeddings, options: SearchOptions = {}): Promise<SearchHit[]> {
-    return (await this.searchDetailed(query, options)).hits
+    return (await this.#search('search()', query, options)).hits
   }
 
   /** Like `search`, with the stage that served it and how long each part took. */
   async searchDetailed(query: string | TokenEmbeddings, options: SearchOptions = {}): Promise<SearchResult> {
-    const checked = checkSearch(options)
+    return this.#search('searchDetailed()', query, options)
+  }
+
+  async #search(call: string, query: string | TokenEmbeddings, options: SearchOptions): Promise<SearchResult> {
+    const checked = checkSearch(call, options)
     checked.signal?.throwIfAborted()
     const store = this.#open
     const started = performance.now()
@@ -341,7 +354,7 @@ function closed(): SerotineError {
 function selector(which: string | readonly string[] | { where: Where }): (store: IndexStore) => number[] {
   if (typeof which === 'string' || Array.isArray(which)) {
     const list = typeof which === 'string' ? [which] : (which as readonly string[])
-    const ids = new Set(list.map((id, i) => checkId(id, `Id ${i}`)))
+    const ids = new Set(Array.from(list, (id, i) => checkId(id, `Id ${i}`)))
     return ({ collection }) => [...ids].map((id) => collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
   }
   checkOptions('delete()', which, ['where'], { filter: 'where' })
@@ -353,6 +366,12 @@ function selector(which: string | readonly string[] | { where: Where }): (store:
     )
   }
   const test = compileWhere(where)
+  if (typeof where !== 'function' && constantAnswer(where) === true) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      'The where of delete() holds for every document. To delete everything, pass { where: () => true }.',
+    )
+  }
   return ({ collection }) =>
     [...collection.ordinals()].filter((ordinal) => {
       return test({ id: collection.row(ordinal).id, metadata: collection.metadata(ordinal) })

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { checkInteger, checkOptions, describe, SerotineError } from '../errors.js'
-import { FDE_PRESETS, resolveFdeConfig } from '../fde/config.js'
+import { FDE_PRESETS, checkFdeOptions, resolveFdeConfig } from '../fde/config.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
 import { withLearnedPartitions } from '../fde/learn.js'
 import { TOKEN_CODECS } from './codec.js'
@@ -165,6 +165,7 @@ function fdeOptions(fde: NonNullable<Exclude<OpenOptions['fde'], false>>): FdeOp
       `fde must be ${Object.keys(FDE_PRESETS).join(', ')}, an object of FDE options, or false for none; got ${describe(fde)}.`,
     )
   }
+  checkFdeOptions('The fde of MultiVectorIndex.open()', options)
   if ('dim' in options) {
     throw new SerotineError(
       'UNKNOWN_OPTION',

@@ -89,8 +89,8 @@ export const EXACT_TOKENS = 250_000
 const STAGES: readonly StageChoice[] = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw']
 
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
-export function checkSearch(options: SearchOptions): CheckedSearch {
-  checkOptions('search()', options, ['k', 'candidates', 'where', 'stage', 'rerank', 'prompt', 'promptName', 'signal'], {
+export function checkSearch(call: string, options: SearchOptions): CheckedSearch {
+  checkOptions(call, options, ['k', 'candidates', 'where', 'stage', 'rerank', 'prompt', 'promptName', 'signal'], {
     topK: 'k',
     top_k: 'k',
     limit: 'k',

@@ -1,6 +1,6 @@
 import { checkOptions, describe, SerotineError } from '../errors.js'
 import type { Json, Metadata } from '../types.js'
-import { sameJson } from './metadata.js'
+import { DEEPEST, isPlain, sameJson } from './metadata.js'
 
 /** Conditions on one field; all that are given must hold. */
 export interface FieldConditions {
@@ -25,7 +25,8 @@ export interface FieldConditions {
 
 /**
  * Which documents to consider: fields (a dotted name reaches into objects), `and`, `or`, `not`; all that are given must
- * hold. A plain value means `{ eq: value }`. Or a function of the document.
+ * hold. A plain value means `{ eq: value }`. Or a function of the document. A condition that is undefined is an error, never
+ * left out: a missing tenant must not mean every tenant.
  *
  * @example { lang: 'en', year: { gte: 2020 }, or: [{ kind: 'news' }, { tags: { contains: 'urgent' } }] }
  */
@@ -86,21 +87,29 @@ export function compileWhere(
 }
 
 function compileFields(where: unknown, path: string): Test {
-  if (typeof where !== 'object' || where === null || Array.isArray(where)) {
+  // A promise or a Map has no fields of its own: as a filter it would hold for everything.
+  if (typeof where !== 'object' || where === null || !isPlain(where)) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `${path} must be an object like { lang: 'en' } or a function, got ${describe(where)}.`,
+      `${path} must be an object like { lang: 'en' } or a function, got ${describePrecisely(where)}.`,
     )
   }
   const tests: Test[] = []
   for (const [key, value] of Object.entries(where)) {
-    if (value === undefined) continue
+    if (value === undefined) throw isUndefined(`${path}.${key}`)
     if (key === 'and' || key === 'or') tests.push(compileList(key, value, `${path}.${key}`))
     else if (key === 'not') tests.push(negate(compileFields(value, `${path}.not`)))
     else if (key.startsWith('$')) throw unknownOperator(key, path)
     else tests.push(compileField(key, value, `${path}.${key}`))
   }
   return all(tests)
+}
+
+function isUndefined(path: string): SerotineError {
+  return new SerotineError(
+    'INVALID_ARGUMENT',
+    `${path} is undefined, which is not a condition. Give it a value, leave it out, or pass { exists: false } for documents without it.`,
+  )
 }
 
 function unknownOperator(key: string, path: string): SerotineError {
@@ -115,7 +124,8 @@ function compileList(kind: 'and' | 'or', list: unknown, path: string): Test {
   if (!Array.isArray(list)) {
     throw new SerotineError('INVALID_ARGUMENT', `${path} must be an array of conditions, got ${describe(list)}.`)
   }
-  const tests = list.map((item, i) => compileFields(item, `${path}[${i}]`))
+  // Not list.map: it passes over holes.
+  const tests = Array.from(list, (item, i) => compileFields(item, `${path}[${i}]`))
   return kind === 'and' ? all(tests) : (metadata) => tests.some((test) => test(metadata))
 }
 
@@ -131,9 +141,9 @@ function compileField(field: string, value: unknown, path: string): Test {
     return (metadata) => sameJson(read(metadata, field), wanted)
   }
   checkOptions(path, value, OPERATORS, OTHER_NAMES)
-  const tests = Object.entries(value)
-    .filter(([, operand]) => operand !== undefined)
-    .map(([operator, operand]) => compileCondition(operator as keyof FieldConditions, operand, `${path}.${operator}`))
+  const tests = Object.entries(value).map(([operator, operand]) =>
+    compileCondition(operator as keyof FieldConditions, operand, `${path}.${operator}`),
+  )
   if (tests.length === 0)
     throw new SerotineError('INVALID_ARGUMENT', `${path} is empty. Operators: ${OPERATORS.join(', ')}.`)
   return (metadata) => {
@@ -147,6 +157,7 @@ function compileCondition(
   operand: unknown,
   path: string,
 ): (found: Json | undefined) => boolean {
+  if (operand === undefined) throw isUndefined(path)
   switch (operator) {
     case 'eq': {
       const wanted = checkJson(operand, path)
@@ -161,7 +172,7 @@ function compileCondition(
       if (!Array.isArray(operand)) {
         throw new SerotineError('INVALID_ARGUMENT', `${path} must be an array of values, got ${describe(operand)}.`)
       }
-      const list = operand.map((item, i) => checkJson(item, `${path}[${i}]`))
+      const list = Array.from(operand, (item, i) => checkJson(item, `${path}[${i}]`))
       const simple = new Set(list)
       const objects = list.filter((item) => typeof item === 'object' && item !== null)
       const among = (found: Json | undefined) =>
@@ -212,13 +223,24 @@ function compare(
   }
 }
 
-function checkJson(value: unknown, path: string): Json {
-  const isScalar = value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
-  if (isScalar || (typeof value === 'object' && !(value instanceof Date))) return value as Json
-  throw new SerotineError(
-    'INVALID_ARGUMENT',
-    `${path} must be a JSON value, got ${value instanceof Date ? 'a Date' : describe(value)}.`,
-  )
+function checkJson(value: unknown, path: string, depth = 0): Json {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value))
+    return value as Json
+  if (Array.isArray(value) && depth < DEEPEST)
+    return Array.from(value, (item, i) => checkJson(item, `${path}[${i}]`, depth + 1))
+  if (typeof value === 'object' && isPlain(value) && depth < DEEPEST) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, checkJson(item, `${path}.${key}`, depth + 1)]),
+    )
+  }
+  throw new SerotineError('INVALID_ARGUMENT', `${path} must be a JSON value, got ${describePrecisely(value)}.`)
+}
+
+function describePrecisely(value: unknown): string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return describe(value)
+  if (value instanceof Promise) return 'a Promise; is an await missing?'
+  const { name } = (value as { constructor?: { name?: unknown } }).constructor ?? {}
+  return typeof name === 'string' && name !== '' && name !== 'Object' ? `a ${name}` : describe(value)
 }
 
 /** A field by its whole name, else by its dotted path. */
@@ -239,4 +261,34 @@ function all(tests: readonly Test[]): Test {
 
 function negate(test: Test): Test {
   return (metadata) => !test(metadata)
+}
+
+/**
+ * Whether a filter, as far as its form tells, holds for every document (true) or for none (false): `{}`, `{ and: [] }`,
+ * `{ id: { nin: [] } }`, `{ not: { or: [] } }`. Undefined where it depends on the document.
+ */
+export function constantAnswer(where: WhereFields): boolean | undefined {
+  const parts = Object.entries(where).map(([key, value]) => {
+    if (key === 'and') return allOf((value as WhereFields[]).map(constantAnswer))
+    if (key === 'or') return negated(allOf((value as WhereFields[]).map((part) => negated(constantAnswer(part)))))
+    if (key === 'not') return negated(constantAnswer(value as WhereFields))
+    if (typeof value !== 'object' || value === null) return undefined
+    return allOf(
+      Object.entries(value as FieldConditions).map(([operator, operand]) =>
+        Array.isArray(operand) && operand.length === 0 && (operator === 'in' || operator === 'nin')
+          ? operator === 'nin'
+          : undefined,
+      ),
+    )
+  })
+  return allOf(parts)
+}
+
+function allOf(parts: readonly (boolean | undefined)[]): boolean | undefined {
+  if (parts.includes(false)) return false
+  return parts.includes(undefined) ? undefined : true
+}
+
+function negated(part: boolean | undefined): boolean | undefined {
+  return part === undefined ? undefined : !part
 }

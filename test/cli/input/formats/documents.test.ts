@@ -70,6 +70,18 @@ describe('PDF', () => {
     expect(documents).toEqual([])
     expect(skipped).toMatchObject([{ reason: 'unreadable', place: 'broken.pdf' }])
   })
+
+  it('of which a page is missing is damaged too', async () => {
+    const content = pdf([['Boats leave.']], 'Harbour')
+      .toString('latin1')
+      .replace('/Kids [4 0 R]', '/Kids [9 0 R]')
+    await put('cut.pdf', Buffer.from(content, 'latin1'))
+    const { documents, skipped } = await read([root])
+    expect(documents).toEqual([])
+    expect(skipped).toMatchObject([
+      { reason: 'unreadable', message: expect.stringMatching(/^cut\.pdf cannot be read: .*page/) },
+    ])
+  })
 })
 
 describe('DOCX', () => {

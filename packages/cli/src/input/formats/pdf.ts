@@ -33,6 +33,8 @@ export async function readPdf(bytes: Uint8Array): Promise<ReadableText> {
       text += pageText
     }
     return { text, blocks, ...(typeof title === 'string' && title.trim() !== '' && { title: title.trim() }) }
+  } catch (cause) {
+    throw new SerotineError('INPUT_FORMAT', `its pages cannot be read (${(cause as Error).message})`, { cause })
   } finally {
     await pdf.destroy()
   }
