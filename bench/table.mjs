@@ -36,6 +36,7 @@ const RENDERERS = {
   'first-stages': firstStagesTable,
   readers: readersTable,
   'install-matrix': installMatrixTable,
+  'install-managers': installManagersTable,
 }
 
 function readersTable(result, name) {
@@ -164,6 +165,25 @@ function firstStagesTable(result, name) {
     `CPU time of one core: the first four rows per query, without encoding it; the others per document, without encoding it. ` +
       `Random vectors of ${dim} dimensions, ${queryTokens} query tokens, 130 tokens per document (a scan of FDEs and a graph do not depend on them), preset \`${preset}\`. ` +
       `Adding with FDEs includes learning the partitions and measuring what they keep. ${measuredOn(result, name)}`,
+  ].join('\n')
+}
+
+function installManagersTable(result, name) {
+  const cells = result.rows.map(({ name: manager, packages, runtime, bytes, installSeconds, firstHitSeconds }) => [
+    manager,
+    packages.map((one) => `\`${one}\``).join(', '),
+    runtime,
+    megabytes(bytes),
+    installSeconds.toFixed(0),
+    firstHitSeconds.toFixed(1),
+  ])
+  return [
+    ...markdownTable(
+      ['', 'packages', 'runs on', 'MB installed', 'seconds to install', 'seconds to the first hit'],
+      cells,
+    ),
+    '',
+    `Packed packages from a local registry, others from npm's; caches as they were. ${measuredOn(result, name)}`,
   ].join('\n')
 }
 

@@ -29,20 +29,35 @@ for (const [from, to, wanted] of [
     cpSync(join(from, file), join('dist', to, file))
   }
 }
-const library = readdirSync(join('dist', binaries)).find((file) => !file.endsWith('.node'))
-const fromLib = (file) => `../${binaries.replaceAll('\\', '/')}/${file}`
+const [addon, library] = ['.node', ''].map((end) =>
+  readdirSync(join('dist', binaries)).find((file) => file.endsWith('.node') === (end === '.node')),
+)
 for (const path of ['lib', 'common'].flatMap((folder) =>
   readdirSync(join('dist', folder)).map((file) => join('dist', folder, file)),
 )) {
   const code = readFileSync(path, 'utf8')
     .replace(/(['"])onnxruntime-common\1/g, "'../common/index.js'")
-    // One platform, so one path: file tracers follow it where they could not follow a template.
-    .replace(/`\.\.\/bin\/napi-v6\/[^`]*`/, `'${fromLib('onnxruntime_binding.node')}'`)
+    .replace(/require\(`\.\.\/bin\/napi-v6\/[^`]*`\)/, "require('./addon.js')")
     // The source maps name files that no package has.
     .replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
-  // The binding loads the library by itself; tracers see only what a path is made of.
-  const traced = /lib.index\.js$/.test(path)
-    ? `exports.libraryPath = require('node:path').join(__dirname, '${fromLib(library)}');\n`
-    : ''
-  writeFileSync(path, code + traced)
+  writeFileSync(path, code)
 }
+const below = `../bin/napi-v6/${os[0]}/${cpu[0]}`
+writeFileSync(
+  join('dist', 'lib', 'addon.js'),
+  `"use strict";
+// Paths from __dirname are what file tracers take along; the library is found by the addon itself. A bundler that takes in
+// this file moves __dirname elsewhere: then the installed package is asked. None of them follows createRequire.
+const { existsSync } = require('node:fs');
+const { createRequire } = require('node:module');
+const { dirname, join } = require('node:path');
+const addon = join(__dirname, '${below}/${addon}');
+const library = join(__dirname, '${below}/${library}');
+const installed = () => {
+    const found = createRequire(join(process.cwd(), 'index.js')).resolve('${name}/package.json');
+    return join(dirname(found), 'dist/lib', '${below}/${addon}');
+};
+const file = existsSync(addon) && existsSync(library) ? addon : installed();
+module.exports = createRequire(file)(file);
+`,
+)

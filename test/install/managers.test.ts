@@ -1,10 +1,21 @@
 // Installing as users do: packed tarballs from a registry, in an empty folder, with each package manager.
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+// @ts-expect-error a script without types
+import { environment } from '../../bench/environment.mjs'
 import { foreignRuntimes, ownRuntime, packAll, root } from './packed.js'
 import { serveRegistry } from './registry.js'
 import type { Registry } from './registry.js'
@@ -70,40 +81,65 @@ function withInstallScript(folder: string): string[] {
     })
 }
 
+/** What was measured, for docs/install.md: written to this file by `npm run matrix:managers`, which tries more of them. */
+const resultFile = process.env.SEROTINE_INSTALL_RESULT
+const rows: object[] = []
+afterAll(async () => {
+  if (resultFile) writeFileSync(resultFile, `${JSON.stringify({ ...(await environment()), rows }, undefined, 2)}\n`)
+})
+
+/** Bytes of the files below a folder, each once however often it is linked. */
+function sizeOf(folder: string): number {
+  const sizes = new Map<number, number>()
+  for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const stats = lstatSync(join(folder, path))
+    if (stats.isFile()) sizes.set(stats.ino, stats.size)
+  }
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0)
+}
+
+/** Installs packages into an empty project, looks for scripts that would have run, searches; notes size and seconds. */
+async function installAndSearch(name: string, command: readonly string[], expected: unknown, files: object = {}) {
+  const folder = emptyProject(name.replace(/\W+/g, '-'))
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
+  const started = performance.now()
+  await run(command[0]!, command.slice(1), folder)
+  const installed = performance.now()
+  expect(withInstallScript(folder)).toEqual([])
+  const found = await search(folder)
+  expect(found).toEqual(expected)
+  rows.push({
+    name,
+    packages: command.filter((word) => /^(@serotine\/\w+|serotine)$/.test(word)),
+    runtime: (found as { runtime: string }).runtime,
+    bytes: sizeOf(join(folder, 'node_modules')),
+    installSeconds: (installed - started) / 1000,
+    firstHitSeconds: (performance.now() - installed) / 1000,
+  })
+}
+
+const both = ['@serotine/core', 'serotine']
+const from = () => ['--registry', registry.url]
+
 describe('@serotine/core and serotine', () => {
-  it('install with npm, with no script to run, and search', async () => {
-    const folder = emptyProject('npm')
-    await run('npm', ['install', '--registry', registry.url, '@serotine/core', 'serotine'], folder)
-    expect(withInstallScript(folder)).toEqual([])
-    expect(await search(folder)).toEqual(native)
+  it('install with npm, with no script to run, and search', () =>
+    installAndSearch('npm', ['npm', 'install', ...from(), ...both], native))
+
+  it('install with pnpm, with no script to run, and search', () =>
+    installAndSearch(packageManager, ['npx', '--yes', packageManager, 'add', ...from(), ...both], native))
+
+  it('install with yarn, with no script to run, and search', () => {
+    const yarn = ['npx', '--yes', 'yarn@1.22.22', 'add', ...from(), '--cache-folder', join(scratch, 'yarn-cache')]
+    return installAndSearch('yarn@1.22.22', [...yarn, ...both], native)
   })
 
-  it('install with pnpm, with no script to run, and search', async () => {
-    const folder = emptyProject('pnpm')
-    await run('npx', ['--yes', packageManager, 'add', '--registry', registry.url, '@serotine/core', 'serotine'], folder)
-    expect(withInstallScript(folder)).toEqual([])
-    expect(await search(folder)).toEqual(native)
-  })
-
-  it('install with yarn and search', async () => {
-    const folder = emptyProject('yarn')
-    const yarn = [
-      '--yes',
-      'yarn@1.22.22',
-      'add',
-      '--registry',
-      registry.url,
-      '--cache-folder',
-      join(scratch, 'yarn-cache'),
-    ]
-    await run('npx', [...yarn, '@serotine/core', 'serotine'], folder)
-    expect(await search(folder)).toEqual(native)
-  })
-
-  it('search without optional dependencies, on WebAssembly, and say so', async () => {
-    const folder = emptyProject('npm-small')
-    await run('npm', ['install', '--registry', registry.url, '--omit=optional', '@serotine/core'], folder)
-    expect(await search(folder)).toEqual({ hit: 'kiwi', runtime: 'wasm', warnings: ['RUNTIME_WASM'] })
+  it('search without optional dependencies, on WebAssembly, and say so', () => {
+    const command = ['npm', 'install', ...from(), '--omit=optional', '@serotine/core']
+    return installAndSearch('npm --omit=optional', command, {
+      hit: 'kiwi',
+      runtime: 'wasm',
+      warnings: ['RUNTIME_WASM'],
+    })
   })
 
   it('run by npx from nothing', async () => {
@@ -115,4 +151,24 @@ describe('@serotine/core and serotine', () => {
     const found = await run('npx', ['--yes', 'serotine', 'search', 'how do I configure a proxy', '--json'], folder, env)
     expect(JSON.parse(found)).toMatchObject({ hits: [{ source: expect.stringMatching(/proxy\.md$/) }] })
   })
+})
+
+describe.runIf(resultFile)('other package managers', () => {
+  it('npm, core alone', () => installAndSearch('npm, core alone', ['npm', 'install', ...from(), both[0]!], native))
+
+  // It ends with an error where a package has a script that nobody approved.
+  it('pnpm 12', () => installAndSearch('pnpm@12', ['npx', '--yes', 'pnpm@12', 'add', ...from(), ...both], native))
+
+  it('yarn 4', () =>
+    installAndSearch('yarn@4', ['npx', '--yes', '-p', '@yarnpkg/cli-dist@4.18.1', 'yarn', 'add', ...both], native, {
+      '.yarnrc.yml': [
+        'nodeLinker: node-modules',
+        `npmRegistryServer: "${registry.url}"`,
+        'unsafeHttpWhitelist: ["127.0.0.1"]',
+        'enableTelemetry: false\n',
+      ].join('\n'),
+    }))
+
+  it('Bun', () =>
+    installAndSearch('bun@1.4.5', ['npx', '--yes', '-p', 'bun@1.4.5', 'bun', 'add', ...from(), ...both], native))
 })
