@@ -1,4 +1,4 @@
-// How fast texts become token embeddings: one session on this thread, and worker threads. Every run is checked against the first.
+// How fast texts become token embeddings: one session on this thread, worker threads, WebAssembly. Every run is checked against the first.
 //
 //   node bench/encode.mjs [--data bench/data/scifact] [--model <folder or id>] [--texts 512] [--rounds 3] [--workers 1,2]
 import { parseArgs } from 'node:util'
@@ -32,6 +32,7 @@ const setups = options.dtypes.split(',').flatMap((dtype) => [
     .split(',')
     .map(Number)
     .map((workers) => ({ name: `${dtype}, workers: ${workers}`, dtype, workers })),
+  { name: `${dtype}, this thread, WebAssembly`, dtype, workers: 0, runtime: 'wasm' },
 ])
 let reference
 const runs = []

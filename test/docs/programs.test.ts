@@ -21,6 +21,10 @@ const HUBS: Readonly<Record<string, { readonly id: string; readonly folder: stri
 /** Programs that another test runs, since they need what this one has not: `page` → a string in it, and where. */
 const RUN_ELSEWHERE: Readonly<Record<string, readonly [mark: string, where: string]>> = {
   'docs/evaluation.md': ["'feature-extraction'", 'test/bench/feature-extraction.test.ts, which makes a model for it'],
+  'docs/bundlers.md': [
+    'export default',
+    'test/install/bundlers.test.ts, which compares them with what the matrix runs',
+  ],
 }
 const runElsewhere = (page: string, code: string) => code.includes(RUN_ELSEWHERE[page]?.[0] ?? '\0')
 
@@ -46,7 +50,9 @@ describe('programs in the documentation', () => {
   })
 
   it('compile with the strict options of the repository', () => {
-    expect(typeErrors(workshop, [...programs.values()].flat())).toEqual([])
+    // The configuration of other people's tools is JavaScript of theirs.
+    const ours = [...programs].filter(([page]) => page !== 'docs/bundlers.md').flatMap(([, programs]) => programs)
+    expect(typeErrors(workshop, ours)).toEqual([])
   }, 240_000)
 
   it.each(withPrograms)(
@@ -77,7 +83,7 @@ describe('programs in the documentation', () => {
 
   it('are run by the tests that are listed for them', () => {
     for (const [page, [, where]] of Object.entries(RUN_ELSEWHERE)) {
-      expect(programs.get(page)!.filter(({ code }) => runElsewhere(page, code))).toHaveLength(1)
+      expect(programs.get(page)!.filter(({ code }) => runElsewhere(page, code))).not.toEqual([])
       expect(readFileSync(join(ROOT, where.split(',')[0]!), 'utf8')).toContain(page)
     }
   })

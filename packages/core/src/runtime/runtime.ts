@@ -31,7 +31,7 @@ export interface RuntimeOptions {
    */
   maskedAttention?: 'zeros' | 'uniform'
   /**
-   * Where the worker entry is: a copy of `@serotine/core/dist/worker.mjs`. Default: next to the built module, where the
+   * Where the worker entry is: a copy of `worker.mjs` of this package. Default: next to the built module, where the
    * bundler put it, or in the installed package.
    */
   workerUrl?: URL
