@@ -85,7 +85,11 @@ function withInstallScript(folder: string): string[] {
 const resultFile = process.env.SEROTINE_INSTALL_RESULT
 const rows: object[] = []
 afterAll(async () => {
-  if (resultFile) writeFileSync(resultFile, `${JSON.stringify({ ...(await environment()), rows }, undefined, 2)}\n`)
+  if (resultFile)
+    writeFileSync(
+      resultFile,
+      `${JSON.stringify({ kind: 'install-managers', ...(await environment()), command: 'npm run matrix:managers', rows }, undefined, 2)}\n`,
+    )
 })
 
 /** Bytes of the files below a folder, each once however often it is linked. */

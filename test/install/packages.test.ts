@@ -16,7 +16,8 @@ const hasCode = (name: string) => existsSync(join(root, 'packages', name, 'src')
 /** Bytes to download at most: a bound that is passed asks what came in. */
 const MOST_BYTES: Record<string, number> = {
   'ai-sdk': 15_000,
-  cli: 180_000,
+  // Readers of HTML, Markdown, PDF and DOCX, each in a chunk of its own.
+  cli: 240_000,
   // ONNX Runtime's WebAssembly is most of it.
   core: 5_200_000,
   langchain: 90_000,
@@ -64,7 +65,7 @@ function entriesOf({ manifest, files }: Packed): string[] {
 /** The file of a package that a relative import, a worker's URL or a source map's comment means. */
 function referencesOf(path: string, text: string): string[] {
   const relative = importsOf(text).filter((specifier) => specifier.startsWith('.'))
-  const urls = [...text.matchAll(/new URL\([`'"](\.\/[\w.-]+)[`'"]/g)].map(([, url]) => url!)
+  const urls = [...text.matchAll(/new URL\([`'"](\.\/[\w.-]+\.\w+)[`'"]/g)].map(([, url]) => url!)
   const maps = [...text.matchAll(/^\/\/# sourceMappingURL=(.+)$/gm)].map(([, url]) => url!)
   return [...relative, ...urls, ...maps].map((target) => {
     const file = local(posix.join(posix.dirname(path), target))

@@ -69,7 +69,7 @@ function layoutOf({ folder, names, has, parquet }: FolderContents): CollectionLa
       ? `It holds ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' and more' : ''}.`
       : 'It is empty.'
   const remedy = parquet
-    ? 'Parquet is not read: convert each file to JSON lines first, e.g. in Python: ' +
+    ? 'Parquet is not supported: convert each file to JSON lines first, e.g. in Python: ' +
       'pandas.read_parquet(file).to_json(name, orient="records", lines=True).'
     : 'Expected corpus, queries and qrels (BEIR, MTEB, NanoBEIR, LongEmbed) or documents and examples (BRIGHT), as JSON lines.'
   throw new SerotineError('INPUT_FORMAT', `${folder} is not a collection that can be read. ${found} ${remedy}`)

@@ -24,7 +24,7 @@ export function checkedDataset(folder: string, dataset: BeirDataset, onWarning: 
   const present = new Set(queries.map(({ id }) => id))
   const absent = [...qrels.keys()].find((id) => !present.has(id))
   if (absent !== undefined) {
-    throw new SerotineError('INPUT_FORMAT', `${what} name query ${describe(absent)}, which its queries do not hold.`)
+    throw new SerotineError('INPUT_FORMAT', `${what} name query ${describe(absent)}, which is not among its queries.`)
   }
   const { judged, missing } = checkJudgments(what, qrels, new Set(documents.map(({ id }) => id)), 'INPUT_FORMAT')
   const [first] = missing
