@@ -82,7 +82,7 @@ function reachable(packed: Packed): Set<string> {
     if (reached.has(path)) continue
     reached.add(path)
     const file = packed.files.get(path)
-    if (file !== undefined && /\.(c?js|d\.c?ts)$/.test(path)) queue.push(...referencesOf(path, file.toString()))
+    if (file !== undefined && /\.([cm]?js|d\.c?ts)$/.test(path)) queue.push(...referencesOf(path, file.toString()))
   }
   return reached
 }
