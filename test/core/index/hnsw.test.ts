@@ -1,8 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Warning } from '../../../packages/core/src/errors.js'
+import { resolveFdeConfig } from '../../../packages/core/src/fde/config.js'
+import { FdeEncoder } from '../../../packages/core/src/fde/encode.js'
+import { encodeFdeRow, FdeRows } from '../../../packages/core/src/index/fde-rows.js'
 import { HnswGraph, loadHnswlib } from '../../../packages/core/src/index/hnsw.js'
 import { IndexStore } from '../../../packages/core/src/index/index-store.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
@@ -20,6 +23,29 @@ describe.skipIf(!hnswlib)('HNSW graph', () => {
     await graph.update()
     return graph
   }, 0.95)
+})
+
+describe.skipIf(!hnswlib)('a saved graph', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'serotine-graph-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const model = new FakeEncoder()
+  const encoder = new FdeEncoder(resolveFdeConfig({ dim: model.dim, repetitions: 8, simHashBits: 3, finalDim: 256 }))
+  const rowsOf = (count: number): FdeRows => {
+    const next = random(5)
+    const rows = new FdeRows(encoder.outputDim)
+    for (let i = 0; i < count; i++) rows.append(encodeFdeRow(encoder.encodeDocument(model.embed(randomText(next, 10)))))
+    return rows
+  }
+
+  test('with more points than there are rows is not used: its points would have no document', async () => {
+    const graph = await HnswGraph.create(encoder, rowsOf(20))
+    await graph.update()
+    const file = join(folder, 'graph.hnsw')
+    const saved = await graph.save(file)
+    expect(await HnswGraph.load(file, saved, encoder, rowsOf(19))).toBeUndefined()
+    expect((await HnswGraph.load(file, saved, encoder, rowsOf(20)))?.built).toBe(20)
+    expect((await HnswGraph.load(file, saved, encoder, rowsOf(21)))?.built).toBe(20)
+  })
 })
 
 describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
