@@ -56,7 +56,9 @@ function readersTable(result, name) {
 function retrievalTable(result, name, brief) {
   const { dataset, model, index, stages } = result
   const firstMuvera = stages.find((stage) => stage.name.startsWith('MUVERA'))
-  const shown = brief ? stages.filter((stage) => !stage.name.startsWith('MUVERA') || stage === firstMuvera) : stages
+  const shown = brief
+    ? stages.filter((stage) => !stage.name.startsWith('MUVERA') || stage === firstMuvera || /hnswlib/.test(stage.name))
+    : stages
   const rows = shown.map((stage) => [
     stage.name,
     stage.metrics['ndcg@10'].toFixed(4),
