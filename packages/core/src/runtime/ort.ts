@@ -112,7 +112,6 @@ async function loadNative(): Promise<LoadedOrt> {
   )
 }
 
-/** @param file the packed WebAssembly; undefined = where this package has it */
 /**
  * The library of a platform. Specifiers are spelt out, since bundlers and file tracers follow nothing else, and stand
  * inside `try`, where those take a package that is not installed for an optional one.
@@ -140,6 +139,7 @@ async function ofOnnxruntimeNode(failures: string[]): Promise<Ort | undefined> {
   }
 }
 
+/** @param file the packed WebAssembly; undefined = where this package has it */
 async function loadWasm(file: string = wasmFile()): Promise<LoadedOrt> {
   const ort = ortOf(await import('onnxruntime-web/wasm'))
   const settings = ort?.env?.wasm
@@ -151,7 +151,7 @@ async function loadWasm(file: string = wasmFile()): Promise<LoadedOrt> {
 
 /** The module's own file lies next to this one; from sources, or where a bundler moved this one, the package knows it. */
 function wasmFile(): string {
-  // A statement each: @vercel/nft passes over the body of an arrow function.
+  // A statement each: @vercel/nft skips the body of an arrow function.
   function beside(): URL {
     return new URL('./ort-wasm-simd-threaded.wasm.gz', import.meta.url)
   }
