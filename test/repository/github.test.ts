@@ -63,6 +63,8 @@ function faultOf(command: string): string | undefined {
     const name = program === 'npx' ? args[0]! : program!
     return existsSync(join(root, 'node_modules/.bin', name)) ? undefined : `${name} is not installed`
   }
+  // A package of the machine that GitHub lends.
+  if (/^sudo apt-get install --yes [\w-]+$/.test(command.trim())) return undefined
   return ['node', 'pnpm'].includes(program!) ? undefined : `${program} is not known`
 }
 
