@@ -101,7 +101,7 @@ async function answer(claim) {
   const judged = dataset.qrels.get(claim.id)
   for (const hit of hits) {
     const relevant = judged.has(hit.id) ? paint.green('  ✓ the abstract the experts cite') : ''
-    const score = `MaxSim ${hit.score.toFixed(2)}, ${hit.meanSimilarity.toFixed(2)} a token`
+    const score = `MaxSim ${hit.score.toFixed(2)}, ${hit.meanSimilarity.toFixed(2)} per token`
     print(`\n  ${hit.rank}  ${paint.dim(score)}${relevant}`)
     const title = hit.metadata.title
     const spans = matchedSpans(await model.explain(claim.text, hit.text), claim.text, hit.text)
