@@ -51,7 +51,7 @@ export function parseEncoderConfig(json: JsonFile): BertConfig | ModernBertConfi
 }
 
 /** The tensors an encoder needs and their shapes, lazily: a configuration may ask for more than there can be. */
-export function encoderTensors(config: BertConfig | ModernBertConfig): Iterable<[name: string, shape: number[]]> {
+function encoderTensors(config: BertConfig | ModernBertConfig): Iterable<[name: string, shape: number[]]> {
   return config.modelType === 'bert' ? bertTensors(config) : modernBertTensors(config)
 }
 

@@ -132,7 +132,7 @@ function splitOfFile(file: string): string {
     .replace(/-\d+-of-\d+$/, '')
 }
 
-export function chooseSplit(
+function chooseSplit(
   folder: string,
   splits: readonly string[],
   asked: string | undefined,
