@@ -132,12 +132,7 @@ function splitOfFile(file: string): string {
     .replace(/-\d+-of-\d+$/, '')
 }
 
-function chooseSplit(
-  folder: string,
-  splits: readonly string[],
-  asked: string | undefined,
-  usual = 'test',
-): string {
+function chooseSplit(folder: string, splits: readonly string[], asked: string | undefined, usual = 'test'): string {
   const split = asked ?? (splits.length === 1 ? splits[0]! : usual)
   if (splits.includes(split)) return split
   throw new SerotineError(
