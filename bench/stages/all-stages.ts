@@ -1,5 +1,5 @@
 import type { FdeOptions } from '../../packages/core/src/fde/config.js'
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 import { CentroidStage } from './centroid-stage.js'
 import { LemurTargets, LemurVectors } from './lemur.js'
 import type { Storage } from './rows.js'

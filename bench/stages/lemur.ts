@@ -1,5 +1,5 @@
 import { STREAM, binomial, stream } from '../../packages/core/src/math/random.js'
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 import { addProduct, cholesky, inverseOfLower, transpose } from './matrix.js'
 import { storeRows } from './rows.js'
 import type { VectorRows } from './rows.js'

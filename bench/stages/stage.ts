@@ -1,4 +1,4 @@
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 
 /** What building a first stage took and what it keeps, beyond the token vectors that exact MaxSim needs anyway. */
 export interface BuildStats {

@@ -4,7 +4,7 @@ import { FdeEncoder } from '../../packages/core/src/fde/encode.js'
 import { learnFde } from '../../packages/core/src/fde/learn.js'
 import { choosePreparation, estimateMeans } from '../../packages/core/src/fde/suitability.js'
 import type { CollectionMeans } from '../../packages/core/src/fde/suitability.js'
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 import type { TokenStore } from './token-store.js'
 import type { TextVectors } from './vector-stage.js'
 

@@ -2,7 +2,7 @@ import { blocksOf, int16Limit, packInt16 } from '../../packages/core/src/math/pa
 import { createKernels } from '../../packages/core/src/math/simd.js'
 import { align16 } from '../../packages/core/src/math/workspace.js'
 import type { Kernels } from '../../packages/core/src/math/kernels.js'
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 
 /** The tokens of a collection as the index stores them: int8 codes and one scale per token, document after document. */
 export interface StoredTokens {

@@ -1,5 +1,5 @@
 import { topK } from '../../packages/core/src/math/top-k.js'
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 import { storeRows } from './rows.js'
 import type { Storage, VectorRows } from './rows.js'
 import { timed } from './stage.js'

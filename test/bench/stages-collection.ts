@@ -1,6 +1,6 @@
 import type { StoredTokens } from '../../bench/stages/token-store.js'
 import { encodeRecord, scaleOffset } from '../../packages/core/src/index/codec.js'
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 
 /** Seeded numbers in −1 … 1. */
 export function generator(seed: number): () => number {

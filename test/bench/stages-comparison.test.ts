@@ -12,7 +12,7 @@ import { formatStagesReport } from '../../bench/stages/report.js'
 import type { ComparisonRun } from '../../bench/stages/report.js'
 // @ts-expect-error a script without types
 import { hybridTable, stagesTable, summarise } from '../../bench/stages/table.mjs'
-import type { Encoder } from '../../packages/core/src/types.js'
+import type { Encoder } from '../../packages/core/src/encoder.js'
 import { collection } from './stages-collection.js'
 
 const { documents, queries, store } = collection(240, 6)

@@ -10,7 +10,7 @@ import { SharedVectors, VectorStage } from '../../bench/stages/vector-stage.js'
 import type { TextVectors } from '../../bench/stages/vector-stage.js'
 import { topK } from '../../packages/core/src/math/top-k.js'
 import { maxSim } from '../../packages/core/src/scoring/maxsim.js'
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 import { collection, generator, stored, textOf } from './stages-collection.js'
 
 const { documents, queries, store: tokens } = collection(600, 20)

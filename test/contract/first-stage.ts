@@ -4,7 +4,7 @@ import { FdeEncoder } from '../../packages/core/src/fde/encode.js'
 import { Bitset } from '../../packages/core/src/index/bitset.js'
 import { encodeFdeRow, FdeRows } from '../../packages/core/src/index/fde-rows.js'
 import type { FirstStage } from '../../packages/core/src/index/first-stage.js'
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 import { FakeEncoder, random, randomText } from '../core/index/fake-encoder.js'
 
 /**

@@ -7,7 +7,8 @@ import { readSafetensors } from '../../packages/core/src/checkpoint/safetensors.
 import { ColBERT } from '../../packages/core/src/colbert.js'
 import type { LoadOptions } from '../../packages/core/src/load-options.js'
 import { maxSim } from '../../packages/core/src/scoring/maxsim.js'
-import type { EncodeOptions, TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { EncodeOptions } from '../../packages/core/src/encoder.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 
 interface Case {
   id: string

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { poolEmbeddings } from '../../packages/core/src/pooling.js'
-import type { TokenEmbeddings } from '../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 import { readJson, readTensors } from './math/golden-tensors.js'
 
 const folder = new URL('../golden/pylate/', import.meta.url)

@@ -1,4 +1,5 @@
-import { checkInteger, checkOptions, checkString, describe, SerotineError } from './errors.js'
+import { checkInteger, checkOptions, checkString, describe } from './options.js'
+import { SerotineError } from './errors.js'
 import type { OnWarning } from './errors.js'
 import { readCheckpoint } from './checkpoint/config.js'
 import type { ColBERTConfig } from './checkpoint/config.js'
@@ -25,7 +26,8 @@ import { tokenizerDigest, wrapTokenizer } from './text/external-tokenizer.js'
 import { createTokenizer } from './text/tokenizer.js'
 import { requireEmbeddings } from './text/vocabulary.js'
 import type { Tokenizer } from './text/tokenizer.js'
-import type { EncodeOptions, Encoder, TokenEmbeddings } from './types.js'
+import type { EncodeOptions, Encoder } from './encoder.js'
+import type { TokenEmbeddings } from './embeddings.js'
 
 export interface RerankOptions extends Pick<
   EncodeOptions,

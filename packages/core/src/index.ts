@@ -55,7 +55,9 @@ export type { ModelInput, TextConfig } from './text/template.js'
 
 export { SerotineError } from './errors.js'
 /** Checks of options and values, with the messages of the core: for packages built on it. */
-export { checkInteger, checkOptions, checkString, describe, nearestName } from './errors.js'
+export { checkInteger, checkOptions, checkString, describe, nearestName } from './options.js'
 export type { ErrorCode, OnWarning, Truncation, Warning } from './errors.js'
-export { tokenEmbeddings } from './types.js'
-export type { EncodeOptions, Encoder, Json, Metadata, OnProgress, Progress, TokenEmbeddings } from './types.js'
+export { tokenEmbeddings } from './embeddings.js'
+export type { EncodeOptions, Encoder, OnProgress, Progress } from './encoder.js'
+export type { Json, Metadata } from './store/metadata.js'
+export type { TokenEmbeddings } from './embeddings.js'

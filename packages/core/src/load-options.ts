@@ -3,7 +3,7 @@ import type { ConfigOverrides } from './checkpoint/config.js'
 import type { ResolveOptions } from './checkpoint/files.js'
 import type { RuntimeOptions } from './runtime/runtime.js'
 import type { ExternalTokenizer } from './text/external-tokenizer.js'
-import type { EncodeOptions } from './types.js'
+import type { EncodeOptions } from './encoder.js'
 
 /** How a checkpoint is found, read and run. Every field is optional. */
 export interface LoadOptions extends ConfigOverrides, ResolveOptions, RuntimeOptions {

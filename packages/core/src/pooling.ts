@@ -1,6 +1,6 @@
-import { checkInteger } from './errors.js'
-import { checkEmbeddings } from './types.js'
-import type { TokenEmbeddings } from './types.js'
+import { checkInteger } from './options.js'
+import { checkEmbeddings } from './embeddings.js'
+import type { TokenEmbeddings } from './embeddings.js'
 
 /**
  * Keeps about one in `poolFactor` token vectors of a document: similar tokens are clustered and replaced by their mean

@@ -22,7 +22,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { resolveCheckpoint } from '../../../packages/core/src/checkpoint/files.js'
 import { defaultCacheDir } from '../../../packages/core/src/checkpoint/hub-cache.js'
 import type { Warning } from '../../../packages/core/src/errors.js'
-import type { Progress } from '../../../packages/core/src/types.js'
+import type { Progress } from '../../../packages/core/src/encoder.js'
 import { startHub } from '../../support/hub-server.js'
 import type { HubServer } from '../../support/hub-server.js'
 

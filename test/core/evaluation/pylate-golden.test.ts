@@ -9,7 +9,7 @@ import {
   tripletAccuracy,
 } from '../../../packages/core/src/evaluation/index.js'
 import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
-import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 
 interface Golden {
   ir: {

@@ -1,4 +1,5 @@
-import type { Encoder, TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { Encoder } from '../../../packages/core/src/encoder.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 
 /** One vector per word, the same for the same word: late interaction over it is a count of shared words, more or less. */
 export function wordEncoder(dim = 32): Encoder {

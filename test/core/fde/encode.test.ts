@@ -7,7 +7,7 @@ import { partitionIds, partitionPatterns } from '../../../packages/core/src/fde/
 import { createKernels } from '../../../packages/core/src/math/simd.js'
 import { Workspace } from '../../../packages/core/src/math/workspace.js'
 import { MaxSimScorer } from '../../../packages/core/src/scoring/maxsim.js'
-import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 
 const code = (name: string) => expect.objectContaining({ code: name })
 const matrix = (values: ArrayLike<number>, dim: number): TokenEmbeddings => ({

@@ -7,7 +7,7 @@ import { restoreMeans, storeMeans } from '../../../packages/core/src/fde/stored-
 import { measurePartitions, measureRecall } from '../../../packages/core/src/fde/suitability.js'
 import { ScalarKernels } from '../../../packages/core/src/math/kernels.js'
 import { Workspace } from '../../../packages/core/src/math/workspace.js'
-import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 
 const code = (name: string) => expect.objectContaining({ code: name })
 const dim = 32

@@ -7,7 +7,7 @@ import {
   measurePartitions,
   measureRecall,
 } from '../../../packages/core/src/fde/suitability.js'
-import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 
 const code = (name: string) => expect.objectContaining({ code: name })
 const dim = 32

@@ -6,7 +6,7 @@ import { batches } from '../../../packages/core/src/index/documents.js'
 import { commitManifest, readManifest } from '../../../packages/core/src/index/manifest.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
-import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 describe('batches', () => {

@@ -12,7 +12,7 @@ import { IndexStore } from '../../../packages/core/src/index/index-store.js'
 import { commitManifest, readManifest } from '../../../packages/core/src/index/manifest.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
-import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 // How codes live through failures, changes and searches at the same time.

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Warning } from '../../../packages/core/src/errors.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
-import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 const model = new FakeEncoder()

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
-import type { EncodeOptions, Encoder } from '../../../packages/core/src/types.js'
+import type { EncodeOptions, Encoder } from '../../../packages/core/src/encoder.js'
 
 /** Remembers the options of each call; one token per text. */
 function recordingEncoder() {

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
 import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
-import type { Progress, TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { Progress } from '../../../packages/core/src/encoder.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 const BIRDS = [

@@ -7,7 +7,7 @@ import { loadHnswlib } from '../../../packages/core/src/index/hnsw.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
 import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
-import type { Metadata } from '../../../packages/core/src/types.js'
+import type { Metadata } from '../../../packages/core/src/store/metadata.js'
 import { FakeEncoder } from './fake-encoder.js'
 
 const model = new FakeEncoder({ dim: 8 })

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compileWhere, constantAnswer } from '../../../packages/core/src/index/where.js'
 import type { Where, WhereFields } from '../../../packages/core/src/index/where.js'
-import type { Metadata } from '../../../packages/core/src/types.js'
+import type { Metadata } from '../../../packages/core/src/store/metadata.js'
 
 const passes = (where: Where, metadata: Metadata) => compileWhere(where)({ id: 'a', metadata })
 

@@ -5,7 +5,7 @@ import { createKernels } from '../../../packages/core/src/math/simd.js'
 import { Workspace, align16 } from '../../../packages/core/src/math/workspace.js'
 import { matchTokens } from '../../../packages/core/src/scoring/explain.js'
 import { MaxSimScorer, maxSim, maxSimMany, maxSimPairwise } from '../../../packages/core/src/scoring/maxsim.js'
-import type { TokenEmbeddings } from '../../../packages/core/src/types.js'
+import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 import { readJson, readTensors } from '../math/golden-tensors.js'
 
 const folder = new URL('../../golden/pylate/', import.meta.url)

@@ -2,7 +2,7 @@ import { SerotineError } from '../errors.js'
 import type { Kernels } from '../math/kernels.js'
 import { blocksOf, LANES, packInt16 } from '../math/pack.js'
 import { align16, workspace } from '../math/workspace.js'
-import type { TokenEmbeddings } from '../types.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 
 /** A codebook as plain arrays: what training makes and an index stores. */
 export interface CodebookData {

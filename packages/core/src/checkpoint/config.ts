@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SerotineError, checkOptions } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkOptions } from '../options.js'
 import type { OnWarning } from '../errors.js'
 import { checkChain, checkDense, overrideDense, readDenseConfig, warnAboutResidual } from './dense.js'
 import { checkEncoder, parseEncoderConfig } from './encoder-config.js'

@@ -1,5 +1,6 @@
 import { join, posix } from 'node:path'
-import { checkOptions, SerotineError } from '../errors.js'
+import { checkOptions } from '../options.js'
+import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { checkShape } from './encoder-config.js'
 import { JsonFile } from './json-file.js'

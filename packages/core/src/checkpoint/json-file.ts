@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, SerotineError } from '../errors.js'
+import { describe } from '../options.js'
+import { SerotineError } from '../errors.js'
 
 /** One JSON object of a checkpoint; every accessor names file, key and value when the type is wrong. */
 export class JsonFile {

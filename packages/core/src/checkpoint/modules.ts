@@ -1,5 +1,6 @@
 import { normalize, posix } from 'node:path'
-import { describe, SerotineError } from '../errors.js'
+import { describe } from '../options.js'
+import { SerotineError } from '../errors.js'
 import type { ModuleEntry } from './dense.js'
 import { readJson } from './json-file.js'
 import type { JsonFile } from './json-file.js'

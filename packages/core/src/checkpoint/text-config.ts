@@ -1,4 +1,5 @@
-import { checkInteger, checkString, describe, SerotineError } from '../errors.js'
+import { checkInteger, checkString, describe } from '../options.js'
+import { SerotineError } from '../errors.js'
 import type { TextConfig } from '../text/template.js'
 import type { JsonFile } from './json-file.js'
 import type { ConfigOverrides } from './types.js'

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { SerotineError, checkOptions } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkOptions } from '../options.js'
 import type { OnWarning } from '../errors.js'
 import { checkedDataset } from './judged.js'
 import { readQrels } from './qrels.js'

@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path'
-import { SerotineError, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { describe } from '../options.js'
 import type { OnWarning } from '../errors.js'
 import type { BeirDataset, BeirDocument, BeirQuery } from './beir.js'
 import { jsonlFiles } from './folder-contents.js'

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { SerotineError, checkOptions, checkString, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkOptions, checkString, describe } from '../options.js'
 import { readBeir } from './beir.js'
 import type { BeirDataset, BeirDocument, BeirQuery, ReadBeirOptions } from './beir.js'
 import { readBright } from './bright.js'

@@ -1,4 +1,5 @@
-import { SerotineError, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { describe } from '../options.js'
 import type { OnWarning } from '../errors.js'
 import type { BeirDataset } from './beir.js'
 import type { Qrels } from './run.js'

@@ -1,4 +1,5 @@
-import { SerotineError, checkInteger, checkOptions, checkString, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkInteger, checkOptions, checkString, describe } from '../options.js'
 import { fmix32, scaleU32 } from '../math/random.js'
 import type { BeirDataset } from './beir.js'
 import { FAMILY_NAMES, GIVEN_NAMES, NEEDLES } from './long-embed-facts.js'

@@ -1,4 +1,5 @@
-import { SerotineError, checkInteger, checkOptions, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkInteger, checkOptions, describe } from '../options.js'
 import { rankedIds } from './run.js'
 import type { Qrels, Run, ScoredDocument, TieRule } from './run.js'
 

@@ -1,4 +1,5 @@
-import { SerotineError, checkOptions } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkOptions } from '../options.js'
 import { evaluateRun, precisionSum } from './metrics.js'
 import { rankedIds } from './run.js'
 import type { Qrels, Run } from './run.js'

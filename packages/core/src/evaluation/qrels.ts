@@ -1,4 +1,5 @@
-import { SerotineError, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { describe } from '../options.js'
 import { readCells, splitAtBlanks } from './formats/delimited.js'
 import { readLines } from './lines.js'
 

@@ -1,4 +1,5 @@
-import { SerotineError, checkOptions } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkOptions } from '../options.js'
 import { escapeHtml, formatPlot } from './plot.js'
 import type { Plot, PlotPoint } from './plot.js'
 import { REPORT_STYLE } from './report-style.js'

@@ -1,4 +1,5 @@
-import { SerotineError, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { describe } from '../options.js'
 
 /** One retrieved document of a run. */
 export interface ScoredDocument {

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
-import { SerotineError, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { describe } from '../options.js'
 import { splitAtBlanks } from './formats/delimited.js'
 import { readLines } from './lines.js'
 import type { Run, ScoredDocument } from './run.js'

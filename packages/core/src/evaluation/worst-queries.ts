@@ -1,4 +1,5 @@
-import { SerotineError, checkInteger, checkOptions, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkInteger, checkOptions, describe } from '../options.js'
 import type { BeirDataset } from './beir.js'
 import type { RetrievalEvaluation } from './evaluate.js'
 import { rankedIds } from './run.js'

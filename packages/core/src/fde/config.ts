@@ -1,4 +1,5 @@
-import { SerotineError, checkInteger, checkOptions, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkInteger, checkOptions, describe } from '../options.js'
 
 /** Names of ready-made settings; see `FDE_PRESETS`. */
 export type FdePreset = 'small' | 'compact' | 'quality' | 'paper'

@@ -1,4 +1,5 @@
-import { SerotineError, checkOptions, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkOptions, describe } from '../options.js'
 import { STREAM, binomial, scaleU32, stream } from '../math/random.js'
 import { partitionWidth, unsketchedLength } from './config.js'
 import type { FdeConfig } from './config.js'

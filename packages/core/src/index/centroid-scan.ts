@@ -3,7 +3,7 @@ import type { Kernels } from '../math/kernels.js'
 import { createKernels } from '../math/simd.js'
 import { topK } from '../math/top-k.js'
 import { align16 } from '../math/workspace.js'
-import type { TokenEmbeddings } from '../types.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 import type { Bitset } from './bitset.js'
 import type { Candidates, FirstStage } from './first-stage.js'
 

@@ -1,5 +1,5 @@
 import { SerotineError } from '../errors.js'
-import type { TokenEmbeddings } from '../types.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 import { align16, workspace } from '../math/workspace.js'
 
 /**

@@ -1,4 +1,5 @@
-import type { Metadata, TokenEmbeddings } from '../types.js'
+import type { Metadata } from '../store/metadata.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 import { Bitset } from './bitset.js'
 import { decodeRecord } from './codec.js'
 import type { TokenCodec } from './codec.js'

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
-import { checkOptions, describe, SerotineError } from '../errors.js'
-import { checkEmbeddings } from '../types.js'
-import type { Metadata, TokenEmbeddings } from '../types.js'
+import { checkOptions, describe } from '../options.js'
+import { SerotineError } from '../errors.js'
+import { checkEmbeddings } from '../embeddings.js'
+import type { Metadata } from '../store/metadata.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 import { encodeText } from './document-table.js'
-import { metadataJson } from './metadata.js'
+import { metadataJson } from '../store/metadata.js'
 
 /** A document to put into an index. */
 export interface IndexedDocument {

@@ -1,4 +1,4 @@
-import type { TokenEmbeddings } from '../types.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 import type { Bitset } from './bitset.js'
 
 /** Documents worth scoring exactly, best first. */

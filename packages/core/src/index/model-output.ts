@@ -1,5 +1,7 @@
-import { describe, SerotineError } from '../errors.js'
-import type { Encoder, TokenEmbeddings } from '../types.js'
+import { describe } from '../options.js'
+import { SerotineError } from '../errors.js'
+import type { Encoder } from '../encoder.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 
 /**
  * What an encoder gave for texts: one matrix per text. Any object may serve as an encoder, so its output is checked here like any other input. Numbers

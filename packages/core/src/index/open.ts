@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { checkInteger, checkOptions, describe, SerotineError } from '../errors.js'
+import { checkInteger, checkOptions, describe } from '../options.js'
+import { SerotineError } from '../errors.js'
 import { FDE_PRESETS, checkFdeOptions, resolveFdeConfig } from '../fde/config.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
 import { withLearnedPartitions } from '../fde/learn.js'

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { checkOptions, SerotineError } from '../errors.js'
+import { checkOptions } from '../options.js'
+import { SerotineError } from '../errors.js'
 import { lockFolder } from './lock.js'
 import { commitManifest, inspectFolder, leftovers, OURS, readManifest, segmentFiles, syncFolder } from './manifest.js'
 import type { Manifest } from './manifest.js'

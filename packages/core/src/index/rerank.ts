@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MaxSimScorer } from '../scoring/maxsim.js'
-import type { TokenEmbeddings } from '../types.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 import { scaleOffset } from './codec.js'
 import type { TokenCodec } from './codec.js'
 import type { Collection, Run } from './collection.js'

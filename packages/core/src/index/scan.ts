@@ -1,6 +1,6 @@
 import type { FdeEncoder } from '../fde/encode.js'
 import { topK } from '../math/top-k.js'
-import type { TokenEmbeddings } from '../types.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 import type { Bitset } from './bitset.js'
 import type { FdeRows } from './fde-rows.js'
 import type { Candidates, FirstStage } from './first-stage.js'

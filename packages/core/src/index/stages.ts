@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { describe, SerotineError } from '../errors.js'
+import { describe } from '../options.js'
+import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { Centroids } from './centroids.js'
 import type { Collection } from './collection.js'

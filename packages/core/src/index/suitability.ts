@@ -1,6 +1,7 @@
 import type { OnWarning, Warning } from '../errors.js'
 import { topK } from '../math/top-k.js'
-import type { Encoder, TokenEmbeddings } from '../types.js'
+import type { Encoder } from '../encoder.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 import { Bitset } from './bitset.js'
 import { spread } from './collection.js'
 import type { Collection } from './collection.js'

@@ -1,6 +1,7 @@
-import { checkOptions, describe, SerotineError } from '../errors.js'
-import type { Json, Metadata } from '../types.js'
-import { DEEPEST, isPlain, sameJson } from './metadata.js'
+import { checkOptions, describe } from '../options.js'
+import { SerotineError } from '../errors.js'
+import type { Json, Metadata } from '../store/metadata.js'
+import { DEEPEST, isPlain, sameJson } from '../store/metadata.js'
 
 /** Conditions on one field; all that are given must hold. */
 export interface FieldConditions {

@@ -1,5 +1,5 @@
-import { checkEmbeddings } from '../types.js'
-import type { TokenEmbeddings } from '../types.js'
+import { checkEmbeddings } from '../embeddings.js'
+import type { TokenEmbeddings } from '../embeddings.js'
 
 /** What one query token contributed to a MaxSim score. */
 export interface TokenMatch {

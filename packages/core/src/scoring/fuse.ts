@@ -1,4 +1,5 @@
-import { SerotineError, checkOptions, describe } from '../errors.js'
+import { SerotineError } from '../errors.js'
+import { checkOptions, describe } from '../options.js'
 
 /** One entry of a ranking. */
 export interface Scored<Id extends string | number = string> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { describe, SerotineError } from '../errors.js'
+import { describe } from '../options.js'
+import { SerotineError } from '../errors.js'
 import { alignTokens } from './alignment.js'
 import type { Encoding, Tokenizer } from './encoding.js'
 import type { SpecialNames } from './tokenizer-json.js'

@@ -1,4 +1,5 @@
-import { checkInteger, describe, SerotineError } from '../errors.js'
+import { checkInteger, describe } from '../options.js'
+import { SerotineError } from '../errors.js'
 import type { Encoding, Tokenizer } from './encoding.js'
 import { pushSpan } from './normalization.js'
 import { stripBounds, wellFormed } from './unicode/classes.js'

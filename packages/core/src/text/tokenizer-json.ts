@@ -1,4 +1,5 @@
-import { describe, SerotineError } from '../errors.js'
+import { describe } from '../options.js'
+import { SerotineError } from '../errors.js'
 import type { AddedToken } from './added-tokens.js'
 import { postProcessor } from './pipeline/post-processor.js'
 import type { PostProcessor } from './pipeline/post-processor.js'

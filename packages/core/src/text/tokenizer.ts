@@ -1,4 +1,4 @@
-import { describe } from '../errors.js'
+import { describe } from '../options.js'
 import { byteCharacters, ByteLevelBpeTokenizer } from './byte-level-bpe.js'
 import type { Tokenizer } from './encoding.js'
 import { readMerges } from './pipeline/bpe.js'

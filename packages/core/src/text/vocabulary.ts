@@ -1,4 +1,5 @@
-import { describe, SerotineError } from '../errors.js'
+import { describe } from '../options.js'
+import { SerotineError } from '../errors.js'
 import type { Tokenizer } from './encoding.js'
 import type { Pipeline } from './tokenizer-json.js'
 

@@ -1,5 +1,5 @@
 import { LosslessNumber, parse } from 'lossless-json'
-import { describe } from '../../errors.js'
+import { describe } from '../../options.js'
 
 /** Whether a number may be in the text that JavaScript writes otherwise: `1.0`, `1e5`, `-0`, or 16 digits and more. */
 const MAY_DIFFER = /-0|\d[.eE]|\d{16}/

@@ -1,4 +1,4 @@
-import { describe } from '../../errors.js'
+import { describe } from '../../options.js'
 import { mergePairs } from '../bpe-merge.js'
 import type { Merges } from '../bpe-merge.js'
 import { damaged, flag, notRun, optionalText } from './component.js'

@@ -1,4 +1,5 @@
-import { describe, SerotineError } from '../../errors.js'
+import { describe } from '../../options.js'
+import { SerotineError } from '../../errors.js'
 
 /** One JSON object of tokenizer.json, with its `type`. */
 export type Component = Record<string, unknown>

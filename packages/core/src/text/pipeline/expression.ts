@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js'
-import { describe, SerotineError } from '../../errors.js'
+import { describe } from '../../options.js'
+import { SerotineError } from '../../errors.js'
 import type { CodePointSet } from '../unicode/code-point-set.js'
 import { readExpression, UnreadableExpression } from './expression-syntax.js'
 import type { Node } from './expression-syntax.js'

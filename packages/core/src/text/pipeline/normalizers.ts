@@ -1,4 +1,4 @@
-import { describe } from '../../errors.js'
+import { describe } from '../../options.js'
 import { mapCharacters } from '../normalization.js'
 import type { Aligned } from '../normalization.js'
 import { byteCharacters } from '../byte-level-bpe.js'

@@ -1,4 +1,4 @@
-import { describe } from '../../errors.js'
+import { describe } from '../../options.js'
 import { asComponent, componentList, damaged, DEEPEST, flag, notRun } from './component.js'
 import type { Component } from './component.js'
 

@@ -1,4 +1,4 @@
-import { describe } from '../../errors.js'
+import { describe } from '../../options.js'
 import { alignedStart } from '../normalization.js'
 import { IS_PUNCTUATION, IS_SPACE, unicodeClasses } from '../unicode/classes.js'
 import { memberOf } from '../unicode/code-points.js'

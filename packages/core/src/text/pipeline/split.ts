@@ -1,4 +1,5 @@
-import { describe, SerotineError } from '../../errors.js'
+import { describe } from '../../options.js'
+import { SerotineError } from '../../errors.js'
 import type { Piece } from './piece.js'
 
 /** A stretch of a text and whether the delimiter matches it; stretches follow each other without gaps. */

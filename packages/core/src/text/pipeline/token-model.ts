@@ -1,4 +1,4 @@
-import { describe } from '../../errors.js'
+import { describe } from '../../options.js'
 import { SortedTokens } from '../sorted-tokens.js'
 import { vocabularyEntries } from '../tokenizer-json.js'
 import { bpe } from './bpe.js'

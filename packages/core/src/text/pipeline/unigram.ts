@@ -1,4 +1,4 @@
-import { describe } from '../../errors.js'
+import { describe } from '../../options.js'
 import { damaged, flag } from './component.js'
 import type { Component } from './component.js'
 import { SortedTokens } from '../sorted-tokens.js'

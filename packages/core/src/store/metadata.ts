@@ -1,5 +1,9 @@
-import { describe, SerotineError } from '../errors.js'
-import type { Json, Metadata } from '../types.js'
+import { describe } from '../options.js'
+import { SerotineError } from '../errors.js'
+
+/** A JSON value: what metadata may hold. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+export type Metadata = { readonly [key: string]: Json }
 
 /**
  * Metadata as the JSON text that is stored. Properties that are undefined are left out, as JSON.stringify does;

@@ -1,0 +1,47 @@
+import type { TokenEmbeddings } from './embeddings.js'
+import type { OnWarning } from './errors.js'
+
+export interface Progress {
+  /** What is being counted, e.g. `encode`, `download`, `index`. */
+  readonly stage: 'download' | 'encode' | 'index' | 'build' | 'evaluate'
+  readonly done: number
+  /** Undefined while the total is not known (streams). */
+  readonly total?: number
+  /** `download`: the file; otherwise absent. */
+  readonly file?: string
+  /** Tokens encoded per second so far, where known. */
+  readonly tokensPerSecond?: number
+}
+export type OnProgress = (progress: Progress) => void
+
+/** Options of one encoding call. Names follow PyLate's `encode`, in camelCase. */
+export interface EncodeOptions {
+  /** Prepended verbatim to every text. Wins over `promptName`. `''` switches the default prompt off. */
+  prompt?: string
+  /** Key of the model's `prompts`. */
+  promptName?: string
+  /** L2-normalise each token vector. Default true. */
+  normalize?: boolean
+  /** Documents only: keep about 1/poolFactor of the vectors (hierarchical pooling). Default 1 = off. */
+  poolFactor?: number
+  /** Documents only: this many leading vectors are never pooled. Default 1 ([CLS]). */
+  protectedTokens?: number
+  /** Most texts per ONNX Runtime call; a token budget cuts batches further. Default 32. */
+  batchSize?: number
+  signal?: AbortSignal
+  onProgress?: OnProgress
+  /** Called once per call when texts were cut to the model's length. */
+  onWarning?: OnWarning
+}
+
+/** What the index and the adapters need from a model. `ColBERT` is one; embeddings made elsewhere can be another. */
+export interface Encoder {
+  /** Components per token. */
+  readonly dim: number
+  /** Changes whenever the same text could give other vectors: weights, lengths, prefixes, dtype. */
+  readonly fingerprint: string
+  /** For messages: a name people recognise. */
+  readonly name: string
+  encodeQueries(texts: readonly string[], options?: EncodeOptions): Promise<TokenEmbeddings[]>
+  encodeDocuments(texts: readonly string[], options?: EncodeOptions): Promise<TokenEmbeddings[]>
+}
