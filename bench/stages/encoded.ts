@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { encodeRecord, scaleOffset } from '../../packages/core/src/index/codec.js'
+import { encodeRecord, scaleOffset } from '../../packages/core/src/store/records.js'
 import type { Encoder } from '../../packages/core/src/encoder.js'
 import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 import type { StoredTokens } from './token-store.js'

@@ -79,8 +79,8 @@ async function fill(target) {
   const bar = progressBar('abstracts')
   const begun = performance.now()
   await target.upsert(missing, {
-    onProgress: ({ stage, done, total = missing.length }) => {
-      if (stage !== 'index') return
+    onProgress: ({ phase, done, total = missing.length }) => {
+      if (phase !== 'index') return
       bar.update(done, total, `${count((done / (performance.now() - begun)) * 1000)}/s`)
     },
   })

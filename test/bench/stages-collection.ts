@@ -1,5 +1,5 @@
 import type { StoredTokens } from '../../bench/stages/token-store.js'
-import { encodeRecord, scaleOffset } from '../../packages/core/src/index/codec.js'
+import { encodeRecord, scaleOffset } from '../../packages/core/src/store/records.js'
 import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 
 /** Seeded numbers in −1 … 1. */

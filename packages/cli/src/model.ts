@@ -46,8 +46,8 @@ export function downloadBar(
 ): { onProgress: (progress: Progress) => void; stop: () => void } {
   let bar: ReturnType<typeof startProgress> | undefined
   return {
-    onProgress: ({ stage, done, total, file }) => {
-      if (stage !== 'download') return
+    onProgress: ({ phase, done, total, file }) => {
+      if (phase !== 'download') return
       bar ??= startProgress(context.terminal, `Downloading ${model ?? ''}`.trim())
       bar.update(
         total ? done / total : undefined,

@@ -347,7 +347,7 @@ export class ColBERT implements Encoder {
         onBatch: (done: number, batchTokens: number) => {
           tokens += batchTokens
           const tokensPerSecond = (tokens / (performance.now() - started)) * 1000
-          onProgress({ stage: 'encode', done, total: inputs.length, tokensPerSecond })
+          onProgress({ phase: 'encode', done, total: inputs.length, tokensPerSecond })
         },
       }),
     })

@@ -3,7 +3,7 @@ import type { OnWarning } from './errors.js'
 
 export interface Progress {
   /** What is being counted, e.g. `encode`, `download`, `index`. */
-  readonly stage: 'download' | 'encode' | 'index' | 'build' | 'evaluate'
+  readonly phase: 'download' | 'encode' | 'index' | 'build' | 'evaluate'
   readonly done: number
   /** Undefined while the total is not known (streams). */
   readonly total?: number

@@ -124,7 +124,7 @@ describe('a download', () => {
     expect(blobs().filter((blob) => blob.includes('.'))).toEqual([])
 
     const last = progress.at(-1)!
-    expect(last.stage).toBe('download')
+    expect(last.phase).toBe('download')
     expect(last.done).toBe(last.total)
     expect(progress.every(({ done }, i) => i === 0 || done >= progress[i - 1]!.done)).toBe(true)
     expect(new Set(progress.map(({ total }) => total)).size).toBe(1)

@@ -45,8 +45,8 @@ describe('batches', () => {
     model.encodeDocuments = (texts) => encode(texts)
     await using index = await MultiVectorIndex.open(undefined, { model })
     const documents = Array.from({ length: 30 }, (_, i) => ({ id: `${i}`, text: `text ${i}` }))
-    const onProgress = ({ stage, done }: { stage: string; done: number }): void => {
-      if (stage === 'index' && done === 10) controller.abort(new Error('enough'))
+    const onProgress = ({ phase, done }: { phase: string; done: number }): void => {
+      if (phase === 'index' && done === 10) controller.abort(new Error('enough'))
     }
     const running = index.upsert(documents, { batchSize: 10, signal: controller.signal, onProgress })
     await expect(running).rejects.toThrow('enough')

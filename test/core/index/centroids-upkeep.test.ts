@@ -7,7 +7,7 @@ import type { Warning } from '../../../packages/core/src/errors.js'
 import { Bitset } from '../../../packages/core/src/index/bitset.js'
 import { CentroidScan } from '../../../packages/core/src/index/centroid-scan.js'
 import { Centroids } from '../../../packages/core/src/index/centroids.js'
-import { encodeRecord } from '../../../packages/core/src/index/codec.js'
+import { encodeRecord } from '../../../packages/core/src/store/records.js'
 import { IndexStore } from '../../../packages/core/src/index/index-store.js'
 import { commitManifest, readManifest } from '../../../packages/core/src/index/manifest.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
@@ -162,7 +162,7 @@ describe('an index with centroid codes', () => {
     await index.upsert(large.slice(0, 8))
     const done: number[] = []
     await index.upsert(large.slice(8, 24), {
-      onProgress: (progress) => progress.stage === 'build' && done.push(progress.done),
+      onProgress: (progress) => progress.phase === 'build' && done.push(progress.done),
     })
     expect(done.length).toBeGreaterThanOrEqual(4)
     expect(done.at(-1)).toBe(24)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { decodeRecord, encodeRecord, recordBytes, TOKEN_CODECS } from '../../../packages/core/src/index/codec.js'
+import { decodeRecord, encodeRecord, recordBytes, TOKEN_CODECS } from '../../../packages/core/src/store/records.js'
 import { random } from './fake-encoder.js'
 
 const next = random(2)

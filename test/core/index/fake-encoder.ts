@@ -30,7 +30,7 @@ export class FakeEncoder implements Encoder {
     signal?.throwIfAborted()
     await new Promise((resolve) => setImmediate(resolve))
     this.encoded.push(...texts)
-    onProgress?.({ stage: 'encode', done: texts.length, total: texts.length })
+    onProgress?.({ phase: 'encode', done: texts.length, total: texts.length })
     return texts.map((text) => this.embed(text))
   }
 

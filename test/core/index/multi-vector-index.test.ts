@@ -158,7 +158,7 @@ describe.each(['memory', 'disk'])('an index in %s', (place) => {
     await index.upsert(stream(), { batchSize: 100, onProgress: (step) => progress.push(step) })
     expect(index.count).toBe(300)
     expect((await index.stats()).generation).toBe(3)
-    expect(progress.at(-1)).toMatchObject({ stage: 'index', done: 300, tokensPerSecond: expect.any(Number) as number })
+    expect(progress.at(-1)).toMatchObject({ phase: 'index', done: 300, tokensPerSecond: expect.any(Number) as number })
     expect(progress.at(-1)).not.toHaveProperty('total')
     expect(progress.map(({ done }) => done)).toEqual(progress.map(({ done }) => done).sort((a, b) => a - b))
     await index.upsert(new Set(BIRDS), { onProgress: (step) => progress.push(step) })

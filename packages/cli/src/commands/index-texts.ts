@@ -159,8 +159,8 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
     const seen = new Tracked()
     const result = await index.upsert(seen.track(texts), {
       signal,
-      onProgress: ({ stage, done, tokensPerSecond }) => {
-        if (stage === 'build') return bar.update(undefined, 'building the graph')
+      onProgress: ({ phase, done, tokensPerSecond }) => {
+        if (phase === 'build') return bar.update(undefined, 'building the graph')
         const speed = tokensPerSecond === undefined ? '' : ` · ${count(tokensPerSecond)} tokens/s`
         bar.update(progress.share(done / Math.max(1, seen.ids.size)), `${counted(done, 'passage')}${speed}`)
       },

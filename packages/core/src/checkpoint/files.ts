@@ -28,7 +28,7 @@ export interface ResolveOptions {
   /** For proxies and tests. */
   fetch?: typeof fetch
   signal?: AbortSignal
-  /** `stage: 'download'`; `done` and `total` are bytes over all files. Not called when everything is cached. */
+  /** `phase: 'download'`; `done` and `total` are bytes over all files. Not called when everything is cached. */
   onProgress?: OnProgress
   onWarning?: OnWarning
 }
@@ -271,6 +271,6 @@ class DownloadProgress {
   report(file: RepoFile, bytes: number): void {
     this.#done += bytes - (this.#bytes.get(file.path) ?? 0)
     this.#bytes.set(file.path, bytes)
-    this.#onProgress?.({ stage: 'download', done: this.#done, total: this.#total, file: file.path })
+    this.#onProgress?.({ phase: 'download', done: this.#done, total: this.#total, file: file.path })
   }
 }

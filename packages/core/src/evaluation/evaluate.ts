@@ -51,7 +51,7 @@ export interface EvaluateRetrievalOptions {
   /** Documents to leave out, by query (BRIGHT). Default: those that the dataset names. */
   readonly exclude?: ReadonlyMap<string, ReadonlySet<string>>
   readonly signal?: AbortSignal
-  /** `stage: 'evaluate'`; `done` and `total` count the queries of all stages. */
+  /** `phase: 'evaluate'`; `done` and `total` count the queries of all stages. */
   readonly onProgress?: OnProgress
 }
 
@@ -145,7 +145,7 @@ export async function evaluateRetrieval(options: EvaluateRetrievalOptions): Prom
   const results: StageEvaluation[] = []
   for (const [position, stage] of stages.entries()) {
     const answers = await answer(stage, queries, { depth, excluded, signal }, (done) =>
-      onProgress?.({ stage: 'evaluate', done: position * queries.length + done, total }),
+      onProgress?.({ phase: 'evaluate', done: position * queries.length + done, total }),
     )
     const { metrics, perQuery } = evaluateRun(dataset.qrels, answers.run, metricsOptions)
     results.push({ name: stage.name, metrics, perQuery, ...answers })

@@ -16,8 +16,8 @@ import { describe } from '../options.js'
 import { SerotineError } from '../errors.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
 import type { StoredFdeMeans } from '../fde/stored-means.js'
-import { TOKEN_CODECS } from './codec.js'
-import type { TokenCodec } from './codec.js'
+import { TOKEN_CODECS } from '../store/records.js'
+import type { TokenCodec } from '../store/records.js'
 
 /** Format written by this build; older ones are read, newer ones refused. */
 export const FORMAT_VERSION = 1

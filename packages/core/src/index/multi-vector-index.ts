@@ -6,7 +6,7 @@ import { checkEmbeddings } from '../embeddings.js'
 import type { Encoder } from '../encoder.js'
 import type { Metadata } from '../store/metadata.js'
 import type { TokenEmbeddings } from '../embeddings.js'
-import type { TokenCodec } from './codec.js'
+import type { TokenCodec } from '../store/records.js'
 import { metadataOf } from './document-table.js'
 import { checkId, checkSource } from './documents.js'
 import type { DocumentSource } from './documents.js'
@@ -23,8 +23,9 @@ import type { IndexStats } from './stats.js'
 import { measureSuitability, stagesToMeasure } from './suitability.js'
 import { DOCUMENT_ENCODING, putDocuments } from './upsert.js'
 import type { UpsertOptions, UpsertResult } from './upsert.js'
-import { compileWhere, constantAnswer } from './where.js'
-import type { Where } from './where.js'
+import { constantAnswer, parseWhere } from '../store/filter.js'
+import { compileWhere } from '../store/filter-predicate.js'
+import type { Where } from '../store/filter.js'
 
 export interface OpenOptions {
   /** Encodes queries and added texts. Without one, documents and queries must be embeddings. */
@@ -278,7 +279,7 @@ export class MultiVectorIndex {
     return this.#change(async (store) => {
       const result = await putDocuments(store, this.#model, documents, step)
       await this.#stages.update(store.collection, signal, (done, total) =>
-        onProgress?.({ stage: 'build', done, total }),
+        onProgress?.({ phase: 'build', done, total }),
       )
       const due = await stagesToMeasure(store, () => this.#stages.centroids(store.collection))
       if (due.length > 0) {
@@ -369,7 +370,7 @@ function selector(which: string | readonly string[] | { where: Where }): (store:
     )
   }
   const test = compileWhere(where)
-  if (typeof where !== 'function' && constantAnswer(where) === true) {
+  if (constantAnswer(parseWhere(where)) === true) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
       'The where of delete() holds for every document. To delete everything, pass { where: () => true }.',

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MaxSimScorer } from '../scoring/maxsim.js'
 import type { TokenEmbeddings } from '../embeddings.js'
-import { scaleOffset } from './codec.js'
-import type { TokenCodec } from './codec.js'
+import { scaleOffset } from '../store/records.js'
+import type { TokenCodec } from '../store/records.js'
 import type { Collection, Run } from './collection.js'
 
 /** Records read into kernel memory at a time. */

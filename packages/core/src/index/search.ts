@@ -10,8 +10,8 @@ import { metadataOf } from './document-table.js'
 import type { IndexStore } from './index-store.js'
 import { exactScores } from './rerank.js'
 import type { FirstStages } from './stages.js'
-import { compileWhere } from './where.js'
-import type { Where } from './where.js'
+import { compileWhere } from '../store/filter-predicate.js'
+import type { Where } from '../store/filter.js'
 
 /** How candidates are found. `exact` scores every document and needs no candidates. */
 export type StageName = 'exact' | 'centroids' | 'fde' | 'hnsw'

@@ -1,7 +1,7 @@
 import { fdeLength } from '../fde/config.js'
 import type { FdeConfig } from '../fde/config.js'
 import { LANES } from '../math/pack.js'
-import type { TokenCodec } from './codec.js'
+import type { TokenCodec } from '../store/records.js'
 import { fdeRowBytes } from './fde-rows.js'
 import type { IndexStore } from './index-store.js'
 import type { Manifest, SegmentManifest } from './manifest.js'

@@ -5,7 +5,7 @@ import { checkEmbeddings } from '../embeddings.js'
 import type { EncodeOptions, Encoder, OnProgress } from '../encoder.js'
 import type { Json } from '../store/metadata.js'
 import type { TokenEmbeddings } from '../embeddings.js'
-import { encodeRecord } from './codec.js'
+import { encodeRecord } from '../store/records.js'
 import { batches, contentHash } from './documents.js'
 import type { CheckedDocument, DocumentSource } from './documents.js'
 import type { IndexStore } from './index-store.js'
@@ -21,7 +21,7 @@ export interface UpsertOptions extends DocumentEncoding {
   /** Documents encoded and committed together. What is committed survives whatever happens next. Default 256. */
   batchSize?: number
   signal?: AbortSignal
-  /** `{ stage: 'index', done, total, tokensPerSecond }`; `total` is absent for streams. */
+  /** `{ phase: 'index', done, total, tokensPerSecond }`; `total` is absent for streams. */
   onProgress?: OnProgress
   /** Warnings of this call (cut texts, unsuitable FDEs) instead of the index's own `onWarning`. */
   onWarning?: OnWarning
@@ -62,7 +62,7 @@ export async function putDocuments(
   const report = (more: number) => {
     const seconds = (performance.now() - started) / 1000
     const speed = tokens > 0 && seconds > 0 ? { tokensPerSecond: tokens / seconds } : {}
-    onProgress?.({ stage: 'index', done: done + more, ...total, ...speed })
+    onProgress?.({ phase: 'index', done: done + more, ...total, ...speed })
   }
   signal?.throwIfAborted()
   for await (const batch of batches(source, options.batchSize, model !== undefined)) {
@@ -141,7 +141,7 @@ async function embed(
             ...(signal && { signal }),
             ...(onWarning && { onWarning }),
             // The whole batch is reported when it is committed.
-            onProgress: ({ stage, done }) => stage === 'encode' && done < documents.length && report(done),
+            onProgress: ({ phase, done }) => phase === 'encode' && done < documents.length && report(done),
           }),
           texts.length,
         )

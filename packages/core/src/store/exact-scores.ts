@@ -1,0 +1,50 @@
+import type { TokenEmbeddings } from '../embeddings.js'
+import { MaxSimScorer } from '../scoring/maxsim.js'
+import { scaleOffset } from './records.js'
+import type { TokenCodec } from './records.js'
+import type { StoreReader } from './store.js'
+
+export interface ExactScores {
+  /** One per id given; −Infinity for documents that are gone. */
+  readonly scores: Float64Array
+  readonly fetchMs: number
+  readonly scoreMs: number
+}
+
+/**
+ * Exact MaxSim of a query with stored documents: the store puts records straight into the kernel's memory, and they are scored as they
+ * are stored.
+ *
+ * @throws INDEX_CORRUPT when a record is damaged; the signal's reason when aborted
+ */
+export async function exactScores(
+  reader: Pick<StoreReader, 'readTokens'>,
+  codec: TokenCodec,
+  query: TokenEmbeddings,
+  ids: readonly string[],
+  signal?: AbortSignal,
+): Promise<ExactScores> {
+  const scorer = new MaxSimScorer(query)
+  const scores = new Float64Array(ids.length).fill(-Infinity)
+  const started = performance.now()
+  let scoreMs = 0
+  await reader.readTokens(
+    ids,
+    {
+      room: (bytes) => scorer.arena(bytes),
+      record: (position, offset, tokens) => {
+        const begun = performance.now()
+        scores[position] = scoreRecord(scorer, codec, offset, tokens)
+        scoreMs += performance.now() - begun
+      },
+    },
+    signal,
+  )
+  return { scores, fetchMs: performance.now() - started - scoreMs, scoreMs }
+}
+
+function scoreRecord(scorer: MaxSimScorer, codec: TokenCodec, at: number, tokens: number): number {
+  if (codec === 'f32') return scorer.scoreF32At(at, tokens)
+  if (codec === 'f16') return scorer.scoreF16At(at, tokens)
+  return scorer.scoreInt8At(at, at + scaleOffset(tokens, scorer.dim), tokens)
+}
