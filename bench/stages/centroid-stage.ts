@@ -1,6 +1,6 @@
 import { trainCodebook } from '../../packages/core/src/centroids/train.js'
-import { Bitset } from '../../packages/core/src/index/bitset.js'
-import { CentroidScan } from '../../packages/core/src/index/centroid-scan.js'
+import { Bitset } from '../../packages/core/src/embedded/commit/bitset.js'
+import { CentroidScan } from '../../packages/core/src/embedded/stages/centroids/centroid-scan.js'
 import { timed } from './stage.js'
 import type { BuildStats, Stage, StageQuery } from './stage.js'
 import type { TokenStore } from './token-store.js'

@@ -1,4 +1,4 @@
-import { FdeRows, encodeFdeRow } from '../../packages/core/src/index/fde-rows.js'
+import { FdeRows, encodeFdeRow } from '../../packages/core/src/embedded/stages/fde/fde-rows.js'
 import { createKernels } from '../../packages/core/src/math/simd.js'
 import { align16 } from '../../packages/core/src/math/workspace.js'
 import type { Kernels } from '../../packages/core/src/math/kernels.js'

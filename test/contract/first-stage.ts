@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { resolveFdeConfig } from '../../packages/core/src/fde/config.js'
 import { FdeEncoder } from '../../packages/core/src/fde/encode.js'
-import { Bitset } from '../../packages/core/src/index/bitset.js'
-import { encodeFdeRow, FdeRows } from '../../packages/core/src/index/fde-rows.js'
-import type { FirstStage } from '../../packages/core/src/index/first-stage.js'
+import { Bitset } from '../../packages/core/src/embedded/commit/bitset.js'
+import { encodeFdeRow, FdeRows } from '../../packages/core/src/embedded/stages/fde/fde-rows.js'
+import type { FirstStage } from '../../packages/core/src/embedded/stages/stage.js'
 import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 import { FakeEncoder, random, randomText } from '../core/index/fake-encoder.js'
 

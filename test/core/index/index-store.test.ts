@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { encodeRecord } from '../../../packages/core/src/store/records.js'
-import { IndexStore } from '../../../packages/core/src/index/index-store.js'
+import { IndexStore } from '../../../packages/core/src/embedded/commit/index-files.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
-import type { StoredDocument } from '../../../packages/core/src/index/token-store.js'
+import type { StoredDocument } from '../../../packages/core/src/embedded/format/segment.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 const model = new FakeEncoder()

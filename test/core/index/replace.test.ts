@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
-import { replaceIndex } from '../../../packages/core/src/index/replace.js'
+import { replaceIndex } from '../../../packages/core/src/embedded/commit/replace.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 let root: string

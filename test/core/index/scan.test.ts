@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { encodeFdeRow, fdeRowBytes, FdeRows } from '../../../packages/core/src/index/fde-rows.js'
-import { FdeScan } from '../../../packages/core/src/index/scan.js'
+import { encodeFdeRow, fdeRowBytes, FdeRows } from '../../../packages/core/src/embedded/stages/fde/fde-rows.js'
+import { FdeScan } from '../../../packages/core/src/embedded/stages/fde/fde-scan.js'
 import { describeFirstStage } from '../../contract/first-stage.js'
 import { random } from './fake-encoder.js'
 

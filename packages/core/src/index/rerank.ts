@@ -3,7 +3,7 @@ import { MaxSimScorer } from '../scoring/maxsim.js'
 import type { TokenEmbeddings } from '../embeddings.js'
 import { scaleOffset } from '../store/records.js'
 import type { TokenCodec } from '../store/records.js'
-import type { Collection, Run } from './collection.js'
+import type { Collection, Run } from '../embedded/commit/collection.js'
 
 /** Records read into kernel memory at a time. */
 const CHUNK_BYTES = 1 << 20

@@ -2,11 +2,11 @@ import { fdeLength } from '../fde/config.js'
 import type { FdeConfig } from '../fde/config.js'
 import { LANES } from '../math/pack.js'
 import type { TokenCodec } from '../store/records.js'
-import { fdeRowBytes } from './fde-rows.js'
-import type { IndexStore } from './index-store.js'
-import type { Manifest, SegmentManifest } from './manifest.js'
+import { fdeRowBytes } from '../embedded/stages/fde/fde-rows.js'
+import type { IndexStore } from '../embedded/commit/index-files.js'
+import type { Manifest, SegmentManifest } from '../embedded/format/manifest.js'
 import type { StageName } from './search.js'
-import type { FirstStages } from './stages.js'
+import type { FirstStages } from '../embedded/stages/upkeep.js'
 
 export interface IndexStats {
   readonly documents: number

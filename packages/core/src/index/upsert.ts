@@ -6,12 +6,12 @@ import type { EncodeOptions, Encoder, OnProgress } from '../encoder.js'
 import type { Json } from '../store/metadata.js'
 import type { TokenEmbeddings } from '../embeddings.js'
 import { encodeRecord } from '../store/records.js'
-import { batches, contentHash } from './documents.js'
-import type { CheckedDocument, DocumentSource } from './documents.js'
-import type { IndexStore } from './index-store.js'
+import { batches, contentHash } from './input.js'
+import type { CheckedDocument, DocumentSource } from './input.js'
+import type { IndexStore } from '../embedded/commit/index-files.js'
 import { sameJson } from '../store/metadata.js'
 import { checkModelOutput } from './model-output.js'
-import type { StoredDocument } from './token-store.js'
+import type { StoredDocument } from '../embedded/format/segment.js'
 
 /** How the texts of one call are encoded; as in `encodeDocuments`. */
 export type DocumentEncoding = Pick<EncodeOptions, (typeof DOCUMENT_ENCODING)[number]>

@@ -12,12 +12,12 @@ import {
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
-import { describe } from '../options.js'
-import { SerotineError } from '../errors.js'
-import type { FdeConfig, FdeOptions } from '../fde/config.js'
-import type { StoredFdeMeans } from '../fde/stored-means.js'
-import { TOKEN_CODECS } from '../store/records.js'
-import type { TokenCodec } from '../store/records.js'
+import { describe } from '../../options.js'
+import { SerotineError } from '../../errors.js'
+import type { FdeConfig, FdeOptions } from '../../fde/config.js'
+import type { StoredFdeMeans } from '../../fde/stored-means.js'
+import { TOKEN_CODECS } from '../../store/records.js'
+import type { TokenCodec } from '../../store/records.js'
 
 /** Format written by this build; older ones are read, newer ones refused. */
 export const FORMAT_VERSION = 1

@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { checkOptions } from '../options.js'
-import { SerotineError } from '../errors.js'
-import { lockFolder } from './lock.js'
-import { commitManifest, inspectFolder, leftovers, OURS, readManifest, segmentFiles, syncFolder } from './manifest.js'
-import type { Manifest } from './manifest.js'
+import { checkOptions } from '../../options.js'
+import { SerotineError } from '../../errors.js'
+import { lockFolder } from '../files/lock.js'
+import { commitManifest, inspectFolder, leftovers, OURS, readManifest, segmentFiles, syncFolder } from '../format/manifest.js'
+import type { Manifest } from '../format/manifest.js'
 
 export interface ReplaceOptions {
   /**

@@ -1,7 +1,7 @@
 import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { SerotineError } from '../errors.js'
+import { SerotineError } from '../../errors.js'
 
 interface Owner {
   readonly pid: number

@@ -4,7 +4,7 @@ import { SerotineError } from '../errors.js'
 import { checkEmbeddings } from '../embeddings.js'
 import type { Metadata } from '../store/metadata.js'
 import type { TokenEmbeddings } from '../embeddings.js'
-import { encodeText } from './document-table.js'
+import { encodeText } from '../embedded/format/document-table.js'
 import { metadataJson } from '../store/metadata.js'
 
 /** A document to put into an index. */

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Collection } from './collection.js'
-import { fdeRowBytes } from './fde-rows.js'
-import type { Segment } from './token-store.js'
+import { fdeRowBytes } from '../stages/fde/fde-rows.js'
+import type { Segment } from '../format/segment.js'
 
 export interface Compacted {
   /** The new list, in the old order of documents. */

@@ -1,9 +1,9 @@
-import type { FdeEncoder } from '../fde/encode.js'
-import { topK } from '../math/top-k.js'
-import type { TokenEmbeddings } from '../embeddings.js'
-import type { Bitset } from './bitset.js'
+import type { FdeEncoder } from '../../../fde/encode.js'
+import { topK } from '../../../math/top-k.js'
+import type { TokenEmbeddings } from '../../../embeddings.js'
+import type { Bitset } from '../../commit/bitset.js'
 import type { FdeRows } from './fde-rows.js'
-import type { Candidates, FirstStage } from './first-stage.js'
+import type { Candidates, FirstStage } from '../stage.js'
 
 /** Exact scan: the inner product of the query's FDE with every document's. Nothing to build, nothing to tune. */
 export class FdeScan implements FirstStage {

@@ -1,12 +1,12 @@
 import { closeSync, fsyncSync, openSync, readSync, renameSync, statSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { SerotineError } from '../errors.js'
-import type { FdeEncoder } from '../fde/encode.js'
-import type { TokenEmbeddings } from '../embeddings.js'
-import type { Bitset } from './bitset.js'
-import { checksum } from './bytes.js'
-import type { FdeRows } from './fde-rows.js'
-import type { Candidates, FirstStage } from './first-stage.js'
+import { SerotineError } from '../../../errors.js'
+import type { FdeEncoder } from '../../../fde/encode.js'
+import type { TokenEmbeddings } from '../../../embeddings.js'
+import type { Bitset } from '../../commit/bitset.js'
+import { checksum } from '../../files/byte-log.js'
+import type { FdeRows } from '../fde/fde-rows.js'
+import type { Candidates, FirstStage } from '../stage.js'
 
 /** The part of `hnswlib-node` that is used. Written out here, because its types are missing wherever the optional package is. */
 export interface Hnswlib {

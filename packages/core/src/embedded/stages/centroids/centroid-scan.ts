@@ -1,11 +1,11 @@
-import type { Codebook } from '../centroids/codebook.js'
-import type { Kernels } from '../math/kernels.js'
-import { createKernels } from '../math/simd.js'
-import { topK } from '../math/top-k.js'
-import { align16 } from '../math/workspace.js'
-import type { TokenEmbeddings } from '../embeddings.js'
-import type { Bitset } from './bitset.js'
-import type { Candidates, FirstStage } from './first-stage.js'
+import type { Codebook } from '../../../centroids/codebook.js'
+import type { Kernels } from '../../../math/kernels.js'
+import { createKernels } from '../../../math/simd.js'
+import { topK } from '../../../math/top-k.js'
+import { align16 } from '../../../math/workspace.js'
+import type { TokenEmbeddings } from '../../../embeddings.js'
+import type { Bitset } from '../../commit/bitset.js'
+import type { Candidates, FirstStage } from '../stage.js'
 
 /**
  * MaxSim of the query with the centroids the documents' tokens are coded as, for all documents: one table look-up per token.

@@ -1,5 +1,5 @@
-import type { TokenEmbeddings } from '../embeddings.js'
-import type { Bitset } from './bitset.js'
+import type { TokenEmbeddings } from '../../embeddings.js'
+import type { Bitset } from '../commit/bitset.js'
 
 /** Documents worth scoring exactly, best first. */
 export interface Candidates {

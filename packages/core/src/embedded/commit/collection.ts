@@ -1,11 +1,11 @@
-import type { Metadata } from '../store/metadata.js'
-import type { TokenEmbeddings } from '../embeddings.js'
+import type { Metadata } from '../../store/metadata.js'
+import type { TokenEmbeddings } from '../../embeddings.js'
 import { Bitset } from './bitset.js'
-import { decodeRecord } from '../store/records.js'
-import type { TokenCodec } from '../store/records.js'
-import type { DocumentRow } from './document-table.js'
-import { metadataOf } from './document-table.js'
-import type { Segment } from './token-store.js'
+import { decodeRecord } from '../../store/records.js'
+import type { TokenCodec } from '../../store/records.js'
+import type { DocumentRow } from '../format/document-table.js'
+import { metadataOf } from '../format/document-table.js'
+import type { Segment } from '../format/segment.js'
 
 /** A run of records that lie one after the other in one segment. */
 export interface Run {

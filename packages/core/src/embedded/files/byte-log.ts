@@ -2,7 +2,7 @@ import { closeSync, fdatasync, ftruncateSync, openSync, readSync, rmSync, writeS
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
-import { SerotineError } from '../errors.js'
+import { SerotineError } from '../../errors.js'
 
 const fdatasyncAsync = promisify(fdatasync)
 

@@ -1,7 +1,7 @@
-import { int16Limit } from '../math/pack.js'
-import { createKernels } from '../math/simd.js'
-import type { Kernels } from '../math/kernels.js'
-import { align16, workspace } from '../math/workspace.js'
+import { int16Limit } from '../../../math/pack.js'
+import { createKernels } from '../../../math/simd.js'
+import type { Kernels } from '../../../math/kernels.js'
+import { align16, workspace } from '../../../math/workspace.js'
 
 /** Rows scored per kernel call. */
 const BLOCK_ROWS = 1024

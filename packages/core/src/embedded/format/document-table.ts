@@ -1,5 +1,5 @@
-import { SerotineError } from '../errors.js'
-import type { Metadata } from '../store/metadata.js'
+import { SerotineError } from '../../errors.js'
+import type { Metadata } from '../../store/metadata.js'
 
 /** What is known about one stored document without touching its vectors or its text. */
 export interface DocumentRow {
