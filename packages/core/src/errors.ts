@@ -80,6 +80,7 @@ export interface Warning {
     | 'FDE_UNSUITABLE'
     | 'CENTROIDS_UNSUITABLE'
     | 'INDEX_REPAIRED'
+    | 'UPKEEP_FAILED'
     | 'INT8_SATURATES'
     | 'RUNTIME_WASM'
     | 'JUDGED_MISSING'

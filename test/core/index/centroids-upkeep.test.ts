@@ -9,7 +9,7 @@ import { CentroidScan } from '../../../packages/core/src/embedded/stages/centroi
 import { Centroids } from '../../../packages/core/src/embedded/stages/centroids/centroid-stage.js'
 import { encodeRecord } from '../../../packages/core/src/store/records.js'
 import { IndexStore } from '../../../packages/core/src/embedded/commit/index-files.js'
-import { commitManifest, readManifest } from '../../../packages/core/src/embedded/format/manifest.js'
+import { commitManifest, readManifest } from '../../../packages/core/src/embedded/format/manifest-file.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'

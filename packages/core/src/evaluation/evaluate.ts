@@ -211,7 +211,7 @@ export function indexStage(
   })
   return {
     name,
-    exact: options.stage === 'exact',
+    exact: options.firstStage === 'exact',
     async search({ embeddings }, k) {
       // `search` never looks at fewer candidates than it is asked for hits; here the number of candidates is what is measured.
       const hitsAsked = Math.min(k, options.candidates ?? k)

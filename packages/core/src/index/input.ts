@@ -4,7 +4,6 @@ import { SerotineError } from '../errors.js'
 import { checkEmbeddings } from '../embeddings.js'
 import type { Metadata } from '../store/metadata.js'
 import type { TokenEmbeddings } from '../embeddings.js'
-import { encodeText } from '../embedded/format/document-table.js'
 import { metadataJson } from '../store/metadata.js'
 
 /** A document to put into an index. */
@@ -151,7 +150,9 @@ export function contentHash({ text, embeddings }: CheckedDocument, encodedBy: st
   if (text === undefined) {
     hash.update('|no text|')
   } else {
-    const { bytes, isUtf16 } = encodeText(text)
+    // UTF-8 cannot hold lone surrogates: two texts that differ in them would be one.
+    const isUtf16 = /\p{Surrogate}/u.test(text)
+    const bytes = Buffer.from(text, isUtf16 ? 'utf16le' : 'utf8')
     hash
       .update(isUtf16 ? '|utf16|' : '|utf8|')
       .update(`${bytes.length}|`)

@@ -1,71 +1,40 @@
-import { checkInteger, checkOptions, describe } from '../options.js'
+import { checkEmbeddings } from '../embeddings.js'
+import type { TokenEmbeddings } from '../embeddings.js'
+import type { Encoder, OnProgress } from '../encoder.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
-import type { FdeOptions, FdePreset } from '../fde/config.js'
-import { checkEmbeddings } from '../embeddings.js'
-import type { Encoder } from '../encoder.js'
-import type { Metadata } from '../store/metadata.js'
-import type { TokenEmbeddings } from '../embeddings.js'
-import type { TokenCodec } from '../store/records.js'
-import { metadataOf } from '../embedded/format/document-table.js'
+import { checkInteger, checkOptions, describe } from '../options.js'
+import { constantAnswer, parseWhere } from '../store/filter.js'
+import type { Filter, Where } from '../store/filter.js'
+import { fieldNames } from '../store/metadata.js'
+import { decodeRecord, recordBytes } from '../store/records.js'
+import type { FirstStage, HashedDocument, Store, StoredDocument } from '../store/store.js'
 import { checkId, checkSource } from './input.js'
 import type { DocumentSource } from './input.js'
-import type { HnswlibSource } from '../embedded/stages/hnsw/hnsw-graph.js'
-import { IndexStore } from '../embedded/commit/index-files.js'
-import { checkModelOutput } from './model-output.js'
-import { checkOpen, checkStored, initialManifest } from './open.js'
-import { checkSearch, searchCollection } from './search.js'
-import type { CheckedSearch, SearchHit, SearchOptions, SearchResult, StageChoice } from './search.js'
-import { fieldNames } from '../store/metadata.js'
-import { FirstStages } from '../embedded/stages/upkeep.js'
+import { openStore } from './open.js'
+import type { OpenOptions } from './open.js'
+import { encodeQuery } from './query.js'
+import { checkFilter, checkSearch, searchStore } from './search.js'
+import type { SearchHit, SearchOptions, SearchResult } from './search.js'
 import { statsOf } from './stats.js'
 import type { IndexStats } from './stats.js'
-import { measureSuitability, stagesToMeasure } from '../embedded/stages/suitability.js'
 import { DOCUMENT_ENCODING, putDocuments } from './upsert.js'
 import type { UpsertOptions, UpsertResult } from './upsert.js'
-import { constantAnswer, parseWhere } from '../store/filter.js'
-import { compileWhere } from '../store/filter-predicate.js'
-import type { Where } from '../store/filter.js'
 
-export interface OpenOptions {
-  /** Encodes queries and added texts. Without one, documents and queries must be embeddings. */
-  model?: Encoder
-  /** Components per token of a new index. Default: the model's, else that of the first embeddings. */
-  dim?: number
-  /** Snapshot of the last commit; works while another process writes. Default false. */
-  readonly?: boolean
-  /** Create the index if it does not exist. Default true. */
-  create?: boolean
-  /** How token vectors are stored in a new index. Default `int8`. */
-  codec?: TokenCodec
-  /**
-   * Fixed-dimensional encodings of a new index: a preset or its fields. Default: `compact` where `firstStage` is `muvera`, `fde` or
-   * `hnsw`, else none (false), and no search by MUVERA.
-   */
-  fde?: FdePreset | FdeOptions | false
-  /**
-   * How candidates are found. Default `auto`: everything is scored exactly in small collections and behind selective filters,
-   * else by centroid codes. `muvera`: the FDEs are scanned, in large collections walked by hnswlib-node where it is installed.
-   */
-  firstStage?: StageChoice
-  /** The `hnswlib-node` module or a function that imports it, where a bundler hides it. */
-  hnswlib?: HnswlibSource
-  onWarning?: OnWarning
-}
-
-export interface StoredDocument {
-  readonly id: string
-  readonly text?: string
-  readonly metadata: Metadata
-  /** Token vectors it is stored as. */
-  readonly tokens: number
+export interface PrepareIndexOptions {
+  /** Also what this first stage needs, where the index would not keep it by itself: from now on it does. */
+  firstStage?: FirstStage
+  signal?: AbortSignal
+  /** `{ phase: 'build', done, total }`, counting documents. */
+  onProgress?: OnProgress
 }
 
 /**
- * Documents as token embeddings, on disk or in memory, searched by late interaction: exact MaxSim of every document where that
- * is quick, else of the candidates of a first stage (centroid codes, or FDEs; see `OpenOptions.firstStage`).
+ * Documents as token embeddings, in a folder, in memory or in an engine, searched by late interaction: exact MaxSim of every document
+ * where that is quick, else of the candidates of a first stage (centroid codes, or FDEs; see `OpenOptions.firstStage`).
  *
- * One process writes, any number read. Each batch is committed as a whole; a process that is killed leaves the last commit.
+ * One process writes, any number read. Each batch is committed as a whole; a process that is killed leaves the last commit. What first
+ * stages learn and build is done in the background after writing; searches use what is there and never wait for it.
  *
  * @example
  * const index = await MultiVectorIndex.open('./birds', { model })
@@ -74,83 +43,90 @@ export interface StoredDocument {
  * await index.close()
  */
 export class MultiVectorIndex {
-  readonly #store: IndexStore
-  readonly #stages: FirstStages
+  /** Folder of the index; undefined in memory and in a store that was given. */
+  readonly folder: string | undefined
+  readonly #store: Store
   readonly #model: Encoder | undefined
   readonly #onWarning: OnWarning | undefined
   /** Settles when the previous change has settled: changes happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
+  /** What first stages need being made; settles when that is over, and never fails. */
+  #background: Promise<void> = Promise.resolve()
+  readonly #stopping = new AbortController()
   #closing: Promise<void> | undefined
 
-  private constructor(store: IndexStore, stages: FirstStages, options: OpenOptions) {
+  private constructor(store: Store, folder: string | undefined, { model, onWarning }: OpenOptions) {
+    this.folder = folder
     this.#store = store
-    this.#stages = stages
-    this.#model = options.model
-    this.#onWarning = options.onWarning
+    this.#model = model
+    this.#onWarning = onWarning
   }
 
   /**
-   * Opens the index in a folder, or creates an empty one there. Undefined or `':memory:'`: in memory, gone with `close()`.
+   * Opens the index in a folder, or creates an empty one there. Undefined or `':memory:'`: in memory, gone with `close()`. Or the index
+   * in a store that is open already; then only `model` and `onWarning` are options, and `close()` closes the store.
    *
    * @throws INDEX_LOCKED when another process writes, INDEX_MISMATCH when it was made with another model or other settings,
    * INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, HNSWLIB_MISSING
    */
-  static async open(folder?: string, options: OpenOptions = {}): Promise<MultiVectorIndex> {
-    const checked = checkOpen(folder, options)
-    const store = await IndexStore.open(checked.folder, initialManifest(options), checked)
-    try {
-      checkStored(store, options)
-      const stages = new FirstStages(store, checked.firstStage, options.hnswlib, options.onWarning)
-      await stages.check()
-      return new MultiVectorIndex(store, stages, options)
-    } catch (error) {
-      store.close()
-      throw error
-    }
+  static async open(where?: string | Store, options: OpenOptions = {}): Promise<MultiVectorIndex> {
+    const { store, folder } = await openStore(where, options)
+    return new MultiVectorIndex(store, folder, options)
   }
 
-  /** Folder of the index; undefined in memory. */
-  get folder(): string | undefined {
-    return this.#store.folder
+  /** Number of documents, or of those that pass a filter. @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
+  async count(where?: Where): Promise<number> {
+    const store = this.#open
+    return store.count(where === undefined ? undefined : checkFilter(parseWhere(where), store.capabilities))
   }
 
-  /** Number of documents. */
-  get count(): number {
-    return this.#open.collection.size
-  }
-
-  has(id: string): boolean {
-    return this.#open.collection.ordinalOf(id) !== undefined
+  async has(id: string): Promise<boolean> {
+    const [found] = await this.#open.get([checkId(id, 'The id')], { text: false })
+    return found !== undefined
   }
 
   /** All ids, those added or changed last at the end. */
-  ids(): string[] {
-    return this.#open.collection.ids()
+  async ids(): Promise<string[]> {
+    const ids: string[] = []
+    for await (const batch of this.#open.scan({ text: false })) for (const { id } of batch) ids.push(id)
+    return ids
   }
 
   /** Names of the metadata fields that documents have, with dotted paths for those inside objects: what `where` can filter by. */
-  fields(): string[] {
-    const { collection } = this.#open
-    return fieldNames(Array.from(collection.ordinals(), (ordinal) => collection.metadata(ordinal)))
+  async fields(): Promise<string[]> {
+    const names = new Set<string>()
+    for await (const batch of this.#open.scan({ text: false })) {
+      for (const name of fieldNames(batch.map(({ metadata }) => metadata))) names.add(name)
+    }
+    return [...names].sort()
   }
 
   /** Documents by id, as they were added; undefined for ids that do not exist. @throws INDEX_CORRUPT */
-  get(id: string): Promise<StoredDocument | undefined>
-  get(ids: readonly string[]): Promise<(StoredDocument | undefined)[]>
+  async get(id: string): Promise<StoredDocument | undefined>
+  async get(ids: readonly string[]): Promise<(StoredDocument | undefined)[]>
   async get(ids: string | readonly string[]): Promise<StoredDocument | undefined | (StoredDocument | undefined)[]> {
-    if (typeof ids === 'string') return this.#get(ids)
-    if (!Array.isArray(ids)) {
+    if (typeof ids !== 'string' && !Array.isArray(ids)) {
       throw new SerotineError('INVALID_ARGUMENT', `get() takes an id or an array of ids, got ${describe(ids)}.`)
     }
-    return (ids as readonly string[]).map((id) => this.#get(id))
+    const list = typeof ids === 'string' ? [ids] : (ids as readonly string[])
+    const found = await this.#open.get(list.map((id) => checkId(id, 'The id')))
+    return typeof ids === 'string' ? withoutHash(found[0]) : found.map(withoutHash)
   }
 
   /** The token vectors of a document, as precisely as the codec keeps them; undefined when it does not exist. @throws INDEX_CORRUPT */
   async embeddings(id: string): Promise<TokenEmbeddings | undefined> {
-    const { collection, manifest } = this.#open
-    const ordinal = collection.ordinalOf(checkId(id, 'The id'))
-    if (ordinal === undefined) return undefined
-    return collection.readEmbeddings(ordinal, manifest.codec, manifest.dim!)
+    const store = this.#open
+    const { codec, dim } = store.spec
+    let room = new Uint8Array()
+    let found: TokenEmbeddings | undefined
+    await store.readTokens([checkId(id, 'The id')], {
+      room: (bytes) => (room = new Uint8Array(bytes)),
+      record: (_position, offset, tokens) => {
+        const record = room.subarray(offset, offset + recordBytes(codec, tokens, dim!))
+        found = decodeRecord(codec, record, tokens, dim!)
+      },
+    })
+    return found
   }
 
   /**
@@ -176,14 +152,8 @@ export class MultiVectorIndex {
    * @throws INVALID_ARGUMENT, UNKNOWN_OPTION, CLOSED, INDEX_READONLY
    */
   async delete(which: string | readonly string[] | { where: Where }): Promise<number> {
-    const select = selector(which)
-    return this.#change(async (store) => {
-      const deleted = select(store)
-      const { dim, model } = store.manifest
-      // No dimension: no document was ever put in.
-      if (deleted.length > 0 && dim !== null) await store.commit({ documents: [], deleted, dim, model })
-      return deleted.length
-    })
+    const chosen = selected(which, this.#open)
+    return this.#change((store) => store.delete(chosen))
   }
 
   /**
@@ -196,49 +166,65 @@ export class MultiVectorIndex {
     return (await this.#search('search()', query, options)).hits
   }
 
-  /** Like `search`, with the stage that served it and how long each part took. */
+  /** Like `search`, with the first stage that served it and how long each part took. */
   async searchDetailed(query: string | TokenEmbeddings, options: SearchOptions = {}): Promise<SearchResult> {
     return this.#search('searchDetailed()', query, options)
   }
 
   async #search(call: string, query: string | TokenEmbeddings, options: SearchOptions): Promise<SearchResult> {
-    const checked = checkSearch(call, options)
-    checked.signal?.throwIfAborted()
     const store = this.#open
+    const checked = checkSearch(call, options, store)
+    checked.signal?.throwIfAborted()
     const started = performance.now()
-    const embeddings = await this.#encodeQuery(query, checked)
+    const embeddings = await encodeQuery(query, checked, store.spec, this.#model, this.#onWarning)
     checked.signal?.throwIfAborted()
     const encode = performance.now() - started
     if (this.#closing) throw closed()
-    return store.whileReading((collection) =>
-      searchCollection(store, this.#stages, collection, embeddings, checked, encode),
-    )
+    return searchStore(store, embeddings, checked, encode)
+  }
+
+  /**
+   * Waits until everything is learned, coded and built that searches are to use: that goes on in the background after `upsert`, and
+   * until it is there searches find documents in another way. What is under way is finished first.
+   *
+   * @throws INVALID_ARGUMENT for a first stage the index cannot have, CLOSED, INDEX_READONLY
+   */
+  async prepare(options: PrepareIndexOptions = {}): Promise<void> {
+    checkOptions('prepare()', options, ['firstStage', 'signal', 'onProgress'], { stage: 'firstStage' })
+    const store = this.#open
+    if (store.readonly) throw readonly(store)
+    options.signal?.throwIfAborted()
+    await this.#turn
+    await store.prepare?.({ ...options, ...this.#measuring() })
   }
 
   /** Frees the space of deleted and replaced documents. The index can be searched meanwhile. */
   async compact(options: { signal?: AbortSignal } = {}): Promise<void> {
     checkOptions('compact()', options, ['signal'])
     await this.#change(async (store) => {
-      await store.compact(options.signal)
-      await this.#stages.update(store.collection, options.signal)
+      await store.compact?.(options)
+      this.#prepareInBackground()
     })
   }
 
   /** What the index holds and how searches are served. */
   async stats(): Promise<IndexStats> {
-    return statsOf(this.#open, this.#stages)
+    return statsOf(this.#open)
   }
 
-  /** Waits for changes under way, saves first-stage data and releases the lock. May be called again. */
-  close(): Promise<void> {
+  /**
+   * Waits for changes under way, and for what is being made in the background, then releases the lock. May be called again.
+   *
+   * @param options.prepare false leaves what is being learned or built to the next process that writes. Default true.
+   */
+  close(options: { prepare?: boolean } = {}): Promise<void> {
+    checkOptions('close()', options, ['prepare'])
+    if (options.prepare === false) this.#stopping.abort()
     return (this.#closing ??= this.#turn
       .catch(() => {})
       .then(async () => {
-        try {
-          await this.#stages.flush()
-        } finally {
-          this.#store.close()
-        }
+        await this.#background
+        await this.#store.close()
       }))
   }
 
@@ -247,18 +233,9 @@ export class MultiVectorIndex {
   }
 
   /** @throws CLOSED */
-  get #open(): IndexStore {
+  get #open(): Store {
     if (this.#closing) throw closed()
     return this.#store
-  }
-
-  #get(id: string): StoredDocument | undefined {
-    const { collection } = this.#open
-    const ordinal = collection.ordinalOf(checkId(id, 'The id'))
-    if (ordinal === undefined) return undefined
-    const row = collection.row(ordinal)
-    const text = collection.readText(ordinal)
-    return { id, ...(text !== undefined && { text }), metadata: metadataOf(row), tokens: row.tokens }
   }
 
   async #put(call: string, source: DocumentSource, options: UpsertOptions, insertOnly: boolean): Promise<UpsertResult> {
@@ -277,76 +254,40 @@ export class MultiVectorIndex {
     const given = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) }
     const step = { batchSize, insertOnly, encoding, ...given }
     return this.#change(async (store) => {
-      const result = await putDocuments(store, this.#model, documents, step)
-      await this.#stages.update(store.collection, signal, (done, total) =>
-        onProgress?.({ phase: 'build', done, total }),
-      )
-      const due = await stagesToMeasure(store, () => this.#stages.centroids(store.collection))
-      if (due.length > 0) {
-        const { fde, centroids } = await measureSuitability(store, due, this.#model, onWarning, signal)
-        await store.commitManifest({
-          ...(fde && { fde: store.encodings!.withSuitability(fde) }),
-          ...(centroids && { centroids: { ...store.manifest.centroids!, suitability: centroids } }),
-        })
+      try {
+        return await putDocuments(store, this.#model, documents, step)
+      } finally {
+        this.#prepareInBackground()
       }
-      return result
     })
   }
 
   /** Runs a change after those before it. @throws CLOSED, INDEX_READONLY */
-  async #change<T>(change: (store: IndexStore) => Promise<T>): Promise<T> {
+  async #change<T>(change: (store: Store) => Promise<T>): Promise<T> {
     const store = this.#open
-    if (store.readonly) {
-      throw new SerotineError(
-        'INDEX_READONLY',
-        `The index ${store.folder} was opened with { readonly: true }. Open it without that option to change it.`,
-      )
-    }
+    if (store.readonly) throw readonly(store)
     const done = this.#turn.then(() => change(store))
     this.#turn = done.catch(() => {})
     return done
   }
 
-  async #encodeQuery(query: string | TokenEmbeddings, { encoding, signal }: CheckedSearch): Promise<TokenEmbeddings> {
-    const { dim, model } = this.#store.manifest
-    if (typeof query === 'string') {
-      if (!this.#model) {
-        throw new SerotineError(
-          'INVALID_ARGUMENT',
-          'The index was opened without a model, so it cannot encode a text. Search with token embeddings, or open it with ' +
-            '{ model }.',
-        )
-      }
-      const encoded = await this.#model.encodeQueries([query], {
-        ...encoding,
-        ...(signal && { signal }),
-        ...(this.#onWarning && { onWarning: this.#onWarning }),
-      })
-      const embeddings = checkModelOutput(this.#model, 'encodeQueries', encoded, 1)[0]!
-      checkEmbeddings(embeddings, dim ?? this.#model.dim, 'the query')
-      return embeddings
-    }
-    if (typeof query !== 'object' || query === null || !(query.data instanceof Float32Array)) {
-      throw new SerotineError(
-        'INVALID_ARGUMENT',
-        `The query must be a text or token embeddings, got ${describe(query)}.`,
-      )
-    }
-    if (Object.keys(encoding).length > 0) {
-      throw new SerotineError(
-        'INVALID_ARGUMENT',
-        'search() got a prompt and a query that is already encoded. Pass the prompt to encodeQueries, or search with the text.',
-      )
-    }
-    if (dim !== null && query.dim !== dim) {
-      const by = model ? ` (index: ${model.name}@${model.fingerprint.slice(0, 8)})` : ''
-      throw new SerotineError(
-        'DIM_MISMATCH',
-        `The query has dimension ${query.dim}, but the index has ${dim}. Was it built with another model?${by}`,
-      )
-    }
-    checkEmbeddings(query, query.dim, 'the query')
-    return query
+  /** What went wrong is a warning: the documents are committed, and found without it. */
+  #prepareInBackground(): void {
+    const { signal } = this.#stopping
+    if (!this.#store.prepare || signal.aborted) return
+    this.#background = this.#store.prepare({ signal, ...this.#measuring() }).catch((error: unknown) => {
+      if (signal.aborted) return
+      const why = error instanceof Error ? error.message : String(error)
+      const message = `What first stages need could not be made after the documents were added: ${why} Searches do without it; prepare() tries again.`
+      this.#onWarning?.({ code: 'UPKEEP_FAILED', message })
+    })
+  }
+
+  #measuring() {
+    const model = this.#model
+    if (!model) return {}
+    // These are pieces of documents, not what the caller wrote: nobody needs to know that they are cut.
+    return { encodeQueries: (texts: readonly string[]) => model.encodeQueries(texts, { onWarning: () => {} }) }
   }
 }
 
@@ -354,12 +295,27 @@ function closed(): SerotineError {
   return new SerotineError('CLOSED', 'The index was closed. Open it again with MultiVectorIndex.open().')
 }
 
-/** What `delete` was told, checked at once, as a function that finds the ordinals when its turn has come. */
-function selector(which: string | readonly string[] | { where: Where }): (store: IndexStore) => number[] {
+function readonly({ name }: Store): SerotineError {
+  return new SerotineError(
+    'INDEX_READONLY',
+    `The index ${name} was opened with { readonly: true }. Open it without that option to change it.`,
+  )
+}
+
+function withoutHash(document: HashedDocument | undefined): StoredDocument | undefined {
+  if (!document) return undefined
+  const { hash: _hash, ...rest } = document
+  return rest
+}
+
+/** What `delete` was told, checked at once. */
+function selected(
+  which: string | readonly string[] | { where: Where },
+  { capabilities }: Store,
+): { ids: string[] } | { filter: Filter } {
   if (typeof which === 'string' || Array.isArray(which)) {
     const list = typeof which === 'string' ? [which] : (which as readonly string[])
-    const ids = new Set(Array.from(list, (id, i) => checkId(id, `Id ${i}`)))
-    return ({ collection }) => [...ids].map((id) => collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
+    return { ids: Array.from(list, (id, i) => checkId(id, `Id ${i}`)) }
   }
   checkOptions('delete()', which, ['where'], { filter: 'where' })
   const { where } = (which ?? {}) as { where?: Where }
@@ -369,15 +325,12 @@ function selector(which: string | readonly string[] | { where: Where }): (store:
       `delete() takes an id, an array of ids or { where }, got ${describe(which)}.`,
     )
   }
-  const test = compileWhere(where)
-  if (constantAnswer(parseWhere(where)) === true) {
+  const filter = checkFilter(parseWhere(where), capabilities)
+  if (constantAnswer(filter) === true) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
       'The where of delete() holds for every document. To delete everything, pass { where: () => true }.',
     )
   }
-  return ({ collection }) =>
-    [...collection.ordinals()].filter((ordinal) => {
-      return test({ id: collection.row(ordinal).id, metadata: collection.metadata(ordinal) })
-    })
+  return { filter }
 }

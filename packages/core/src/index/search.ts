@@ -1,22 +1,13 @@
-import { checkInteger, checkOptions, describe } from '../options.js'
+import type { TokenEmbeddings } from '../embeddings.js'
+import type { EncodeOptions } from '../encoder.js'
 import { SerotineError } from '../errors.js'
 import { topK } from '../math/top-k.js'
-import type { EncodeOptions } from '../encoder.js'
+import { checkInteger, checkOptions, describe } from '../options.js'
+import { exactScores } from '../store/exact-scores.js'
+import { parseWhere } from '../store/filter.js'
+import type { Filter, Where } from '../store/filter.js'
 import type { Metadata } from '../store/metadata.js'
-import type { TokenEmbeddings } from '../embeddings.js'
-import { Bitset } from '../embedded/commit/bitset.js'
-import type { Collection } from '../embedded/commit/collection.js'
-import { metadataOf } from '../embedded/format/document-table.js'
-import type { IndexStore } from '../embedded/commit/index-files.js'
-import { exactScores } from './rerank.js'
-import type { FirstStages } from '../embedded/stages/upkeep.js'
-import { compileWhere } from '../store/filter-predicate.js'
-import type { Where } from '../store/filter.js'
-
-/** How candidates are found. `exact` scores every document and needs no candidates. */
-export type StageName = 'exact' | 'centroids' | 'fde' | 'hnsw'
-/** What can be asked for: a stage, `muvera` = FDEs by `fde` or `hnsw`, depending on their number, or `auto`. */
-export type StageChoice = StageName | 'muvera' | 'auto'
+import type { FirstStage, FirstStageName, Store, StoreReader } from '../store/store.js'
 
 export interface SearchOptions {
   /** How many hits. If there are fewer documents, all are returned. Default 10. */
@@ -26,7 +17,7 @@ export interface SearchOptions {
   /** Which documents to consider. */
   where?: Where
   /** How candidates are found in this search. Default: as the index was opened with, `auto` if nothing was said. */
-  stage?: StageChoice
+  firstStage?: FirstStage
   /**
    * Default true. False returns what the first stage alone finds, with its estimate of MaxSim as score: for measurements.
    */
@@ -66,7 +57,7 @@ export interface SearchTimings {
 export interface SearchResult {
   readonly hits: SearchHit[]
   /** What found the candidates; `none` when there was nothing to search. */
-  readonly stage: StageName | 'none'
+  readonly firstStage: FirstStageName | 'none'
   /** Documents scored exactly. */
   readonly candidates: number
   readonly timings: SearchTimings
@@ -75,25 +66,19 @@ export interface SearchResult {
 export interface CheckedSearch {
   readonly k: number
   readonly candidates: number
-  readonly where: ReturnType<typeof compileWhere> | undefined
-  readonly stage: StageChoice | undefined
+  readonly filter: Filter | undefined
+  readonly firstStage: FirstStage | undefined
   readonly rerank: boolean
   /** For a query that is a text. */
   readonly encoding: Pick<EncodeOptions, 'prompt' | 'promptName'>
   readonly signal: AbortSignal | undefined
 }
 
-/**
- * Up to this many tokens among the documents to consider, all are scored exactly: about 30 ms on one core (12 ms for each 100,000
- * int8 tokens of 128 numbers and 32 query tokens, `bench/first-stages.mjs`). A first stage would take 3 ms and miss a document now and then.
- */
-export const EXACT_TOKENS = 250_000
-
-const STAGES: readonly StageChoice[] = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw']
+const OPTIONS = ['k', 'candidates', 'where', 'firstStage', 'rerank', 'prompt', 'promptName', 'signal']
 
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
-export function checkSearch(call: string, options: SearchOptions): CheckedSearch {
-  checkOptions(call, options, ['k', 'candidates', 'where', 'stage', 'rerank', 'prompt', 'promptName', 'signal'], {
+export function checkSearch(call: string, options: SearchOptions, { capabilities }: Store): CheckedSearch {
+  checkOptions(call, options, OPTIONS, {
     topK: 'k',
     top_k: 'k',
     limit: 'k',
@@ -101,122 +86,137 @@ export function checkSearch(call: string, options: SearchOptions): CheckedSearch
     n: 'k',
     filter: 'where',
     numCandidates: 'candidates',
-    firstStage: 'stage',
+    stage: 'firstStage',
     abortSignal: 'signal',
   })
-  const { where, stage, rerank = true, prompt, promptName, signal } = options
+  const { where, firstStage, rerank = true, prompt, promptName, signal } = options
   const k = checkInteger('k', options.k ?? 10, 1)
-  if (stage !== undefined) checkStage('stage', stage)
+  if (firstStage !== undefined) {
+    const names = ['auto', ...capabilities.firstStages]
+    if (!names.includes(firstStage)) {
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `firstStage must be one of ${names.join(', ')}; got ${describe(firstStage)}.`,
+      )
+    }
+  }
   if (typeof rerank !== 'boolean') {
     throw new SerotineError('INVALID_ARGUMENT', `rerank must be true or false, got ${describe(rerank)}.`)
   }
   return {
     k,
     candidates: Math.max(k, checkInteger('candidates', options.candidates ?? 100, 1)),
-    where: where === undefined ? undefined : compileWhere(where),
-    stage,
+    filter: where === undefined ? undefined : checkFilter(parseWhere(where), capabilities),
+    firstStage,
     rerank,
     encoding: { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) },
     signal,
   }
 }
 
-/** @throws INVALID_ARGUMENT */
-export function checkStage(name: string, stage: unknown): StageChoice {
-  if (STAGES.includes(stage as StageChoice)) return stage as StageChoice
-  throw new SerotineError('INVALID_ARGUMENT', `${name} must be one of ${STAGES.join(', ')}; got ${describe(stage)}.`)
+/** @throws INVALID_ARGUMENT when the store cannot filter so */
+export function checkFilter(filter: Filter, capabilities: Store['capabilities']): Filter {
+  const check = (part: Filter): void => {
+    if (part.kind === 'and' || part.kind === 'or') part.parts.forEach(check)
+    else if (part.kind === 'not') check(part.part)
+    else if (part.kind === 'function' && !capabilities.filterFunctions) {
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        "This store filters where its documents are and cannot call a function. Write the filter as fields, like { lang: 'en' }.",
+      )
+    } else if (part.kind === 'field' && !capabilities.filterOperators.includes(part.operator)) {
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `This store cannot filter by ${part.operator} (${part.field}). It knows ${capabilities.filterOperators.join(', ')}.`,
+      )
+    }
+  }
+  check(filter)
+  return filter
 }
 
-/** Whether a stage looks through FDEs, so that an index without them cannot serve it. */
-export function needsFdes(stage: StageChoice): boolean {
-  return stage === 'muvera' || stage === 'fde' || stage === 'hnsw'
-}
-
-/** First stage, exact MaxSim of its candidates, hits. */
-export async function searchCollection(
-  store: IndexStore,
-  stages: FirstStages,
-  collection: Collection,
+/** Candidates, exact MaxSim of them, hits: by the store where it does so itself, else here. */
+export async function searchStore(
+  store: Store,
   query: TokenEmbeddings,
   search: CheckedSearch,
   encode: number,
 ): Promise<SearchResult> {
-  const started = performance.now()
-  const allowed = allowedDocuments(collection, search)
-  if (allowed.count === 0 || query.length === 0) {
-    const timings = { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 }
-    return { hits: [], stage: 'none', candidates: 0, timings }
-  }
-  const stage = await stages.choose(collection, search, allowed)
-  search.signal?.throwIfAborted()
-  const found = stage?.search(query, search.rerank ? search.candidates : search.k, allowed.documents)
-  const firstStage = performance.now() - started
-  if (stage && found && !search.rerank) {
-    const hits = Array.from(found.ordinals, (ordinal, i) => hitOf(collection, ordinal, found.scores[i]!, query, i))
-    return { hits, stage: stage.name, candidates: 0, timings: { encode, firstStage, fetch: 0, rerank: 0 } }
-  }
-  const ordinals = found ? found.ordinals.sort() : Int32Array.from(allowed.documents)
-  const { scores, fetchMs, scoreMs } = await exactScores(
-    collection,
-    store.manifest.codec,
-    query,
-    ordinals,
-    search.signal,
-  )
-  const ordering = performance.now()
-  const order = best(collection, ordinals, scores, search.k)
-  const hits = order.map((i, position) => hitOf(collection, ordinals[i]!, scores[i]!, query, position))
-  const timings = { encode, firstStage, fetch: fetchMs, rerank: scoreMs + performance.now() - ordering }
-  return { hits, stage: stage?.name ?? 'exact', candidates: ordinals.length, timings }
+  return store.reading((reader) => {
+    const native = store.capabilities.nativeSearch && search.rerank && isNative(search.firstStage)
+    return native ? searchNatively(reader, query, search, encode) : searchHere(store, reader, query, search, encode)
+  })
 }
 
-/** The documents a search may return. */
-export interface Allowed {
-  readonly documents: Bitset
-  readonly count: number
-  readonly tokens: number
+function isNative(firstStage: FirstStage | undefined): boolean {
+  return firstStage === undefined || firstStage === 'auto' || firstStage === 'native'
 }
 
-function allowedDocuments(collection: Collection, { where, signal }: CheckedSearch): Allowed {
-  const documents = collection.searchable()
-  if (!where) return { documents, count: collection.searchableCount, tokens: collection.tokens }
-  const passing = new Bitset(collection.total)
-  let [count, tokens] = [0, 0]
-  for (const ordinal of documents) {
-    const row = collection.row(ordinal)
-    if (!where({ id: row.id, metadata: collection.metadata(ordinal) })) continue
-    passing.add(ordinal)
-    count++
-    tokens += row.tokens
-  }
-  signal?.throwIfAborted()
-  return { documents: passing, count, tokens }
-}
-
-/** Positions of the k best, ties by id: the order does not depend on the order of insertion. */
-function best(collection: Collection, ordinals: Int32Array, scores: Float64Array, k: number): number[] {
-  const last = topK(scores, k).at(-1)!
-  const good: number[] = []
-  for (let i = 0; i < scores.length; i++) if (scores[i]! >= scores[last]!) good.push(i)
-  const id = (i: number) => collection.row(ordinals[i]!).id
-  return good.sort((a, b) => scores[b]! - scores[a]! || (id(a) < id(b) ? -1 : 1)).slice(0, k)
-}
-
-function hitOf(
-  collection: Collection,
-  ordinal: number,
-  score: number,
+async function searchHere(
+  store: Store,
+  reader: StoreReader,
   query: TokenEmbeddings,
-  position: number,
-): SearchHit {
-  const row = collection.row(ordinal)
-  const text = collection.readText(ordinal)
-  return {
-    id: row.id,
-    score,
-    meanSimilarity: score / query.length,
-    ...(text !== undefined && { text }),
-    metadata: metadataOf(row),
-    rank: position + 1,
+  search: CheckedSearch,
+  encode: number,
+): Promise<SearchResult> {
+  const { k, candidates, filter, firstStage: asked, rerank, signal } = search
+  const started = performance.now()
+  const count = rerank ? candidates : k
+  const found = await reader.candidates({ embeddings: query, count, filter, firstStage: asked, rerank, signal })
+  const { ids, firstStage, scores: estimates } = found
+  signal?.throwIfAborted()
+  const timings = { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 }
+  if (ids.length === 0) return { hits: [], firstStage, candidates: 0, timings }
+  if (estimates && !rerank) {
+    const best = ids.map((id, i) => ({ id, score: estimates[i]! }))
+    return { hits: await hitsOf(reader, best, query), firstStage, candidates: 0, timings }
   }
+  const { scores, fetchMs, scoreMs } = await exactScores(reader, store.spec.codec, query, ids, signal)
+  const ordering = performance.now()
+  const hits = await hitsOf(reader, best(ids, scores, k), query)
+  return {
+    hits,
+    firstStage,
+    candidates: ids.length,
+    timings: { ...timings, fetch: fetchMs, rerank: scoreMs + performance.now() - ordering },
+  }
+}
+
+async function searchNatively(
+  reader: StoreReader,
+  query: TokenEmbeddings,
+  { k, candidates, filter, signal }: CheckedSearch,
+  encode: number,
+): Promise<SearchResult> {
+  const started = performance.now()
+  const found =
+    query.length === 0 ? [] : await reader.search!({ embeddings: query, k, count: candidates, filter, signal })
+  const timings = { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 }
+  const firstStage = found.length === 0 ? 'none' : 'native'
+  return { hits: await hitsOf(reader, found.slice(0, k), query), firstStage, candidates: 0, timings }
+}
+
+/** The k best, ties by id: the order does not depend on the order of insertion. */
+function best(ids: readonly string[], scores: Float64Array, k: number): { id: string; score: number }[] {
+  const last = topK(scores, k).at(-1)!
+  const good: { id: string; score: number }[] = []
+  for (let i = 0; i < scores.length; i++) {
+    if (scores[i]! >= scores[last]! && scores[i] !== -Infinity) good.push({ id: ids[i]!, score: scores[i]! })
+  }
+  return good.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).slice(0, k)
+}
+
+async function hitsOf(
+  reader: StoreReader,
+  ranked: readonly { readonly id: string; readonly score: number }[],
+  query: TokenEmbeddings,
+): Promise<SearchHit[]> {
+  const documents = await reader.get(ranked.map(({ id }) => id))
+  return ranked.flatMap(({ id, score }, i) => {
+    const document = documents[i]
+    // Deleted between two questions to an engine without snapshots.
+    if (!document) return []
+    const { text, metadata } = document
+    return { id, score, meanSimilarity: score / query.length, ...(text !== undefined && { text }), metadata, rank: i + 1 }
+  })
 }

@@ -1,17 +1,15 @@
-import { describe } from '../options.js'
+import { checkEmbeddings } from '../embeddings.js'
+import type { TokenEmbeddings } from '../embeddings.js'
+import type { EncodeOptions, Encoder, OnProgress } from '../encoder.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
-import { checkEmbeddings } from '../embeddings.js'
-import type { EncodeOptions, Encoder, OnProgress } from '../encoder.js'
+import { describe } from '../options.js'
+import { sameJson } from '../store/metadata.js'
 import type { Json } from '../store/metadata.js'
-import type { TokenEmbeddings } from '../embeddings.js'
-import { encodeRecord } from '../store/records.js'
+import type { Store } from '../store/store.js'
 import { batches, contentHash } from './input.js'
 import type { CheckedDocument, DocumentSource } from './input.js'
-import type { IndexStore } from '../embedded/commit/index-files.js'
-import { sameJson } from '../store/metadata.js'
 import { checkModelOutput } from './model-output.js'
-import type { StoredDocument } from '../embedded/format/segment.js'
 
 /** How the texts of one call are encoded; as in `encodeDocuments`. */
 export type DocumentEncoding = Pick<EncodeOptions, (typeof DOCUMENT_ENCODING)[number]>
@@ -49,7 +47,7 @@ interface Step extends Pick<UpsertOptions, 'signal' | 'onProgress' | 'onWarning'
  * it are
  */
 export async function putDocuments(
-  store: IndexStore,
+  store: Store,
   model: Encoder | undefined,
   source: DocumentSource,
   options: Step,
@@ -67,21 +65,25 @@ export async function putDocuments(
   signal?.throwIfAborted()
   for await (const batch of batches(source, options.batchSize, model !== undefined)) {
     signal?.throwIfAborted()
-    const plan = planBatch(store, model, batch, options)
+    const plan = await planBatch(store, model, batch, options)
     const embeddings = await embed(store, model, plan.toEncode, options, report)
-    const records = new Map(plan.toEncode.map((document, i) => [document, embeddings[i]!]))
-    const dim = store.manifest.dim ?? embeddings[0]?.dim ?? null
-    if (plan.changed.length > 0 && dim !== null) {
+    const encoded = new Map(plan.toEncode.map((document, i) => [document, embeddings[i]!]))
+    if (plan.changed.length > 0) {
       signal?.throwIfAborted()
-      const documents = plan.changed.map(({ document, hash }) => stored(store, document, hash, records.get(document)))
-      const deleted = plan.changed.flatMap(({ ordinal }) => (ordinal === undefined ? [] : [ordinal]))
       const used = model && plan.toEncode.some((document) => !document.embeddings)
       const adopted = used ? { name: model.name, fingerprint: model.fingerprint } : null
-      await store.commit({ documents, deleted, dim, model: store.manifest.model ?? adopted })
+      await store.upsert(
+        plan.changed.map(({ document, hash }) => {
+          const { id, text, metadata } = document
+          // Without embeddings: only its metadata changed.
+          return { id, text, metadata, hash, embeddings: encoded.get(document) }
+        }),
+        { dim: embeddings[0]?.dim ?? null, model: adopted },
+      )
     }
     for (const { length } of embeddings) tokens += length
-    result.updated += plan.changed.filter(({ ordinal }) => ordinal !== undefined).length
-    result.added += plan.changed.filter(({ ordinal }) => ordinal === undefined).length
+    result.updated += plan.changed.filter(({ isThere }) => isThere).length
+    result.added += plan.changed.filter(({ isThere }) => !isThere).length
     result.unchanged += batch.length - plan.changed.length
     done += batch.length
     report(0)
@@ -90,31 +92,34 @@ export async function putDocuments(
 }
 
 interface Plan {
-  readonly changed: { document: CheckedDocument; hash: string; ordinal: number | undefined }[]
+  readonly changed: { document: CheckedDocument; hash: string; isThere: boolean }[]
   /** Those of the changed whose vectors are not there yet. */
   readonly toEncode: CheckedDocument[]
 }
 
-function planBatch(
-  store: IndexStore,
+async function planBatch(
+  store: Store,
   model: Encoder | undefined,
   batch: readonly CheckedDocument[],
   { insertOnly, encoding }: Step,
-): Plan {
-  const { collection } = store
+): Promise<Plan> {
   // The same text encoded otherwise is other content.
   const encodedBy =
     Object.keys(encoding).length === 0 ? model?.fingerprint : `${model?.fingerprint} ${JSON.stringify(encoding)}`
   const plan: Plan = { changed: [], toEncode: [] }
-  for (const document of batch) {
-    const ordinal = collection.ordinalOf(document.id)
-    if (ordinal !== undefined && insertOnly) {
+  const known = await store.get(
+    batch.map(({ id }) => id),
+    { text: false },
+  )
+  for (const [i, document] of batch.entries()) {
+    const before = known[i]
+    if (before && insertOnly) {
       throw new SerotineError('DUPLICATE_ID', `Id ${describe(document.id)} already exists. Use upsert() to replace it.`)
     }
     const hash = contentHash(document, encodedBy)
-    const sameContent = ordinal !== undefined && collection.row(ordinal).hash === hash
-    if (sameContent && sameJson(JSON.parse(document.metadata) as Json, collection.metadata(ordinal))) continue
-    plan.changed.push({ document, hash, ordinal })
+    const sameContent = before?.hash === hash
+    if (sameContent && sameJson(JSON.parse(document.metadata) as Json, before.metadata)) continue
+    plan.changed.push({ document, hash, isThere: before !== undefined })
     if (!sameContent) plan.toEncode.push(document)
   }
   return plan
@@ -122,7 +127,7 @@ function planBatch(
 
 /** The vectors of the documents, in their order, checked: all have the index's dimension and hold numbers. */
 async function embed(
-  store: IndexStore,
+  store: Store,
   model: Encoder | undefined,
   documents: readonly CheckedDocument[],
   options: Step,
@@ -146,26 +151,11 @@ async function embed(
           texts.length,
         )
   let next = 0
-  let { dim } = store.manifest
+  let { dim } = store.spec
   return documents.map((document) => {
     const embeddings = document.embeddings ?? encoded[next++]!
     dim ??= embeddings.dim
     checkEmbeddings(embeddings, dim, `document ${describe(document.id)}`)
     return embeddings
   })
-}
-
-/** Without embeddings, the vectors of the document's earlier state: only its metadata changed. */
-function stored(
-  store: IndexStore,
-  { id, text, metadata }: CheckedDocument,
-  hash: string,
-  embeddings: TokenEmbeddings | undefined,
-): StoredDocument {
-  const { codec } = store.manifest
-  if (embeddings)
-    return { id, text, metadata, hash, tokens: embeddings.length, record: encodeRecord(codec, embeddings) }
-  const { collection } = store
-  const ordinal = collection.ordinalOf(id)!
-  return { id, text, metadata, hash, tokens: collection.row(ordinal).tokens, record: collection.readRecord(ordinal) }
 }

@@ -1,12 +1,13 @@
 import type { TokenEmbeddings } from '../embeddings.js'
 import type { OnProgress } from '../encoder.js'
+import type { OnWarning } from '../errors.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
 import type { Filter, FilterOperator } from './filter.js'
 import type { Metadata } from './metadata.js'
 import type { TokenCodec } from './records.js'
 
 /** How candidates are found. `exact`: every document is a candidate. `native`: by what an engine has of its own. */
-export type FirstStageName = 'exact' | 'centroids' | 'fde' | 'hnsw' | 'native'
+export type FirstStageName = 'exact' | 'centroids' | 'fde' | 'hnsw' | 'native' | (string & {})
 /** What can be asked for: a first stage, `muvera` = FDEs by `fde` or `hnsw`, depending on their number, or `auto`. */
 export type FirstStage = FirstStageName | 'muvera' | 'auto'
 
@@ -220,12 +221,19 @@ export interface Store extends StoreReader {
   close(): Promise<void>
 }
 
+/** Texts through the model as queries. */
+export type EncodeQueries = (texts: readonly string[]) => Promise<TokenEmbeddings[]>
+
 export interface PrepareOptions {
   /** Also what this first stage needs, where the store would not keep it by itself. */
   readonly firstStage?: FirstStage | undefined
   readonly signal?: AbortSignal | undefined
   /** `phase: 'build'`, counting documents. */
   readonly onProgress?: OnProgress | undefined
+  /** Warnings of this call. Default: where those of the store go. */
+  readonly onWarning?: OnWarning | undefined
+  /** For measuring what a first stage finds, with queries like those to come. */
+  readonly encodeQueries?: EncodeQueries | undefined
 }
 
 export interface StoreProblem {

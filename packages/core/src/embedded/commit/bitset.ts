@@ -37,6 +37,12 @@ export class Bitset {
     return count
   }
 
+  hasAllBelow(end: number): boolean {
+    for (let i = 0; i < end >>> 5; i++) if (this.#words[i] !== 0xffffffff) return false
+    for (let i = end & ~31; i < end; i++) if (!this.has(i)) return false
+    return true
+  }
+
   /** The members, ascending. */
   *[Symbol.iterator](): Generator<number> {
     for (let i = 0; i < this.#words.length; i++) {

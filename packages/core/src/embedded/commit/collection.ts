@@ -26,6 +26,7 @@ export class Collection {
   readonly #rows: DocumentRow[] = []
   readonly #ordinals = new Map<string, number>()
   readonly #metadata: (Metadata | undefined)[] = []
+  readonly #living = new Bitset()
   /** Documents that live and have tokens: what a search can return. */
   readonly #searchable = new Bitset()
   #searchableCount = 0
@@ -60,18 +61,18 @@ export class Collection {
     return this.#tokens
   }
 
-  /** A copy: deletions that come while a search runs do not disturb it. */
+  /** A copy: what is deleted while somebody reads does not disturb him. */
+  living(): Bitset {
+    return this.#living.clone()
+  }
+
+  /** A copy, of those that have tokens. */
   searchable(): Bitset {
     return this.#searchable.clone()
   }
 
   ordinalOf(id: string): number | undefined {
     return this.#ordinals.get(id)
-  }
-
-  /** Ids of living documents, in the order of insertion. */
-  ids(): string[] {
-    return [...this.#ordinals.keys()]
   }
 
   /** Ordinals of living documents, in the order of insertion. */
@@ -83,7 +84,7 @@ export class Collection {
     return this.#rows[ordinal]!
   }
 
-  /** Parsed once and kept, frozen: for filters. Give callers `metadataOf(row)` instead. */
+  /** Parsed once and kept, frozen: for filters. Callers get `metadataOf(row)` instead. */
   metadata(ordinal: number): Metadata {
     return (this.#metadata[ordinal] ??= freeze(metadataOf(this.row(ordinal))))
   }
@@ -136,6 +137,7 @@ export class Collection {
     this.#rows.push(row)
     if (isDeleted) return
     this.#ordinals.set(row.id, ordinal)
+    this.#living.add(ordinal)
     if (row.tokens === 0) return
     this.#searchable.add(ordinal)
     this.#searchableCount++
@@ -146,6 +148,7 @@ export class Collection {
     const row = this.row(ordinal)
     if (this.#ordinals.get(row.id) !== ordinal) return
     this.#ordinals.delete(row.id)
+    this.#living.delete(ordinal)
     this.#metadata[ordinal] = undefined
     if (row.tokens === 0) return
     this.#searchable.delete(ordinal)
@@ -163,12 +166,6 @@ export class Collection {
     const from = ordinal - this.#starts[low]!
     return { segment: this.segments[low]!, from, to: from + 1 }
   }
-}
-
-/** At most `count` of the ordinals, evenly spread over them; the same every time. */
-export function spread(ordinals: ArrayLike<number>, count: number): Int32Array {
-  if (ordinals.length <= count) return Int32Array.from(ordinals)
-  return Int32Array.from({ length: count }, (_, i) => ordinals[Math.floor(((i + 0.5) * ordinals.length) / count)]!)
 }
 
 function freeze<T>(value: T): T {

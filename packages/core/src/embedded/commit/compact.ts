@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Collection } from './collection.js'
-import { fdeRowBytes } from '../stages/fde/fde-rows.js'
+import type { DerivedManifest } from '../format/manifest.js'
 import type { Segment } from '../format/segment.js'
+import type { Collection } from './collection.js'
+import type { NewFile } from './derived-files.js'
 
 export interface Compacted {
   /** The new list, in the old order of documents. */
@@ -10,21 +11,22 @@ export interface Compacted {
   readonly replaced: Segment[]
 }
 
+/** Documents copied before timers and sockets get their turn. */
+const SLICE = 256
+
 /**
  * Copies the living documents of every segment that holds deleted ones into new segments. Nothing is encoded again; the
  * old segments are left as they are.
  *
- * @param fdeDim numbers per FDE, 0 when there are none
  * @param create makes an empty segment
  */
 export async function compacted(
   collection: Collection,
-  fdeDim: number,
   create: () => Segment,
   segmentBytes: number,
   signal?: AbortSignal,
 ): Promise<Compacted> {
-  const living = new Set(collection.ordinals())
+  const living = collection.living()
   const result: Compacted = { segments: [], created: [], replaced: [] }
   /** The segment being filled; a kept one after it ends it, so that the order is preserved. */
   let target: Segment | undefined
@@ -44,8 +46,8 @@ export async function compacted(
             result.created.push(target)
             result.segments.push(target)
           }
-          copyDocument(segment, i, target, fdeDim)
-          if (i % 256 === 255) await nextTurn()
+          copyDocument(segment, i, target)
+          if (i % SLICE === SLICE - 1) await nextTurn()
           signal?.throwIfAborted()
         }
       }
@@ -58,10 +60,43 @@ export async function compacted(
   return result
 }
 
-function copyDocument(from: Segment, index: number, to: Segment, fdeDim: number): void {
+function copyDocument(from: Segment, index: number, to: Segment): void {
   const { id, metadata, hash, tokens, tokenBytes } = from.rows[index]!
   const record = new Uint8Array(tokenBytes)
   from.readRecords(index, index + 1, record)
   to.append({ id, metadata, hash, tokens, record, text: from.readText(index) })
-  if (index < from.fdeRows) to.appendFde(from.readFde(index, index + 1, fdeRowBytes(fdeDim)))
+}
+
+/**
+ * Copies the codes of living documents, so that compaction codes nothing again.
+ *
+ * @param codes those of `derived`, already checked
+ * @returns documents whose codes were copied: the first so many after compaction
+ */
+export async function copyCodes(
+  collection: Collection,
+  { rows, codeBytes }: DerivedManifest,
+  codes: Uint8Array,
+  target: Pick<NewFile, 'append'>,
+  signal?: AbortSignal,
+): Promise<number> {
+  const { perDocument, perToken } = codeBytes!
+  const living = collection.living()
+  let [at, copied] = [0, 0]
+  /** Where a run of codes to be copied begins. */
+  let start: number | undefined
+  for (let ordinal = 0; ordinal < rows; ordinal++) {
+    if (living.has(ordinal)) {
+      start ??= at
+      copied++
+    } else if (start !== undefined) {
+      target.append(codes.subarray(start, at))
+      start = undefined
+    }
+    at += perDocument + perToken * collection.row(ordinal).tokens
+    if (ordinal % (SLICE * 16) === 0) await nextTurn()
+    signal?.throwIfAborted()
+  }
+  if (start !== undefined) target.append(codes.subarray(start, at))
+  return copied
 }

@@ -1,157 +1,78 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { SerotineError } from '../../errors.js'
-import { checksum, fileStorage, memoryStorage } from '../files/byte-log.js'
-import type { ByteLog, Storage } from '../files/byte-log.js'
-import { Collection } from './collection.js'
-import { compacted } from './compact.js'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { TokenEmbeddings } from '../../embeddings.js'
+import { decodeRecord } from '../../store/records.js'
+import { checksum } from '../files/byte-log.js'
+import type { ByteLog } from '../files/byte-log.js'
+import type { Storage } from '../files/folder.js'
+import { readChecked } from '../format/checked.js'
 import type { DocumentRow } from '../format/document-table.js'
-import { Encodings } from '../stages/fde/fde-stage.js'
-import { lockFolder } from '../files/lock.js'
-import { commitManifest, fileName, inspectFolder, leftovers, readManifest, segmentFiles } from '../format/manifest.js'
-import type { CentroidsManifest, HnswManifest, InitialManifest, Manifest } from '../format/manifest.js'
-import { readChecked, Segment } from '../format/segment.js'
-import type { StoredDocument } from '../format/segment.js'
+import { fileName, segmentFiles } from '../format/file-names.js'
+import type { DerivedManifest, DerivedRole, Manifest } from '../format/manifest.js'
+import { commitManifest, readManifest } from '../format/manifest-file.js'
+import { Segment } from '../format/segment.js'
+import type { RecordedDocument } from '../format/segment.js'
+import { Collection } from './collection.js'
+import { compacted, copyCodes } from './compact.js'
+import { DerivedFiles, NewFile } from './derived-files.js'
+import type { Coder } from './derived-files.js'
+import { Snapshot } from './snapshot.js'
 
 /** A new segment is begun when the last one's vectors reach this, so that compacting one rewrites no more. */
-const SEGMENT_BYTES = 2 ** 30
+export const SEGMENT_BYTES = 2 ** 30
+/** Documents coded before timers and sockets get their turn. */
+const CODED_AT_ONCE = 64
 
 /** What one commit changes. */
 export interface Changes {
-  readonly documents: readonly StoredDocument[]
+  readonly documents: readonly RecordedDocument[]
   /** Ordinals to delete: removed documents, and the old state of replaced ones. */
   readonly deleted: readonly number[]
   readonly dim: number
   readonly model: Manifest['model']
 }
 
+/** The files of an index as they were found. */
+export interface OpenedFiles {
+  readonly storage: Storage
+  readonly readonly: boolean
+  readonly unlock: () => void
+  readonly manifest: Manifest
+  readonly segments: Segment[]
+  readonly deleted: ByteLog
+  readonly segmentBytes: number
+}
+
 /**
- * The files of one index and what is in them. All changes go through `commit`: afterwards they are on disk as a whole, or,
- * when it throws, not at all.
+ * The files of one index and what is in them. All changes go through `commit`, `commitDerived` and `compact`, one after the other:
+ * afterwards they are on disk as a whole, or, when it throws, not at all.
  */
-export class IndexStore {
+export class IndexFiles {
   readonly readonly: boolean
   readonly #storage: Storage
   readonly #unlock: () => void
   readonly #segmentBytes: number
+  readonly #derived: DerivedFiles
   #manifest: Manifest
+  /** No file of this index has had this number or a higher one. */
+  #nextFile: number
   #collection: Collection
-  #encodings: Encodings | undefined
   #deleted: ByteLog
-  /** Files that compaction replaced, still open for searches that began before it. */
+  /** Files that compaction replaced, still open for those who began to read before it. */
   #retired: { close(): void; names: readonly string[] }[] = []
-  #searches = 0
+  readonly #reading = new Set<Snapshot>()
 
-  private constructor(
-    storage: Storage,
-    readonly: boolean,
-    unlock: () => void,
-    manifest: Manifest,
-    segments: Segment[],
-    deleted: ByteLog,
-    segmentBytes = SEGMENT_BYTES,
-  ) {
-    this.#storage = storage
+  constructor({ storage, readonly, unlock, manifest, segments, deleted, segmentBytes }: OpenedFiles) {
     this.readonly = readonly
+    this.#storage = storage
     this.#unlock = unlock
-    this.#manifest = manifest
-    this.#deleted = deleted
     this.#segmentBytes = segmentBytes
-    this.#collection = new Collection(segments, readOrdinals(deleted, manifest))
-    this.#encodings = Encodings.open(manifest, storage.folder)
-  }
-
-  /**
-   * Opens the index in `folder`, or makes an empty one of the form given; undefined = in memory.
-   *
-   * @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, INDEX_LOCKED
-   */
-  static async open(
-    folder: string | undefined,
-    initial: InitialManifest,
-    options: { readonly: boolean; create: boolean; segmentBytes?: number | undefined },
-  ): Promise<IndexStore> {
-    const empty: Manifest = {
-      ...initial,
-      generation: 0,
-      nextFile: 2,
-      segments: [],
-      deleted: { file: fileName(1, 'deleted'), bytes: 0, crc: 0 },
-      hnsw: null,
-      centroids: null,
-    }
-    if (folder === undefined) {
-      const storage = memoryStorage()
-      return new IndexStore(
-        storage,
-        false,
-        () => {},
-        empty,
-        [],
-        storage.create(empty.deleted.file),
-        options.segmentBytes,
-      )
-    }
-    const found = inspectFolder(folder)
-    if (found !== 'index' && (options.readonly || !options.create)) {
-      const remedy = options.readonly
-        ? 'Open it without { readonly: true } to create one.'
-        : 'Leave out { create: false } to create one.'
-      throw new SerotineError('INDEX_FORMAT', `There is no index in ${folder}. ${remedy}`)
-    }
-    if (options.readonly) return IndexStore.#openReader(folder)
-    mkdirSync(folder, { recursive: true })
-    const unlock = lockFolder(folder)
-    try {
-      const storage = fileStorage(folder, false)
-      // Checked again: between the first check and the lock, another process may have made the index.
-      if (inspectFolder(folder) !== 'index') {
-        const log = storage.create(empty.deleted.file)
-        await commitManifest(folder, empty)
-        return new IndexStore(storage, false, unlock, empty, [], log, options.segmentBytes)
-      }
-      const manifest = readManifest(folder)
-      for (const name of leftovers(folder, manifest)) storage.remove(name)
-      return IndexStore.#openFiles(storage, false, unlock, manifest, options.segmentBytes)
-    } catch (error) {
-      unlock()
-      throw error
-    }
-  }
-
-  static #openReader(folder: string): IndexStore {
-    for (let attempt = 0; ; attempt++) {
-      const manifest = readManifest(folder)
-      try {
-        return IndexStore.#openFiles(fileStorage(folder, true), true, () => {}, manifest)
-      } catch (error) {
-        // A writer may have compacted between the two reads, and removed the files of this manifest.
-        if (attempt > 5 || readManifest(folder).generation === manifest.generation) throw error
-      }
-    }
-  }
-
-  static #openFiles(
-    storage: Storage,
-    readonly: boolean,
-    unlock: () => void,
-    manifest: Manifest,
-    segmentBytes?: number,
-  ): IndexStore {
-    const opened: { close(): void }[] = []
-    try {
-      const segments = manifest.segments.map((segment) => {
-        const files = Segment.open(storage, segment)
-        opened.push(files)
-        return files
-      })
-      const deleted = storage.open(manifest.deleted.file, manifest.deleted.bytes)
-      opened.push(deleted)
-      return new IndexStore(storage, readonly, unlock, manifest, segments, deleted, segmentBytes)
-    } catch (error) {
-      for (const file of opened) file.close()
-      throw error
-    }
+    this.#derived = new DerivedFiles(storage)
+    this.#manifest = manifest
+    this.#nextFile = manifest.nextFile
+    this.#deleted = deleted
+    const ordinals = readChecked(deleted, manifest.deleted, 'list of deleted documents')
+    this.#collection = new Collection(segments, new Uint32Array(ordinals.buffer))
   }
 
   get folder(): string | undefined {
@@ -162,12 +83,9 @@ export class IndexStore {
     return this.#manifest
   }
 
+  /** As of the last commit; compaction makes another. */
   get collection(): Collection {
     return this.#collection
-  }
-
-  get encodings(): Encodings | undefined {
-    return this.#encodings
   }
 
   /** Deleted documents that still take up room. */
@@ -175,141 +93,197 @@ export class IndexStore {
     return this.#collection.total - this.#collection.size
   }
 
-  /** Adds and deletes documents in one step. */
-  async commit({ documents, deleted, dim, model }: Changes): Promise<void> {
+  /** Adds and deletes documents in one step, with their codes for the first stages that have everything so far. */
+  async commit({ documents, deleted, dim, model }: Changes, coders: readonly Coder[] = []): Promise<void> {
     const collection = this.#collection
     const segment = this.#segmentToFill()
-    const learned = await this.#encodings?.learnFrom(this.#manifest.codec, dim, collection, documents)
+    const lengths = documents.map(({ tokens }) => tokens)
+    const current = coders.filter(({ name }) => this.#manifest.derived[name]?.rows === collection.total)
+    const codes = await this.#encode(documents, dim, current)
     const ordinals = new Uint8Array(Uint32Array.from(deleted).buffer)
     let rows: DocumentRow[]
     let next: Manifest
     let late: unknown
     try {
       rows = documents.map((document) => segment.append(document))
-      await this.#encodings?.encodePending(this.#manifest.codec, dim, collection.segments, learned)
       this.#deleted.append(ordinals)
+      const derived = { ...this.#manifest.derived }
+      for (const [i, { name }] of current.entries())
+        derived[name] = this.#derived.append(name, this.#manifest, codes[i]!, documents.length)
       next = {
         ...this.#manifest,
         generation: this.#manifest.generation + 1,
+        nextFile: this.#nextFile,
         dim,
         model,
-        fde: this.#encodings?.manifest(learned) ?? null,
         segments: collection.segments.map(({ manifest }) => manifest),
         deleted: {
           file: this.#manifest.deleted.file,
           bytes: this.#deleted.length,
           crc: checksum(ordinals, this.#manifest.deleted.crc),
         },
+        derived,
       }
-      await Promise.all([...collection.segments.map((each) => each.sync()), this.#deleted.sync()])
+      await Promise.all([segment.sync(), this.#deleted.sync(), this.#derived.sync()])
       late = await this.#putInPlace(next)
     } catch (error) {
-      for (const each of collection.segments) each.rollback()
+      segment.rollback()
       this.#deleted.truncate(this.#manifest.deleted.bytes)
+      this.#derived.rollback(this.#manifest)
       throw error
     }
     this.#manifest = next
-    for (const each of collection.segments) each.commit()
-    if (learned) this.#encodings?.accept(learned)
+    segment.commit()
+    for (const ordinal of deleted) {
+      const { id } = collection.row(ordinal)
+      if (collection.ordinalOf(id) === ordinal) for (const snapshot of this.#reading) snapshot.remember(id, ordinal)
+    }
     collection.apply(
       rows.map((row) => ({ segment, row })),
       deleted,
     )
+    for (const [i, coder] of current.entries()) coder.accept(codes[i]!, lengths)
     if (late !== undefined) throw late
   }
 
-  /** Changes only what the manifest says about first stages. */
-  async commitManifest(change: {
-    fde?: Manifest['fde']
-    hnsw?: HnswManifest | null
-    centroids?: CentroidsManifest | null
-  }): Promise<void> {
-    const next: Manifest = { ...this.#manifest, generation: this.#manifest.generation + 1, ...change }
-    const late = await this.#putInPlace(next)
-    this.#manifest = next
-    if (late !== undefined) throw late
-  }
-
-  /** Rewrites segments that hold deleted documents without them. Searches that run meanwhile see what they saw before. */
-  async compact(signal?: AbortSignal): Promise<void> {
-    let { nextFile } = this.#manifest
-    const old = this.#collection
-    const create = () => Segment.create(this.#storage, nextFile++)
-    const result = await compacted(old, this.#encodings?.dim ?? 0, create, this.#segmentBytes, signal)
-    if (result.replaced.length === 0) return
-    const file = fileName(nextFile++, 'deleted')
-    const log = this.#storage.create(file)
+  /**
+   * Changes what is kept for one first stage; undefined: nothing from now on. Files that are no longer mentioned are removed.
+   *
+   * @param codes the log that commits are to append to
+   */
+  async commitDerived(name: string, derived: DerivedManifest | undefined, codes?: ByteLog): Promise<void> {
+    const before = this.#manifest.derived[name]
+    const { [name]: _before, ...others } = this.#manifest.derived
     const next: Manifest = {
       ...this.#manifest,
       generation: this.#manifest.generation + 1,
-      nextFile,
-      segments: result.segments.map(({ manifest }) => manifest),
-      deleted: { file, bytes: 0, crc: 0 },
-      hnsw: null,
-      centroids: null,
+      nextFile: this.#nextFile,
+      derived: derived ? { ...others, [name]: derived } : others,
     }
+    const late = await this.#putInPlace(next)
+    this.#manifest = next
+    const kept = new Set(Object.values(derived?.files ?? {}).map(({ file }) => file))
+    if (codes || !derived?.files.codes) this.#derived.use(name, codes)
+    for (const { file } of Object.values(before?.files ?? {})) if (!kept.has(file)) this.#storage.remove(file)
+    if (late !== undefined) throw late
+  }
+
+  /** Rewrites segments that hold deleted documents without them. Who reads meanwhile sees what he saw before. */
+  async compact(signal?: AbortSignal): Promise<void> {
+    const old = this.#collection
+    const create = () => Segment.create(this.#storage, this.#nextFile++)
+    const result = await compacted(old, create, this.#segmentBytes, signal)
+    if (result.replaced.length === 0) return
+    const made: { close(): void }[] = [...result.created]
+    const names = result.created.flatMap(({ id }) => segmentFiles(id))
+    const logs = new Map<string, ByteLog>()
+    let next: Manifest
     let late: unknown
     try {
+      const file = fileName(this.#nextFile++, 'deleted')
+      const log = this.#storage.create(file)
+      made.push(log)
+      names.push(file)
+      logs.set('', log)
+      const derived: Record<string, DerivedManifest> = {}
+      for (const [name, kept] of Object.entries(this.#manifest.derived)) {
+        if (!kept.codeBytes || !kept.files.codes) continue
+        const copy = this.newFile(`${name}-codes`)
+        made.push(copy)
+        names.push(copy.name)
+        logs.set(name, copy.log)
+        const codes = this.#derived.read(name, 'codes', this.#manifest)
+        const rows = await copyCodes(old, kept, codes, copy, signal)
+        derived[name] = { ...kept, rows, files: { ...kept.files, codes: copy.extent } }
+        await copy.log.sync()
+      }
+      next = {
+        ...this.#manifest,
+        generation: this.#manifest.generation + 1,
+        nextFile: this.#nextFile,
+        segments: result.segments.map(({ manifest }) => manifest),
+        deleted: { file, bytes: 0, crc: 0 },
+        derived,
+      }
       await Promise.all(result.created.map((segment) => segment.sync()))
       late = await this.#putInPlace(next)
     } catch (error) {
-      this.#discard([...result.created, log], [file, ...result.created.flatMap(({ id }) => segmentFiles(id))])
+      for (const each of made) each.close()
+      for (const name of names) this.#storage.remove(name)
       throw error
     }
     for (const segment of result.created) segment.commit()
-    const names = [this.#manifest.deleted.file, ...result.replaced.flatMap(({ id }) => segmentFiles(id))]
-    const { hnsw, centroids } = this.#manifest
-    for (const each of [hnsw, centroids?.codebook, centroids?.codes]) if (each) names.push(each.file)
-    const closing = [this.#deleted, ...result.replaced]
-    this.#retired.push({ close: () => closing.forEach((each) => each.close()), names })
-    this.#deleted = log
+    this.#retire(result.replaced, next)
+    this.#deleted = logs.get('')!
+    for (const name of Object.keys(this.#manifest.derived)) this.#derived.use(name, logs.get(name))
     this.#manifest = next
     this.#collection = new Collection(result.segments, [])
-    this.#encodings?.forgetRows()
     this.#removeRetired()
     if (late !== undefined) throw late
   }
 
-  /** A name no file of this index has had; the number is used up with the next commit of it. */
-  newFile(kind: 'hnsw'): { name: string; path: string | undefined } {
-    const name = fileName(this.#manifest.nextFile, kind)
-    this.#manifest = { ...this.#manifest, nextFile: this.#manifest.nextFile + 1 }
-    return { name, path: this.#storage.folder === undefined ? undefined : join(this.#storage.folder, name) }
-  }
-
   /** An empty file of a new name, for a first stage. */
-  createLog(kind: 'centroids' | 'codes'): { name: string; log: ByteLog } {
-    const name = fileName(this.#manifest.nextFile, kind)
-    this.#manifest = { ...this.#manifest, nextFile: this.#manifest.nextFile + 1 }
-    return { name, log: this.#storage.create(name) }
+  newFile(kind: `${string}-${DerivedRole}`): NewFile {
+    const name = fileName(this.#nextFile++, kind)
+    const { folder } = this.#storage
+    return new NewFile(name, folder === undefined ? undefined : join(folder, name), this.#storage.create(name))
   }
 
-  /** @throws INDEX_CORRUPT when it is missing or short */
-  openLog(name: string, length: number): ByteLog {
-    return this.#storage.open(name, length)
+  /** Closes and removes a file that no manifest mentions. */
+  discard(file: NewFile): void {
+    file.close()
+    this.#storage.remove(file.name)
   }
 
-  removeFile(name: string): void {
-    this.#storage.remove(name)
+  /** Committed bytes of one of a stage's files, checked. @throws INDEX_CORRUPT */
+  readDerived(name: string, role: DerivedRole): Uint8Array {
+    return this.#derived.read(name, role, this.#manifest)
   }
 
-  /** Keeps the files a search reads open until it is done. */
-  async whileReading<T>(search: (collection: Collection) => Promise<T>): Promise<T> {
-    this.#searches++
+  /** Runs `work` on what is there now, and keeps its files open until it is done. */
+  async reading<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    const snapshot = this.begin()
     try {
-      return await search(this.#collection)
+      return await work(snapshot)
     } finally {
-      this.#searches--
-      this.#removeRetired()
+      this.end(snapshot)
     }
+  }
+
+  /** As `reading`, for readers that come back: until `end` is called. */
+  begin(): Snapshot {
+    const snapshot = new Snapshot(this.#collection)
+    this.#reading.add(snapshot)
+    return snapshot
+  }
+
+  end(snapshot: Snapshot): void {
+    this.#reading.delete(snapshot)
+    this.#removeRetired()
   }
 
   close(): void {
     for (const segment of this.#collection.segments) segment.close()
     this.#deleted.close()
-    this.#searches = 0
+    this.#derived.close()
+    this.#reading.clear()
     this.#removeRetired()
     this.#unlock()
+  }
+
+  /** Codes of the documents for each coder, made from what their records hold. */
+  async #encode(documents: readonly RecordedDocument[], dim: number, coders: readonly Coder[]): Promise<Uint8Array[]> {
+    if (coders.length === 0) return []
+    const pieces = coders.map((): Uint8Array[] => [])
+    for (let from = 0; from < documents.length; from += CODED_AT_ONCE) {
+      const group = documents.slice(from, from + CODED_AT_ONCE)
+      const embeddings = group.map(({ record, tokens }): TokenEmbeddings => {
+        return decodeRecord(this.#manifest.codec, record, tokens, dim)
+      })
+      for (const [i, coder] of coders.entries()) pieces[i]!.push(coder.encode(embeddings))
+      if (from + CODED_AT_ONCE < documents.length) await nextTurn()
+    }
+    return pieces.map((list) => Buffer.concat(list))
   }
 
   /**
@@ -331,27 +305,27 @@ export class IndexStore {
   #segmentToFill(): Segment {
     const last = this.#collection.segments.at(-1)
     if (last && last.tokenBytes < this.#segmentBytes) return last
-    const segment = Segment.create(this.#storage, this.#manifest.nextFile)
-    this.#manifest = { ...this.#manifest, nextFile: this.#manifest.nextFile + 1 }
+    const segment = Segment.create(this.#storage, this.#nextFile++)
     this.#collection.addSegment(segment)
     return segment
   }
 
-  #discard(files: readonly { close(): void }[], names: readonly string[]): void {
-    for (const file of files) file.close()
-    for (const name of names) this.#storage.remove(name)
+  /** Sets aside what the next manifest does not mention. */
+  #retire(replaced: readonly Segment[], next: Manifest): void {
+    const derived = Object.entries(this.#manifest.derived).flatMap(([name, { files }]) => {
+      const kept = new Set(Object.values(next.derived[name]?.files ?? {}).map(({ file }) => file))
+      return Object.values(files).flatMap(({ file }) => (kept.has(file) ? [] : [file]))
+    })
+    const names = [this.#manifest.deleted.file, ...replaced.flatMap(({ id }) => segmentFiles(id)), ...derived]
+    const closing = [this.#deleted, ...replaced]
+    this.#retired.push({ close: () => closing.forEach((each) => each.close()), names })
   }
 
   #removeRetired(): void {
-    if (this.#searches > 0) return
+    if (this.#reading.size > 0) return
     for (const { close, names } of this.#retired.splice(0)) {
       close()
       for (const name of names) this.#storage.remove(name)
     }
   }
-}
-
-function readOrdinals(log: ByteLog, { deleted }: Manifest): Uint32Array {
-  const bytes = readChecked(log, deleted, 'list of deleted documents')
-  return new Uint32Array(bytes.buffer)
 }

@@ -1,9 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { checkOptions } from '../../options.js'
 import { SerotineError } from '../../errors.js'
 import { lockFolder } from '../files/lock.js'
-import { commitManifest, inspectFolder, leftovers, OURS, readManifest, segmentFiles, syncFolder } from '../format/manifest.js'
+import { commitManifest, readManifest } from '../format/manifest-file.js'
+import { filesOf, highestNumber, inspectFolder, leftovers, shifted } from '../format/file-names.js'
+import { syncFolder } from '../files/folder.js'
 import type { Manifest } from '../format/manifest.js'
 
 export interface ReplaceOptions {
@@ -61,8 +63,7 @@ export async function replaceIndex(folder: string, by: string, options: ReplaceO
 
 /** As much as can be known of the index that goes, which may be damaged or of a newer build. */
 function describeOld(folder: string): { manifest?: Manifest; generation: number; lastFile: number } {
-  const numbers = readdirSync(folder).flatMap((name) => (OURS.test(name) ? [Number.parseInt(name, 10)] : []))
-  const lastFile = numbers.reduce((a, b) => Math.max(a, b), 0)
+  const lastFile = highestNumber(folder)
   try {
     const manifest = readManifest(folder)
     return { manifest, generation: manifest.generation, lastFile: Math.max(lastFile, manifest.nextFile) }
@@ -80,34 +81,21 @@ function generationIn(path: string): number {
   }
 }
 
-function filesOf({ segments, deleted, hnsw, centroids }: Manifest): string[] {
-  const derived = [...(hnsw ? [hnsw] : []), ...(centroids ? [centroids.codebook, centroids.codes] : [])]
-  return [...segments.flatMap(({ id }) => segmentFiles(id)), ...[deleted, ...derived].map(({ file }) => file)]
-}
-
 function renumbered(manifest: Manifest, shift: number, generation: number): Manifest {
   const moved = <T extends { readonly file: string }>(part: T): T => ({ ...part, file: shifted(part.file, shift) })
-  const { segments, deleted, hnsw, centroids, nextFile } = manifest
+  const { segments, deleted, derived, nextFile } = manifest
   return {
     ...manifest,
     generation,
     nextFile: nextFile + shift,
     segments: segments.map((segment) => ({ ...segment, id: segment.id + shift })),
     deleted: moved(deleted),
-    hnsw: hnsw && moved(hnsw),
-    ...(centroids !== undefined && {
-      centroids: centroids && {
-        ...centroids,
-        codebook: moved(centroids.codebook),
-        codes: moved(centroids.codes),
-      },
-    }),
+    derived: mapped(derived, (kept) => ({ ...kept, files: mapped(kept.files, moved) })),
   }
 }
 
-/** The name of a file whose number is `shift` higher. */
-function shifted(name: string, shift: number): string {
-  return name.replace(/^\d+/, (digits) => String(Number(digits) + shift).padStart(6, '0'))
+function mapped<T>(parts: Readonly<Record<string, T>>, change: (part: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, change(part)]))
 }
 
 function removeIfPossible(path: string): void {

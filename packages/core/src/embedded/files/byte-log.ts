@@ -1,5 +1,4 @@
-import { closeSync, fdatasync, ftruncateSync, openSync, readSync, rmSync, writeSync, fstatSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, fdatasync, ftruncateSync, readSync, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import { SerotineError } from '../../errors.js'
@@ -22,16 +21,6 @@ export interface ByteLog {
   close(): void
 }
 
-/** Where the logs of one index live. */
-export interface Storage {
-  /** The folder; undefined in memory. */
-  readonly folder: string | undefined
-  create(name: string): ByteLog
-  /** Opens `length` committed bytes; a writer cuts off what an interrupted commit left behind them. */
-  open(name: string, length: number): ByteLog
-  remove(name: string): void
-}
-
 /**
  * CRC-32 of bytes that follow those of checksum `before`. Node's own may give 0 when there are no bytes, whatever came before.
  */
@@ -39,7 +28,7 @@ export function checksum(bytes: Uint8Array, before = 0): number {
   return bytes.length === 0 ? before : crc32(bytes, before)
 }
 
-class MemoryLog implements ByteLog {
+export class MemoryLog implements ByteLog {
   readonly name: string
   length = 0
   #bytes = new Uint8Array(4096)
@@ -73,7 +62,7 @@ class MemoryLog implements ByteLog {
   close(): void {}
 }
 
-class FileLog implements ByteLog {
+export class FileLog implements ByteLog {
   readonly name: string
   length: number
   #fd: number | undefined
@@ -121,61 +110,7 @@ class FileLog implements ByteLog {
   }
 }
 
-/** Everything in this process's memory, gone when the index is closed. */
-export function memoryStorage(): Storage {
-  return {
-    folder: undefined,
-    create: (name) => new MemoryLog(`:memory:/${name}`),
-    open: (name) => new MemoryLog(`:memory:/${name}`),
-    remove: () => {},
-  }
-}
-
-/** Files in `folder`. Readers open them for reading only and never change one. */
-export function fileStorage(folder: string, readonly: boolean): Storage {
-  return {
-    folder,
-    create(name) {
-      const path = join(folder, name)
-      return new FileLog(path, openSync(path, 'w+'), 0)
-    },
-    open(name, length) {
-      const path = join(folder, name)
-      const fd = openExisting(path, readonly ? 'r' : 'r+')
-      const found = fstatSync(fd).size
-      if (found < length) {
-        closeSync(fd)
-        throw truncated(path, length, found)
-      }
-      const log = new FileLog(path, fd, length)
-      if (!readonly && found > length) log.truncate(length)
-      return log
-    },
-    remove(name) {
-      // Windows refuses to unlink a file another process holds without sharing; the next writer tries again.
-      try {
-        rmSync(join(folder, name), { force: true, maxRetries: 3, retryDelay: 50 })
-      } catch {
-        return
-      }
-    },
-  }
-}
-
-function openExisting(path: string, flags: 'r' | 'r+'): number {
-  try {
-    return openSync(path, flags)
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
-    throw new SerotineError(
-      'INDEX_CORRUPT',
-      `${path} is missing. The index is damaged; restore it or build it again.`,
-      { cause },
-    )
-  }
-}
-
-function truncated(path: string, expected: number, found: number): SerotineError {
+export function truncated(path: string, expected: number, found: number): SerotineError {
   return new SerotineError(
     'INDEX_CORRUPT',
     `${path} ends after ${found} bytes where ${expected} are committed. The file is damaged; restore it or build the index ` +

@@ -1,13 +1,16 @@
 import { SerotineError } from '../../errors.js'
 import { checksum } from '../files/byte-log.js'
-import type { ByteLog, Storage } from '../files/byte-log.js'
+import type { ByteLog } from '../files/byte-log.js'
+import type { Storage } from '../files/folder.js'
+import { corrupt, readChecked } from './checked.js'
 import { decodeRows, decodeText, encodeRow, encodeText } from './document-table.js'
 import type { DocumentRow } from './document-table.js'
-import { fileName } from './manifest.js'
-import type { Extent, SegmentManifest } from './manifest.js'
+import { fileName } from './file-names.js'
+import type { SegmentKind } from './file-names.js'
+import type { SegmentManifest } from './manifest.js'
 
-/** A document ready to be stored. */
-export interface StoredDocument {
+/** A document as it is written: its vectors as a record. */
+export interface RecordedDocument {
   readonly id: string
   readonly metadata: string
   readonly hash: string
@@ -18,8 +21,7 @@ export interface StoredDocument {
 }
 
 /**
- * One group of append-only files: records of token vectors, texts, a table that says where each document's are, and FDE
- * rows. Appending changes nothing a reader of an earlier commit sees.
+ * One group of append-only files: records of token vectors, texts, and a table that says where each document's are. Appending changes nothing a reader of an earlier commit sees.
  */
 export class Segment {
   readonly id: number
@@ -27,29 +29,23 @@ export class Segment {
   readonly #tokens: ByteLog
   readonly #texts: ByteLog
   readonly #table: ByteLog
-  readonly #fde: ByteLog
   #committed: SegmentManifest
   #tableCrc: number
-  #fdeCrc: number
-  #fdeRows: number
   /** Rows whose vectors passed their checksum in this process. */
   readonly #checked: boolean[] = []
-  #fdeChecked = false
 
-  private constructor(manifest: SegmentManifest, files: [ByteLog, ByteLog, ByteLog, ByteLog]) {
+  private constructor(manifest: SegmentManifest, files: [ByteLog, ByteLog, ByteLog]) {
     this.id = manifest.id
     this.#committed = manifest
     this.#tableCrc = manifest.table.crc
-    this.#fdeCrc = manifest.fde.crc
-    this.#fdeRows = manifest.fde.rows
-    ;[this.#tokens, this.#texts, this.#table, this.#fde] = files
+    ;[this.#tokens, this.#texts, this.#table] = files
   }
 
   static create(storage: Storage, id: number): Segment {
     const none = { bytes: 0, crc: 0 }
-    const manifest = { id, documents: 0, tokenBytes: 0, textBytes: 0, table: none, fde: { ...none, rows: 0 } }
-    const create = (kind: 'tokens' | 'texts' | 'table' | 'fde') => storage.create(fileName(id, kind))
-    return new Segment(manifest, [create('tokens'), create('texts'), create('table'), create('fde')])
+    const manifest = { id, documents: 0, tokenBytes: 0, textBytes: 0, table: none }
+    const create = (kind: SegmentKind) => storage.create(fileName(id, kind))
+    return new Segment(manifest, [create('tokens'), create('texts'), create('table')])
   }
 
   /** @throws INDEX_CORRUPT when a file is missing or short, or the table fails its checksum */
@@ -60,10 +56,9 @@ export class Segment {
         ['tokens', manifest.tokenBytes],
         ['texts', manifest.textBytes],
         ['table', manifest.table.bytes],
-        ['fde', manifest.fde.bytes],
       ] as const)
         files.push(storage.open(fileName(manifest.id, kind), length))
-      const segment = new Segment(manifest, files as [ByteLog, ByteLog, ByteLog, ByteLog])
+      const segment = new Segment(manifest, files as [ByteLog, ByteLog, ByteLog])
       const table = readChecked(segment.#table, manifest.table, 'document table')
       for (const row of decodeRows(table, segment.#table.name)) segment.rows.push(row)
       if (segment.rows.length !== manifest.documents) {
@@ -88,7 +83,6 @@ export class Segment {
       tokenBytes: this.#tokens.length,
       textBytes: this.#texts.length,
       table: { bytes: this.#table.length, crc: this.#tableCrc },
-      fde: { bytes: this.#fde.length, crc: this.#fdeCrc, rows: this.#fdeRows },
     }
   }
 
@@ -100,11 +94,7 @@ export class Segment {
     return this.#tokens.length
   }
 
-  get fdeRows(): number {
-    return this.#fdeRows
-  }
-
-  append(document: StoredDocument): DocumentRow {
+  append(document: RecordedDocument): DocumentRow {
     const text = document.text === undefined ? undefined : encodeText(document.text)
     const row: DocumentRow = {
       id: document.id,
@@ -128,16 +118,9 @@ export class Segment {
     return row
   }
 
-  /** Adds the FDE row of the first document that has none. */
-  appendFde(row: Uint8Array): void {
-    this.#fde.append(row)
-    this.#fdeCrc = checksum(row, this.#fdeCrc)
-    this.#fdeRows++
-  }
-
   /** Resolves when everything appended survives a power cut. */
   async sync(): Promise<void> {
-    await Promise.all([this.#tokens.sync(), this.#texts.sync(), this.#table.sync(), this.#fde.sync()])
+    await Promise.all([this.#tokens.sync(), this.#texts.sync(), this.#table.sync()])
   }
 
   /** What was appended is part of the index now. */
@@ -147,16 +130,13 @@ export class Segment {
 
   /** Forgets what was appended since the last commit. */
   rollback(): void {
-    const { documents, tokenBytes, textBytes, table, fde } = this.#committed
+    const { documents, tokenBytes, textBytes, table } = this.#committed
     this.rows.length = documents
     this.#checked.length = Math.min(this.#checked.length, documents)
     this.#tokens.truncate(tokenBytes)
     this.#texts.truncate(textBytes)
     this.#table.truncate(table.bytes)
-    this.#fde.truncate(fde.bytes)
     this.#tableCrc = table.crc
-    this.#fdeCrc = fde.crc
-    this.#fdeRows = fde.rows
   }
 
   /** Reads the records of rows `from` to `to` (they lie one after the other) into `target`, checking each once. */
@@ -190,46 +170,7 @@ export class Segment {
     return decodeText(bytes, row.textIsUtf16)
   }
 
-  /** Reads FDE rows `from` to `to` of `stride` bytes each. The whole file is checked the first time. */
-  readFde(from: number, to: number, stride: number): Uint8Array {
-    if (!this.#fdeChecked) {
-      this.#checkFde()
-      this.#fdeChecked = true
-    }
-    const bytes = new Uint8Array((to - from) * stride)
-    this.#fde.read(bytes, from * stride)
-    return bytes
-  }
-
-  #checkFde(): void {
-    const { bytes, crc } = this.#committed.fde
-    const piece = new Uint8Array(Math.min(bytes, 4 << 20))
-    let sum = 0
-    for (let at = 0; at < bytes;) {
-      const part = piece.subarray(0, Math.min(piece.length, bytes - at))
-      this.#fde.read(part, at)
-      sum = checksum(part, sum)
-      at += part.length
-    }
-    if (sum !== crc) throw corrupt(this.#fde.name, 'the FDE rows')
-  }
-
   close(): void {
-    for (const file of [this.#tokens, this.#texts, this.#table, this.#fde]) file.close()
+    for (const file of [this.#tokens, this.#texts, this.#table]) file.close()
   }
-}
-
-/** Reads the committed part of a file. @throws INDEX_CORRUPT when its checksum is wrong */
-export function readChecked(file: ByteLog, { bytes: length, crc }: Extent, section: string): Uint8Array {
-  const bytes = new Uint8Array(length)
-  file.read(bytes, 0)
-  if (checksum(bytes) !== crc) throw corrupt(file.name, `the ${section}`)
-  return bytes
-}
-
-function corrupt(path: string, section: string): SerotineError {
-  return new SerotineError(
-    'INDEX_CORRUPT',
-    `${path}: the checksum of ${section} is wrong. The file is damaged; restore it or build the index again.`,
-  )
 }

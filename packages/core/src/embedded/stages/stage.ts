@@ -1,26 +1,72 @@
 import type { TokenEmbeddings } from '../../embeddings.js'
+import type { OnWarning } from '../../errors.js'
+import type { FirstStage } from '../../store/store.js'
 import type { Bitset } from '../commit/bitset.js'
+import type { Collection } from '../commit/collection.js'
+import type { Coder } from '../commit/derived-files.js'
+import type { IndexFiles } from '../commit/index-files.js'
 
 /** Documents worth scoring exactly, best first. */
-export interface Candidates {
+export interface Found {
   /** Document ordinals: positions in the order of insertion. */
   readonly ordinals: Int32Array
   /** The stage's estimate of each one's MaxSim. */
   readonly scores: Float32Array
 }
 
-/**
- * Finds candidates for exact MaxSim without reading token vectors. Implementations share the collection's rows and
- * differ in how they look through them: `fde` reads every FDE, `hnsw` walks a graph over them, `centroids` keeps codes of
- * its own.
- */
-export interface FirstStage {
-  /** As reported in search results. */
-  readonly name: 'centroids' | 'fde' | 'hnsw'
+/** Finds candidates for exact MaxSim without reading token vectors. */
+export interface Searcher {
+  /** Documents it covers: ordinals below this. */
+  readonly rows: number
   /**
    * The `count` best documents that are in `allowed` (fewer when there are fewer), ties by ordinal.
    *
-   * @param allowed what lives and passes the filter; ordinals beyond the stage's rows may be missing from it, not the reverse
+   * @param allowed what lives and passes the filter; ordinals beyond the stage's rows may be missing from the result
    */
-  search(query: TokenEmbeddings, count: number, allowed: Bitset): Candidates
+  search(query: TokenEmbeddings, count: number, allowed: Bitset): Found
+}
+
+/** One first stage of an index: how it looks, and how what it looks at is kept. Searches only use what is there. */
+export interface Stage {
+  readonly name: string
+  /** The index is to have it: what is not there yet is made by `upkeep`. */
+  readonly isKept: boolean
+  /** Documents that `searcher` would cover; 0: nothing is there. */
+  readonly rows: number
+  /** Keeps it from now on, whatever the index was opened with. @throws INVALID_ARGUMENT where the index cannot have it */
+  keep(): void
+  /** Makes sure that what it needs from outside is there, when the index is opened. @throws HNSWLIB_MISSING */
+  check?(): Promise<void>
+  /** What can be searched now; undefined when there is nothing, or when the collection is no longer that of the index. */
+  searcher(collection: Collection): Promise<Searcher | undefined>
+  /** Codes documents as they are committed; undefined when it has none, or is behind. */
+  coder?(): Promise<Coder | undefined>
+  /** Learns, codes, builds what is due, and commits it. */
+  upkeep(work: Work): Promise<void>
+  /** Saves what a commit does not; the index is about to be closed. */
+  flush?(): Promise<void>
+  /** For people. */
+  facts(): Readonly<Record<string, number | string | null>>
+}
+
+/** How upkeep is done. */
+export interface Work {
+  readonly signal: AbortSignal | undefined
+  onDocument(done: number, total: number): void
+  /** Runs a change of the files when no other is under way. */
+  inTurn<T>(change: () => Promise<T>): Promise<T>
+}
+
+/** What a stage is made with. */
+export interface StageContext {
+  readonly files: IndexFiles
+  /** What the index was opened with. */
+  readonly preferred: FirstStage
+  readonly onWarning: OnWarning | undefined
+  /** The `hnswlib-node` module or a function that imports it. */
+  readonly hnswlib: unknown
+  /** `muvera` builds a graph from this many FDE numbers on. */
+  readonly graphNumbers: number
+  /** A stage made before this one. */
+  stage(name: string): Stage
 }

@@ -1,15 +1,14 @@
+import type { TokenEmbeddings } from '../../embeddings.js'
 import type { OnWarning, Warning } from '../../errors.js'
 import { topK } from '../../math/top-k.js'
-import type { Encoder } from '../../encoder.js'
-import type { TokenEmbeddings } from '../../embeddings.js'
+import { exactScores } from '../../store/exact-scores.js'
+import type { EncodeQueries, Suitability } from '../../store/store.js'
 import { Bitset } from '../commit/bitset.js'
-import { spread } from '../commit/collection.js'
-import type { Collection } from '../commit/collection.js'
-import type { IndexStore } from '../commit/index-files.js'
-import type { SuitabilityReport } from '../format/manifest.js'
-import { exactScores } from '../../index/rerank.js'
-import type { FirstStage } from './stage.js'
-import { FdeScan } from './fde/fde-scan.js'
+import type { IndexFiles } from '../commit/index-files.js'
+import { readTokens } from '../commit/read-tokens.js'
+import type { Snapshot } from '../commit/snapshot.js'
+import { spread } from './sample.js'
+import type { Searcher, Stage, Work } from './stage.js'
 
 /** Measured when the collection has this many documents … */
 const FIRST_AT = 1000
@@ -25,85 +24,103 @@ const QUERY_WORDS = 10
 /** Below this share, the candidates miss most of what MaxSim would have found. */
 const UNSUITABLE_BELOW = 0.5
 
-/** The stages to be measured (again), because they are new or the collection has grown since. */
-export async function stagesToMeasure(
-  { encodings, collection, manifest }: IndexStore,
-  centroids: () => Promise<FirstStage | undefined>,
-): Promise<FirstStage[]> {
-  const isDue = (last: SuitabilityReport | null | undefined) =>
-    !last || collection.searchableCount >= last.collection * GROWTH
-  if (collection.searchableCount < FIRST_AT) return []
-  const due: FirstStage[] = []
-  if (encodings?.encoder && isDue(manifest.fde?.suitability))
-    due.push(new FdeScan(encodings.encoder, encodings.rows(collection)))
-  const codes = manifest.centroids && isDue(manifest.centroids.suitability) ? await centroids() : undefined
-  if (codes) due.push(codes)
-  return due
+/** Measures the stages that are new, or whose collection has grown since, and commits what was found. */
+export async function keepSuitability(
+  files: IndexFiles,
+  stages: Iterable<Stage>,
+  encodeQueries: EncodeQueries | undefined,
+  onWarning: OnWarning | undefined,
+  work: Work,
+): Promise<void> {
+  const { collection } = files
+  if (collection.searchableCount < FIRST_AT) return
+  const due: { name: string; searcher: Searcher }[] = []
+  for (const stage of stages) {
+    const derived = files.manifest.derived[stage.name]
+    const isDue = derived && collection.searchableCount >= (derived.suitability?.collection ?? 0) * GROWTH
+    // Stages without codes look through those of another, which is measured.
+    const searcher = isDue && derived.codeBytes ? await stage.searcher(collection) : undefined
+    if (searcher) due.push({ name: stage.name, searcher })
+  }
+  if (due.length === 0) return
+  const reports = await files.reading((snapshot) =>
+    measured(
+      snapshot,
+      files,
+      due.map(({ searcher }) => searcher),
+      encodeQueries,
+      work.signal,
+    ),
+  )
+  for (const [i, { name }] of due.entries()) {
+    const suitability = reports[i]!
+    if (suitability.recall < UNSUITABLE_BELOW) onWarning?.(unsuitable(name, suitability))
+    await work.inTurn(async () => {
+      const derived = files.manifest.derived[name]
+      if (derived) await files.commitDerived(name, { ...derived, suitability })
+    })
+  }
 }
 
 /**
  * How much of the exact top 10 is among the 100 candidates of each stage, on a sample: pieces of documents are the queries, as
  * texts through the model where there are both, else as their stored vectors.
  */
-export async function measureSuitability(
-  store: IndexStore,
-  stages: readonly FirstStage[],
-  model: Encoder | undefined,
-  onWarning: OnWarning | undefined,
+async function measured(
+  snapshot: Snapshot,
+  files: IndexFiles,
+  searchers: readonly Searcher[],
+  encodeQueries: EncodeQueries | undefined,
   signal: AbortSignal | undefined,
-): Promise<Partial<Record<FirstStage['name'], SuitabilityReport>>> {
-  const { collection, manifest } = store
-  const documents = spread([...collection.searchable()], DOCUMENTS)
-  const allowed = new Bitset(collection.total)
+): Promise<Suitability[]> {
+  const { codec } = files.manifest
+  const documents = spread([...snapshot.allowed(undefined).documents], DOCUMENTS)
+  const allowed = new Bitset(snapshot.total)
   for (const ordinal of documents) allowed.add(ordinal)
-  const queries = await pseudoQueries(store, model, collection, spread(documents, QUERIES), signal)
-  const recalls = stages.map(() => 0)
+  const ids = Array.from(documents, (ordinal) => snapshot.row(ordinal).id)
+  const queries = await pseudoQueries(files, snapshot, spread(documents, QUERIES), encodeQueries)
+  const reader = { readTokens: readTokens.bind(undefined, snapshot) }
+  const recalls = searchers.map(() => 0)
   for (const query of queries) {
-    const { scores } = await exactScores(collection, manifest.codec, query, documents, signal)
+    const { scores } = await exactScores(reader, codec, query, ids, signal)
     const best = topK(scores, TOP)
-    for (const [i, stage] of stages.entries()) {
-      const candidates = new Set(stage.search(query, CANDIDATES, allowed).ordinals)
+    for (const [i, searcher] of searchers.entries()) {
+      const candidates = new Set(searcher.search(query, CANDIDATES, allowed).ordinals)
       recalls[i]! += best.filter((at) => candidates.has(documents[at]!)).length / best.length / queries.length
     }
   }
-  const sizes = { documents: documents.length, queries: queries.length, collection: collection.searchableCount }
-  const reports: Partial<Record<FirstStage['name'], SuitabilityReport>> = {}
-  for (const [i, { name }] of stages.entries()) {
-    const recall = recalls[i]!
-    reports[name] = { recall, candidates: CANDIDATES, ...sizes }
-    if (recall < UNSUITABLE_BELOW) onWarning?.(unsuitable(name, recall, sizes))
-  }
-  return reports
+  const { searchableCount } = snapshot.collection
+  const sizes = { documents: documents.length, queries: queries.length, collection: searchableCount }
+  return recalls.map((recall) => ({ recall, candidates: CANDIDATES, ...sizes }))
 }
 
-function unsuitable(stage: FirstStage['name'], recall: number, sizes: { documents: number; queries: number }): Warning {
-  const isFde = stage !== 'centroids'
+function unsuitable(stage: string, { recall, queries, documents }: Suitability): Warning {
+  const isFde = stage === 'fde'
   const remedy = isFde
-    ? "Search with more candidates or stage: 'exact', or build the index with fde: 'quality'."
-    : "Search with more candidates or stage: 'exact'."
+    ? "Search with more candidates or firstStage: 'exact', or build the index with fde: 'quality'."
+    : "Search with more candidates or firstStage: 'exact'."
   return {
     code: isFde ? 'FDE_UNSUITABLE' : 'CENTROIDS_UNSUITABLE',
     message:
       `The ${isFde ? 'FDE' : 'centroid'} first stage keeps ${Math.round(recall * 100)} % of the exact top ${TOP} among ${CANDIDATES} ` +
-      `candidates (${sizes.queries} pieces of text against ${sizes.documents} documents). ${remedy}`,
+      `candidates (${queries} pieces of text against ${documents} documents). ${remedy}`,
   }
 }
 
 async function pseudoQueries(
-  store: IndexStore,
-  model: Encoder | undefined,
-  collection: Collection,
+  files: IndexFiles,
+  snapshot: Snapshot,
   ordinals: Int32Array,
-  signal: AbortSignal | undefined,
+  encodeQueries: EncodeQueries | undefined,
 ): Promise<TokenEmbeddings[]> {
-  const texts =
-    model && store.manifest.model ? Array.from(ordinals, (ordinal) => middleWords(collection.readText(ordinal))) : []
-  const written = texts.filter((text) => text !== undefined)
-  if (model && written.length === ordinals.length) {
-    // These are pieces of documents, not what the caller wrote: nobody needs to know that they are cut.
-    return model.encodeQueries(written, { onWarning: () => {}, ...(signal && { signal }) })
+  const { codec, dim, model } = files.manifest
+  const { collection } = snapshot
+  if (encodeQueries && model) {
+    const texts = Array.from(ordinals, (ordinal) => middleWords(collection.readText(ordinal)))
+    const written = texts.filter((text) => text !== undefined)
+    if (written.length === ordinals.length) return encodeQueries(written)
   }
-  return Array.from(ordinals, (ordinal) => middleTokens(store, collection, ordinal))
+  return Array.from(ordinals, (ordinal) => middleTokens(collection.readEmbeddings(ordinal, codec, dim!)))
 }
 
 /** Undefined when there is too little text to take a piece out of. */
@@ -114,8 +131,7 @@ function middleWords(text: string | undefined): string | undefined {
   return words.slice(start, start + QUERY_WORDS).join(' ')
 }
 
-function middleTokens({ manifest }: IndexStore, collection: Collection, ordinal: number): TokenEmbeddings {
-  const { data, length, dim } = collection.readEmbeddings(ordinal, manifest.codec, manifest.dim!)
+function middleTokens({ data, length, dim }: TokenEmbeddings): TokenEmbeddings {
   const start = Math.max(0, (length - QUERY_WORDS) >> 1)
   const count = Math.min(QUERY_WORDS, length)
   return { data: data.slice(start * dim, (start + count) * dim), length: count, dim }

@@ -5,7 +5,8 @@ import { topK } from '../../../math/top-k.js'
 import { align16 } from '../../../math/workspace.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
 import type { Bitset } from '../../commit/bitset.js'
-import type { Candidates, FirstStage } from '../stage.js'
+import type { CodedSearcher } from '../coded-stage.js'
+import type { Found } from '../stage.js'
 
 /**
  * MaxSim of the query with the centroids the documents' tokens are coded as, for all documents: one table look-up per token.
@@ -13,8 +14,8 @@ import type { Candidates, FirstStage } from '../stage.js'
  *
  * The memory holds `[codebook][starts i32][codes u16][results i32][the query's table]`.
  */
-export class CentroidScan implements FirstStage {
-  readonly name = 'centroids'
+export class CentroidScan implements CodedSearcher {
+  readonly codeBytes = { perDocument: 0, perToken: 2 }
   readonly codebook: Codebook
   #kernels: Kernels | undefined
   #rows = 0
@@ -31,31 +32,45 @@ export class CentroidScan implements FirstStage {
     return this.#rows
   }
 
-  /** Tokens of these documents. */
-  get codes(): number {
-    return this.#codes
+  /** Float32 directions of the cells, then of the centroids. */
+  get learned(): Uint8Array {
+    const { cells, centroids } = this.codebook.data
+    const bytes = new Uint8Array(cells.byteLength + centroids.byteLength)
+    bytes.set(new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength))
+    bytes.set(new Uint8Array(centroids.buffer, centroids.byteOffset, centroids.byteLength), cells.byteLength)
+    return bytes
+  }
+
+  get facts(): { readonly cellBlocks: readonly number[] } {
+    return { cellBlocks: [...this.codebook.data.cellBlocks] }
+  }
+
+  /** u16, one per token. */
+  encode(documents: readonly TokenEmbeddings[]): Uint8Array {
+    const { dim } = this.codebook
+    const tokens = documents.reduce((sum, { length }) => sum + length, 0)
+    const data = new Float32Array(tokens * dim)
+    let at = 0
+    for (const document of documents) {
+      data.set(document.data.subarray(0, document.length * dim), at)
+      at += document.length * dim
+    }
+    return new Uint8Array(this.codebook.encode({ data, length: tokens, dim }).buffer)
   }
 
   /** Adds documents: the codes of their tokens, and how many tokens each has. */
-  append(codes: Uint16Array, lengths: ArrayLike<number>): void {
-    this.#grow(this.#rows + lengths.length, this.#codes + codes.length)
+  append(bytes: Uint8Array, lengths: readonly number[]): void {
+    const count = bytes.length / 2
+    this.#grow(this.#rows + lengths.length, this.#codes + count)
     const { buffer } = this.#kernels!
-    new Uint16Array(buffer, this.#codesAt, this.#codeCapacity).set(codes, this.#codes)
+    new Uint8Array(buffer, this.#codesAt, this.#codeCapacity * 2).set(bytes, this.#codes * 2)
     const starts = new Int32Array(buffer, this.#startsAt, this.#rowCapacity + 1)
     let end = this.#codes
     for (let i = 0; i < lengths.length; i++) starts[++this.#rows] = end += lengths[i]!
     this.#codes = end
   }
 
-  /** Codes of documents `from` and after. */
-  codesSince(from: number): Uint16Array {
-    if (this.#rows === 0) return new Uint16Array(0)
-    const { buffer } = this.#kernels!
-    const start = new Int32Array(buffer, this.#startsAt, this.#rows + 1)[from]!
-    return new Uint16Array(buffer, this.#codesAt + start * 2, this.#codes - start).slice()
-  }
-
-  search(query: TokenEmbeddings, count: number, allowed: Bitset): Candidates {
+  search(query: TokenEmbeddings, count: number, allowed: Bitset): Found {
     if (this.#rows === 0 || query.length === 0) return { ordinals: new Int32Array(0), scores: new Float32Array(0) }
     const kernels = this.#kernels!
     const results = align16(this.#codesAt + this.#codeCapacity * 2)

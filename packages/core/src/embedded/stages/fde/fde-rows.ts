@@ -78,8 +78,12 @@ export class FdeRows {
     return Float32Array.from(codes, (code) => code * scale)
   }
 
-  /** Inner product of a query's FDE with every row, `[length]`; the query is rounded to 14 bits. */
-  innerProducts(query: Float32Array): Float32Array {
+  /**
+   * Inner product of a query's FDE with every row, `[length]`; the query is rounded to 14 bits.
+   *
+   * @param from rows before it may be left at 0
+   */
+  innerProducts(query: Float32Array, from = 0): Float32Array {
     const out = new Float32Array(this.#length)
     const codes = new Int16Array(this.#stride)
     const largest = query.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
@@ -88,7 +92,7 @@ export class FdeRows {
     const limit = int16Limit(2048)
     for (let i = 0; i < query.length; i++) codes[i] = Math.round((query[i]! * limit) / largest)
     for (const { buffer } of this.#memories) new Int16Array(buffer, 64, this.#stride).set(codes)
-    for (let start = 0; start < this.#length; start += BLOCK_ROWS) {
+    for (let start = from - (from % BLOCK_ROWS); start < this.#length; start += BLOCK_ROWS) {
       const { kernels, block } = this.#place(start)
       const count = Math.min(BLOCK_ROWS, this.#length - start)
       const scales = block + BLOCK_ROWS * this.#stride

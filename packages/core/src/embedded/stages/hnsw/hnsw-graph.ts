@@ -1,37 +1,13 @@
 import { closeSync, fsyncSync, openSync, readSync, renameSync, statSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SerotineError } from '../../../errors.js'
-import type { FdeEncoder } from '../../../fde/encode.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
+import { topK } from '../../../math/top-k.js'
 import type { Bitset } from '../../commit/bitset.js'
 import { checksum } from '../../files/byte-log.js'
-import type { FdeRows } from '../fde/fde-rows.js'
-import type { Candidates, FirstStage } from '../stage.js'
-
-/** The part of `hnswlib-node` that is used. Written out here, because its types are missing wherever the optional package is. */
-export interface Hnswlib {
-  readonly HierarchicalNSW: new (
-    space: 'ip',
-    dim: number,
-  ) => {
-    initIndex(capacity: number, m: number, efConstruction: number, seed: number): void
-    resizeIndex(capacity: number): void
-    addPoint(point: number[], label: number): void
-    setEf(ef: number): void
-    searchKnn(
-      query: number[],
-      k: number,
-      filter?: (label: number) => boolean,
-    ): { distances: number[]; neighbors: number[] }
-    getCurrentCount(): number
-    getMaxElements(): number
-    readIndexSync(file: string): void
-    writeIndex(file: string): Promise<boolean>
-  }
-}
-
-/** The module, or how to get it: for where a bundler hides the package. */
-export type HnswlibSource = Hnswlib | (() => Hnswlib | Promise<Hnswlib>)
+import type { FdeScan } from '../fde/fde-scan.js'
+import type { Found, Searcher } from '../stage.js'
+import type { Hnswlib } from './hnswlib.js'
 
 /** Links per node and candidates while building; hnswlib's usual values. */
 const M = 16
@@ -49,47 +25,27 @@ export interface SavedGraph {
   readonly crc: number
 }
 
-/** @throws HNSWLIB_MISSING */
-export async function loadHnswlib(given?: HnswlibSource): Promise<Hnswlib> {
-  try {
-    if (given !== undefined) return typeof given === 'function' ? await given() : given
-    const loaded = (await import('hnswlib-node')) as Hnswlib & { default?: Hnswlib }
-    // A CommonJS package: bundlers and Node disagree on whether its names are also exported by name.
-    return loaded.HierarchicalNSW ? loaded : loaded.default!
-  } catch (cause) {
-    throw new SerotineError(
-      'HNSWLIB_MISSING',
-      'hnswlib-node cannot be loaded. Run `npm install hnswlib-node` where a C++ compiler is available (with pnpm also ' +
-        "`pnpm approve-builds`, or its binary is not built), or use firstStage: 'fde', which scans the FDEs exactly.",
-      { cause },
-    )
-  }
-}
-
 /**
  * An HNSW graph (Malkov and Yashunin, arXiv:1603.09320) over the FDE rows, by inner product. Finds what `update` has
  * put into it. Deleted and filtered documents are skipped while searching; the graph is built again after `compact()`,
  * which is ten times faster than replacing points in it.
  */
-export class HnswGraph implements FirstStage {
-  readonly name = 'hnsw'
-  readonly #encoder: FdeEncoder
-  readonly #rows: FdeRows
+export class HnswGraph implements Searcher {
+  readonly #fdes: FdeScan
   readonly #graph: InstanceType<Hnswlib['HierarchicalNSW']>
   #capacity: number
   #built: number
   /** The end of the last change or save: hnswlib writes on another thread, and nothing may be added meanwhile. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  private constructor(hnswlib: Hnswlib, encoder: FdeEncoder, rows: FdeRows, saved?: { file: string; rows: number }) {
-    this.#encoder = encoder
-    this.#rows = rows
-    this.#graph = new hnswlib.HierarchicalNSW('ip', rows.dim)
+  private constructor(hnswlib: Hnswlib, fdes: FdeScan, saved?: { file: string; rows: number }) {
+    this.#fdes = fdes
+    this.#graph = new hnswlib.HierarchicalNSW('ip', fdes.encoder.outputDim)
     if (saved) {
       this.#graph.readIndexSync(saved.file)
       this.#capacity = this.#graph.getMaxElements()
     } else {
-      this.#capacity = Math.max(1024, rows.length)
+      this.#capacity = Math.max(1024, fdes.rows)
       this.#graph.initIndex(this.#capacity, M, EF_CONSTRUCTION, 100)
     }
     this.#built = this.#graph.getCurrentCount()
@@ -101,38 +57,35 @@ export class HnswGraph implements FirstStage {
     }
   }
 
-  /** An empty graph; `update` fills it. @throws HNSWLIB_MISSING */
-  static async create(encoder: FdeEncoder, rows: FdeRows, hnswlib?: HnswlibSource): Promise<HnswGraph> {
-    return new HnswGraph(await loadHnswlib(hnswlib), encoder, rows)
+  /** An empty graph; `update` fills it. */
+  static create(hnswlib: Hnswlib, fdes: FdeScan): HnswGraph {
+    return new HnswGraph(hnswlib, fdes)
   }
 
   /**
    * A graph saved before. The file is checked first: hnswlib accepts any bytes and ends the process on bad ones.
    *
    * @returns undefined when the file does not match; the graph can be built again from the rows
-   * @throws HNSWLIB_MISSING
    */
-  static async load(
-    file: string,
-    saved: SavedGraph,
-    encoder: FdeEncoder,
-    rows: FdeRows,
-    hnswlib?: HnswlibSource,
-  ): Promise<HnswGraph | undefined> {
-    const library = await loadHnswlib(hnswlib)
+  static load(hnswlib: Hnswlib, fdes: FdeScan, file: string, saved: SavedGraph): HnswGraph | undefined {
     try {
-      if (saved.rows > rows.length || statSync(file).size !== saved.bytes || checksumFile(file) !== saved.crc)
+      if (saved.rows > fdes.rows || statSync(file).size !== saved.bytes || checksumFile(file) !== saved.crc)
         return undefined
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
     }
-    return new HnswGraph(library, encoder, rows, { file, rows: saved.rows })
+    return new HnswGraph(hnswlib, fdes, { file, rows: saved.rows })
   }
 
   /** Rows in the graph. */
-  get built(): number {
+  get rows(): number {
     return this.#built
+  }
+
+  /** Whether the graph is over these FDEs. */
+  isOver(fdes: FdeScan): boolean {
+    return this.#fdes === fdes
   }
 
   /** Puts all rows into the graph in slices. What is done stays when aborted. */
@@ -153,38 +106,49 @@ export class HnswGraph implements FirstStage {
 
   async #update(signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
     let sliceStart = performance.now()
-    while (this.#built < this.#rows.length) {
+    while (this.#built < this.#fdes.rows) {
       signal?.throwIfAborted()
       if (this.#built === this.#capacity) {
         this.#capacity *= 2
         this.#graph.resizeIndex(this.#capacity)
       }
       // hnswlib-node only takes plain arrays, and ends the process on anything in them that is not a number.
-      this.#graph.addPoint(Array.from(this.#rows.row(this.#built)), this.#built)
+      this.#graph.addPoint(Array.from(this.#fdes.fdes.row(this.#built)), this.#built)
       this.#built++
       if (performance.now() - sliceStart > SLICE_MS) {
-        onRow?.(this.#built, this.#rows.length)
+        onRow?.(this.#built, this.#fdes.rows)
         await nextTurn()
         sliceStart = performance.now()
       }
     }
   }
 
-  search(query: TokenEmbeddings, count: number, allowed: Bitset): Candidates {
-    const wanted = Math.min(count, this.#built)
-    if (wanted === 0) return { ordinals: new Int32Array(0), scores: new Float32Array(0) }
-    this.#graph.setEf(Math.max(EF_SEARCH, 2 * wanted))
-    const fde = Array.from(this.#encoder.encodeQuery(query))
+  /** Walks the graph, and scans the rows that are not in it yet. */
+  search(query: TokenEmbeddings, count: number, allowed: Bitset): Found {
+    const fde = this.#fdes.encoder.encodeQuery(query)
+    const { repetitions } = this.#fdes.encoder.config
+    const found = this.#built === 0 ? [] : this.#walk(Array.from(fde), Math.min(count, this.#built), allowed)
+    if (this.#built < this.#fdes.rows) {
+      const products = this.#fdes.fdes.innerProducts(fde, this.#built)
+      const rest = topK(products, count, (ordinal) => ordinal >= this.#built && allowed.has(ordinal))
+      for (const ordinal of rest) found.push({ ordinal, product: products[ordinal]! })
+    }
+    // Ties come in the order of the walk: sort them.
+    found.sort((a, b) => b.product - a.product || a.ordinal - b.ordinal)
+    found.length = Math.min(found.length, count)
+    return {
+      ordinals: Int32Array.from(found, ({ ordinal }) => ordinal),
+      scores: Float32Array.from(found, ({ product }) => product / repetitions),
+    }
+  }
+
+  #walk(fde: number[], count: number, allowed: Bitset): { ordinal: number; product: number }[] {
+    this.#graph.setEf(Math.max(EF_SEARCH, 2 * count))
     // Called for every node passed on the way, so only given when it is needed; if it threw, the process would end.
-    const filter = allowed.count() < this.#built ? (label: number) => allowed.has(label) : undefined
-    const { neighbors, distances } = this.#graph.searchKnn(fde, wanted, filter)
-    // hnswlib's "distance" by inner product is 1 − the product. Ties come in the order of the walk: sort them.
-    const order = neighbors
-      .map((_, i) => i)
-      .sort((a, b) => distances[a]! - distances[b]! || neighbors[a]! - neighbors[b]!)
-    const { repetitions } = this.#encoder.config
-    const scores = Float32Array.from(order, (i) => (1 - distances[i]!) / repetitions)
-    return { ordinals: Int32Array.from(order, (i) => neighbors[i]!), scores }
+    const filter = allowed.hasAllBelow(this.#built) ? undefined : (label: number) => allowed.has(label)
+    const { neighbors, distances } = this.#graph.searchKnn(fde, count, filter)
+    // hnswlib's "distance" by inner product is 1 − the product.
+    return neighbors.map((ordinal, i) => ({ ordinal, product: 1 - distances[i]! }))
   }
 
   async #save(file: string): Promise<SavedGraph> {

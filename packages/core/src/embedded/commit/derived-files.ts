@@ -1,0 +1,109 @@
+import type { TokenEmbeddings } from '../../embeddings.js'
+import { checksum } from '../files/byte-log.js'
+import type { ByteLog } from '../files/byte-log.js'
+import type { Storage } from '../files/folder.js'
+import { readChecked } from '../format/checked.js'
+import type { DerivedManifest, DerivedRole, Extent, Manifest } from '../format/manifest.js'
+
+/** Makes codes of documents while they are committed, so that both become visible together. */
+export interface Coder {
+  /** Name of the stage in the manifest. */
+  readonly name: string
+  /** Codes of these documents, one after the other. Documents decoded from their records, so that codes made later are the same. */
+  encode(documents: readonly TokenEmbeddings[]): Uint8Array
+  /** The codes are committed. */
+  accept(codes: Uint8Array, lengths: readonly number[]): void
+}
+
+/** A file that no manifest mentions yet. */
+export class NewFile {
+  readonly name: string
+  /** Undefined in memory. */
+  readonly path: string | undefined
+  readonly log: ByteLog
+  #crc = 0
+
+  constructor(name: string, path: string | undefined, log: ByteLog) {
+    this.name = name
+    this.path = path
+    this.log = log
+  }
+
+  append(bytes: Uint8Array): void {
+    this.log.append(bytes)
+    this.#crc = checksum(bytes, this.#crc)
+  }
+
+  /** For the manifest: what was appended so far. */
+  get extent(): Extent & { readonly file: string } {
+    return { file: this.name, bytes: this.log.length, crc: this.#crc }
+  }
+
+  close(): void {
+    this.log.close()
+  }
+}
+
+/** The logs of codes that commits append to, by the name of the first stage. */
+export class DerivedFiles {
+  readonly #storage: Storage
+  readonly #codes = new Map<string, ByteLog>()
+
+  constructor(storage: Storage) {
+    this.#storage = storage
+  }
+
+  /** The log of a stage's codes; opened when it is first wanted. @throws INDEX_CORRUPT when it is missing or short */
+  codesOf(name: string, { derived }: Manifest): ByteLog | undefined {
+    const extent = derived[name]?.files.codes
+    if (!extent) return undefined
+    const known = this.#codes.get(name)
+    if (known) return known
+    const log = this.#storage.open(extent.file, extent.bytes)
+    this.#codes.set(name, log)
+    return log
+  }
+
+  /** Committed bytes of one of a stage's files, checked. @throws INDEX_CORRUPT */
+  read(name: string, role: DerivedRole, manifest: Manifest): Uint8Array {
+    const extent = manifest.derived[name]!.files[role]!
+    const kept = role === 'codes' ? this.codesOf(name, manifest)! : undefined
+    const log = kept ?? this.#storage.open(extent.file, extent.bytes)
+    try {
+      return readChecked(log, extent, `${role} of the first stage ${name}`)
+    } finally {
+      if (!kept) log.close()
+    }
+  }
+
+  /** Appends codes of documents that are being committed; gives the stage's next manifest. */
+  append(name: string, manifest: Manifest, codes: Uint8Array, documents: number): DerivedManifest {
+    const derived = manifest.derived[name]!
+    const log = this.codesOf(name, manifest)!
+    log.append(codes)
+    const { file, crc } = derived.files.codes!
+    const extent = { file, bytes: log.length, crc: checksum(codes, crc) }
+    return { ...derived, rows: derived.rows + documents, files: { ...derived.files, codes: extent } }
+  }
+
+  async sync(): Promise<void> {
+    await Promise.all([...this.#codes.values()].map((log) => log.sync()))
+  }
+
+  /** Forgets what was appended since the manifest. */
+  rollback({ derived }: Manifest): void {
+    for (const [name, log] of this.#codes) log.truncate(derived[name]?.files.codes?.bytes ?? 0)
+  }
+
+  /** From now on codes go to another log; the old one is closed. */
+  use(name: string, log: ByteLog | undefined): void {
+    this.#codes.get(name)?.close()
+    if (log) this.#codes.set(name, log)
+    else this.#codes.delete(name)
+  }
+
+  close(): void {
+    for (const log of this.#codes.values()) log.close()
+    this.#codes.clear()
+  }
+}

@@ -1,0 +1,110 @@
+import { mkdirSync } from 'node:fs'
+import { SerotineError } from '../../errors.js'
+import { fileStorage, memoryStorage } from '../files/folder.js'
+import type { Storage } from '../files/folder.js'
+import { lockFolder } from '../files/lock.js'
+import { fileName, inspectFolder, leftovers } from '../format/file-names.js'
+import type { InitialManifest, Manifest } from '../format/manifest.js'
+import { commitManifest, readManifest } from '../format/manifest-file.js'
+import { Segment } from '../format/segment.js'
+import { IndexFiles, SEGMENT_BYTES } from './index-files.js'
+import type { OpenedFiles } from './index-files.js'
+
+export interface OpenFilesOptions {
+  readonly readonly: boolean
+  readonly create: boolean
+  readonly segmentBytes?: number | undefined
+}
+
+/**
+ * Opens the index in `folder`, or makes an empty one of the form given; undefined = in memory.
+ *
+ * @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, INDEX_LOCKED
+ */
+export async function openFiles(
+  folder: string | undefined,
+  initial: InitialManifest,
+  options: OpenFilesOptions,
+): Promise<IndexFiles> {
+  const empty: Manifest = {
+    generation: 0,
+    ...initial,
+    nextFile: 2,
+    segments: [],
+    deleted: { file: fileName(1, 'deleted'), bytes: 0, crc: 0 },
+    derived: {},
+  }
+  const { segmentBytes = SEGMENT_BYTES } = options
+  const made = (storage: Storage, unlock: () => void): OpenedFiles => ({
+    storage,
+    readonly: false,
+    unlock,
+    manifest: empty,
+    segments: [],
+    deleted: storage.create(empty.deleted.file),
+    segmentBytes,
+  })
+  if (folder === undefined) return new IndexFiles(made(memoryStorage(), () => {}))
+  const found = inspectFolder(folder)
+  if (found !== 'index' && (options.readonly || !options.create)) {
+    const remedy = options.readonly
+      ? 'Open it without { readonly: true } to create one.'
+      : 'Leave out { create: false } to create one.'
+    throw new SerotineError('INDEX_FORMAT', `There is no index in ${folder}. ${remedy}`)
+  }
+  if (options.readonly) return openReader(folder, segmentBytes)
+  mkdirSync(folder, { recursive: true })
+  const unlock = lockFolder(folder)
+  try {
+    const storage = fileStorage(folder, false)
+    // Checked again: between the first check and the lock, another process may have made the index.
+    if (inspectFolder(folder) !== 'index') {
+      const opened = made(storage, unlock)
+      await commitManifest(folder, empty)
+      return new IndexFiles(opened)
+    }
+    const manifest = readManifest(folder)
+    const files = openStored(storage, false, unlock, manifest, segmentBytes)
+    // Only now: a manifest whose files are not all there may be older than they are.
+    for (const name of leftovers(folder, manifest)) storage.remove(name)
+    return files
+  } catch (error) {
+    unlock()
+    throw error
+  }
+}
+
+function openReader(folder: string, segmentBytes: number): IndexFiles {
+  for (let attempt = 0; ; attempt++) {
+    const manifest = readManifest(folder)
+    try {
+      return openStored(fileStorage(folder, true), true, () => {}, manifest, segmentBytes)
+    } catch (error) {
+      // A writer may have compacted between the two reads, and removed the files of this manifest.
+      if (attempt > 5 || readManifest(folder).generation === manifest.generation) throw error
+    }
+  }
+}
+
+function openStored(
+  storage: Storage,
+  readonly: boolean,
+  unlock: () => void,
+  manifest: Manifest,
+  segmentBytes: number,
+): IndexFiles {
+  const opened: { close(): void }[] = []
+  try {
+    const segments = manifest.segments.map((segment) => {
+      const files = Segment.open(storage, segment)
+      opened.push(files)
+      return files
+    })
+    const deleted = storage.open(manifest.deleted.file, manifest.deleted.bytes)
+    opened.push(deleted)
+    return new IndexFiles({ storage, readonly, unlock, manifest, segments, deleted, segmentBytes })
+  } catch (error) {
+    for (const file of opened) file.close()
+    throw error
+  }
+}

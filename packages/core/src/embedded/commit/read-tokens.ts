@@ -1,0 +1,82 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { TokenSink } from '../../store/store.js'
+import type { Run } from './collection.js'
+import type { Snapshot } from './snapshot.js'
+
+/** Records read at a time. */
+const CHUNK_BYTES = 1 << 20
+/** After this many milliseconds of reading and scoring, timers and sockets get their turn. */
+const SLICE_MS = 15
+
+/**
+ * Reads the records of documents straight into the sink's memory, those that lie one after the other with one call.
+ *
+ * @throws INDEX_CORRUPT when a record fails its checksum; the signal's reason when aborted
+ */
+export async function readTokens(
+  snapshot: Snapshot,
+  ids: readonly string[],
+  sink: TokenSink,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { ordinals, positions } = inOrder(snapshot, ids)
+  let done = 0
+  let sliceStart = performance.now()
+  for (const chunk of chunksOf(snapshot.collection.runs(ordinals))) {
+    if (performance.now() - sliceStart > SLICE_MS) {
+      await nextTurn()
+      signal?.throwIfAborted()
+      sliceStart = performance.now()
+    }
+    // From here to the end of the loop nothing may wait: the room is borrowed.
+    const room = sink.room(chunk.reduce((sum, { segment, from, to }) => sum + segment.recordsLength(from, to), 0))
+    let at = 0
+    for (const { segment, from, to } of chunk) {
+      const length = segment.recordsLength(from, to)
+      segment.readRecords(from, to, room.subarray(at, at + length))
+      at += length
+    }
+    at = 0
+    for (const { segment, from, to } of chunk) {
+      for (let i = from; i < to; i++) {
+        const { tokens, tokenBytes } = segment.rows[i]!
+        sink.record(positions[done++]!, at, tokens)
+        at += tokenBytes
+      }
+    }
+  }
+}
+
+/** Ordinals of the documents that are there, ascending, and the position of each one's id. */
+function inOrder(snapshot: Snapshot, ids: readonly string[]): { ordinals: number[]; positions: number[] } {
+  const found: { ordinal: number; position: number }[] = []
+  let isSorted = true
+  for (let position = 0; position < ids.length; position++) {
+    const ordinal = snapshot.ordinalOf(ids[position]!)
+    if (ordinal === undefined) continue
+    if (found.length > 0 && ordinal <= found.at(-1)!.ordinal) isSorted = false
+    found.push({ ordinal, position })
+  }
+  if (!isSorted) found.sort((a, b) => a.ordinal - b.ordinal)
+  return { ordinals: found.map(({ ordinal }) => ordinal), positions: found.map(({ position }) => position) }
+}
+
+/** Groups runs so that each group's records fit a chunk, cutting long runs; a record larger than a chunk goes alone. */
+function* chunksOf(runs: readonly Run[]): Generator<Run[]> {
+  let chunk: Run[] = []
+  let bytes = 0
+  for (const { segment, from, to } of runs) {
+    let start = from
+    for (let i = from; i < to; i++) {
+      const size = segment.rows[i]!.tokenBytes
+      if (bytes > 0 && bytes + size > CHUNK_BYTES) {
+        if (i > start) chunk.push({ segment, from: start, to: i })
+        yield chunk
+        ;[chunk, bytes, start] = [[], 0, i]
+      }
+      bytes += size
+    }
+    chunk.push({ segment, from: start, to })
+  }
+  if (chunk.length > 0) yield chunk
+}

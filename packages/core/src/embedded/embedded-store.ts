@@ -1,0 +1,323 @@
+import { SerotineError } from '../errors.js'
+import { describe } from '../options.js'
+import { filterPredicate } from '../store/filter-predicate.js'
+import type { Filter } from '../store/filter.js'
+import { encodeRecord } from '../store/records.js'
+import { SPEC_VERSION } from '../store/store.js'
+import type {
+  CandidateQuery,
+  Candidates,
+  CollectionSpec,
+  FirstStage,
+  HashedDocument,
+  NewDocument,
+  PrepareOptions,
+  ScanOptions,
+  Store,
+  StoreCapabilities,
+  StoreHealth,
+  StoreReader,
+  StoreStats,
+  TokenSink,
+} from '../store/store.js'
+import type { Coder } from './commit/derived-files.js'
+import type { IndexFiles } from './commit/index-files.js'
+import { openFiles } from './commit/open-files.js'
+import type { Allowed, Snapshot } from './commit/snapshot.js'
+import type { RecordedDocument } from './format/segment.js'
+import { checkEmbedded, checkFound, initialManifest } from './options.js'
+import type { EmbeddedOptions } from './options.js'
+import { SnapshotReader } from './reader.js'
+import { withoutFdes } from './stages/fde/fde-stage.js'
+import { plan } from './stages/plan.js'
+import { makeStages } from './stages/registry.js'
+import type { Searcher, Stage } from './stages/stage.js'
+import { Upkeep } from './stages/upkeep.js'
+import { statsOf } from './stats.js'
+import type { FdeConfig } from '../fde/config.js'
+
+const CAPABILITIES: Omit<StoreCapabilities, 'durable' | 'firstStages'> = {
+  nativeSearch: false,
+  filterOperators: ['eq', 'ne', 'in', 'nin', 'gt', 'gte', 'lt', 'lte', 'exists', 'contains'],
+  filterFunctions: true,
+  snapshots: true,
+  visibility: 'immediate',
+  manyWriters: false,
+}
+
+/**
+ * Documents in files of one folder, or in memory: one process writes, any number read. Each change is committed as a whole; a process
+ * that is killed leaves the last commit.
+ */
+export class EmbeddedStore implements Store {
+  readonly capabilities: StoreCapabilities
+  readonly #files: IndexFiles
+  readonly #stages: ReadonlyMap<string, Stage>
+  readonly #preferred: FirstStage
+  readonly #graphNumbers: number
+  readonly #upkeep: Upkeep
+  /** Settles when the previous change has settled: changes happen one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | undefined
+
+  private constructor(files: IndexFiles, { firstStage, hnswlib, onWarning, graphNumbers }: ReturnType<typeof checkEmbedded>) {
+    this.#files = files
+    this.#preferred = firstStage
+    this.#graphNumbers = graphNumbers
+    this.#stages = makeStages({ files, preferred: firstStage, hnswlib, onWarning, graphNumbers })
+    const firstStages = ['exact', 'muvera', ...this.#stages.keys()]
+    this.capabilities = { ...CAPABILITIES, firstStages, durable: files.folder !== undefined }
+    this.#upkeep = new Upkeep(files, this.#stages, (change) => this.#inTurn(change), onWarning)
+  }
+
+  /**
+   * Opens the collection in a folder, or creates an empty one there. Undefined or `':memory:'`: in memory, gone with `close()`.
+   *
+   * @throws INDEX_LOCKED when another process writes, INDEX_MISMATCH when it was made with other settings, INDEX_FORMAT, INDEX_VERSION,
+   * INDEX_CORRUPT, HNSWLIB_MISSING
+   */
+  static async open(folder?: string, options: EmbeddedOptions = {}): Promise<EmbeddedStore> {
+    const checked = checkEmbedded('EmbeddedStore.open()', folder, options)
+    const files = await openFiles(checked.folder, initialManifest(options), checked)
+    try {
+      const store = new EmbeddedStore(files, checked)
+      checkFound(store.name, files.manifest, options, store.spec)
+      for (const stage of store.#stages.values()) await stage.check?.()
+      return store
+    } catch (error) {
+      files.close()
+      throw error
+    }
+  }
+
+  get name(): string {
+    return this.#files.folder ?? 'in memory'
+  }
+
+  /** Undefined in memory. */
+  get folder(): string | undefined {
+    return this.#files.folder
+  }
+
+  get readonly(): boolean {
+    return this.#files.readonly
+  }
+
+  get spec(): CollectionSpec {
+    const { codec, dim, model, fde, derived } = this.#files.manifest
+    const config = (derived.fde?.facts.config as unknown as FdeConfig | undefined) ?? null
+    return { version: SPEC_VERSION, codec, dim, model, fde: fde && { options: fde, config } }
+  }
+
+  async reading<T>(work: (reader: StoreReader) => Promise<T>): Promise<T> {
+    return this.#open.reading((snapshot) => work(this.#readerOf(snapshot)))
+  }
+
+  async candidates(query: CandidateQuery): Promise<Candidates> {
+    return this.reading((reader) => reader.candidates(query))
+  }
+
+  async readTokens(ids: readonly string[], sink: TokenSink, signal?: AbortSignal): Promise<void> {
+    return this.reading((reader) => reader.readTokens(ids, sink, signal))
+  }
+
+  async get(ids: readonly string[], options?: { readonly text?: boolean }): Promise<(HashedDocument | undefined)[]> {
+    return this.reading((reader) => reader.get(ids, options))
+  }
+
+  async *scan(options?: ScanOptions): AsyncGenerator<readonly HashedDocument[]> {
+    const snapshot = this.#open.begin()
+    try {
+      for await (const batch of this.#readerOf(snapshot).scan(options)) {
+        yield batch
+        // Files may be closed by now.
+        if (this.#closing) throw closed()
+      }
+    } finally {
+      this.#files.end(snapshot)
+    }
+  }
+
+  async count(filter?: Filter): Promise<number> {
+    return this.reading((reader) => reader.count(filter))
+  }
+
+  async tokens(): Promise<number> {
+    return this.reading((reader) => reader.tokens())
+  }
+
+  async upsert(documents: readonly NewDocument[], adopt: Pick<CollectionSpec, 'dim' | 'model'>): Promise<void> {
+    await this.#change(async (files) => {
+      const { manifest, collection } = files
+      const dim = manifest.dim ?? adopt.dim
+      if (documents.length === 0 || dim === null) return
+      const recorded = documents.map((document) => this.#recorded(document))
+      const deleted = documents.map(({ id }) => collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
+      const model = manifest.model ?? adopt.model
+      await files.commit({ documents: recorded, deleted, dim, model }, await this.#coders())
+    })
+  }
+
+  async delete(which: { readonly ids: readonly string[] } | { readonly filter: Filter }): Promise<number> {
+    return this.#change(async (files) => {
+      const { collection, manifest } = files
+      const passes = 'filter' in which ? filterPredicate(which.filter) : undefined
+      const found = passes
+        ? [...collection.ordinals()].filter((ordinal) => {
+            return passes({ id: collection.row(ordinal).id, metadata: collection.metadata(ordinal) })
+          })
+        : [...new Set((which as { ids: readonly string[] }).ids)].map((id) => collection.ordinalOf(id))
+      const deleted = found.filter((ordinal) => ordinal !== undefined)
+      const { dim, model } = manifest
+      // No dimension: no document was ever put in.
+      if (deleted.length > 0 && dim !== null) await files.commit({ documents: [], deleted, dim, model }, await this.#coders())
+      return deleted.length
+    })
+  }
+
+  async prepare(options: PrepareOptions = {}): Promise<void> {
+    void this.#writable
+    const name = options.firstStage && stageOf(options.firstStage)
+    if (name !== undefined) this.#stage(name).keep()
+    await this.#upkeep.run(options)
+  }
+
+  async compact({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    await this.#change((files) => files.compact(signal))
+  }
+
+  async stats(): Promise<StoreStats> {
+    const files = this.#open
+    const snapshot = files.begin()
+    try {
+      const how = { firstStage: undefined, candidates: 100, rerank: true }
+      const chosen = await this.#choose(snapshot, snapshot.allowed(undefined), how)
+      return statsOf(files, this.#stages.values(), chosen?.name ?? 'exact')
+    } finally {
+      files.end(snapshot)
+    }
+  }
+
+  async health(): Promise<StoreHealth> {
+    void this.#open
+    return { expected: 1, live: 1, partial: false }
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#end())
+  }
+
+  async #end(): Promise<void> {
+    await this.#upkeep.stop(closed())
+    await this.#turn
+    try {
+      for (const stage of this.#stages.values()) await stage.flush?.()
+    } finally {
+      this.#files.close()
+    }
+  }
+
+  /** @throws CLOSED */
+  get #open(): IndexFiles {
+    if (this.#closing) throw closed()
+    return this.#files
+  }
+
+  /** @throws CLOSED, INDEX_READONLY */
+  get #writable(): IndexFiles {
+    const files = this.#open
+    if (!files.readonly) return files
+    throw new SerotineError(
+      'INDEX_READONLY',
+      `The index ${files.folder} was opened with { readonly: true }. Open it without that option to change it.`,
+    )
+  }
+
+  async #change<T>(change: (files: IndexFiles) => Promise<T>): Promise<T> {
+    const files = this.#writable
+    return this.#inTurn(() => change(files))
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(change)
+    this.#turn = done.catch(() => {})
+    return done
+  }
+
+  #readerOf(snapshot: Snapshot): SnapshotReader {
+    return new SnapshotReader(snapshot, (...question) => this.#choose(...question))
+  }
+
+  /** @throws INVALID_ARGUMENT for a first stage the index does not keep */
+  async #choose(
+    snapshot: Snapshot,
+    allowed: Allowed,
+    how: { readonly firstStage: FirstStage | undefined; readonly candidates: number; readonly rerank: boolean },
+  ): Promise<{ name: string; searcher: Searcher } | undefined> {
+    const { firstStage: asked = this.#preferred, candidates, rerank } = how
+    if (how.firstStage !== undefined) this.#checkKept(how.firstStage)
+    const { total, collection } = snapshot
+    const rows: Record<string, number> = {}
+    for (const [name, stage] of this.#stages) rows[name] = stage.rows
+    const { length } = this.#stages.get('fde')!.facts()
+    const isLarge = total * ((length as number | null) ?? 0) >= this.#graphNumbers
+    for (;;) {
+      const name = plan({ asked, rerank, candidates, allowed, total, rows, isLarge })
+      const searcher = await this.#stages.get(name)?.searcher(collection)
+      if (searcher) return { name, searcher }
+      // Damaged, or of a collection that has been compacted since: what else is there?
+      if (!rows[name]) return undefined
+      rows[name] = 0
+    }
+  }
+
+  #checkKept(firstStage: FirstStage): void {
+    const name = stageOf(firstStage)
+    if (name === undefined || this.#stage(name).isKept) return
+    if (this.#files.manifest.fde === null && name !== 'centroids') throw withoutFdes(firstStage, this.#files.folder)
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The index ${this.name} keeps nothing that ${describe(firstStage)} could search by. Run prepare({ firstStage: ` +
+        `${describe(firstStage)} }) once, or open the index with that firstStage.`,
+    )
+  }
+
+  /** @throws INVALID_ARGUMENT */
+  #stage(name: string): Stage {
+    const stage = this.#stages.get(name)
+    if (stage) return stage
+    const names = ['auto', ...this.capabilities.firstStages].join(', ')
+    throw new SerotineError('INVALID_ARGUMENT', `firstStage must be one of ${names}; got ${describe(name)}.`)
+  }
+
+  async #coders(): Promise<Coder[]> {
+    const coders = await Promise.all([...this.#stages.values()].map((stage) => stage.coder?.()))
+    return coders.filter((coder) => coder !== undefined)
+  }
+
+  #recorded({ id, text, metadata, hash, embeddings }: NewDocument): RecordedDocument {
+    const { manifest, collection } = this.#files
+    if (embeddings) {
+      const record = encodeRecord(manifest.codec, embeddings)
+      return { id, text, metadata, hash, tokens: embeddings.length, record }
+    }
+    const ordinal = collection.ordinalOf(id)
+    if (ordinal === undefined) {
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `Document ${describe(id)} comes without embeddings, and there is none whose vectors it could keep.`,
+      )
+    }
+    return { id, text, metadata, hash, tokens: collection.row(ordinal).tokens, record: collection.readRecord(ordinal) }
+  }
+}
+
+/** The stage that has to be kept; undefined: none. */
+function stageOf(firstStage: FirstStage): string | undefined {
+  if (firstStage === 'auto' || firstStage === 'exact') return undefined
+  return firstStage === 'muvera' ? 'fde' : firstStage
+}
+
+function closed(): SerotineError {
+  return new SerotineError('CLOSED', 'The index was closed. Open it again.')
+}

@@ -1,0 +1,102 @@
+import { closeSync, fstatSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SerotineError } from '../../errors.js'
+import { FileLog, MemoryLog, truncated } from './byte-log.js'
+import type { ByteLog } from './byte-log.js'
+
+/** Where the logs of one index live. */
+export interface Storage {
+  /** The folder; undefined in memory. */
+  readonly folder: string | undefined
+  create(name: string): ByteLog
+  /** Opens `length` committed bytes; a writer cuts off what an interrupted commit left behind them. */
+  open(name: string, length: number): ByteLog
+  /** Nothing happens when it is not there. */
+  remove(name: string): void
+}
+
+/** Everything in this process's memory, gone when the index is closed. */
+export function memoryStorage(): Storage {
+  const logs = new Map<string, MemoryLog>()
+  const create = (name: string): MemoryLog => {
+    const log = new MemoryLog(`:memory:/${name}`)
+    logs.set(name, log)
+    return log
+  }
+  return {
+    folder: undefined,
+    create,
+    open: (name) => logs.get(name) ?? create(name),
+    remove: (name) => void logs.delete(name),
+  }
+}
+
+/** Files in `folder`. Readers open them for reading only and never change one. */
+export function fileStorage(folder: string, readonly: boolean): Storage {
+  return {
+    folder,
+    create(name) {
+      const path = join(folder, name)
+      return new FileLog(path, openSync(path, 'w+'), 0)
+    },
+    open(name, length) {
+      const path = join(folder, name)
+      const fd = openExisting(path, readonly ? 'r' : 'r+')
+      const found = fstatSync(fd).size
+      if (found < length) {
+        closeSync(fd)
+        throw truncated(path, length, found)
+      }
+      const log = new FileLog(path, fd, length)
+      if (!readonly && found > length) log.truncate(length)
+      return log
+    },
+    remove(name) {
+      // Windows refuses to unlink a file another process holds without sharing; the next writer tries again.
+      try {
+        rmSync(join(folder, name), { force: true, maxRetries: 3, retryDelay: 50 })
+      } catch {
+        return
+      }
+    },
+  }
+}
+
+function openExisting(path: string, flags: 'r' | 'r+'): number {
+  try {
+    return openSync(path, flags)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+    throw new SerotineError(
+      'INDEX_CORRUPT',
+      `${path} is missing. The index is damaged; restore it or build it again.`,
+      { cause },
+    )
+  }
+}
+
+/** Virus scanners and indexers on Windows hold new files open for a moment. */
+export async function renameWithPatience(from: string, to: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return renameSync(from, to)
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code ?? ''
+      if (attempt > 8 || !['EPERM', 'EBUSY', 'EACCES'].includes(code)) throw cause
+      await sleep(10 * attempt)
+    }
+  }
+}
+
+/** Makes the new names in a folder survive a power cut. */
+export function syncFolder(folder: string): void {
+  // Windows cannot open a folder as a file, and needs no such call.
+  if (process.platform === 'win32') return
+  const fd = openSync(folder, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,69 @@
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { SerotineError } from '../../errors.js'
+import { describe } from '../../options.js'
+import { TOKEN_CODECS } from '../../store/records.js'
+import { renameWithPatience, syncFolder } from '../files/folder.js'
+import { MANIFEST_FILE, notAnIndex } from './file-names.js'
+import type { Manifest } from './manifest.js'
+import { fromVersion1 } from './version-1.js'
+import type { Version1Manifest } from './version-1.js'
+
+/** Format written by this build; older ones are read, newer ones refused. */
+export const FORMAT_VERSION = 2
+const FORMAT = 'serotine-index'
+
+/** @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT */
+export function readManifest(folder: string): Manifest {
+  const path = join(folder, MANIFEST_FILE)
+  let parsed: { format?: unknown; version?: unknown; checksum?: unknown }
+  try {
+    parsed = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== undefined) throw cause
+    throw new SerotineError(
+      'INDEX_CORRUPT',
+      `${path} is not JSON. The file is damaged; restore it or build the index again.`,
+      { cause },
+    )
+  }
+  if (typeof parsed !== 'object' || parsed === null || parsed.format !== FORMAT) {
+    throw notAnIndex(folder, `its ${MANIFEST_FILE} does not say "format": "${FORMAT}"`)
+  }
+  const { format: _format, version, checksum, ...rest } = parsed
+  if (!Number.isInteger(version) || (version as number) > FORMAT_VERSION) {
+    throw new SerotineError(
+      'INDEX_VERSION',
+      `${folder} is index format ${describe(version)}; this build reads up to ${FORMAT_VERSION}. Upgrade @serotine/core.`,
+    )
+  }
+  const manifest = rest as unknown as Manifest
+  if (checksum !== checksumOf(version as number, manifest) || !TOKEN_CODECS.includes(manifest.codec)) {
+    throw new SerotineError(
+      'INDEX_CORRUPT',
+      `${path} fails its checksum. The file is damaged; restore it or build the index again.`,
+    )
+  }
+  return version === 1 ? fromVersion1(manifest as unknown as Version1Manifest) : manifest
+}
+
+function checksumOf(version: number, manifest: Manifest): number {
+  return crc32(JSON.stringify([version, manifest]))
+}
+
+/** Puts the manifest in place in one step: whoever opens the folder sees the old state or the new one. */
+export async function commitManifest(folder: string, manifest: Manifest): Promise<void> {
+  const path = join(folder, MANIFEST_FILE)
+  const whole = { format: FORMAT, version: FORMAT_VERSION, checksum: checksumOf(FORMAT_VERSION, manifest), ...manifest }
+  const fd = openSync(`${path}.tmp`, 'w')
+  try {
+    const bytes = Buffer.from(`${JSON.stringify(whole)}\n`)
+    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done)
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+  await renameWithPatience(`${path}.tmp`, path)
+  syncFolder(folder)
+}

@@ -1,0 +1,250 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { TokenEmbeddings } from '../../embeddings.js'
+import { SerotineError } from '../../errors.js'
+import type { Json } from '../../store/metadata.js'
+import type { Collection } from '../commit/collection.js'
+import type { Coder, NewFile } from '../commit/derived-files.js'
+import type { DerivedManifest } from '../format/manifest.js'
+import type { Searcher, Stage, StageContext, Work } from './stage.js'
+
+/** Documents decoded, then coded at a time: the two share kernel memory and each sets it up again. */
+const GROUP = 64
+/** Fewer documents when they have more tokens than this together: about 25 ms, then timers and sockets get their turn. */
+const GROUP_TOKENS = 8192
+
+/** Codes of documents in memory, and what they were coded by. */
+export interface CodedSearcher extends Searcher {
+  readonly codeBytes: NonNullable<DerivedManifest['codeBytes']>
+  /** What `CodedKind.restore` makes the searcher of again. */
+  readonly learned: Uint8Array
+  readonly facts: { readonly [name: string]: Json }
+  /** Codes of documents, one after the other, each of `codeBytes`. */
+  encode(documents: readonly TokenEmbeddings[]): Uint8Array
+  append(codes: Uint8Array, lengths: readonly number[]): void
+}
+
+/** What is particular to one first stage that codes every document by something it learned from the collection. */
+export interface CodedKind {
+  readonly name: string
+  /** Of the files; those of another version are made again. */
+  readonly version: number
+  isKept(collection: Collection): boolean
+  /** @throws INVALID_ARGUMENT where the index cannot have it */
+  keep(): void
+  /** Whether to learn (again). @param tokens that the collection had when it was learned; undefined: never */
+  isDue(collection: Collection, tokens: number | undefined): boolean
+  /** Learns from the collection; no document is coded yet. Undefined: there is too little. */
+  learn(collection: Collection, signal: AbortSignal | undefined): Promise<CodedSearcher | undefined>
+  /** @throws INDEX_CORRUPT */
+  restore(learned: Uint8Array, facts: DerivedManifest['facts']): CodedSearcher
+  /** For people. */
+  facts(derived: DerivedManifest | undefined): Readonly<Record<string, number | string | null>>
+}
+
+/**
+ * Keeps the codes of one kind: learns outside of any commit while the old codes serve, codes new documents with their commit, reads
+ * back what was saved, and makes again what is missing or damaged.
+ */
+export class CodedStage implements Stage {
+  readonly name: string
+  readonly #kind: CodedKind
+  readonly #context: StageContext
+  #current: CodedSearcher | undefined
+  /** Collection the codes are of: compaction makes another. */
+  #of: Collection | undefined
+  /** File of codes that could not be read: do not try again. */
+  #damaged: string | undefined
+
+  constructor(kind: CodedKind, context: StageContext) {
+    this.name = kind.name
+    this.#kind = kind
+    this.#context = context
+  }
+
+  get isKept(): boolean {
+    return this.#derived !== undefined || this.#kind.isKept(this.#context.files.collection)
+  }
+
+  get rows(): number {
+    const { collection } = this.#context.files
+    if (this.#current && this.#of === collection) return this.#current.rows
+    return this.#isReadable ? this.#derived!.rows : 0
+  }
+
+  keep(): void {
+    this.#kind.keep()
+  }
+
+  async searcher(collection: Collection): Promise<CodedSearcher | undefined> {
+    return collection === this.#context.files.collection ? this.#load() : undefined
+  }
+
+  async coder(): Promise<Coder | undefined> {
+    const current = this.#load()
+    return (
+      current && {
+        name: this.name,
+        encode: (documents) => current.encode(documents),
+        accept: (codes, lengths) => current.append(codes, lengths),
+      }
+    )
+  }
+
+  async upkeep(work: Work): Promise<void> {
+    const { files } = this.#context
+    const { collection } = files
+    if (collection.tokens === 0 || !this.isKept) return
+    const current = this.#load()
+    const isDue = this.#kind.isDue(collection, current && (this.#derived?.facts.tokens as number))
+    if (!isDue && current) {
+      if (current.rows < collection.total) await work.inTurn(() => this.#catchUp(current, work))
+      return
+    }
+    if (!isDue) return
+    // The files stay readable, should the index be compacted meanwhile.
+    const isStale = await files.reading(async () => {
+      const made = await this.#kind.learn(collection, work.signal)
+      return made !== undefined && !(await this.#replace(collection, made, work))
+    })
+    if (isStale) await this.upkeep(work)
+  }
+
+  facts(): Readonly<Record<string, number | string | null>> {
+    return this.#kind.facts(this.#derived)
+  }
+
+  get #isReadable(): boolean {
+    const derived = this.#derived
+    return derived?.version === this.#kind.version && derived.files.codes?.file !== this.#damaged
+  }
+
+  get #derived(): DerivedManifest | undefined {
+    return this.#context.files.manifest.derived[this.name]
+  }
+
+  /** Codes everything anew and puts it in place; false when the index was compacted meanwhile. */
+  async #replace(collection: Collection, made: CodedSearcher, work: Work): Promise<boolean> {
+    const { files } = this.#context
+    const learned = files.newFile(`${this.name}-learned`)
+    const codes = files.newFile(`${this.name}-codes`)
+    const isInPlace = () => this.#derived?.files.codes?.file === codes.name
+    try {
+      learned.append(made.learned)
+      await this.#code(made, collection, codes, work)
+      return await work.inTurn(async () => {
+        if (files.collection !== collection) return false
+        await this.#code(made, collection, codes, work)
+        await Promise.all([learned.log.sync(), codes.log.sync()])
+        const derived: DerivedManifest = {
+          version: this.#kind.version,
+          rows: made.rows,
+          files: { learned: learned.extent, codes: codes.extent },
+          codeBytes: made.codeBytes,
+          facts: { ...made.facts, tokens: collection.tokens },
+          suitability: null,
+        }
+        try {
+          await files.commitDerived(this.name, derived, codes.log)
+        } finally {
+          // Also when something failed after the manifest was in place; and before anybody else codes documents for the new file.
+          if (isInPlace()) {
+            this.#current = made
+            this.#of = collection
+          }
+        }
+        return true
+      })
+    } finally {
+      if (isInPlace()) learned.close()
+      else for (const file of [learned, codes]) files.discard(file)
+    }
+  }
+
+  /** Codes documents that were committed by a build that did not. */
+  async #catchUp(current: CodedSearcher, work: Work): Promise<void> {
+    const { files } = this.#context
+    const derived = this.#derived
+    if (!derived || this.#load() !== current) return
+    const codes = files.newFile(`${this.name}-codes`)
+    try {
+      codes.append(files.readDerived(this.name, 'codes'))
+      await this.#code(current, files.collection, codes, work)
+      await codes.log.sync()
+      const next = { ...derived, rows: current.rows, files: { ...derived.files, codes: codes.extent } }
+      await files.commitDerived(this.name, next, codes.log)
+    } finally {
+      if (this.#derived?.files.codes?.file !== codes.name) {
+        files.discard(codes)
+        // It has more rows than the manifest says.
+        this.#current = undefined
+      }
+    }
+  }
+
+  /** Codes the documents that a searcher does not cover yet. */
+  async #code(into: CodedSearcher, collection: Collection, file: NewFile, work: Work): Promise<void> {
+    const { codec, dim } = this.#context.files.manifest
+    while (into.rows < collection.total) {
+      work.signal?.throwIfAborted()
+      const from = into.rows
+      const count = groupSize(collection, from)
+      const documents = Array.from({ length: count }, (_, i) => collection.readEmbeddings(from + i, codec, dim!))
+      const codes = into.encode(documents)
+      file.append(codes)
+      into.append(
+        codes,
+        documents.map(({ length }) => length),
+      )
+      work.onDocument(into.rows, collection.total)
+      await nextTurn()
+    }
+  }
+
+  /** What is in memory, or else on disk. */
+  #load(): CodedSearcher | undefined {
+    const { files, onWarning } = this.#context
+    const { collection } = files
+    if (this.#of !== collection) {
+      this.#of = collection
+      this.#current = undefined
+    }
+    if (this.#current) return this.#current
+    if (!this.#isReadable) return undefined
+    const derived = this.#derived!
+    try {
+      const restored = this.#kind.restore(files.readDerived(this.name, 'learned'), derived.facts)
+      const codes = files.readDerived(this.name, 'codes')
+      const lengths = Array.from({ length: derived.rows }, (_, ordinal) => collection.row(ordinal)?.tokens ?? 0)
+      const { perDocument, perToken } = restored.codeBytes
+      const expected = lengths.reduce((sum, tokens) => sum + perDocument + perToken * tokens, 0)
+      if (derived.rows > collection.total || codes.length !== expected) {
+        throw new SerotineError(
+          'INDEX_CORRUPT',
+          `The codes in ${derived.files.codes!.file} do not belong to the documents in the index.`,
+        )
+      }
+      restored.append(codes, lengths)
+      this.#current = restored
+    } catch (error) {
+      if (!SerotineError.isInstance(error) || error.code !== 'INDEX_CORRUPT') throw error
+      this.#damaged = derived.files.codes?.file
+      // A writer may have replaced a reader's files since: nothing is wrong then.
+      if (!files.readonly) {
+        const message = `${error.message} What the first stage ${this.name} needs is made again from the vectors, by the next upsert() or prepare().`
+        onWarning?.({ code: 'INDEX_REPAIRED', message })
+      }
+    }
+    return this.#current
+  }
+}
+
+/** How many documents to code at a time from this one on. */
+function groupSize(collection: Collection, from: number): number {
+  const most = Math.min(GROUP, collection.total - from)
+  let count = 0
+  for (let tokens = 0; count < most; count++) {
+    tokens += collection.row(from + count).tokens
+    if (count > 0 && tokens > GROUP_TOKENS) break
+  }
+  return count
+}

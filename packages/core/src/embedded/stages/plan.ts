@@ -1,0 +1,51 @@
+import type { FirstStage, FirstStageName } from '../../store/store.js'
+
+/**
+ * Up to this many tokens among the documents to consider, all are scored exactly: about 30 ms on one core (12 ms for each 100,000
+ * int8 tokens of 128 numbers and 32 query tokens, `bench/first-stages.mjs`). A first stage would take 3 ms and miss a document now and then.
+ */
+export const EXACT_TOKENS = 250_000
+/**
+ * `muvera` builds a graph from this many FDE numbers (documents × numbers each) on: about 100,000 documents of the `compact` preset.
+ * CPU time of one core by `bench/first-stages.mjs`: a scan of 10,000 takes 3.3 ms, of 50,000 17 ms; a graph of 10,000 takes
+ * 4.4 ms, 3.3 ms per document to build, 10 kB of memory each, and loses some candidates. So a graph is worth it only where a scan
+ * takes tens of milliseconds.
+ */
+export const GRAPH_NUMBERS = 250_000_000
+/** When fewer of the documents pass the filter, the graph would walk past most of its nodes: a scan is faster. */
+const GRAPH_SHARE = 0.2
+/** `muvera` scans when more documents than these are not in the graph yet. */
+const MISSING_AT_MOST = 500
+
+/** Counts and options: all that the choice of a first stage depends on. */
+export interface Question {
+  readonly asked: FirstStage
+  /** Exact MaxSim follows. */
+  readonly rerank: boolean
+  readonly candidates: number
+  /** Documents with tokens that pass the filter. */
+  readonly allowed: { readonly count: number; readonly tokens: number }
+  /** Documents that take up room: living and deleted. */
+  readonly total: number
+  /** Documents each stage covers; absent or 0: nothing. */
+  readonly rows: Readonly<Record<string, number | undefined>>
+  /** Documents are many enough for a graph. */
+  readonly isLarge: boolean
+}
+
+/** Which first stage serves a search. Searches and statistics ask this one function. */
+export function plan({ asked, rerank, candidates, allowed, total, rows, isLarge }: Question): FirstStageName {
+  const has = (name: string): boolean => (rows[name] ?? 0) > 0
+  const isSelective = allowed.count < total * GRAPH_SHARE
+  if (asked === 'exact') return 'exact'
+  if (rerank && (asked === 'auto' || asked === 'muvera') && allowed.count <= candidates) return 'exact'
+  if (rerank && asked === 'auto' && allowed.tokens <= EXACT_TOKENS) return 'exact'
+  if (asked === 'auto') return has('centroids') ? 'centroids' : has('fde') ? 'fde' : 'exact'
+  if (asked === 'muvera') {
+    if (!has('fde')) return 'exact'
+    const isInGraph = has('hnsw') && total - rows.hnsw! <= MISSING_AT_MOST
+    return isLarge && isInGraph && !isSelective ? 'hnsw' : 'fde'
+  }
+  if (asked === 'hnsw' && has('fde') && (isSelective || !has('hnsw'))) return 'fde'
+  return has(asked) ? asked : 'exact'
+}

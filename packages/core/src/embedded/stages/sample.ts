@@ -1,0 +1,41 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { TokenCodec } from '../../store/records.js'
+import type { Collection } from '../commit/collection.js'
+
+/** Documents read before timers and sockets get their turn. */
+const SLICE = 64
+
+/** At most `count` of the ordinals, evenly spread over them; the same every time. */
+export function spread(ordinals: ArrayLike<number>, count: number): Int32Array {
+  if (ordinals.length <= count) return Int32Array.from(ordinals)
+  return Int32Array.from({ length: count }, (_, i) => ordinals[Math.floor(((i + 0.5) * ordinals.length) / count)]!)
+}
+
+/**
+ * Tokens from all over a collection, as stored: `[tokens × dim]`.
+ *
+ * @param most documents that are read, and tokens that are taken of them, evenly
+ */
+export async function sampleTokens(
+  collection: Collection,
+  codec: TokenCodec,
+  dim: number,
+  most: { readonly documents: number; readonly tokens: number },
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  const chosen = spread([...collection.searchable()], most.documents)
+  const held = chosen.reduce((sum, ordinal) => sum + collection.row(ordinal).tokens, 0)
+  const wanted = Math.min(held, most.tokens)
+  const rows = new Float32Array(wanted * dim)
+  let [seen, taken] = [0, 0]
+  for (const [i, ordinal] of chosen.entries()) {
+    const { data, length } = collection.readEmbeddings(ordinal, codec, dim)
+    for (let token = 0; token < length; token++, seen++) {
+      if (Math.floor(((seen + 1) * wanted) / held) === taken) continue
+      rows.set(data.subarray(token * dim, (token + 1) * dim), taken++ * dim)
+    }
+    if (i % SLICE === SLICE - 1) await nextTurn()
+    signal?.throwIfAborted()
+  }
+  return rows
+}

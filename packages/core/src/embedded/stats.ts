@@ -1,0 +1,33 @@
+import type { FirstStageName, FirstStageStats, StoreStats } from '../store/store.js'
+import type { IndexFiles } from './commit/index-files.js'
+import type { Stage } from './stages/stage.js'
+
+/** @param firstStage what `plan` says serves a search over everything */
+export function statsOf(files: IndexFiles, stages: Iterable<Stage>, firstStage: FirstStageName): StoreStats {
+  const { manifest, collection, deletedCount } = files
+  const bytes: Record<string, number> = { tokens: 0, texts: 0, table: manifest.deleted.bytes }
+  for (const { tokenBytes, textBytes, table } of manifest.segments) {
+    bytes.tokens! += tokenBytes
+    bytes.texts! += textBytes
+    bytes.table! += table.bytes
+  }
+  const firstStages: Record<string, FirstStageStats> = {}
+  for (const stage of stages) {
+    const derived = manifest.derived[stage.name]
+    if (!derived && !stage.isKept) continue
+    const size = Object.values(derived?.files ?? {}).reduce((sum, file) => sum + file.bytes, 0)
+    bytes[stage.name] = size
+    const { suitability = null } = derived ?? {}
+    firstStages[stage.name] = { bytes: size, documents: stage.rows, suitability, facts: stage.facts() }
+  }
+  const total = Object.values(bytes).reduce((sum, part) => sum + part, 0)
+  return {
+    documents: collection.size,
+    deleted: deletedCount,
+    tokens: collection.tokens,
+    bytes: { ...bytes, total },
+    generation: manifest.generation,
+    firstStage,
+    firstStages,
+  }
+}
