@@ -49,6 +49,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   shipped: [],
   math: [],
   text: [],
+  hub: ['encoder'],
   checkpoint: ['text'],
   scoring: ['math'],
   fde: ['math', 'scoring'],
@@ -56,8 +57,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   pooling: ['math'],
   graph: ['checkpoint', 'text'],
   runtime: ['graph', 'checkpoint', 'text'],
-  'load-options': ['runtime', 'checkpoint', 'text'],
-  colbert: ['load-options', 'runtime', 'checkpoint', 'text', 'scoring', 'pooling'],
+  'load-options': ['runtime', 'checkpoint', 'hub', 'text'],
+  colbert: ['load-options', 'runtime', 'checkpoint', 'hub', 'text', 'scoring', 'pooling'],
   index: ['math', 'scoring', 'fde', 'centroids'],
   evaluation: ['math', 'scoring', 'fde', 'index'],
 }
@@ -67,7 +68,7 @@ const ONLY_IN: [RegExp, RegExp][] = [
   [/^(onnxruntime-|@serotine\/runtime-)/, /^runtime\/ort\.ts$/],
   [/^hnswlib-node$/, /^index\/hnsw\.ts$/],
   [/^re2js$/, /^text\/pipeline\/expression\.ts$/],
-  [/^@huggingface\/hub$/, /^checkpoint\//],
+  [/^@huggingface\/hub$/, /^hub\//],
   [/^@bufbuild\/protobuf/, /^graph\/onnx\.ts$/],
   // An optional peer: users hand over what it makes.
   [/^@huggingface\/transformers$/, /(?!)/],
