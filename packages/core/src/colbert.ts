@@ -3,7 +3,7 @@ import { SerotineError } from './errors.js'
 import type { OnWarning } from './errors.js'
 import { readCheckpoint } from './checkpoint/config.js'
 import type { ColBERTConfig } from './checkpoint/config.js'
-import { resolveCheckpoint } from './checkpoint/files.js'
+import { resolveCheckpoint } from './hub/resolve.js'
 import {
   ENCODE_ALIASES,
   ENCODE_OPTIONS,

@@ -49,8 +49,8 @@ export type {
   OnnxEncoderConfig,
   Projection,
 } from './checkpoint/config.js'
-export { resolveCheckpoint } from './checkpoint/files.js'
-export type { ResolveOptions } from './checkpoint/files.js'
+export { resolveCheckpoint } from './hub/resolve.js'
+export type { ResolveOptions } from './hub/resolve.js'
 export { encodeSafetensors, readSafetensors } from './checkpoint/safetensors.js'
 export type { RuntimeOptions } from './runtime/runtime.js'
 export type { ExternalTokenizer } from './text/external-tokenizer.js'

@@ -1,6 +1,6 @@
 import { OVERRIDES } from './checkpoint/config.js'
 import type { ConfigOverrides } from './checkpoint/config.js'
-import type { ResolveOptions } from './checkpoint/files.js'
+import type { ResolveOptions } from './hub/resolve.js'
 import type { RuntimeOptions } from './runtime/runtime.js'
 import type { ExternalTokenizer } from './text/external-tokenizer.js'
 import type { EncodeOptions } from './encoder.js'

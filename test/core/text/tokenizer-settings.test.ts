@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { Template } from '../../../packages/core/src/text/template.js'
-import { withLegacyFiles } from '../../../packages/core/src/text/special-tokens.js'
+import { withLegacyFiles } from '../../../packages/core/src/text/tokenizer-json/special-tokens.js'
 import { createTokenizer, tokenizerJsonFromVocab } from '../../../packages/core/src/text/tokenizer.js'
 
 const golden = (path: string) =>

@@ -12,8 +12,8 @@ import type { Modules } from './modules.js'
 import { readMultiVectorEncoder } from './multi-vector-encoder.js'
 import { memoryTensors, openSafetensors } from './safetensors.js'
 import type { SafetensorsFolder } from './safetensors.js'
-import { withLegacyFiles } from '../text/special-tokens.js'
-import { tokenizerJsonFromVocab } from '../text/tokenizer-json.js'
+import { withLegacyFiles } from '../text/tokenizer-json/special-tokens.js'
+import { tokenizerJsonFromVocab } from '../text/tokenizer-json/effective-tokenizer.js'
 import { fromArtifactMetadata, fromPyLate, mergeTextConfig } from './text-config.js'
 import type {
   BertConfig,

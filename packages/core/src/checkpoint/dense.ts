@@ -4,6 +4,7 @@ import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { checkShape } from './encoder-config.js'
 import { JsonFile } from './json-file.js'
+import type { ModuleEntry } from './modules.js'
 import type { Activation, ConfigOverrides, DenseConfig, EncoderConfig, Tensors } from './types.js'
 
 /** Last part of torch's class names → ours. All are built without arguments, as PyLate does: torch's defaults. */
@@ -35,14 +36,6 @@ const KNOWN_KEYS = [
   'module_input_name',
   'module_output_name',
 ]
-
-/** One entry of `modules.json`. */
-export interface ModuleEntry {
-  /** Sub-folder; '' is the root. */
-  readonly path: string
-  /** Dotted Python class name. */
-  readonly type: string
-}
 
 /**
  * Reads a Dense module's `config.json`.

@@ -1,7 +1,6 @@
 import { normalize, posix } from 'node:path'
 import { describe } from '../options.js'
 import { SerotineError } from '../errors.js'
-import type { ModuleEntry } from './dense.js'
 import { readJson } from './json-file.js'
 import type { JsonFile } from './json-file.js'
 
@@ -9,6 +8,14 @@ import type { JsonFile } from './json-file.js'
 const USED = ['Transformer', 'Dense']
 /** Modules PyLate silently drops because they work on one vector per text; masks and normalisation are built in here. */
 const IGNORED = ['Pooling', 'Normalize', 'Dropout', 'LayerNorm', 'MultiVectorMask']
+
+/** One entry of `modules.json`. */
+export interface ModuleEntry {
+  /** Sub-folder; '' is the root. */
+  readonly path: string
+  /** Dotted Python class name. */
+  readonly type: string
+}
 
 /** The modules of a checkpoint, sorted out. */
 export interface Modules {

@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import { SerotineError } from '../errors.js'
 import type { TextConfig } from '../text/template.js'
-import type { ModuleEntry } from './dense.js'
+import type { ModuleEntry } from './modules.js'
 import { unsupported } from './encoder-config.js'
 import { JsonFile } from './json-file.js'
 import { readPrompts } from './text-config.js'

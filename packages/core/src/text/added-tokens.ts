@@ -1,6 +1,6 @@
 import type { EncodingBuilder } from './encoding.js'
-import { alignedEnd, alignedStart } from './normalization.js'
-import type { Aligned } from './normalization.js'
+import { alignedEnd, alignedStart } from './aligned-text.js'
+import type { Aligned } from './aligned-text.js'
 import { SortedTokens } from './sorted-tokens.js'
 import { WHITE_SPACE } from './unicode/classes.js'
 import { memberOf } from './unicode/code-points.js'

@@ -1,4 +1,4 @@
-import { byteCharacters } from './byte-level-bpe.js'
+import { byteCharacters } from './byte-characters.js'
 
 /** How a vocabulary writes text. */
 export interface TokenStyle {

@@ -1,13 +1,14 @@
+import { byteCharacters } from './byte-characters.js'
 import { AddedTokens } from './added-tokens.js'
-import { mergePairs } from './bpe-merge.js'
-import type { Merges } from './bpe-merge.js'
+import { mergePairs } from './token-models/bpe-merge.js'
+import type { Merges } from './token-models/bpe-merge.js'
 import { EncodingBuilder, WordCache } from './encoding.js'
 import type { Encoding, Tokenizer } from './encoding.js'
-import { alignedEnd, alignedStart } from './normalization.js'
-import type { Aligned } from './normalization.js'
+import { alignedEnd, alignedStart } from './aligned-text.js'
+import type { Aligned } from './aligned-text.js'
 import { trimSpans } from './pipeline/trim-spans.js'
 import { normalForm } from './unicode/forms.js'
-import type { Pipeline } from './tokenizer-json.js'
+import type { Pipeline } from './tokenizer-json/effective-tokenizer.js'
 import { IS_LETTER, IS_NUMBER, IS_SPACE, unicodeClasses, wellFormed } from './unicode/classes.js'
 import { Vocabulary } from './vocabulary.js'
 
@@ -151,13 +152,4 @@ function contractionLength(text: string, start: number, to: number): number {
   if (start + 1 < to && (letter === 's' || letter === 't' || letter === 'm' || letter === 'd')) return 2
   const two = start + 2 < to ? text.slice(start + 1, start + 3) : ''
   return two === 're' || two === 've' || two === 'll' ? 3 : 0
-}
-
-/** The printable character that stands for each byte in a byte-level vocabulary. */
-export function byteCharacters(): string[] {
-  let shifted = 0
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
-    return String.fromCharCode(printable ? byte : 256 + shifted++)
-  })
 }

@@ -3,7 +3,7 @@ import { describe } from '../options.js'
 import { SerotineError } from '../errors.js'
 import { alignTokens } from './alignment.js'
 import type { Encoding, Tokenizer } from './encoding.js'
-import type { SpecialNames } from './tokenizer-json.js'
+import type { SpecialNames } from './tokenizer-json/effective-tokenizer.js'
 import { wellFormed } from './unicode/classes.js'
 import { paddingId } from './vocabulary.js'
 

@@ -1,7 +1,7 @@
 import { checkInteger, describe } from '../options.js'
 import { SerotineError } from '../errors.js'
 import type { Encoding, Tokenizer } from './encoding.js'
-import { pushSpan } from './normalization.js'
+import { pushSpan } from './aligned-text.js'
 import { stripBounds, wellFormed } from './unicode/classes.js'
 
 /** How a checkpoint turns a text into model input. Names and defaults follow PyLate. */

@@ -1,17 +1,18 @@
 import { describe } from '../options.js'
-import { byteCharacters, ByteLevelBpeTokenizer } from './byte-level-bpe.js'
+import { byteCharacters } from './byte-characters.js'
+import { ByteLevelBpeTokenizer } from './byte-level-bpe.js'
 import type { Tokenizer } from './encoding.js'
-import { readMerges } from './pipeline/bpe.js'
-import { count, damaged, flag, optionalText } from './pipeline/component.js'
-import type { Component } from './pipeline/component.js'
+import { readMerges } from './token-models/bpe.js'
+import { count, damaged, flag, optionalText } from './tokenizer-json/component.js'
+import type { Component } from './tokenizer-json/component.js'
 import { PipelineTokenizer } from './pipeline/pipeline-tokenizer.js'
-import { readVocabulary } from './pipeline/token-model.js'
-import { effectiveTokenizer, readPipeline } from './tokenizer-json.js'
-import type { Pipeline } from './tokenizer-json.js'
+import { readVocabulary } from './token-models/token-model.js'
+import { effectiveTokenizer, readPipeline } from './tokenizer-json/effective-tokenizer.js'
+import type { Pipeline } from './tokenizer-json/effective-tokenizer.js'
 import { WordPieceTokenizer } from './wordpiece.js'
 
 export type { Encoding, Tokenizer } from './encoding.js'
-export { tokenizerJsonFromVocab } from './tokenizer-json.js'
+export { tokenizerJsonFromVocab } from './tokenizer-json/effective-tokenizer.js'
 
 /**
  * Builds the tokenizer of a checkpoint: ids and spans are those of Python's `tokenizers`, and what is not known to give

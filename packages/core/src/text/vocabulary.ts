@@ -1,7 +1,7 @@
 import { describe } from '../options.js'
 import { SerotineError } from '../errors.js'
 import type { Tokenizer } from './encoding.js'
-import type { Pipeline } from './tokenizer-json.js'
+import type { Pipeline } from './tokenizer-json/effective-tokenizer.js'
 
 /** The vocabulary with its added and special tokens: what all of our tokenizers share. */
 export class Vocabulary {

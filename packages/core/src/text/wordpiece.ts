@@ -1,10 +1,10 @@
 import { AddedTokens } from './added-tokens.js'
 import { EncodingBuilder, WordCache } from './encoding.js'
 import type { Encoding, Tokenizer } from './encoding.js'
-import { alignedEnd, alignedStart, mapCharacters } from './normalization.js'
-import type { Aligned } from './normalization.js'
+import { alignedEnd, alignedStart, mapCharacters } from './aligned-text.js'
+import type { Aligned } from './aligned-text.js'
 import { decomposedCharacter, isReordered, lowerCharacter, normalForm } from './unicode/forms.js'
-import type { Pipeline } from './tokenizer-json.js'
+import type { Pipeline } from './tokenizer-json/effective-tokenizer.js'
 import {
   IS_DROPPED,
   IS_MARK,

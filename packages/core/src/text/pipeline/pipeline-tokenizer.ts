@@ -1,18 +1,18 @@
 import { AddedTokens } from '../added-tokens.js'
 import { EncodingBuilder, WordCache } from '../encoding.js'
 import type { Encoding, Tokenizer } from '../encoding.js'
-import { alignedEnd, alignedStart } from '../normalization.js'
-import type { Pipeline } from '../tokenizer-json.js'
+import { alignedEnd, alignedStart } from '../aligned-text.js'
+import type { Pipeline } from '../tokenizer-json/effective-tokenizer.js'
 import { wellFormed } from '../unicode/classes.js'
 import { Vocabulary } from '../vocabulary.js'
-import type { Component } from './component.js'
+import type { Component } from '../tokenizer-json/component.js'
 import { normalizer } from './normalizers.js'
 import type { Piece } from './piece.js'
 import { preTokenizer } from './pre-tokenizers.js'
 import type { PreTokenizer } from './pre-tokenizers.js'
-import { tokenModel } from './token-model.js'
+import { tokenModel } from '../token-models/from-json.js'
 import { trimSpans } from './trim-spans.js'
-import type { TokenModel } from './token-model.js'
+import type { TokenModel } from '../token-models/token-model.js'
 
 /**
  * Any tokenizer.json, step by step: normaliser, pre-tokenizer, model. Ids and spans equal Python's `tokenizers`; what is

@@ -1,8 +1,7 @@
 import { SerotineError } from '../../errors.js'
-import type { Aligned } from '../normalization.js'
+import type { Aligned, Change } from '../aligned-text.js'
 import { graphemes } from '../unicode/graphemes.js'
-import { transform } from './piece.js'
-import type { Change } from './piece.js'
+import { transform } from '../aligned-text.js'
 
 /** Bytes from which a cluster is looked up character by character only. */
 const LONG_CLUSTER = 6

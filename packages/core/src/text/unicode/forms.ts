@@ -1,7 +1,6 @@
-import type { Aligned } from '../normalization.js'
+import type { Aligned, Change } from '../aligned-text.js'
 import { classesOf, memberOf } from './code-points.js'
-import { transform } from '../pipeline/piece.js'
-import type { Change } from '../pipeline/piece.js'
+import { transform } from '../aligned-text.js'
 import { COMBINING_CLASS, COMPATIBLE, DECOMPOSED, LOWERED, NEW_LOWER } from './sets.js'
 
 export type UnicodeForm = 'NFC' | 'NFD' | 'NFKC' | 'NFKD'

@@ -1,5 +1,5 @@
-import { describe } from '../options.js'
-import { SerotineError } from '../errors.js'
+import { describe } from '../../options.js'
+import { SerotineError } from '../../errors.js'
 
 /** How transformers makes a tokenizer: from tokenizer.json as it is, or by building the pipeline of a class anew. */
 export type Construction = 'as saved' | 'bert' | 'roberta' | 'xlm-roberta' | 'gemma'

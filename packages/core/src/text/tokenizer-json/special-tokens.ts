@@ -1,5 +1,5 @@
-import { describe } from '../options.js'
-import { SerotineError } from '../errors.js'
+import { describe } from '../../options.js'
+import { SerotineError } from '../../errors.js'
 
 type Json = Record<string, unknown>
 

@@ -1,8 +1,8 @@
 import { describe } from '../../options.js'
-import { mergePairs } from '../bpe-merge.js'
-import type { Merges } from '../bpe-merge.js'
-import { damaged, flag, notRun, optionalText } from './component.js'
-import type { Component } from './component.js'
+import { mergePairs } from './bpe-merge.js'
+import type { Merges } from './bpe-merge.js'
+import { damaged, flag, notRun, optionalText } from '../tokenizer-json/component.js'
+import type { Component } from '../tokenizer-json/component.js'
 import { readVocabulary } from './token-model.js'
 import type { TokenModel } from './token-model.js'
 

@@ -1,6 +1,6 @@
 import { describe } from '../../options.js'
-import { damaged, flag } from './component.js'
-import type { Component } from './component.js'
+import { damaged, flag } from '../tokenizer-json/component.js'
+import type { Component } from '../tokenizer-json/component.js'
 import { SortedTokens } from '../sorted-tokens.js'
 import type { TokenModel } from './token-model.js'
 

@@ -1,10 +1,10 @@
 import { open, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { SerotineError } from '../errors.js'
-import { digestFile, sizeOf, startDigest } from './hub-cache.js'
-import type { CachedRepo } from './hub-cache.js'
-import { CutConnection, fileUrl, HttpError, isPassing, pause, request } from './hub-api.js'
-import type { HubOptions } from './hub-api.js'
+import { digestFile, sizeOf, startDigest } from './cache.js'
+import type { CachedRepo } from './cache.js'
+import { CutConnection, fileUrl, HttpError, isPassing, pause, request } from './api.js'
+import type { HubOptions } from './api.js'
 import type { RepoFile } from './needed-files.js'
 
 /** Downloads under way in this process, by blob: two loads of one model fetch it once. */

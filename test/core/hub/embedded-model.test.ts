@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { embeddedFolder } from '../../../packages/core/src/checkpoint/embedded.js'
+import { embeddedFolder } from '../../../packages/core/src/hub/embedded-model.js'
 
 /** The package's module, and its model as the core resolves it. */
 const MODULE = fileURLToPath(new URL('../../../packages/model-micro/index.js', import.meta.url))

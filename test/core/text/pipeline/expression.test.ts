@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { expression } from '../../../packages/core/src/text/pipeline/expression.js'
-import { createTokenizer } from '../../../packages/core/src/text/tokenizer.js'
+import { expression } from '../../../../packages/core/src/text/pipeline/expression.js'
+import { createTokenizer } from '../../../../packages/core/src/text/tokenizer.js'
 
 const matchesOf = (source: string, text: string) =>
   expression(source, 'Split')(text).flatMap(([from, to, matched]) => (matched ? [text.slice(from, to)] : []))
