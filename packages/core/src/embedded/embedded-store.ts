@@ -60,7 +60,10 @@ export class EmbeddedStore implements Store {
   #turn: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
 
-  private constructor(files: IndexFiles, { firstStage, hnswlib, onWarning, graphNumbers }: ReturnType<typeof checkEmbedded>) {
+  private constructor(
+    files: IndexFiles,
+    { firstStage, hnswlib, onWarning, graphNumbers }: ReturnType<typeof checkEmbedded>,
+  ) {
     this.#files = files
     this.#preferred = firstStage
     this.#graphNumbers = graphNumbers
@@ -170,7 +173,8 @@ export class EmbeddedStore implements Store {
       const deleted = found.filter((ordinal) => ordinal !== undefined)
       const { dim, model } = manifest
       // No dimension: no document was ever put in.
-      if (deleted.length > 0 && dim !== null) await files.commit({ documents: [], deleted, dim, model }, await this.#coders())
+      if (deleted.length > 0 && dim !== null)
+        await files.commit({ documents: [], deleted, dim, model }, await this.#coders())
       return deleted.length
     })
   }

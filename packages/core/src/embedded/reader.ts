@@ -53,7 +53,10 @@ export class SnapshotReader implements StoreReader {
     await readTokens(this.#snapshot, ids, sink, signal)
   }
 
-  async get(ids: readonly string[], { text = true }: { readonly text?: boolean } = {}): Promise<(HashedDocument | undefined)[]> {
+  async get(
+    ids: readonly string[],
+    { text = true }: { readonly text?: boolean } = {},
+  ): Promise<(HashedDocument | undefined)[]> {
     return ids.map((id) => {
       const ordinal = this.#snapshot.ordinalOf(id)
       return ordinal === undefined ? undefined : this.#document(ordinal, text)

@@ -204,8 +204,8 @@ export function indexStage(
   index: MultiVectorIndex,
   options: Omit<SearchOptions, 'k' | 'signal'> = {},
 ): RetrievalStage {
-  checkOptions('indexStage', options, ['candidates', 'where', 'stage', 'rerank', 'prompt', 'promptName'], {
-    firstStage: 'stage',
+  checkOptions('indexStage', options, ['candidates', 'where', 'firstStage', 'rerank', 'prompt', 'promptName'], {
+    stage: 'firstStage',
     filter: 'where',
     numCandidates: 'candidates',
   })
@@ -215,9 +215,13 @@ export function indexStage(
     async search({ embeddings }, k) {
       // `search` never looks at fewer candidates than it is asked for hits; here the number of candidates is what is measured.
       const hitsAsked = Math.min(k, options.candidates ?? k)
-      const { hits, timings, stage } = await index.searchDetailed(embeddings, { ...options, k: hitsAsked })
+      const {
+        hits,
+        timings,
+        firstStage: foundBy,
+      } = await index.searchDetailed(embeddings, { ...options, k: hitsAsked })
       const { firstStage, fetch, rerank } = timings
-      return { documents: hits, ms: { firstStage, fetch, rerank }, foundBy: stage }
+      return { documents: hits, ms: { firstStage, fetch, rerank }, foundBy }
     },
   }
 }

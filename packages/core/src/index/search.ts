@@ -217,6 +217,13 @@ async function hitsOf(
     // Deleted between two questions to an engine without snapshots.
     if (!document) return []
     const { text, metadata } = document
-    return { id, score, meanSimilarity: score / query.length, ...(text !== undefined && { text }), metadata, rank: i + 1 }
+    return {
+      id,
+      score,
+      meanSimilarity: score / query.length,
+      ...(text !== undefined && { text }),
+      metadata,
+      rank: i + 1,
+    }
   })
 }

@@ -38,10 +38,18 @@ export function centroidStage(context: StageContext): Stage {
       const blocks = Int32Array.from(cellBlocks as number[])
       const split = (blocks.length - 1) * dim
       if (split < 0 || numbers.length <= split) {
-        throw new SerotineError('INDEX_CORRUPT', `A codebook of ${numbers.length} numbers has no ${blocks.length} cells.`)
+        throw new SerotineError(
+          'INDEX_CORRUPT',
+          `A codebook of ${numbers.length} numbers has no ${blocks.length} cells.`,
+        )
       }
       return new CentroidScan(
-        new Codebook({ dim, cells: numbers.subarray(0, split), centroids: numbers.subarray(split), cellBlocks: blocks }),
+        new Codebook({
+          dim,
+          cells: numbers.subarray(0, split),
+          centroids: numbers.subarray(split),
+          cellBlocks: blocks,
+        }),
       )
     },
     facts: (derived) => ({
