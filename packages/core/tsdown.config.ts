@@ -48,7 +48,15 @@ const shared: UserConfig = {
 export default defineConfig([
   {
     ...shared,
-    entry: { index: 'src/index.ts', evaluation: 'src/evaluation/index.ts' },
+    entry: {
+      index: 'src/index.ts',
+      store: 'src/entries/store.ts',
+      muvera: 'src/entries/muvera.ts',
+      scoring: 'src/entries/scoring.ts',
+      checkpoint: 'src/entries/checkpoint.ts',
+      options: 'src/entries/options.ts',
+      evaluation: 'src/evaluation/index.ts',
+    },
     dts: true,
     clean: true,
     hooks: { 'build:done': packWebAssembly },

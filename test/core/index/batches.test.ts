@@ -1,7 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import type { Warning } from '../../../packages/core/src/errors.js'
 import { batches } from '../../../packages/core/src/index/input.js'
 import { commitManifest, readManifest } from '../../../packages/core/src/embedded/format/manifest-file.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
@@ -34,7 +36,7 @@ describe('batches', () => {
     const documents = Array.from({ length: 30 }, (_, i) => ({ id: `${i}`, text: `text ${i}` }))
     const running = index.upsert(documents, { batchSize: 10, signal: controller.signal })
     await expect(running).rejects.toThrow('enough')
-    expect(index.count).toBe(10)
+    expect(await index.count()).toBe(10)
   })
 
   test('an abort between two batches stops before the next is encoded', async () => {
@@ -50,7 +52,7 @@ describe('batches', () => {
     }
     const running = index.upsert(documents, { batchSize: 10, signal: controller.signal, onProgress })
     await expect(running).rejects.toThrow('enough')
-    expect([index.count, model.encoded.length]).toEqual([10, 10])
+    expect([await index.count(), model.encoded.length]).toEqual([10, 10])
   })
 })
 
@@ -67,12 +69,12 @@ test('a record larger than what is read at a time is scored exactly, and so are 
   await using index = await MultiVectorIndex.open(undefined, { codec: 'f32' })
   await index.upsert(documents)
   const query = matrix(6)
-  const hits = await index.search(query, { k: 10, stage: 'exact' })
+  const hits = await index.search(query, { k: 10, firstStage: 'exact' })
   const wanted = documents.map(({ id, embeddings }) => [id, maxSim(query, embeddings)] as const)
   expect(hits.map(({ id, score }) => [id, score])).toEqual([...wanted].sort((a, b) => b[1] - a[1]))
 })
 
-test('FDEs made by other arithmetic are refused', async () => {
+test('FDEs made by other arithmetic are made again', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'serotine-fingerprint-'))
   try {
     const model = new FakeEncoder()
@@ -81,15 +83,23 @@ test('FDEs made by other arithmetic are refused', async () => {
     await index.upsert(Array.from({ length: 400 }, (_, i) => ({ id: `${i}`, text: randomText(next, 30) })))
     await index.close()
     const manifest = readManifest(folder)
-    const learned = manifest.fde!.learned!
-    await commitManifest(folder, {
-      ...manifest,
-      fde: { ...manifest.fde!, learned: { ...learned, fingerprint: 'other' } },
-    })
-    await expect(MultiVectorIndex.open(folder, { model, firstStage: 'fde' })).rejects.toMatchObject({
-      code: 'INDEX_MISMATCH',
-      message: expect.stringContaining('made with different arithmetic (other)'),
-    })
+    const { learned } = manifest.derived.fde!.files
+    const path = join(folder, learned!.file)
+    const other = (await readFile(path, 'utf8')).replace(/"fingerprint":"\w+"/, '"fingerprint":"other"')
+    await writeFile(path, other)
+    const extent = { file: learned!.file, bytes: Buffer.byteLength(other), crc: crc32(other) }
+    const fde = { ...manifest.derived.fde!, files: { ...manifest.derived.fde!.files, learned: extent } }
+    await commitManifest(folder, { ...manifest, derived: { fde } })
+    const warnings: Warning[] = []
+    const onWarning = (warning: Warning) => warnings.push(warning)
+    await using again = await MultiVectorIndex.open(folder, { model, firstStage: 'fde', onWarning })
+    expect(await again.searchDetailed('kiwi')).toMatchObject({ firstStage: 'exact' })
+    expect(warnings).toEqual([
+      { code: 'INDEX_REPAIRED', message: expect.stringContaining('made with different arithmetic (other)') as string },
+    ])
+    await again.prepare()
+    expect(await again.searchDetailed('kiwi')).toMatchObject({ firstStage: 'fde' })
+    expect(warnings).toHaveLength(1)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

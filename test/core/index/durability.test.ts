@@ -23,7 +23,8 @@ import { build } from 'tsdown'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { lockFolder } from '../../../packages/core/src/embedded/files/lock.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
-import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
+import type { Warning } from '../../../packages/core/src/errors.js'
+import type { OpenOptions } from '../../../packages/core/src/index/open.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 const model = new FakeEncoder()
@@ -52,6 +53,7 @@ async function filled(): Promise<void> {
   await using index = await open()
   await index.upsert(documents)
   await index.delete(['d3'])
+  await index.prepare()
 }
 
 describe('an index that is opened again', () => {
@@ -59,18 +61,21 @@ describe('an index that is opened again', () => {
     const index = await open()
     await index.upsert(documents)
     await index.delete(['d3'])
+    await index.prepare()
     const query = model.embed(documents[5]!.text)
-    const before = await Promise.all((['exact', 'fde'] as const).map((stage) => index.search(query, { stage })))
+    const before = await Promise.all(
+      (['exact', 'fde'] as const).map((stage) => index.search(query, { firstStage: stage })),
+    )
     const stats = await index.stats()
     await index.close()
     expect(existsSync(join(folder, 'lock'))).toBe(false)
     for (const options of [{ model }, {}]) {
       await using again = await MultiVectorIndex.open(folder, options)
-      expect(await Promise.all((['exact', 'fde'] as const).map((stage) => again.search(query, { stage })))).toEqual(
-        before,
-      )
+      expect(
+        await Promise.all((['exact', 'fde'] as const).map((stage) => again.search(query, { firstStage: stage }))),
+      ).toEqual(before)
       expect(await again.stats()).toEqual(stats)
-      expect(again.has('d3')).toBe(false)
+      expect(await again.has('d3')).toBe(false)
     }
   })
 
@@ -78,15 +83,15 @@ describe('an index that is opened again', () => {
     await using writer = await open()
     await writer.upsert(documents.slice(0, 150))
     await using reader = await open({ readonly: true })
-    const before = await reader.search('kiwi river', { k: 200, stage: 'exact' })
+    const before = await reader.search('kiwi river', { k: 200, firstStage: 'exact' })
     await writer.upsert(documents.map((document) => ({ ...document, text: `${document.text} kiwi` })))
     await writer.delete({ where: { n: { lt: 100 } } })
     await writer.compact()
-    expect(await reader.search('kiwi river', { k: 200, stage: 'exact' })).toEqual(before)
-    expect((await reader.searchDetailed('kiwi river', { stage: 'fde' })).hits[0]!.id).toBe(before[0]!.id)
-    expect(reader.count).toBe(150)
+    expect(await reader.search('kiwi river', { k: 200, firstStage: 'exact' })).toEqual(before)
+    expect((await reader.searchDetailed('kiwi river', { firstStage: 'fde' })).hits[0]!.id).toBe(before[0]!.id)
+    expect(await reader.count()).toBe(150)
     await using later = await open({ readonly: true })
-    expect(later.count).toBe(100)
+    expect(await later.count()).toBe(100)
   })
 
   test('a reader changes nothing and says so', async () => {
@@ -105,21 +110,27 @@ describe('an index that is opened again', () => {
     const many = Array.from({ length: 900 }, (_, i) => ({ id: `m${i}`, text: randomText(next, 12) }))
     const index = await open({ fde: 'small' })
     await index.upsert(many.slice(0, 100))
-    expect((await index.stats()).fde).toMatchObject({ config: null, length: null })
-    expect(await index.searchDetailed(many[5]!.text, { stage: 'fde', k: 3 })).toMatchObject({ stage: 'exact' })
+    await index.prepare()
+    expect((await index.stats()).firstStages.fde).toMatchObject({ documents: 0, facts: { length: null } })
+    expect(await index.searchDetailed(many[5]!.text, { firstStage: 'fde', k: 3 })).toMatchObject({
+      firstStage: 'exact',
+    })
     await index.upsert(many)
-    const { fde } = await index.stats()
-    expect(fde!.config).toMatchObject({ partitioning: 'centroids', finalDim: 1280 })
-    const before = await index.searchDetailed(many[5]!.text, { stage: 'fde', k: 30, rerank: false })
-    expect(before).toMatchObject({ stage: 'fde' })
+    await index.prepare()
+    expect((await index.stats()).firstStages.fde).toMatchObject({
+      documents: 900,
+      facts: { partitioning: 'centroids', length: 1280 },
+    })
+    const before = await index.searchDetailed(many[5]!.text, { firstStage: 'fde', k: 30, rerank: false })
+    expect(before).toMatchObject({ firstStage: 'fde' })
     await index.close()
     // An undefined option is one that was not given.
     await (await open({ fde: { preset: 'small', partitioning: undefined as never } })).close()
     await using again = await open({ fde: 'small' })
-    const after = await again.searchDetailed(many[5]!.text, { stage: 'fde', k: 30, rerank: false })
+    const after = await again.searchDetailed(many[5]!.text, { firstStage: 'fde', k: 30, rerank: false })
     expect(after.hits).toEqual(before.hits)
     await again.upsert([{ id: 'late', text: many[5]!.text }])
-    const hits = await again.search(many[5]!.text, { stage: 'fde', k: 30, rerank: false })
+    const hits = await again.search(many[5]!.text, { firstStage: 'fde', k: 30, rerank: false })
     const scores = new Map(hits.map(({ id, score }) => [id, score]))
     expect(scores.get('late')).toBe(scores.get('m5'))
     await expect(open({ fde: { preset: 'small', partitioning: 'hyperplanes' } })).rejects.toMatchObject(
@@ -191,7 +202,7 @@ describe('folders that are not an index', () => {
     writeFileSync(join(folder, 'manifest.json.tmp'), '{')
     await filled()
     unlinkSync(join(folder, 'manifest.json'))
-    await expect(open()).rejects.toMatchObject(error('INDEX_FORMAT', /it holds "000002.fde"/))
+    await expect(open()).rejects.toMatchObject(error('INDEX_FORMAT', /it holds "00000\d\.[a-z-]+"/))
     expect(readdirSync(folder)).toContain('000002.tokens')
   })
 })
@@ -211,12 +222,12 @@ describe('damage', () => {
     await filled()
     const path = join(folder, 'manifest.json')
     const good = readFileSync(path, 'utf8')
-    writeFileSync(path, good.replace('"generation":2', '"generation":3'))
+    writeFileSync(path, good.replace(/"generation":\d/, '"generation":9'))
     await expect(open()).rejects.toMatchObject(error('INDEX_CORRUPT', /manifest\.json fails its checksum/))
     writeFileSync(path, good.slice(0, 100))
     await expect(open({ readonly: true })).rejects.toMatchObject(error('INDEX_CORRUPT', /manifest\.json is not JSON/))
-    writeFileSync(path, good.replace('"version":1', '"version":2'))
-    await expect(open()).rejects.toMatchObject(error('INDEX_VERSION', /format 2; this build reads up to 1\. Upgrade/))
+    writeFileSync(path, good.replace('"version":2', '"version":3'))
+    await expect(open()).rejects.toMatchObject(error('INDEX_VERSION', /format 3; this build reads up to 2\. Upgrade/))
     writeFileSync(path, good)
     await (await open()).close()
   })
@@ -240,24 +251,26 @@ describe('damage', () => {
     await filled()
     flip(file('tokens'), 10)
     flip(file('texts'), 3)
-    flip(file('fde'))
-    await using index = await open()
-    await expect(index.search('kiwi', { stage: 'exact' })).rejects.toMatchObject(
+    const fdes = flip(file('fde-codes'))
+    const warnings: Warning[] = []
+    await using index = await open({ onWarning: (warning) => warnings.push(warning) })
+    await expect(index.search('kiwi', { firstStage: 'exact' })).rejects.toMatchObject(
       error('INDEX_CORRUPT', /000002\.tokens: the checksum of the token vectors of document "d0" is wrong/),
     )
     await expect(index.get('d0')).rejects.toMatchObject(
       error('INDEX_CORRUPT', /000002\.texts: the checksum of the text of document "d0"/),
     )
-    await expect(index.search('kiwi', { stage: 'fde' })).rejects.toMatchObject(
-      error('INDEX_CORRUPT', /000002\.fde: the checksum of the FDE rows/),
-    )
+    // FDEs can be done without.
+    const scored = await index.searchDetailed('kiwi', { firstStage: 'fde', where: { n: { gt: 150 } } })
+    expect(scored.firstStage).toBe('exact')
+    expect(warnings).toEqual([{ code: 'INDEX_REPAIRED', message: expect.stringContaining(fdes) as string }])
     expect((await index.get('d1'))!.text).toBe(documents[1]!.text)
     expect(await index.search('kiwi', { where: { n: { gt: 150 } } })).toHaveLength(10)
   })
 
   test('a short or missing file is named', async () => {
     await filled()
-    for (const kind of ['tokens', 'texts', 'table', 'fde', 'deleted']) {
+    for (const kind of ['tokens', 'texts', 'table', 'deleted']) {
       const copy = join(root, `copy-${kind}`)
       cpSync(folder, copy, { recursive: true })
       const name = file(kind)
@@ -276,7 +289,7 @@ describe('damage', () => {
   test('what an interrupted commit left behind is cut off by the next writer, and ignored by readers', async () => {
     await filled()
     const before = state()
-    for (const kind of ['tokens', 'texts', 'table', 'fde', 'deleted'])
+    for (const kind of ['tokens', 'texts', 'table', 'fde-codes', 'deleted'])
       appendFileSync(join(folder, file(kind)), 'half a batch')
     writeFileSync(join(folder, '000099.tokens'), 'of a compaction that was interrupted')
     writeFileSync(join(folder, 'manifest.json.tmp'), 'half')
@@ -290,7 +303,7 @@ describe('damage', () => {
     await writer.close()
     await using again = await open()
     expect((await again.search('a new one'))[0]!.id).toBe('new')
-    expect(again.count).toBe(200)
+    expect(await again.count()).toBe(200)
   })
 })
 
@@ -304,7 +317,7 @@ describe('a failed commit', () => {
     await expect(index.upsert(documents)).rejects.toMatchObject({ code: 'EISDIR' })
     await expect(index.delete(['d1'])).rejects.toMatchObject({ code: 'EISDIR' })
     await expect(index.compact()).resolves.toBeUndefined()
-    expect(index.count).toBe(150)
+    expect(await index.count()).toBe(150)
     expect(await index.search('kiwi river', { k: 200 })).toEqual(before)
     rmSync(join(folder, 'manifest.json.tmp'), { recursive: true })
     expect(await index.upsert(documents)).toEqual({ added: 50, updated: 0, unchanged: 150 })
@@ -312,12 +325,12 @@ describe('a failed commit', () => {
     mkdirSync(join(folder, 'manifest.json.tmp'))
     await expect(index.compact()).rejects.toMatchObject({ code: 'EISDIR' })
     rmSync(join(folder, 'manifest.json.tmp'), { recursive: true })
-    expect(index.count).toBe(199)
+    expect(await index.count()).toBe(199)
     await index.compact()
     await index.close()
     await using again = await open()
-    expect(again.count).toBe(199)
-    expect((await again.search(documents[160]!.text, { stage: 'fde' }))[0]!.id).toBe('d160')
+    expect(await again.count()).toBe(199)
+    expect((await again.search(documents[160]!.text, { firstStage: 'fde' }))[0]!.id).toBe('d160')
   })
 })
 
@@ -328,7 +341,7 @@ describe('the lock', () => {
       error('INDEX_LOCKED', new RegExp(`being written by this process \\(${process.pid}\\)`)),
     )
     await using reader = await open({ readonly: true })
-    expect(reader.count).toBe(0)
+    expect(await reader.count()).toBe(0)
     await first.close()
     await (await open()).close()
   })
@@ -355,7 +368,7 @@ describe('the lock', () => {
     await filled()
     write(content)
     await using index = await open()
-    expect(index.count).toBe(199)
+    expect(await index.count()).toBe(199)
     expect(readdirSync(folder).filter((name) => name.startsWith('lock'))).toEqual(['lock'])
   })
 
@@ -432,7 +445,7 @@ describe('another process', () => {
     })
     await once(child, 'exit')
     await using index = await open()
-    const found = (await index.get(index.ids())).map((document) => document!)
+    const found = (await index.get(await index.ids())).map((document) => document!)
     const batchOf = found.map(({ metadata }) => metadata.batch as number)
     // The batch after the last reported one may have been committed too, as a whole.
     const last = Math.max(...batchOf)
@@ -443,7 +456,7 @@ describe('another process', () => {
       expect(text).toMatch(new RegExp(`^batch${metadata.batch as number} `))
       expect(await index.embeddings(id)).toMatchObject({ length: 33 })
     }
-    const [hit] = await index.search(found.at(-1)!.text!, { k: 1, stage: 'fde' })
+    const [hit] = await index.search(found.at(-1)!.text!, { k: 1, firstStage: 'fde' })
     expect(hit!.id).toBe(found.at(-1)!.id)
     await index.upsert([{ id: 'after', text: 'life goes on' }])
     expect((await index.search('life goes on'))[0]!.id).toBe('after')

@@ -51,6 +51,6 @@ it.each([
   encoder.encodeDocuments = encoder.encodeQueries = async () => output as never
   await expect(index.upsert([{ id: 'b', text: 'text' }])).rejects.toMatchObject({ code })
   await expect(index.search('query')).rejects.toMatchObject({ code })
-  expect([index.has('a'), index.has('b')]).toEqual([true, false])
+  expect([await index.has('a'), await index.has('b')]).toEqual([true, false])
   await index.close()
 })

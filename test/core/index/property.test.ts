@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { loadHnswlib } from '../../../packages/core/src/embedded/stages/hnsw/hnsw-graph.js'
+import { loadHnswlib } from '../../../packages/core/src/embedded/stages/hnsw/hnswlib.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
-import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
+import type { OpenOptions } from '../../../packages/core/src/index/open.js'
 import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
 import type { Metadata } from '../../../packages/core/src/store/metadata.js'
 import { FakeEncoder } from './fake-encoder.js'
@@ -18,6 +18,7 @@ type Step =
   | { do: 'deleteWhere'; n: number }
   | { do: 'reopen' }
   | { do: 'compact' }
+  | { do: 'prepare' }
   /** By centroid codes; the next steps come while it runs. */
   | { do: 'search'; query: string }
 
@@ -39,6 +40,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('deleteWhere' as const), n: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.constant({ do: 'reopen' as const }) },
   { weight: 2, arbitrary: fc.constant({ do: 'compact' as const }) },
+  { weight: 2, arbitrary: fc.constant({ do: 'prepare' as const }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('search' as const), query: text }) },
 )
 
@@ -53,7 +55,12 @@ async function expectAsFresh(steps: readonly Step[], options: OpenOptions): Prom
   const expected = new Map<string, { text: string; metadata: Metadata }>()
   /** Ids a search found, and those that were there when it began. */
   const searches: Promise<{ found: string[]; there: string[] }>[] = []
-  let index = await MultiVectorIndex.open(folder, { model, ...options })
+  const open = async (): Promise<MultiVectorIndex> => {
+    const opened = await MultiVectorIndex.open(folder, { model, ...options })
+    await opened.prepare({ firstStage: 'centroids' })
+    return opened
+  }
+  let index = await open()
   try {
     for (const action of steps) {
       if (action.do === 'upsert') {
@@ -70,25 +77,29 @@ async function expectAsFresh(steps: readonly Step[], options: OpenOptions): Prom
         for (const [key] of there) expected.delete(key)
       } else if (action.do === 'compact') {
         await index.compact()
+      } else if (action.do === 'prepare') {
+        await index.prepare()
       } else if (action.do === 'search') {
         const there = [...expected.keys()].sort()
-        const search = index.search(action.query, { stage: 'centroids', k: 400 })
+        const search = index.search(action.query, { firstStage: 'centroids', k: 400 })
         searches.push(search.then((hits) => ({ found: hits.map((hit) => hit.id).sort(), there })))
       } else {
         await Promise.all(searches)
         await index.close()
-        index = await MultiVectorIndex.open(folder, { model, ...options })
+        index = await open()
       }
     }
     for (const { found, there } of await Promise.all(searches)) expect(found).toEqual(there)
     expect(counts.map(([said]) => said)).toEqual(counts.map(([, should]) => should))
-    expect(index.count).toBe(expected.size)
-    expect(index.ids().sort()).toEqual([...expected.keys()].sort())
+    expect(await index.count()).toBe(expected.size)
+    expect((await index.ids()).sort()).toEqual([...expected.keys()].sort())
     for (const [key, { text: wanted, metadata }] of expected)
       expect(await index.get(key)).toMatchObject({ text: wanted, metadata })
     await using fresh = await MultiVectorIndex.open(undefined, { model, ...options })
     const sorted = [...expected].sort(([a], [b]) => (a < b ? -1 : 1))
     await fresh.upsert(sorted.map(([key, rest]) => ({ id: key, ...rest })))
+    await index.prepare()
+    await fresh.prepare()
     await using reader = await MultiVectorIndex.open(folder, { model, readonly: true })
     for (const query of QUERIES) {
       for (const where of [undefined, { n: { gte: 2 } }]) {
@@ -96,7 +107,7 @@ async function expectAsFresh(steps: readonly Step[], options: OpenOptions): Prom
         const hits = await index.search(query, search)
         expect(hits).toEqual(await fresh.search(query, search))
         expect(hits).toEqual(await reader.search(query, search))
-        expect(hits).toEqual(await index.search(query, { ...search, stage: 'centroids' }))
+        expect(hits).toEqual(await index.search(query, { ...search, firstStage: 'centroids' }))
         const exact = sorted
           .filter(([, { metadata }]) => !where || (metadata.n as number) >= 2)
           .map(([key, { text: own }]) => ({ id: key, score: maxSim(model.embed(query), model.embed(own)) }))

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
-import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
+import type { OpenOptions } from '../../../packages/core/src/index/open.js'
 import { replaceIndex } from '../../../packages/core/src/embedded/commit/replace.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
@@ -31,7 +31,7 @@ async function build(path: string, ids: readonly string[], options: OpenOptions 
 const names = (kind: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${kind}${i}`)
 async function ids(path = folder): Promise<string[]> {
   const index = await MultiVectorIndex.open(path, { readonly: true })
-  const found = index.ids()
+  const found = await index.ids()
   // Every record and text passes its checksum.
   for (const id of found) expect([(await index.get(id))!.text, (await index.embeddings(id))!.dim]).toBeTruthy()
   await index.close()
@@ -72,7 +72,7 @@ describe('replaceIndex', () => {
     const reader = await MultiVectorIndex.open(folder, { model, readonly: true, firstStage: 'centroids' })
     await build(rebuilt, names('new', 100))
     await replaceIndex(folder, rebuilt)
-    expect(reader.ids()).toEqual(names('old', 300))
+    expect(await reader.ids()).toEqual(names('old', 300))
     expect((await reader.search('old7', { k: 1 }))[0]!.id).toBe('old7')
     expect((await reader.get('old299'))!.text).toMatch(/^old299 /)
     await reader.close()
@@ -144,13 +144,21 @@ describe('replaceIndex', () => {
 
 test('fields() names what where can ask for', async () => {
   const index = await MultiVectorIndex.open(undefined, { model })
-  expect(index.fields()).toEqual([])
+  expect(await index.fields()).toEqual([])
   await index.upsert([
     { id: 'a', text: 'a', metadata: { lang: 'en', author: { name: 'x', born: { year: 1 } } } },
     { id: 'b', text: 'b', metadata: { tags: ['t'], none: null } },
   ])
-  expect(index.fields()).toEqual(['author', 'author.born', 'author.born.year', 'author.name', 'lang', 'none', 'tags'])
+  expect(await index.fields()).toEqual([
+    'author',
+    'author.born',
+    'author.born.year',
+    'author.name',
+    'lang',
+    'none',
+    'tags',
+  ])
   await index.delete('a')
-  expect(index.fields()).toEqual(['none', 'tags'])
+  expect(await index.fields()).toEqual(['none', 'tags'])
   await index.close()
 })

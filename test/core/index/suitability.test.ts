@@ -21,18 +21,23 @@ describe('FDE suitability', () => {
     const model = new FakeEncoder()
     await using index = await MultiVectorIndex.open(undefined, { model, fde: { partitioning: 'hyperplanes' } })
     await index.upsert(documents.slice(0, 999))
-    expect((await index.stats()).fde!.suitability).toBeNull()
+    await index.prepare()
+    expect((await index.stats()).firstStages.fde!.suitability).toBeNull()
     await index.upsert(documents.slice(0, 1000))
-    const first = (await index.stats()).fde!.suitability!
+    await index.prepare()
+    const first = (await index.stats()).firstStages.fde!.suitability!
     expect(first).toMatchObject({ documents: 1000, collection: 1000, queries: 20, candidates: 100 })
     expect(first.recall).toBeGreaterThan(0.5)
     await index.upsert(documents.slice(0, 3999))
-    expect((await index.stats()).fde!.suitability).toEqual(first)
+    await index.prepare()
+    expect((await index.stats()).firstStages.fde!.suitability).toEqual(first)
     await index.upsert(documents)
-    expect((await index.stats()).fde!.suitability).toMatchObject({ documents: 3000, collection: 4100 })
+    await index.prepare()
+    expect((await index.stats()).firstStages.fde!.suitability).toMatchObject({ documents: 3000, collection: 4100 })
     await index.delete(['d0'])
     await index.compact()
-    expect((await index.stats()).fde!.suitability!.collection).toBe(4100)
+    await index.prepare()
+    expect((await index.stats()).firstStages.fde!.suitability!.collection).toBe(4100)
   })
 
   test('is a warning with the number and the remedy where it is low, and preparation mends it', async () => {
@@ -46,10 +51,11 @@ describe('FDE suitability', () => {
         onWarning: (warning) => warnings.push(warning),
       })
       await index.upsert(documents.slice(0, 2500))
-      const { fde } = await index.stats()
+      await index.prepare()
+      const { fde } = (await index.stats()).firstStages
       results.push({
-        prepare: fde!.config!.prepare,
-        meanNorm: fde!.meanNorm!,
+        prepare: fde!.facts.prepare,
+        meanNorm: fde!.facts.meanNorm as number,
         recall: fde!.suitability!.recall,
         warnings,
       })
@@ -62,7 +68,7 @@ describe('FDE suitability', () => {
       {
         code: 'FDE_UNSUITABLE',
         message: expect.stringMatching(
-          new RegExp(`keeps ${Math.round(results[0]!.recall * 100)} % of the exact top 10.*stage: 'exact'`),
+          new RegExp(`keeps ${Math.round(results[0]!.recall * 100)} % of the exact top 10.*firstStage: 'exact'`),
         ) as string,
       },
     ])
@@ -87,16 +93,23 @@ describe('centroid suitability', () => {
     await using index = await MultiVectorIndex.open(undefined, { fde: false, firstStage: 'centroids' })
     const all = documents(2600, 1)
     await index.upsert(all.slice(0, 600))
-    expect((await index.stats()).centroids!.suitability).toBeNull()
+    await index.prepare()
+    expect((await index.stats()).firstStages.centroids!.suitability).toBeNull()
     const query = all[0]!.embeddings
     await Promise.all([index.upsert(all.slice(0, 1000)), index.search(query), index.search(query)])
-    const first = (await index.stats()).centroids!.suitability!
+    await index.prepare()
+    const first = (await index.stats()).firstStages.centroids!.suitability!
     expect(first).toMatchObject({ documents: 1000, collection: 1000, queries: 20, candidates: 100 })
     expect(first.recall).toBeGreaterThan(0.9)
     await index.upsert(all.slice(0, 1100))
-    expect((await index.stats()).centroids!.suitability).toEqual(first)
+    await index.prepare()
+    expect((await index.stats()).firstStages.centroids!.suitability).toEqual(first)
     await index.upsert(all)
-    expect((await index.stats()).centroids!.suitability).toMatchObject({ documents: 2600, collection: 2600 })
+    await index.prepare()
+    expect((await index.stats()).firstStages.centroids!.suitability).toMatchObject({
+      documents: 2600,
+      collection: 2600,
+    })
   })
 
   test('is a warning with the number and the remedy where tokens differ in length, which codes do not know', async () => {
@@ -108,13 +121,14 @@ describe('centroid suitability', () => {
       onWarning: (warning) => warnings.push(warning),
     })
     await index.upsert(documents(2000, 1000))
-    const { recall } = (await index.stats()).centroids!.suitability!
+    await index.prepare()
+    const { recall } = (await index.stats()).firstStages.centroids!.suitability!
     expect(recall).toBeLessThan(0.5)
     expect(warnings).toEqual([
       {
         code: 'CENTROIDS_UNSUITABLE',
         message: expect.stringMatching(
-          new RegExp(`keeps ${Math.round(recall * 100)} % of the exact top 10.*stage: 'exact'`),
+          new RegExp(`keeps ${Math.round(recall * 100)} % of the exact top 10.*firstStage: 'exact'`),
         ) as string,
       },
     ])

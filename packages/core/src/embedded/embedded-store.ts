@@ -68,7 +68,7 @@ export class EmbeddedStore implements Store {
     this.#preferred = firstStage
     this.#graphNumbers = graphNumbers
     this.#stages = makeStages({ files, preferred: firstStage, hnswlib, onWarning, graphNumbers })
-    const firstStages = ['exact', 'muvera', ...this.#stages.keys()]
+    const firstStages = ['exact', ...this.#stages.keys(), 'muvera']
     this.capabilities = { ...CAPABILITIES, firstStages, durable: files.folder !== undefined }
     this.#upkeep = new Upkeep(files, this.#stages, (change) => this.#inTurn(change), onWarning)
   }

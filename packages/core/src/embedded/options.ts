@@ -168,10 +168,16 @@ export function initialManifest({
 export function checkFound(
   where: string,
   manifest: Manifest,
-  { codec, fde, firstStage = 'auto' }: EmbeddedOptions,
+  { dim, codec, fde, firstStage = 'auto' }: EmbeddedOptions,
   spec: CollectionSpec,
 ): void {
   const remedy = 'Build another index in another folder, or open it with the settings it has.'
+  if (dim !== undefined && manifest.dim !== null && dim !== manifest.dim) {
+    throw new SerotineError(
+      'INDEX_MISMATCH',
+      `The index ${where} holds vectors of dimension ${manifest.dim}, dim says ${dim}. ${remedy}`,
+    )
+  }
   if (codec !== undefined && codec !== manifest.codec) {
     throw new SerotineError(
       'INDEX_MISMATCH',

@@ -1,0 +1,5 @@
+export { maxSimMany, maxSimPairwise, MaxSimScorer } from '../scoring/maxsim.js'
+export type { MaxSimOptions } from '../scoring/maxsim.js'
+export { matchTokens } from '../scoring/explain.js'
+export type { TokenMatch } from '../scoring/explain.js'
+export { poolEmbeddings } from '../pooling.js'

@@ -1,0 +1,44 @@
+export { EmbeddedStore } from '../embedded/embedded-store.js'
+export type { EmbeddedOptions } from '../embedded/options.js'
+export { replaceIndex } from '../embedded/commit/replace.js'
+export type { ReplaceOptions } from '../embedded/commit/replace.js'
+
+export { SPEC_VERSION } from '../store/store.js'
+export type {
+  CandidateQuery,
+  Candidates,
+  CollectionSpec,
+  EncodeQueries,
+  FirstStage,
+  FirstStageName,
+  FirstStageStats,
+  HashedDocument,
+  NativeHit,
+  NewDocument,
+  PrepareOptions,
+  ScanOptions,
+  Store,
+  StoreCapabilities,
+  StoredDocument,
+  StoreHealth,
+  StoreProblem,
+  StoreReader,
+  StoreStats,
+  Suitability,
+  TokenSink,
+} from '../store/store.js'
+export { exactScores } from '../store/exact-scores.js'
+export type { ExactScores } from '../store/exact-scores.js'
+export { constantAnswer, parseWhere } from '../store/filter.js'
+export type {
+  FieldConditions,
+  FieldFilter,
+  Filter,
+  FilteredDocument,
+  FilterOperator,
+  Where,
+  WhereFields,
+} from '../store/filter.js'
+export { compileWhere, filterPredicate } from '../store/filter-predicate.js'
+export { decodeRecord, encodeRecord, recordBytes, TOKEN_CODECS } from '../store/records.js'
+export type { TokenCodec } from '../store/records.js'
