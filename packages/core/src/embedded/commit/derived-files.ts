@@ -48,9 +48,18 @@ export class NewFile {
 export class DerivedFiles {
   readonly #storage: Storage
   readonly #codes = new Map<string, ByteLog>()
+  /** Files of a reader, by name: a writer may remove them before they are wanted. */
+  readonly #held = new Map<string, ByteLog>()
 
   constructor(storage: Storage) {
     this.#storage = storage
+  }
+
+  /** Opens what the manifest mentions, so that it can be read for as long as this is open. @throws INDEX_CORRUPT when one is missing */
+  hold({ derived }: Manifest): void {
+    for (const { files } of Object.values(derived)) {
+      for (const { file, bytes } of Object.values(files)) this.#held.set(file, this.#storage.open(file, bytes))
+    }
   }
 
   /** The log of a stage's codes; opened when it is first wanted. @throws INDEX_CORRUPT when it is missing or short */
@@ -59,7 +68,7 @@ export class DerivedFiles {
     if (!extent) return undefined
     const known = this.#codes.get(name)
     if (known) return known
-    const log = this.#storage.open(extent.file, extent.bytes)
+    const log = this.#held.get(extent.file) ?? this.#storage.open(extent.file, extent.bytes)
     this.#codes.set(name, log)
     return log
   }
@@ -67,7 +76,7 @@ export class DerivedFiles {
   /** Committed bytes of one of a stage's files, checked. @throws INDEX_CORRUPT */
   read(name: string, role: DerivedRole, manifest: Manifest): Uint8Array {
     const extent = manifest.derived[name]!.files[role]!
-    const kept = role === 'codes' ? this.codesOf(name, manifest)! : undefined
+    const kept = role === 'codes' ? this.codesOf(name, manifest)! : this.#held.get(extent.file)
     const log = kept ?? this.#storage.open(extent.file, extent.bytes)
     try {
       return readChecked(log, extent, `${role} of the first stage ${name}`)
@@ -103,7 +112,8 @@ export class DerivedFiles {
   }
 
   close(): void {
-    for (const log of this.#codes.values()) log.close()
+    for (const log of [...this.#codes.values(), ...this.#held.values()]) log.close()
     this.#codes.clear()
+    this.#held.clear()
   }
 }

@@ -235,6 +235,11 @@ export class IndexFiles {
     this.#storage.remove(file.name)
   }
 
+  /** For readers: keeps the files of first stages readable though a writer removes them. @throws INDEX_CORRUPT when one is missing */
+  holdDerived(): void {
+    this.#derived.hold(this.#manifest)
+  }
+
   /** Committed bytes of one of a stage's files, checked. @throws INDEX_CORRUPT */
   readDerived(name: string, role: DerivedRole): Uint8Array {
     return this.#derived.read(name, role, this.#manifest)

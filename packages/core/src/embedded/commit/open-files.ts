@@ -77,11 +77,18 @@ export async function openFiles(
 function openReader(folder: string, segmentBytes: number): IndexFiles {
   for (let attempt = 0; ; attempt++) {
     const manifest = readManifest(folder)
+    let files: IndexFiles | undefined
     try {
-      return openStored(fileStorage(folder, true), true, () => {}, manifest, segmentBytes)
+      files = openStored(fileStorage(folder, true), true, () => {}, manifest, segmentBytes)
+      files.holdDerived()
+      return files
     } catch (error) {
-      // A writer may have compacted between the two reads, and removed the files of this manifest.
-      if (attempt > 5 || readManifest(folder).generation === manifest.generation) throw error
+      // A writer may have changed the index between the two reads, and removed the files of this manifest.
+      const isCurrent = attempt > 5 || readManifest(folder).generation === manifest.generation
+      // Documents can be read without what first stages keep.
+      if (isCurrent && files) return files
+      files?.close()
+      if (isCurrent) throw error
     }
   }
 }
