@@ -28,7 +28,6 @@ import type { RecordedDocument } from './format/segment.js'
 import { checkEmbedded, checkFound, initialManifest } from './options.js'
 import type { EmbeddedOptions } from './options.js'
 import { SnapshotReader } from './reader.js'
-import { withoutFdes } from './stages/fde/fde-stage.js'
 import { plan } from './stages/plan.js'
 import { makeStages } from './stages/registry.js'
 import type { Searcher, Stage } from './stages/stage.js'
@@ -181,8 +180,13 @@ export class EmbeddedStore implements Store {
 
   async prepare(options: PrepareOptions = {}): Promise<void> {
     void this.#writable
-    const name = options.firstStage && stageOf(options.firstStage)
-    if (name !== undefined) this.#stage(name).keep()
+    const { firstStage } = options
+    const name = firstStage && stageOf(firstStage)
+    if (name !== undefined) {
+      const refusal = this.#stage(name).refusal?.(firstStage!)
+      if (refusal) throw refusal
+      this.#stage(name).keep()
+    }
     await this.#upkeep.run(options)
   }
 
@@ -278,7 +282,8 @@ export class EmbeddedStore implements Store {
   #checkKept(firstStage: FirstStage): void {
     const name = stageOf(firstStage)
     if (name === undefined || this.#stage(name).isKept) return
-    if (this.#files.manifest.fde === null && name !== 'centroids') throw withoutFdes(firstStage, this.#files.folder)
+    const refusal = this.#stage(name).refusal?.(firstStage)
+    if (refusal) throw refusal
     throw new SerotineError(
       'INVALID_ARGUMENT',
       `The index ${this.name} keeps nothing that ${describe(firstStage)} could search by. Run prepare({ firstStage: ` +

@@ -29,7 +29,8 @@ export interface CodedKind {
   /** Of the files; those of another version are made again. */
   readonly version: number
   isKept(collection: Collection): boolean
-  /** @throws INVALID_ARGUMENT where the index cannot have it */
+  /** As `Stage.refusal`. */
+  refusal?(asked: string): SerotineError | undefined
   keep(): void
   /** Whether to learn (again). @param tokens that the collection had when it was learned; undefined: never */
   isDue(collection: Collection, tokens: number | undefined): boolean
@@ -69,6 +70,10 @@ export class CodedStage implements Stage {
     const { collection } = this.#context.files
     if (this.#current && this.#of === collection) return this.#current.rows
     return this.#isReadable ? this.#derived!.rows : 0
+  }
+
+  refusal(asked: string): SerotineError | undefined {
+    return this.#kind.refusal?.(asked)
   }
 
   keep(): void {

@@ -1,5 +1,5 @@
 import type { TokenEmbeddings } from '../../embeddings.js'
-import type { OnWarning } from '../../errors.js'
+import type { OnWarning, SerotineError } from '../../errors.js'
 import type { FirstStage } from '../../store/store.js'
 import type { Bitset } from '../commit/bitset.js'
 import type { Collection } from '../commit/collection.js'
@@ -33,7 +33,9 @@ export interface Stage {
   readonly isKept: boolean
   /** Documents that `searcher` would cover; 0: nothing is there. */
   readonly rows: number
-  /** Keeps it from now on, whatever the index was opened with. @throws INVALID_ARGUMENT where the index cannot have it */
+  /** Why the index cannot have it; undefined where it can. @param asked the name it was asked for by */
+  refusal?(asked: string): SerotineError | undefined
+  /** Keeps it from now on, whatever the index was opened with. */
   keep(): void
   /** Makes sure that what it needs from outside is there, when the index is opened. @throws HNSWLIB_MISSING */
   check?(): Promise<void>

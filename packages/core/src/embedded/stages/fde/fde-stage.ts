@@ -36,9 +36,9 @@ export function fdeStage(context: StageContext): Stage {
     name: 'fde',
     version: 1,
     isKept: () => files.manifest.fde !== null,
-    keep() {
-      if (files.manifest.fde === null) throw withoutFdes('fde', files.folder)
-    },
+    refusal: (asked) => (files.manifest.fde === null ? withoutFdes(asked, files.folder) : undefined),
+    // An index made with FDEs keeps them anyway.
+    keep: () => {},
     isDue(collection, tokens) {
       if (tokens !== undefined || files.manifest.fde === null) return false
       const { partitioning } = withLearnedPartitions({ ...files.manifest.fde, dim: files.manifest.dim! })

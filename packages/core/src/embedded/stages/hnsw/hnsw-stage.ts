@@ -3,7 +3,6 @@ import { SerotineError } from '../../../errors.js'
 import type { Collection } from '../../commit/collection.js'
 import type { DerivedManifest } from '../../format/manifest.js'
 import { FdeScan } from '../fde/fde-scan.js'
-import { withoutFdes } from '../fde/fde-stage.js'
 import type { Searcher, Stage, StageContext, Work } from '../stage.js'
 import { HnswGraph } from './hnsw-graph.js'
 import { loadHnswlib } from './hnswlib.js'
@@ -43,9 +42,11 @@ export class HnswStage implements Stage {
     return derived && derived.files.graph?.file !== this.#damaged && !this.#isMissing ? derived.rows : 0
   }
 
+  refusal(asked: string): SerotineError | undefined {
+    return this.#context.stage('fde').refusal?.(asked)
+  }
+
   keep(): void {
-    const { files } = this.#context
-    if (files.manifest.fde === null) throw withoutFdes('hnsw', files.folder)
     this.#isWanted = true
   }
 
