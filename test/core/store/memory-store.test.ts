@@ -1,0 +1,10 @@
+import { storeContract } from '../../contract/store.js'
+import { MemoryStore } from '../../support/memory-store.js'
+
+storeContract('a store in memory', {
+  open: async ({ codec, readonly }) => new MemoryStore({ codec, readonly }),
+})
+
+storeContract('a store in memory that searches by itself', {
+  open: async ({ codec, readonly }) => new MemoryStore({ codec, readonly, nativeSearch: true }),
+})
