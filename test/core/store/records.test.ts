@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { decodeRecord, encodeRecord, recordBytes, TOKEN_CODECS } from '../../../packages/core/src/store/records.js'
-import { random } from '../index/fake-encoder.js'
+import { seededNumbers } from '../../support/clustered-embeddings.js'
 
-const next = random(2)
+const next = seededNumbers(2)
 const embeddings = (length: number, dim: number, scale = 1) => ({
   data: Float32Array.from({ length: length * dim }, () => (next() - 0.5) * scale),
   length,
