@@ -1,6 +1,6 @@
-// MUVERA's encodings in hnswlib-node, which is optional: a first stage for the table, or why there is none.
+// MUVERA's encodings in hnswlib-node, which is optional: a row of the table, or why there is none.
 import { SerotineError } from '@serotine/core'
-import { indexStage } from '@serotine/core/evaluation'
+import { indexMethod } from '@serotine/core/evaluation'
 
 /** What the row is replaced by. */
 export const HNSWLIB_MISSING =
@@ -10,9 +10,9 @@ export const HNSWLIB_MISSING =
 /**
  * Puts the index's encodings into an HNSW graph, by way of a first search.
  *
- * @returns the stage and the milliseconds it took, or undefined when hnswlib-node is not installed
+ * @returns the method and the milliseconds it took, or undefined when hnswlib-node is not installed
  */
-export async function hnswStage(name, index, query, { candidates }) {
+export async function hnswMethod(name, index, query, { candidates }) {
   const begun = performance.now()
   try {
     const { stage } = await index.searchDetailed(query, { stage: 'hnsw', candidates })
@@ -22,5 +22,5 @@ export async function hnswStage(name, index, query, { candidates }) {
     if (!SerotineError.isInstance(error) || error.code !== 'HNSWLIB_MISSING') throw error
     return undefined
   }
-  return { stage: indexStage(name, index, { stage: 'hnsw', candidates }), ms: performance.now() - begun }
+  return { method: indexMethod(name, index, { stage: 'hnsw', candidates }), ms: performance.now() - begun }
 }

@@ -9,6 +9,7 @@ import { checkFields, parseWhere } from '../input/where.js'
 import { readInput } from '../input/standard-input.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { ENCODING_OPTIONS, FIRST_STAGES, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
+import type { FirstStage } from '../options.js'
 import { parseInteger } from '../option-values.js'
 import { commonWords } from '../output/common-words.js'
 import { formatHit } from '../output/hits.js'
@@ -21,7 +22,7 @@ export interface SearchValues extends CommonValues {
   k: number
   candidates?: number
   where?: SearchOptions['where']
-  firstStage?: string
+  firstStage?: FirstStage
   prompt?: string
   promptName?: string
   explain?: boolean
@@ -96,7 +97,7 @@ async function search(context: Context, query: string, values: SearchValues): Pr
         { name: 'candidates', help: '' },
         { name: 'where', help: '' },
       ]),
-      ...(values.firstStage !== undefined && { stage: values.firstStage as NonNullable<SearchOptions['stage']> }),
+      ...(values.firstStage !== undefined && { stage: values.firstStage }),
     }
     const isCommon = values.json ? () => false : await wordsOf(index)
     for await (const text of queries(query, context)) {
@@ -176,7 +177,9 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
         ...(values.explain && { matches: await explain(text) }),
       })
     }
-    await terminal.out(`${JSON.stringify({ query, stage, candidates, milliseconds: rounded(timings), hits: shown })}\n`)
+    await terminal.out(
+      `${JSON.stringify({ query, firstStage: stage, candidates, milliseconds: rounded(timings), hits: shown })}\n`,
+    )
     return
   }
   if (answer.many) await terminal.out(`${terminal.colors.bold(query)}\n\n`)
