@@ -34,7 +34,7 @@ async function haystack() {
 async function accuracy(collection) {
   const index = await MultiVectorIndex.open(undefined, { model, firstStage: 'exact' })
   await index.upsert(collection.documents)
-  const methods = [indexMethod('exact MaxSim', index, { stage: 'exact' })]
+  const methods = [indexMethod('exact MaxSim', index, { firstStage: 'exact' })]
   const result = await evaluateRetrieval({ collection, model, methods, metrics: ['accuracy@1'] })
   await index.close()
   return Number(result.methods[0].metrics['accuracy@1'].toFixed(4))

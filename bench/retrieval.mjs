@@ -77,7 +77,7 @@ async function main() {
   const { tokens: tokenBytes } = await bytesPerDocument(first)
   const methods = [
     { name: 'BM25 (k1 0.9, b 0.4, stemmed)', search: ({ text }, k) => ({ documents: bm25.search(text, k) }) },
-    indexMethod('exact MaxSim over all', first, { stage: 'exact' }),
+    indexMethod('exact MaxSim over all', first, { firstStage: 'exact' }),
   ]
   // What a report plots, by method.
   const facts = new Map([[methods[1].name, { bytesPerDocument: tokenBytes }]])
@@ -89,12 +89,12 @@ async function main() {
   for (const candidates of candidateCounts) {
     const about = { series: 'centroids', candidates, bytesPerDocument: codeBytes.tokens + codeBytes.centroids }
     add(
-      indexMethod(`centroid codes, exact MaxSim of ${candidates}`, centroids, { stage: 'centroids', candidates }),
+      indexMethod(`centroid codes, exact MaxSim of ${candidates}`, centroids, { firstStage: 'centroids', candidates }),
       about,
     )
   }
   for (const [preset, index] of indexes) {
-    const { length } = (await index.stats()).fde
+    const { length } = (await index.stats()).firstStages.fde.facts
     // So few tokens that the index made no FDEs: everything is scored exactly.
     if (length === null) continue
     const muvera = `MUVERA ${preset} (${length.toLocaleString('en-US')} numbers)`
@@ -103,17 +103,20 @@ async function main() {
     for (const { kind, in: where, searched } of kinds) {
       const bytes = await bytesPerDocument(searched)
       for (const candidates of candidateCounts) {
-        add(indexMethod(`${muvera}${where}, exact MaxSim of ${candidates}`, searched, { stage: kind, candidates }), {
-          series: `MUVERA ${preset}${where}`,
-          candidates,
-          fdeLength: length,
-          bytesPerDocument: bytes.tokens + bytes.fde + bytes.hnsw,
-        })
+        add(
+          indexMethod(`${muvera}${where}, exact MaxSim of ${candidates}`, searched, { firstStage: kind, candidates }),
+          {
+            series: `MUVERA ${preset}${where}`,
+            candidates,
+            fdeLength: length,
+            bytesPerDocument: bytes.tokens + bytes.fde + bytes.hnsw,
+          },
+        )
       }
     }
     const bytes = await bytesPerDocument(index)
     const alone = { series: `MUVERA ${preset}`, fdeLength: length, bytesPerDocument: bytes.fde }
-    add(indexMethod(`${muvera} alone`, index, { stage: 'fde', rerank: false }), alone)
+    add(indexMethod(`${muvera} alone`, index, { firstStage: 'fde', rerank: false }), alone)
   }
   // Once unmeasured: the first calls run code that is not compiled yet.
   const few = { ...collection, queries: collection.queries.slice(0, 5) }
@@ -148,6 +151,8 @@ async function fill(indexes) {
     for (const [position, index] of indexes.entries()) {
       started = performance.now()
       await index.upsert(batch.map(({ id }, j) => ({ id, embeddings: embeddings[j] })))
+      // What first stages need is made in the background: here, so that it does not slow down the next batch.
+      await index.prepare()
       if (position === 0) indexSeconds += (performance.now() - started) / 1000
     }
     process.stderr.write(
@@ -161,7 +166,7 @@ async function fill(indexes) {
 async function bytesPerDocument(index) {
   const { bytes, documents } = await index.stats()
   return Object.fromEntries(
-    ['tokens', 'fde', 'hnsw', 'centroids'].map((part) => [part, Math.round(bytes[part] / documents)]),
+    ['tokens', 'fde', 'hnsw', 'centroids'].map((part) => [part, Math.round((bytes[part] ?? 0) / documents)]),
   )
 }
 
@@ -190,7 +195,7 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }, fa
     },
     index: {
       codec: stats.codec,
-      fde: stats.fde,
+      firstStages: stats.firstStages,
       tokens,
       bytes: entries.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0),
       buildSeconds: round(encodeSeconds + indexSeconds),

@@ -63,6 +63,7 @@ async function compare(collection) {
   )
   const index = await MultiVectorIndex.open(undefined, { model })
   await index.upsert(collection.documents)
+  await index.prepare({ firstStage: 'centroids' })
   process.stderr.write(' and the index\n')
 
   const encodeMs = []
@@ -88,9 +89,9 @@ async function compare(collection) {
           return { documents: documents.sort((a, b) => b.score - a.score).slice(0, k) }
         },
       },
-      indexMethod('exact MaxSim over all', index, { stage: 'exact' }),
+      indexMethod('exact MaxSim over all', index, { firstStage: 'exact' }),
       indexMethod(`centroid codes, exact MaxSim of ${CANDIDATES}`, index, {
-        stage: 'centroids',
+        firstStage: 'centroids',
         candidates: CANDIDATES,
       }),
     ],

@@ -8,19 +8,17 @@ export const HNSWLIB_MISSING =
   'compiler, then run "npm install hnswlib-node" in your project; in this clone, delete node_modules and run the demo again.'
 
 /**
- * Puts the index's encodings into an HNSW graph, by way of a first search.
+ * Puts the index's encodings into an HNSW graph.
  *
  * @returns the method and the milliseconds it took, or undefined when hnswlib-node is not installed
  */
-export async function hnswMethod(name, index, query, { candidates }) {
+export async function hnswMethod(name, index, { candidates }) {
   const begun = performance.now()
   try {
-    const { stage } = await index.searchDetailed(query, { stage: 'hnsw', candidates })
-    if (stage !== 'hnsw')
-      throw new Error(`The search for ${JSON.stringify(query)} was served by ${stage}, not by hnswlib.`)
+    await index.prepare({ firstStage: 'hnsw' })
   } catch (error) {
     if (!SerotineError.isInstance(error) || error.code !== 'HNSWLIB_MISSING') throw error
     return undefined
   }
-  return { method: indexMethod(name, index, { stage: 'hnsw', candidates }), ms: performance.now() - begun }
+  return { method: indexMethod(name, index, { firstStage: 'hnsw', candidates }), ms: performance.now() - begun }
 }

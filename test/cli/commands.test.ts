@@ -331,6 +331,21 @@ describe('serotine inspect', () => {
       record: { root: '..' },
     })
   })
+
+  it('shows the first stage that was asked for, which searches only read', async () => {
+    await inWork('index', 'library', '--out', 'plain', '-q')
+    const refused = await inWork('search', 'birds', '--index', 'plain', '--first-stage', 'centroids')
+    expect(refused).toMatchObject({ code: 1, stdout: '' })
+    expect(refused.stderr).toContain('serotine index <paths> --out plain --first-stage centroids')
+    const fdes = await inWork('search', 'birds', '--index', 'plain', '--first-stage', 'muvera')
+    expect(fdes.stderr).toContain('--out plain --rebuild --first-stage muvera')
+    expect((await inWork('inspect', 'plain')).stdout).not.toMatch(/^centroids/m)
+
+    await inWork('index', 'library', '--out', 'plain', '--first-stage', 'centroids', '-q')
+    expect((await inWork('inspect', 'plain')).stdout).toMatch(/^centroids\s+\d+, trained at \d+ tokens$/m)
+    const { stdout } = await inWork('search', 'birds', '--index', 'plain', '--first-stage', 'centroids', '--json')
+    expect(JSON.parse(stdout)).toMatchObject({ firstStage: 'centroids' })
+  })
 })
 
 describe('serotine download', () => {

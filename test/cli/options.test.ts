@@ -36,7 +36,10 @@ describe('flags', () => {
 
   it('are the options of an index', () => {
     const options: Record<
-      Exclude<keyof OpenOptions, 'model' | 'dim' | 'readonly' | 'create' | 'hnswlib' | 'onWarning'>,
+      Exclude<
+        keyof OpenOptions,
+        'model' | 'dim' | 'readonly' | 'create' | 'hnswlib' | 'onWarning' | 'segmentBytes' | 'graphNumbers'
+      >,
       true
     > = {
       codec: true,

@@ -27,7 +27,7 @@ async function ids(): Promise<string[]> {
   const index = await MultiVectorIndex.open(folder, { readonly: true })
   await index.close()
   const again = await MultiVectorIndex.open(folder, { readonly: true })
-  const found = again.ids()
+  const found = await again.ids()
   await again.close()
   return found
 }

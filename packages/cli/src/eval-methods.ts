@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs'
-import type { MultiVectorIndex } from '@serotine/core'
+import { MultiVectorIndex } from '@serotine/core'
 import { indexMethod } from '@serotine/core/evaluation'
 import type { RetrievalMethod } from '@serotine/core/evaluation'
-import type { FirstStage } from './options.js'
+import type { FirstStageChoice } from './options.js'
 
 /** The first stages that `eval` compares unless told which. */
-export const COMPARED_FIRST_STAGES: readonly FirstStage[] = ['exact', 'auto', 'centroids', 'muvera']
+export const COMPARED_FIRST_STAGES: readonly FirstStageChoice[] = ['exact', 'auto', 'centroids', 'muvera']
 
-const LABELS: Readonly<Record<Exclude<FirstStage, 'auto' | 'exact'>, string>> = {
+const LABELS: Readonly<Record<Exclude<FirstStageChoice, 'auto' | 'exact'>, string>> = {
   centroids: 'centroids',
   muvera: 'MUVERA',
   fde: 'FDE scan',
@@ -16,7 +16,7 @@ const LABELS: Readonly<Record<Exclude<FirstStage, 'auto' | 'exact'>, string>> = 
 
 /** A way of answering queries that `eval` measures: a first stage, and whether exact MaxSim follows. */
 export interface MethodToRun {
-  readonly firstStage: FirstStage
+  readonly firstStage: FirstStageChoice
   /** Documents that exact MaxSim scores. Absent where it scores all of them, or none. */
   readonly candidates?: number
   /** What the first stage finds, without exact MaxSim. */
@@ -28,7 +28,11 @@ export interface MethodToRun {
  *
  * @param alone adds what those first stages find by themselves that do so whatever the collection
  */
-export function methodsAsked(firstStages: readonly FirstStage[], candidates: number, alone: boolean): MethodToRun[] {
+export function methodsAsked(
+  firstStages: readonly FirstStageChoice[],
+  candidates: number,
+  alone: boolean,
+): MethodToRun[] {
   return firstStages.flatMap((firstStage): MethodToRun[] => [
     { firstStage, alone: false, ...(firstStage !== 'exact' && { candidates }) },
     ...(alone && isNamed(firstStage) ? [{ firstStage, alone }] : []),
@@ -45,7 +49,7 @@ export function methodsPlotted(asked: readonly MethodToRun[], candidates: readon
 
 export function methodOf(method: MethodToRun, index: MultiVectorIndex): RetrievalMethod {
   const { firstStage, candidates, alone } = method
-  const how = { stage: firstStage, ...(candidates !== undefined && { candidates }), ...(alone && { rerank: false }) }
+  const how = { firstStage, ...(candidates !== undefined && { candidates }), ...(alone && { rerank: false }) }
   return indexMethod(methodName(method), index, how)
 }
 
@@ -78,26 +82,27 @@ function foundLabel(foundBy: string): string | undefined {
 }
 
 /** Neither everything nor what the index chooses. */
-function isNamed(firstStage: FirstStage): firstStage is keyof typeof LABELS {
+function isNamed(firstStage: FirstStageChoice): firstStage is keyof typeof LABELS {
   return firstStage in LABELS
 }
 
 /** Whether a first stage looks through FDEs. */
-export function needsFdes(firstStage: FirstStage): boolean {
+export function needsFdes(firstStage: FirstStageChoice): boolean {
   return firstStage === 'muvera' || firstStage === 'fde' || firstStage === 'hnsw'
 }
 
-/** How the index is opened, so that what is compared is there, or is said to be missing before anything is encoded. */
-export function openOptionsFor(
-  firstStages: readonly FirstStage[],
+/** A new index gets FDEs, which it would not by itself, when first stages are measured that look through them. */
+export function fdesToCompare(
+  firstStages: readonly FirstStageChoice[],
   index: string | undefined,
   fde: unknown,
-): { fde?: 'compact'; firstStage?: 'hnsw' } {
+): { fde?: 'compact' } {
   const isNew = index === undefined || !existsSync(index)
-  return {
-    // A new index would have no FDEs by itself.
-    ...(fde === undefined && isNew && firstStages.some(needsFdes) && { fde: 'compact' as const }),
-    // A library that cannot be loaded is an error when the index is opened.
-    ...(firstStages.includes('hnsw') && { firstStage: 'hnsw' as const }),
-  }
+  return fde === undefined && isNew && firstStages.some(needsFdes) ? { fde: 'compact' } : {}
+}
+
+/** @throws HNSWLIB_MISSING, before anything is encoded */
+export async function requireHnswlib(): Promise<void> {
+  const index = await MultiVectorIndex.open(undefined, { firstStage: 'hnsw' })
+  await index.close()
 }

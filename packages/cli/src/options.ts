@@ -75,7 +75,7 @@ export const ENCODING_OPTIONS: readonly OptionSpec[] = [
 
 /** How an index, or one search, finds candidates. */
 export const FIRST_STAGES = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw'] as const
-export type FirstStage = (typeof FIRST_STAGES)[number]
+export type FirstStageChoice = (typeof FIRST_STAGES)[number]
 
 /** `MultiVectorIndex.open`. */
 export const INDEX_OPTIONS: readonly OptionSpec[] = [

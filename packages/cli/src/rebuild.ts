@@ -39,11 +39,11 @@ export class Rebuild {
   /** Of the old index. */
   readonly passages: number | undefined
 
-  private constructor(folder: string, old: MultiVectorIndex | undefined) {
+  private constructor(folder: string, old: MultiVectorIndex | undefined, passages: number | undefined) {
     this.folder = join(folder, BESIDE)
     this.#folder = folder
     this.old = old
-    this.passages = old?.count
+    this.passages = passages
   }
 
   /** @throws INDEX_LOCKED when the index is being written or rebuilt */
@@ -52,7 +52,7 @@ export class Rebuild {
     try {
       await settleRecord(folder)
       await removeLeftovers(folder)
-      return new Rebuild(folder, old)
+      return new Rebuild(folder, old, await old?.count())
     } catch (error) {
       await old?.close()
       throw error

@@ -140,13 +140,14 @@ describe('indexMethod', () => {
       text: `vessel ${i} carries grain number ${i} over sea`,
     }))
     await index.upsert([...collection.documents, ...fillers])
+    await index.prepare()
     const { methods } = await evaluateRetrieval({
       collection,
       model,
       methods: [
-        indexMethod('exact', index, { stage: 'exact' }),
-        indexMethod('reranked', index, { stage: 'fde', candidates: 50 }),
-        indexMethod('alone', index, { stage: 'fde', rerank: false }),
+        indexMethod('exact', index, { firstStage: 'exact' }),
+        indexMethod('reranked', index, { firstStage: 'fde', candidates: 50 }),
+        indexMethod('alone', index, { firstStage: 'fde', rerank: false }),
       ],
       depth: 50,
     })
@@ -162,7 +163,7 @@ describe('indexMethod', () => {
     expect(common.length).toBeGreaterThan(5)
     for (const { id, score } of common) expect(score).toBe(scores.get(id))
     expect(Object.keys(reranked!.partsMs)).toEqual(['firstStage', 'fetch', 'rerank'])
-    const few = indexMethod('few', index, { stage: 'fde', candidates: 5 })
+    const few = indexMethod('few', index, { firstStage: 'fde', candidates: 5 })
     const { documents } = await few.search(
       { id: 'q1', text: '', embeddings: (await model.encodeQueries(['birds']))[0]! },
       50,

@@ -16,13 +16,15 @@ import {
   addOptions,
   pickOptions,
 } from '../options.js'
-import type { FirstStage } from '../options.js'
+import type { FirstStageChoice } from '../options.js'
 import { parseInteger, parseList, parseWords } from '../option-values.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
+import type { ProgressLine } from '../output/progress.js'
 import { formatTable } from '../output/table.js'
 import {
   COMPARED_FIRST_STAGES,
+  fdesToCompare,
   isExactInstead,
   methodLabel,
   methodName,
@@ -30,10 +32,10 @@ import {
   methodsAsked,
   methodsPlotted,
   needsFdes,
-  openOptionsFor,
+  requireHnswlib,
 } from '../eval-methods.js'
 import type { MethodToRun } from '../eval-methods.js'
-import { PLOTTED_CANDIDATES, writeEvalReport } from '../report/eval-report.js'
+import { PLOTTED_CANDIDATES, fdeLengthOf, writeEvalReport } from '../report/eval-report.js'
 
 interface Values extends CommonValues {
   model?: string
@@ -44,7 +46,7 @@ interface Values extends CommonValues {
   depth: number
   metrics: string[]
   ignoreIdenticalIds?: boolean
-  firstStages: FirstStage[]
+  firstStages: FirstStageChoice[]
   alone?: boolean
   runFile?: string
   report?: string
@@ -109,6 +111,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     onWarning: ({ message }) => terminal.warn(message),
   })
   checkBeforeEncoding(collection, values)
+  if (values.firstStages.includes('hnsw')) await requireHnswlib()
   const warnings = warnAtEnd(context)
   const model = await loadModel(
     context,
@@ -126,12 +129,14 @@ async function evaluate(context: Context, folder: string, values: Values, comman
   let index: MultiVectorIndex | undefined
   try {
     index = await MultiVectorIndex.open(values.index, {
-      ...openOptionsFor(values.firstStages, values.index, settings.fde),
+      ...fdesToCompare(values.firstStages, values.index, settings.fde),
       ...pickOptions(settings, EVAL_INDEX_OPTIONS),
       model: encoder,
       onWarning: warnings.onWarning,
     })
-    const missing = collection.documents.filter(({ id }) => !index!.has(id))
+    if (!(await index.stats()).firstStages.fde) withoutFdes(values, command)
+    const present = new Set(await index.ids())
+    const missing = collection.documents.filter(({ id }) => !present.has(id))
     const started = performance.now()
     await index.upsert(missing, {
       signal,
@@ -143,17 +148,15 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     })
     const encodeMs = performance.now() - started
     bar.stop()
+    bar = startProgress(terminal, 'Preparing')
+    await prepare(index, values.firstStages, signal, bar)
+    bar.stop()
     bar = startProgress(terminal, 'Answering')
-    const { fde } = await index.stats()
-    if (!fde) withoutFdes(values, command)
+    const stats = await index.stats()
     const asked = methodsAsked(values.firstStages, values.candidates, values.alone === true)
     // Of few documents there are no FDEs: whatever the number of candidates, everything is scored exactly.
-    const plotted = asked.filter(({ firstStage }) => !needsFdes(firstStage) || fde?.length != null)
+    const plotted = asked.filter(({ firstStage }) => !needsFdes(firstStage) || fdeLengthOf(stats) !== undefined)
     const methods = [...asked, ...(values.report === undefined ? [] : methodsPlotted(plotted, PLOTTED_CANDIDATES))]
-    const first = collection.queries[0]
-    // What a first stage lacks, its first search makes: seconds that no query should be said to take.
-    for (const stage of values.firstStages)
-      if (first && stage !== 'exact') await index.search(first.text, { stage, k: 1, signal })
     const evaluation = await evaluateRetrieval({
       collection,
       model: encoder,
@@ -171,7 +174,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
       await writeEvalReport(values.report, {
         collection,
         model: model.name,
-        stats: await index.stats(),
+        stats,
         methods,
         evaluation,
         version: command.parent?.version() ?? '',
@@ -235,7 +238,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
   } finally {
     bar.stop()
     warnings.tell()
-    await index?.close()
+    await index?.close({ prepare: !signal.aborted })
     await model.close()
   }
 }
@@ -254,6 +257,22 @@ function refuseStages(text: string): never {
 function checkBeforeEncoding(collection: TestCollection, { runFile, metrics }: Values): void {
   if (runFile !== undefined) checkTrecIds(collection)
   evaluateRun(collection.qrels, new Map([...collection.qrels.keys()].slice(0, 1).map((id) => [id, []])), { metrics })
+}
+
+/** Makes what is compared, and waits for what is made in the background: neither is the time of a query. */
+async function prepare(
+  index: MultiVectorIndex,
+  firstStages: readonly FirstStageChoice[],
+  signal: AbortSignal,
+  bar: ProgressLine,
+): Promise<void> {
+  for (const firstStage of new Set(['auto', ...firstStages.filter((name) => name !== 'exact')])) {
+    await index.prepare({
+      firstStage,
+      signal,
+      onProgress: ({ done, total }) => bar.update(total ? done / total : undefined, counted(done, 'document')),
+    })
+  }
 }
 
 /** Leaves out what an index without FDEs cannot do, unless it was asked for. */

@@ -111,17 +111,20 @@ function plottedAs({ firstStage, candidates }: MethodToRun, stats: IndexStats): 
 function bytesOf(
   { firstStage, alone }: MethodToRun,
   foundBy: Readonly<Record<string, number>>,
-  { bytes, documents, tokens, ...stats }: IndexStats,
+  stats: IndexStats,
 ): Partial<ReportMethod> {
   if (firstStage === 'auto' || (needsFdes(firstStage) && fdeLengthOf(stats) === undefined)) return {}
-  // Two bytes per token, whether or not the index keeps the codes.
+  const { bytes, documents, tokens } = stats
+  // Two bytes per token; what was learned from the collection does not grow with it.
   const codes = firstStage === 'centroids' ? 2 * tokens : 0
-  const fdes = needsFdes(firstStage) ? bytes.fde : 0
-  const graph = firstStage === 'hnsw' || foundBy.hnsw !== undefined ? bytes.hnsw : 0
-  const all = (alone ? 0 : bytes.tokens) + codes + fdes + graph
+  const fdes = needsFdes(firstStage) ? Number(stats.firstStages.fde!.facts.bytesPerDocument) * documents : 0
+  const graph = firstStage === 'hnsw' || foundBy.hnsw !== undefined ? (bytes.hnsw ?? 0) : 0
+  const all = (alone ? 0 : bytes.tokens!) + codes + fdes + graph
   return { bytesPerDocument: Math.round(all / Math.max(1, documents)) }
 }
 
-function fdeLengthOf({ fde }: Pick<IndexStats, 'fde'>): number | undefined {
-  return fde?.length ?? undefined
+/** Numbers in an FDE; undefined where there are none, or not yet. */
+export function fdeLengthOf({ firstStages }: IndexStats): number | undefined {
+  const length = firstStages.fde?.facts.length
+  return typeof length === 'number' ? length : undefined
 }
