@@ -7,7 +7,8 @@
 // (Xenova/all-MiniLM-L6-v2).
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { ColBERT, maxSimMany, MultiVectorIndex } from '@serotine/core'
+import { ColBERT, MultiVectorIndex } from '@serotine/core'
+import { maxSimMany } from '@serotine/core/scoring'
 import { evaluateRetrieval, indexMethod, readCollection } from '@serotine/core/evaluation'
 import { environment, round, saveResult, spread } from './environment.mjs'
 import { FeatureExtraction, nearest, TRANSFORMERS_VERSION } from './feature-extraction.mjs'

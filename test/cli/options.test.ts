@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { OpenOptions } from '../../packages/core/src/index.js'
-import { ENCODE_OPTIONS, LOAD_OPTIONS } from '../../packages/core/src/index.js'
+import { ENCODE_OPTIONS, LOAD_OPTIONS } from '../../packages/core/src/entries/options.js'
 import { createProgram } from '../../packages/cli/src/program.js'
 import {
   ENCODING_OPTIONS,

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MultiVectorIndex, SerotineError, replaceIndex } from '@serotine/core'
+import { MultiVectorIndex, SerotineError } from '@serotine/core'
+import { replaceIndex } from '@serotine/core/store'
 import { settleRecord, writePending } from './index-record.js'
 import type { IndexRecord } from './index-record.js'
 

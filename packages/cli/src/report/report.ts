@@ -1,4 +1,5 @@
-import { SerotineError, checkOptions } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import { checkOptions } from '@serotine/core/options'
 import type { QueryReport } from '@serotine/core/evaluation'
 import { escapeHtml, formatPlot } from './plot.js'
 import type { Plot, PlotPoint } from './plot.js'
