@@ -6,15 +6,9 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
-import {
-  LONG_EMBED_LENGTHS,
-  evaluateRetrieval,
-  generateNeedles,
-  generatePasskeys,
-  indexStage,
-  readCollection,
-} from '@serotine/core/evaluation'
+import { evaluateRetrieval, indexMethod, readCollection } from '@serotine/core/evaluation'
 import { environment, saveResult } from './environment.mjs'
+import { LONG_EMBED_LENGTHS, generateNeedles, generatePasskeys } from './long-embed/tasks.mjs'
 
 const { values: options } = parseArgs({
   options: {
@@ -37,13 +31,13 @@ async function haystack() {
   return documents.map(({ metadata, text }) => text.slice(metadata.title ? metadata.title.length + 1 : 0)).join(' ')
 }
 
-async function accuracy(dataset) {
+async function accuracy(collection) {
   const index = await MultiVectorIndex.open(undefined, { model, firstStage: 'exact' })
-  await index.upsert(dataset.documents)
-  const stages = [indexStage('exact MaxSim', index, { stage: 'exact' })]
-  const result = await evaluateRetrieval({ dataset, model, stages, metrics: ['accuracy@1'] })
+  await index.upsert(collection.documents)
+  const methods = [indexMethod('exact MaxSim', index, { firstStage: 'exact' })]
+  const result = await evaluateRetrieval({ collection, model, methods, metrics: ['accuracy@1'] })
   await index.close()
-  return Number(result.stages[0].metrics['accuracy@1'].toFixed(4))
+  return Number(result.methods[0].metrics['accuracy@1'].toFixed(4))
 }
 
 const prose = await haystack()

@@ -7,7 +7,7 @@ import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { formatReport } from '@serotine/core/evaluation'
+import { formatReport } from 'serotine'
 
 const folder = fileURLToPath(new URL('results', import.meta.url))
 const { values, positionals } = parseArgs({
@@ -25,8 +25,8 @@ async function sweeps() {
 }
 
 /** A result of bench/retrieval.mjs as the report takes it. */
-function datasetOf(
-  { kind, dataset, model, index, stages, worst, machine, versions, command, date, encodeQueryMs },
+function collectionOf(
+  { kind, dataset, model, index, methods, worst, machine, versions, command, date, encodeQueryMs },
   file,
 ) {
   if (kind !== 'retrieval')
@@ -35,7 +35,7 @@ function datasetOf(
   return {
     ...dataset,
     model: model.name,
-    stages,
+    methods,
     ...(worst && { worst }),
     measured: {
       machine: `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGB} GB, ${machine.os}, load ${machine.loadAverage}`,
@@ -52,9 +52,9 @@ function datasetOf(
 }
 
 const files = positionals.length > 0 ? positionals : await sweeps()
-const datasets = []
-for (const file of files) datasets.push(datasetOf(JSON.parse(await readFile(file, 'utf8')), file))
-const html = formatReport({ datasets, ...(values.title && { title: values.title }) })
+const collections = []
+for (const file of files) collections.push(collectionOf(JSON.parse(await readFile(file, 'utf8')), file))
+const html = formatReport({ collections, ...(values.title && { title: values.title }) })
 if (values.check) {
   if ((await readFile(values.out, 'utf8')) !== html) {
     console.log(`${relative('.', values.out)} differs from its results`)

@@ -10,7 +10,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
-import { evaluateRetrieval, indexStage, readCollection, worstQueries, writeTrecRun } from '@serotine/core/evaluation'
+import { evaluateRetrieval, indexMethod, readCollection, worstQueries, writeTrecRun } from '@serotine/core/evaluation'
 import { BM25 } from '../examples/demo/bm25.mjs'
 import { environment, round, saveResult, spread } from './environment.mjs'
 
@@ -44,7 +44,7 @@ if (options.help) {
 }
 
 const { split, subset } = options
-const dataset = await readCollection(options.data, { ...(split && { split }), ...(subset && { subset }) })
+const collection = await readCollection(options.data, { ...(split && { split }), ...(subset && { subset }) })
 const model = await ColBERT.load(options.model, { workers: Number(options.workers), dtype: options.dtype })
 const presets = options.presets.split(',')
 const candidateCounts = options.candidates.split(',').map(Number)
@@ -73,28 +73,28 @@ async function main() {
   const all = [...indexes.values(), centroids, ...(graph ? [graph] : [])]
   const times = await fill(all)
   const first = indexes.get(presets[0])
-  const bm25 = new BM25(dataset.documents)
+  const bm25 = new BM25(collection.documents)
   const { tokens: tokenBytes } = await bytesPerDocument(first)
-  const stages = [
+  const methods = [
     { name: 'BM25 (k1 0.9, b 0.4, stemmed)', search: ({ text }, k) => ({ documents: bm25.search(text, k) }) },
-    indexStage('exact MaxSim over all', first, { stage: 'exact' }),
+    indexMethod('exact MaxSim over all', first, { firstStage: 'exact' }),
   ]
-  // What a report plots, by stage.
-  const facts = new Map([[stages[1].name, { bytesPerDocument: tokenBytes }]])
-  const add = (stage, about) => {
-    stages.push(stage)
-    facts.set(stage.name, about)
+  // What a report plots, by method.
+  const facts = new Map([[methods[1].name, { bytesPerDocument: tokenBytes }]])
+  const add = (method, about) => {
+    methods.push(method)
+    facts.set(method.name, about)
   }
   const codeBytes = await bytesPerDocument(centroids)
   for (const candidates of candidateCounts) {
     const about = { series: 'centroids', candidates, bytesPerDocument: codeBytes.tokens + codeBytes.centroids }
     add(
-      indexStage(`centroid codes, exact MaxSim of ${candidates}`, centroids, { stage: 'centroids', candidates }),
+      indexMethod(`centroid codes, exact MaxSim of ${candidates}`, centroids, { firstStage: 'centroids', candidates }),
       about,
     )
   }
   for (const [preset, index] of indexes) {
-    const { length } = (await index.stats()).fde
+    const { length } = (await index.stats()).firstStages.fde.facts
     // So few tokens that the index made no FDEs: everything is scored exactly.
     if (length === null) continue
     const muvera = `MUVERA ${preset} (${length.toLocaleString('en-US')} numbers)`
@@ -103,23 +103,27 @@ async function main() {
     for (const { kind, in: where, searched } of kinds) {
       const bytes = await bytesPerDocument(searched)
       for (const candidates of candidateCounts) {
-        add(indexStage(`${muvera}${where}, exact MaxSim of ${candidates}`, searched, { stage: kind, candidates }), {
-          series: `MUVERA ${preset}${where}`,
-          candidates,
-          fdeLength: length,
-          bytesPerDocument: bytes.tokens + bytes.fde + bytes.hnsw,
-        })
+        add(
+          indexMethod(`${muvera}${where}, exact MaxSim of ${candidates}`, searched, { firstStage: kind, candidates }),
+          {
+            series: `MUVERA ${preset}${where}`,
+            candidates,
+            fdeLength: length,
+            bytesPerDocument: bytes.tokens + bytes.fde + bytes.hnsw,
+          },
+        )
       }
     }
     const bytes = await bytesPerDocument(index)
     const alone = { series: `MUVERA ${preset}`, fdeLength: length, bytesPerDocument: bytes.fde }
-    add(indexStage(`${muvera} alone`, index, { stage: 'fde', rerank: false }), alone)
+    add(indexMethod(`${muvera} alone`, index, { firstStage: 'fde', rerank: false }), alone)
   }
   // Once unmeasured: the first calls run code that is not compiled yet.
-  await evaluateRetrieval({ dataset: { ...dataset, queries: dataset.queries.slice(0, 5) }, model, stages })
-  const result = await evaluateRetrieval({ dataset, model, stages })
+  const few = { ...collection, queries: collection.queries.slice(0, 5) }
+  await evaluateRetrieval({ collection: few, model, methods })
+  const result = await evaluateRetrieval({ collection, model, methods })
   const saved = await report(result, first, times, facts)
-  for (const { name, run } of options.runs ? result.stages : []) {
+  for (const { name, run } of options.runs ? result.methods : []) {
     await writeTrecRun(join(options.runs, `${name.replaceAll(/[^\w.]+/g, '-')}.trec`), run)
   }
   print(result, saved)
@@ -138,8 +142,8 @@ function open(preset, firstStage, folder) {
 /** Encodes every document once and hands it to all indexes. */
 async function fill(indexes) {
   let [encodeSeconds, indexSeconds, tokens] = [0, 0, 0]
-  for (let i = 0; i < dataset.documents.length; i += 512) {
-    const batch = dataset.documents.slice(i, i + 512)
+  for (let i = 0; i < collection.documents.length; i += 512) {
+    const batch = collection.documents.slice(i, i + 512)
     let started = performance.now()
     const embeddings = await model.encodeDocuments(batch.map(({ text }) => text))
     encodeSeconds += (performance.now() - started) / 1000
@@ -147,21 +151,24 @@ async function fill(indexes) {
     for (const [position, index] of indexes.entries()) {
       started = performance.now()
       await index.upsert(batch.map(({ id }, j) => ({ id, embeddings: embeddings[j] })))
+      // What first stages need is made in the background: here, so that it does not slow down the next batch.
+      await index.prepare()
       if (position === 0) indexSeconds += (performance.now() - started) / 1000
     }
     process.stderr.write(
-      `\rencoded ${Math.min(i + 512, dataset.documents.length)} of ${dataset.documents.length} documents`,
+      `\rencoded ${Math.min(i + 512, collection.documents.length)} of ${collection.documents.length} documents`,
     )
   }
   process.stderr.write('\n')
   return { encodeSeconds, indexSeconds, tokens }
 }
 
+/** Of what grows with the collection: not what FDEs learned from it. */
 async function bytesPerDocument(index) {
-  const { bytes, documents } = await index.stats()
-  return Object.fromEntries(
-    ['tokens', 'fde', 'hnsw', 'centroids'].map((part) => [part, Math.round(bytes[part] / documents)]),
-  )
+  const { bytes, documents, firstStages } = await index.stats()
+  const each = (part) => Math.round((bytes[part] ?? 0) / documents)
+  const fde = firstStages.fde?.facts.bytesPerDocument ?? 0
+  return { tokens: each('tokens'), fde, hnsw: each('hnsw'), centroids: each('centroids') }
 }
 
 async function report(result, index, { encodeSeconds, indexSeconds, tokens }, facts) {
@@ -170,11 +177,16 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }, fa
     (await readdir(folder, { recursive: true })).map((name) => stat(join(folder, name))),
   )
   const stats = await index.stats()
-  const looked = stageToLookAt(facts)
+  const looked = methodToLookAt(facts)
   return {
     kind: 'retrieval',
     ...(await environment()),
-    dataset: { name: dataset.name, split: dataset.split, documents: dataset.documents.length, queries: result.queries },
+    dataset: {
+      name: collection.name,
+      split: collection.split,
+      documents: collection.documents.length,
+      queries: result.queries,
+    },
     model: {
       name: model.name,
       dim: model.dim,
@@ -184,7 +196,7 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }, fa
     },
     index: {
       codec: stats.codec,
-      fde: stats.fde,
+      firstStages: stats.firstStages,
       tokens,
       bytes: entries.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0),
       buildSeconds: round(encodeSeconds + indexSeconds),
@@ -192,7 +204,7 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }, fa
       tokensPerSecond: Math.round(tokens / encodeSeconds),
     },
     encodeQueryMs: round(result.encodeQueriesMs / result.queries),
-    stages: result.stages.map(({ name, metrics, exactTop10, searchMs, cpuMs, partsMs }) => ({
+    methods: result.methods.map(({ name, metrics, exactTop10, searchMs, cpuMs, partsMs }) => ({
       name,
       ...facts.get(name),
       metrics: Object.fromEntries(Object.entries(metrics).map(([key, value]) => [key, Number(value.toFixed(5))])),
@@ -202,15 +214,15 @@ async function report(result, index, { encodeSeconds, indexSeconds, tokens }, fa
       partsMs: Object.fromEntries(Object.entries(partsMs).map(([part, ms]) => [part, spread(ms)])),
     })),
     worst: {
-      stage: looked,
+      method: looked,
       metric: 'ndcg@10',
-      queries: worstQueries(dataset, result, { stage: looked, metric: 'ndcg@10' }),
+      queries: worstQueries(collection, result, { method: looked, metric: 'ndcg@10' }),
     },
   }
 }
 
 /** What a user of the defaults would get: about 100 candidates by centroid codes. */
-function stageToLookAt(facts) {
+function methodToLookAt(facts) {
   const ranked = [...facts].filter(([, { candidates }]) => candidates !== undefined)
   const usual = ranked.filter(([, { series }]) => series === 'centroids')
   const nearest = (usual.length > 0 ? usual : ranked).toSorted(
@@ -223,8 +235,8 @@ function print(result, saved) {
   console.log(
     `\n${saved.dataset.name}, ${saved.model.name}: ${saved.index.tokens.toLocaleString('en-US')} token vectors`,
   )
-  const rows = saved.stages.map(({ name, metrics, exactTop10, searchMs, cpuMs }) => ({
-    stage: name,
+  const rows = saved.methods.map(({ name, metrics, exactTop10, searchMs, cpuMs }) => ({
+    method: name,
     'nDCG@10': metrics['ndcg@10'].toFixed(4),
     'recall@100': metrics['recall@100'].toFixed(3),
     'exact top 10': exactTop10.toFixed(3),
@@ -234,5 +246,5 @@ function print(result, saved) {
     'mean ± sd': `${searchMs.mean} ± ${searchMs.sd}`,
   }))
   console.table(rows)
-  return saveResult(options.name ?? dataset.name, saved).then((file) => console.log(`written to ${file}`))
+  return saveResult(options.name ?? collection.name, saved).then((file) => console.log(`written to ${file}`))
 }

@@ -7,8 +7,9 @@
 // (Xenova/all-MiniLM-L6-v2).
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { ColBERT, maxSimMany, MultiVectorIndex } from '@serotine/core'
-import { evaluateRetrieval, indexStage, readCollection } from '@serotine/core/evaluation'
+import { ColBERT, MultiVectorIndex } from '@serotine/core'
+import { maxSimMany } from '@serotine/core/scoring'
+import { evaluateRetrieval, indexMethod, readCollection } from '@serotine/core/evaluation'
 import { environment, round, saveResult, spread } from './environment.mjs'
 import { FeatureExtraction, nearest, TRANSFORMERS_VERSION } from './feature-extraction.mjs'
 
@@ -55,14 +56,15 @@ const file = await saveResult('single-vector', {
 })
 console.log(`written: ${file}; now node bench/table.mjs`)
 
-async function compare(dataset) {
-  const ids = dataset.documents.map(({ id }) => id)
-  const texts = dataset.documents.map(({ text }) => text)
+async function compare(collection) {
+  const ids = collection.documents.map(({ id }) => id)
+  const texts = collection.documents.map(({ text }) => text)
   const vectors = await extraction.embed(texts, (done, total) =>
-    process.stderr.write(`\r${dataset.name}: ${done} of ${total} vectors`),
+    process.stderr.write(`\r${collection.name}: ${done} of ${total} vectors`),
   )
   const index = await MultiVectorIndex.open(undefined, { model })
-  await index.upsert(dataset.documents)
+  await index.upsert(collection.documents)
+  await index.prepare({ firstStage: 'centroids' })
   process.stderr.write(' and the index\n')
 
   const encodeMs = []
@@ -72,11 +74,11 @@ async function compare(dataset) {
     encodeMs.push(performance.now() - started)
     return nearest(query, ids, vectors, k)
   }
-  const { stages, queries } = await evaluateRetrieval({
-    dataset,
+  const { methods, queries } = await evaluateRetrieval({
+    collection,
     model,
     depth: CANDIDATES,
-    stages: [
+    methods: [
       { name: vectorsOf, search: async ({ text }, k) => ({ documents: await searchVectors(text, k) }) },
       {
         name: `${vectorsOf}, exact MaxSim of ${CANDIDATES}`,
@@ -88,20 +90,20 @@ async function compare(dataset) {
           return { documents: documents.sort((a, b) => b.score - a.score).slice(0, k) }
         },
       },
-      indexStage('exact MaxSim over all', index, { stage: 'exact' }),
-      indexStage(`centroid codes, exact MaxSim of ${CANDIDATES}`, index, {
-        stage: 'centroids',
+      indexMethod('exact MaxSim over all', index, { firstStage: 'exact' }),
+      indexMethod(`centroid codes, exact MaxSim of ${CANDIDATES}`, index, {
+        firstStage: 'centroids',
         candidates: CANDIDATES,
       }),
     ],
   })
   await index.close()
   return {
-    name: dataset.name,
+    name: collection.name,
     documents: ids.length,
     queries,
     encodeQueryMs: spread(encodeMs),
-    stages: stages.map(({ name, metrics, exactTop10, cpuMs, searchMs }) => ({
+    methods: methods.map(({ name, metrics, exactTop10, cpuMs, searchMs }) => ({
       name,
       metrics: Object.fromEntries(Object.entries(metrics).map(([key, value]) => [key, Number(value.toFixed(5))])),
       exactTop10: Number(exactTop10.toFixed(4)),

@@ -54,17 +54,19 @@ function readersTable(result, name) {
 }
 
 function retrievalTable(result, name, brief) {
-  const { dataset, model, index, stages } = result
-  const firstMuvera = stages.find((stage) => stage.name.startsWith('MUVERA'))
+  const { dataset, model, index, methods } = result
+  const firstMuvera = methods.find(({ name }) => name.startsWith('MUVERA'))
   const shown = brief
-    ? stages.filter((stage) => !stage.name.startsWith('MUVERA') || stage === firstMuvera || /hnswlib/.test(stage.name))
-    : stages
-  const rows = shown.map((stage) => [
-    stage.name,
-    stage.metrics['ndcg@10'].toFixed(4),
-    stage.metrics['recall@100'].toFixed(3),
-    stage.exactTop10 === undefined ? '–' : stage.exactTop10.toFixed(3),
-    milliseconds(stage.cpuMs),
+    ? methods.filter(
+        (method) => !method.name.startsWith('MUVERA') || method === firstMuvera || /hnswlib/.test(method.name),
+      )
+    : methods
+  const rows = shown.map(({ name, metrics, exactTop10, cpuMs }) => [
+    name,
+    metrics['ndcg@10'].toFixed(4),
+    metrics['recall@100'].toFixed(3),
+    exactTop10 === undefined ? '–' : exactTop10.toFixed(3),
+    milliseconds(cpuMs),
   ])
   return [
     ...markdownTable(['', 'nDCG@10', 'recall@100', 'exact top 10 found', 'CPU ms per query'], rows),
@@ -122,11 +124,11 @@ function longEmbedTable(result, name) {
 function singleVectorTable(result, name) {
   const { collections, vectors, model } = result
   const rows = collections.flatMap((collection) =>
-    collection.stages.map((stage) => [
+    collection.methods.map((method) => [
       collection.name,
-      stage.name,
-      stage.metrics['ndcg@10'].toFixed(4),
-      stage.metrics['recall@100'].toFixed(3),
+      method.name,
+      method.metrics['ndcg@10'].toFixed(4),
+      method.metrics['recall@100'].toFixed(3),
     ]),
   )
   const sizes = collections.map(

@@ -1,6 +1,6 @@
-import { escapeHtml, formatPlot } from '../../packages/core/src/evaluation/plot.js'
-import type { Plot, PlotSeries } from '../../packages/core/src/evaluation/plot.js'
-import { REPORT_STYLE } from '../../packages/core/src/evaluation/report-style.js'
+import { escapeHtml, formatPlot } from '../../packages/cli/src/report/plot.js'
+import type { Plot, PlotSeries } from '../../packages/cli/src/report/plot.js'
+import { REPORT_STYLE } from '../../packages/cli/src/report/style.js'
 import type { Comparison, StageResult } from './compare.js'
 
 export interface ComparisonRun extends Comparison {

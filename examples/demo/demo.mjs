@@ -4,9 +4,9 @@ import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
-import { evaluateRetrieval, indexStage, readBeir } from '@serotine/core/evaluation'
+import { evaluateRetrieval, indexMethod, readBeir } from '@serotine/core/evaluation'
 import { BM25 } from './bm25.mjs'
-import { HNSWLIB_MISSING, hnswStage } from './hnsw.mjs'
+import { HNSWLIB_MISSING, hnswMethod } from './hnsw.mjs'
 import { bestPassage, matchedSpans } from './snippet.mjs'
 import {
   count,
@@ -30,11 +30,11 @@ const UNUSABLE = ['INDEX_MISMATCH', 'INDEX_FORMAT', 'INDEX_VERSION', 'INDEX_CORR
 const SAMPLE_CLAIMS = ['641', '115', '539']
 
 const started = performance.now()
-const dataset = await readBeir(DATA)
+const collection = await readBeir(DATA)
 
 heading('Serotine', 'late-interaction retrieval, offline')
-const abstracts = count(dataset.documents.length)
-say(`SciFact: ${abstracts} abstracts, and ${dataset.queries.length} claims that some of them support or refute.`)
+const abstracts = count(collection.documents.length)
+say(`SciFact: ${abstracts} abstracts, and ${collection.queries.length} claims that some of them support or refute.`)
 const workers = Math.min(availableParallelism(), 8)
 const model = await ColBERT.load(undefined, { workers })
 say(
@@ -43,7 +43,7 @@ say(
 
 const index = await openIndex()
 await fill(index)
-for (const id of SAMPLE_CLAIMS) await answer(dataset.queries.find((query) => query.id === id))
+for (const id of SAMPLE_CLAIMS) await answer(collection.queries.find((query) => query.id === id))
 await evaluate()
 await index.close()
 await model.close()
@@ -68,23 +68,25 @@ async function openIndex() {
 
 async function fill(target) {
   heading('1  Index')
-  const missing = dataset.documents.filter(({ id }) => !target.has(id))
+  const present = new Set(await target.ids())
+  const missing = collection.documents.filter(({ id }) => !present.has(id))
   if (missing.length === 0) {
     const size = megabytes(await folderSize(INDEX))
     const again = `Delete ${SHOWN_INDEX} to build it again.`
-    say(`${count(target.count)} abstracts are in the index of an earlier run (${size}). ${again}`, { mark: '✓' })
+    say(`${count(present.size)} abstracts are in the index of an earlier run (${size}). ${again}`, { mark: '✓' })
     return
   }
-  if (missing.length < dataset.documents.length) print(`${count(target.count)} abstracts are there already; going on.`)
+  if (missing.length < collection.documents.length)
+    print(`${count(present.size)} abstracts are there already; going on.`)
   const bar = progressBar('abstracts')
   const begun = performance.now()
   await target.upsert(missing, {
-    onProgress: ({ phase, done, total = missing.length }) => {
-      if (phase !== 'index') return
-      bar.update(done, total, `${count((done / (performance.now() - begun)) * 1000)}/s`)
-    },
+    onProgress: ({ done, total = missing.length }) =>
+      bar.update(done, total, `${count((done / (performance.now() - begun)) * 1000)}/s`),
   })
   bar.stop()
+  // Goes on by itself; the times below are to be those of searches only.
+  await target.prepare()
   const { tokens } = await target.stats()
   const took = duration(performance.now() - begun)
   const size = megabytes(await folderSize(INDEX))
@@ -98,7 +100,7 @@ async function answer(claim) {
   if (claim.id === SAMPLE_CLAIMS[0]) heading('2  Search', 'the words that answered the claim are marked')
   else print()
   say(`“${claim.text}”`, { style: paint.bold })
-  const judged = dataset.qrels.get(claim.id)
+  const judged = collection.qrels.get(claim.id)
   for (const hit of hits) {
     const relevant = judged.has(hit.id) ? paint.green('  ✓ the abstract the experts cite') : ''
     const score = `MaxSim ${hit.score.toFixed(2)}, ${hit.meanSimilarity.toFixed(2)} per token`
@@ -125,31 +127,32 @@ async function answer(claim) {
 }
 
 async function evaluate() {
-  heading('3  Evaluate', `${dataset.queries.length} claims, expert judgments, trec_eval's nDCG`)
+  heading('3  Evaluate', `${collection.queries.length} claims, expert judgments, trec_eval's nDCG`)
   const inHnswlib = `MUVERA in hnswlib, exact MaxSim of ${CANDIDATES}`
-  const hnsw = await hnswStage(inHnswlib, index, dataset.queries[0].text, { candidates: CANDIDATES })
+  await index.prepare({ firstStage: 'centroids' })
+  const hnsw = await hnswMethod(inHnswlib, index, { candidates: CANDIDATES })
   if (hnsw) say(`MUVERA's encodings are in an HNSW graph (${duration(hnsw.ms)}).`, { mark: '✓' })
   const bar = progressBar('answers')
-  const bm25 = new BM25(dataset.documents)
-  const { stages, encodeQueriesMs, queries } = await evaluateRetrieval({
-    dataset,
+  const bm25 = new BM25(collection.documents)
+  const { methods, encodeQueriesMs, queries } = await evaluateRetrieval({
+    collection,
     model,
-    stages: [
+    methods: [
       { name: 'BM25, stemmed words', search: ({ text }, k) => ({ documents: bm25.search(text, k) }) },
-      indexStage('Exact MaxSim over all', index, { stage: 'exact' }),
-      indexStage(`Centroid codes, exact MaxSim of ${CANDIDATES}`, index, {
-        stage: 'centroids',
+      indexMethod('Exact MaxSim over all', index, { firstStage: 'exact' }),
+      indexMethod(`Centroid codes, exact MaxSim of ${CANDIDATES}`, index, {
+        firstStage: 'centroids',
         candidates: CANDIDATES,
       }),
-      indexStage(`MUVERA, exact MaxSim of ${CANDIDATES}`, index, { stage: 'fde', candidates: CANDIDATES }),
-      ...(hnsw ? [hnsw.stage] : []),
-      indexStage('MUVERA alone', index, { stage: 'fde', rerank: false }),
+      indexMethod(`MUVERA, exact MaxSim of ${CANDIDATES}`, index, { firstStage: 'fde', candidates: CANDIDATES }),
+      ...(hnsw ? [hnsw.method] : []),
+      indexMethod('MUVERA alone', index, { firstStage: 'fde', rerank: false }),
     ],
     depth: CANDIDATES,
     onProgress: ({ done, total }) => bar.update(done, total),
   })
   bar.stop()
-  const rows = stages.map(({ name, metrics, exactTop10 }) => [
+  const rows = methods.map(({ name, metrics, exactTop10 }) => [
     name,
     metrics['ndcg@10'].toFixed(4),
     metrics['recall@100'].toFixed(3),
@@ -161,8 +164,8 @@ async function evaluate() {
     print()
     say(HNSWLIB_MISSING)
   }
-  const [, exact, centroids, muvera] = stages
-  const kept = (stage) => `${((100 * stage.metrics['ndcg@10']) / exact.metrics['ndcg@10']).toFixed(1)} %`
+  const [, exact, centroids, muvera] = methods
+  const kept = (method) => `${((100 * method.metrics['ndcg@10']) / exact.metrics['ndcg@10']).toFixed(1)} %`
   const claim = `With exact MaxSim of ${CANDIDATES}, centroid codes keep ${kept(centroids)} of exact MaxSim's nDCG@10, MUVERA ${kept(muvera)}.`
   print(paint.dim(`\n  ${claim}\n`))
 
@@ -170,7 +173,7 @@ async function evaluate() {
   const time = (ms) => (ms < 0.1 ? '–' : duration(ms))
   table(
     ['Median time of a claim', 'encode', 'first stage', 'fetch', 'MaxSim', 'all'],
-    stages.map(({ name, searchMs, partsMs }, i) => {
+    methods.map(({ name, searchMs, partsMs }, i) => {
       const encode = i === 0 ? 0 : encodeQueriesMs / queries
       const firstStage = i === 0 ? median(searchMs) : median(partsMs.firstStage)
       return [

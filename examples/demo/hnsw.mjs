@@ -1,6 +1,6 @@
-// MUVERA's encodings in hnswlib-node, which is optional: a first stage for the table, or why there is none.
+// MUVERA's encodings in hnswlib-node, which is optional: a row of the table, or why there is none.
 import { SerotineError } from '@serotine/core'
-import { indexStage } from '@serotine/core/evaluation'
+import { indexMethod } from '@serotine/core/evaluation'
 
 /** What the row is replaced by. */
 export const HNSWLIB_MISSING =
@@ -8,19 +8,17 @@ export const HNSWLIB_MISSING =
   'compiler, then run "npm install hnswlib-node" in your project; in this clone, delete node_modules and run the demo again.'
 
 /**
- * Puts the index's encodings into an HNSW graph, by way of a first search.
+ * Puts the index's encodings into an HNSW graph.
  *
- * @returns the stage and the milliseconds it took, or undefined when hnswlib-node is not installed
+ * @returns the method and the milliseconds it took, or undefined when hnswlib-node is not installed
  */
-export async function hnswStage(name, index, query, { candidates }) {
+export async function hnswMethod(name, index, { candidates }) {
   const begun = performance.now()
   try {
-    const { stage } = await index.searchDetailed(query, { stage: 'hnsw', candidates })
-    if (stage !== 'hnsw')
-      throw new Error(`The search for ${JSON.stringify(query)} was served by ${stage}, not by hnswlib.`)
+    await index.prepare({ firstStage: 'hnsw' })
   } catch (error) {
     if (!SerotineError.isInstance(error) || error.code !== 'HNSWLIB_MISSING') throw error
     return undefined
   }
-  return { stage: indexStage(name, index, { stage: 'hnsw', candidates }), ms: performance.now() - begun }
+  return { method: indexMethod(name, index, { firstStage: 'hnsw', candidates }), ms: performance.now() - begun }
 }

@@ -79,7 +79,7 @@ describe('the bench of single vectors', () => {
 
   it('is what docs/evaluation.md shows, which runs', () => {
     const page = readFileSync(join(root, 'docs/evaluation.md'), 'utf8')
-    const [, program] = /### Your single vectors as a stage[\s\S]*?```ts\n([\s\S]*?)```/.exec(page)!
+    const [, program] = /### Your single vectors as a method[\s\S]*?```ts\n([\s\S]*?)```/.exec(page)!
     const { outputText } = typescript.transpileModule(program!, {
       compilerOptions: { target: typescript.ScriptTarget.ES2022, module: typescript.ModuleKind.ESNext },
     })

@@ -13,7 +13,7 @@ const result = {
   versions: { node: '20.20.2' },
   index: { bytes: 123_400_000, codec: 'int8', buildSeconds: 61.2 },
   encodeQueryMs: 1.26,
-  stages: [
+  methods: [
     { name: 'BM25', metrics: { 'ndcg@10': 0.67592, 'recall@100': 0.9287 }, cpuMs: 3.04 },
     { name: 'exact', metrics: { 'ndcg@10': 0.66561, 'recall@100': 0.9 }, exactTop10: 1, cpuMs: 62.3 },
   ],
@@ -47,9 +47,9 @@ describe('fillTables', () => {
   })
 
   it('shows single vectors beside MaxSim, by collection', () => {
-    const [, exact] = result.stages
+    const [, exact] = result.methods
     const collections = [
-      { name: 'mini', documents: 5183, queries: 300, stages: [{ ...exact, name: 'vectors' }, exact] },
+      { name: 'mini', documents: 5183, queries: 300, methods: [{ ...exact, name: 'vectors' }, exact] },
     ]
     const vectors = { label: 'MiniLM', dtype: 'q8', pooling: 'mean' }
     const single = { ...result, kind: 'single-vector', vectors, collections }

@@ -215,15 +215,15 @@ describe('serotine rerank', () => {
 })
 
 describe('serotine eval', () => {
-  it('measures exact search, MUVERA with and without rerank, and writes TREC runs', async () => {
+  it('measures exact search and first stages, and writes TREC runs', async () => {
     const { code, stdout, stderr } = await inWork('eval', 'collection', '--json', '--run-file', 'out.trec')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const result = JSON.parse(stdout) as {
-      stages: { name: string; metrics: Record<string, number>; exactTop10: number; searchMs: { mean: number } }[]
+      methods: { firstStage: string; metrics: Record<string, number>; exactTop10: number }[]
     }
-    expect(result).toMatchObject({ dataset: 'collection', split: 'test', documents: 3, queries: 2 })
-    expect(result.stages.map(({ name }) => name)).toEqual(['exact', 'default', 'centroids', 'muvera', 'fde'])
-    expect(result.stages[0]).toMatchObject({ metrics: { 'ndcg@10': 1, 'mrr@10': 1, 'recall@100': 1 }, exactTop10: 1 })
+    expect(result).toMatchObject({ collection: 'collection', split: 'test', documents: 3, queries: 2 })
+    expect(result.methods.map(({ firstStage }) => firstStage)).toEqual(['exact', 'auto', 'centroids', 'muvera'])
+    expect(result.methods[0]).toMatchObject({ metrics: { 'ndcg@10': 1, 'mrr@10': 1, 'recall@100': 1 }, exactTop10: 1 })
     const run = (await readFile(join(work.path, 'out.exact.trec'), 'utf8')).trimEnd().split('\n')
     expect(run).toHaveLength(6)
     expect(run[0]).toMatch(/^q1 Q0 kiwi 1 \d+\.\d+ serotine-exact$/)
@@ -231,7 +231,7 @@ describe('serotine eval', () => {
 
   it('writes an HTML report that holds no token', async () => {
     const args = [
-      '--stages',
+      '--first-stages',
       'exact,muvera',
       '--report',
       'out.html',
@@ -244,11 +244,10 @@ describe('serotine eval', () => {
     ]
     const { code, stdout, stderr } = await inWork('eval', 'collection', ...args)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    // The stages that only the report needs are not in the other outputs.
-    expect((JSON.parse(stdout) as { stages: { name: string }[] }).stages.map(({ name }) => name)).toEqual([
-      'exact',
-      'muvera',
-    ])
+    // The methods that only the report needs are not in the other outputs.
+    expect(
+      (JSON.parse(stdout) as { methods: { firstStage: string }[] }).methods.map((method) => method.firstStage),
+    ).toEqual(['exact', 'muvera'])
     const html = await readFile(join(work.path, 'out.html'), 'utf8')
     expect(html).toMatch(/^<!doctype html>/)
     expect(html).toContain('<td>exact MaxSim over all</td><td>1.0000</td>')
@@ -256,7 +255,7 @@ describe('serotine eval', () => {
     expect(html).toContain('exact MaxSim of 30')
     expect(html).not.toContain('exact MaxSim of 100')
     expect(html).toContain(
-      'serotine eval collection --stages exact,muvera --candidates 30 --report out.html --json --offline<',
+      'serotine eval collection --first-stages exact,muvera --candidates 30 --report out.html --json --offline<',
     )
     expect(html).not.toContain('hf_secret')
   })
@@ -268,14 +267,14 @@ describe('serotine eval', () => {
       bright,
       '--subset',
       'biology',
-      '--stages',
+      '--first-stages',
       'exact',
       '--json',
       '--run-file',
       'bright.trec',
     )
     expect(JSON.parse(stdout)).toMatchObject({
-      dataset: 'bright-mini biology',
+      collection: 'bright-mini biology',
       split: 'standard',
       documents: 3,
       queries: 2,
@@ -287,11 +286,11 @@ describe('serotine eval', () => {
   })
 
   it('prints a table', async () => {
-    const { stdout } = await inWork('eval', 'collection', '--stages', 'exact', '--metrics', 'ndcg@10,accuracy@1')
+    const { stdout } = await inWork('eval', 'collection', '--first-stages', 'exact', '--metrics', 'ndcg@10,accuracy@1')
     expect(stdout).toMatch(
       /^collection test, 3 documents, 2 queries, .*\n\n\s+ndcg@10\s+accuracy@1\s+of exact top 10\s+a query\nexact MaxSim\s+1\.0000\s+1\.0000\s+1\.000\s+\d/,
     )
-    expect(await inWork('eval', 'collection', '--stages', 'exotic')).toMatchObject({
+    expect(await inWork('eval', 'collection', '--first-stages', 'exotic')).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('exotic'),
     })
@@ -331,6 +330,21 @@ describe('serotine inspect', () => {
       codec: 'int8',
       record: { root: '..' },
     })
+  })
+
+  it('shows the first stage that was asked for, which searches only read', async () => {
+    await inWork('index', 'library', '--out', 'plain', '-q')
+    const refused = await inWork('search', 'birds', '--index', 'plain', '--first-stage', 'centroids')
+    expect(refused).toMatchObject({ code: 1, stdout: '' })
+    expect(refused.stderr).toContain('serotine index <paths> --out plain --first-stage centroids')
+    const fdes = await inWork('search', 'birds', '--index', 'plain', '--first-stage', 'muvera')
+    expect(fdes.stderr).toContain('--out plain --rebuild --first-stage muvera')
+    expect((await inWork('inspect', 'plain')).stdout).not.toMatch(/^centroids/m)
+
+    await inWork('index', 'library', '--out', 'plain', '--first-stage', 'centroids', '-q')
+    expect((await inWork('inspect', 'plain')).stdout).toMatch(/^centroids\s+\d+, trained at \d+ tokens$/m)
+    const { stdout } = await inWork('search', 'birds', '--index', 'plain', '--first-stage', 'centroids', '--json')
+    expect(JSON.parse(stdout)).toMatchObject({ firstStage: 'centroids' })
   })
 })
 

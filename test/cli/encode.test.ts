@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { readSafetensors } from '../../packages/core/src/index.js'
+import { readSafetensors } from '../../packages/core/src/entries/checkpoint.js'
 import { GOLDENS, serotine, workFolder } from './run-cli.js'
 
 /** PyLate's own vectors differ by up to 1.5e-5 from float64; the smallest porting mistake measured moves 1.4e-4. */

@@ -29,44 +29,47 @@ const numbered = (name: string): Record<string, string> => {
 
 describe('serotine eval', () => {
   it.each(['bigint-ids/beir', 'qrels-quoted'])('finds the judged document of %s', async (name) => {
-    const { code, stdout, stderr } = await evaluate(fixture(name), '--stages', 'exact', '--json')
+    const { code, stdout, stderr } = await evaluate(fixture(name), '--first-stages', 'exact', '--json')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(JSON.parse(stdout)).toMatchObject({ queries: 1, stages: [{ metrics: { 'ndcg@10': 1 } }] })
+    expect(JSON.parse(stdout)).toMatchObject({ queries: 1, methods: [{ metrics: { 'ndcg@10': 1 } }] })
   })
 
   it('leaves out documents with the query’s id where asked, or in ArguAna and Quora, and says so', async () => {
     await put({ ...numbered('numbered'), ...numbered('arguana') })
     const found = async (...args: string[]) => {
-      const { stdout } = await evaluate(...args, '--stages', 'exact', '--metrics', 'accuracy@1', '--json')
-      const { ignoreIdenticalIds, stages } = JSON.parse(stdout) as {
+      const { stdout } = await evaluate(...args, '--first-stages', 'exact', '--metrics', 'accuracy@1', '--json')
+      const { ignoreIdenticalIds, methods } = JSON.parse(stdout) as {
         ignoreIdenticalIds: boolean
-        stages: { metrics: Record<string, number> }[]
+        methods: { metrics: Record<string, number> }[]
       }
-      return [ignoreIdenticalIds, stages[0]!.metrics['accuracy@1']]
+      return [ignoreIdenticalIds, methods[0]!.metrics['accuracy@1']]
     }
     expect(await found('numbered')).toEqual([false, 1])
     expect(await found('arguana', '--no-ignore-identical-ids')).toEqual([false, 1])
     const said = /documents with the query’s id left out/
-    expect((await evaluate('numbered', '--stages', 'exact')).stdout).not.toMatch(said)
-    expect((await evaluate('numbered', '--stages', 'exact', '--ignore-identical-ids')).stdout).toMatch(said)
-    expect((await evaluate('arguana', '--stages', 'exact')).stdout).toMatch(said)
+    expect((await evaluate('numbered', '--first-stages', 'exact')).stdout).not.toMatch(said)
+    expect((await evaluate('numbered', '--first-stages', 'exact', '--ignore-identical-ids')).stdout).toMatch(said)
+    expect((await evaluate('arguana', '--first-stages', 'exact')).stdout).toMatch(said)
   })
 
-  it('has a row for the index’s own default, and says where everything was scored exactly', async () => {
-    const { stdout } = await evaluate('collection', '--report', 'small.html')
+  it('has a row for what the index chooses by itself, and says where everything was scored exactly', async () => {
+    const { stdout } = await evaluate('collection', '--alone', '--report', 'small.html')
     expect(stdout).toMatch(/\nexact MaxSim +1\.0/)
-    expect(stdout).toMatch(/\nthe index’s default: exact MaxSim +1\.0/)
+    expect(stdout).toMatch(/\nauto: exact MaxSim +1\.0/)
     expect(stdout).toMatch(/\nMUVERA alone \(here exact MaxSim\) +1\.0/)
     const html = await readFile(join(work.path, 'small.html'), 'utf8')
     expect(html).toContain('MUVERA alone (here exact MaxSim of all: too few tokens to learn from)')
-    expect(html).toContain('the index’s default: exact MaxSim')
-    const { stages } = JSON.parse((await evaluate('collection', '--json')).stdout) as {
-      stages: { name: string; foundBy: object }[]
-    }
-    expect(stages.map(({ name, foundBy }) => [name, foundBy])).toContainEqual(['fde', { exact: 2 }])
+    expect(html).toContain('auto: exact MaxSim')
+    const { methods } = JSON.parse((await evaluate('collection', '--json')).stdout) as { methods: object[] }
+    expect(methods).toMatchObject([
+      { firstStage: 'exact', alone: false, foundBy: { exact: 2 } },
+      { firstStage: 'auto', alone: false, foundBy: { exact: 2 } },
+      { firstStage: 'centroids', alone: false, candidates: 100, foundBy: { centroids: 2 } },
+      { firstStage: 'muvera', alone: false, candidates: 100, foundBy: { exact: 2 } },
+    ])
   })
 
-  it('calls MUVERA alone so where it is, by the first stage that was chosen', async () => {
+  it('measures first stages by the library’s words, with exact MaxSim and alone', async () => {
     const lines = Array.from({ length: 300 }, (_, i) =>
       JSON.stringify({ _id: `d${i}`, text: `Ferry ${i} sails at ${i}. `.repeat(8) }),
     )
@@ -75,9 +78,35 @@ describe('serotine eval', () => {
       'larger/queries.jsonl': '{"_id": "1", "text": "ferry 7"}',
       'larger/qrels/test.tsv': '1\td7\t1\n',
     })
-    const { stdout } = await evaluate('larger', '--stages', 'default,fde', '--first-stage', 'muvera')
-    expect(stdout).toMatch(/\nthe index’s default: MUVERA \+ MaxSim +\d/)
-    expect(stdout).toMatch(/\nMUVERA alone +\d/)
+    const args = ['--first-stages', 'exact,auto,centroids,muvera,fde', '--alone', '--run-file', 'larger.trec']
+    const { stdout } = await evaluate('larger', ...args)
+    const rows = stdout.trimEnd().split('\n').slice(3)
+    expect(rows.map((row) => row.split(/ {2,}/)[0])).toEqual([
+      'exact MaxSim',
+      'auto: exact MaxSim',
+      'centroids + MaxSim',
+      'centroids alone',
+      'MUVERA + MaxSim',
+      'MUVERA alone',
+      'FDE scan + MaxSim',
+      'FDE scan alone',
+    ])
+    const scores = async (name: string) => (await readFile(join(work.path, `larger.${name}.trec`), 'utf8')).split('\n')
+    expect((await scores('fde'))[0]).toMatch(/ serotine-fde$/)
+    // MaxSim itself, and FDEs' estimate of it.
+    expect((await scores('fde'))[0]!.split(' ')[4]).toBe((await scores('exact'))[0]!.split(' ')[4])
+    expect((await scores('fde-alone'))[0]!.split(' ')[4]).not.toBe((await scores('fde'))[0]!.split(' ')[4])
+  })
+
+  it('refuses the words it had before, and names the new ones', async () => {
+    const refused = await evaluate('collection', '--stages', 'exact,default,fde')
+    expect(refused).toMatchObject({ code: 2, stdout: '' })
+    expect(refused.stderr).toContain('--first-stages exact,auto,muvera --alone.')
+    const word = await evaluate('collection', '--first-stages', 'default')
+    expect(word).toMatchObject({ code: 2, stdout: '' })
+    expect(word.stderr).toMatch(/--first-stages takes auto, exact, centroids, muvera, fde, hnsw, not "default"/)
+    expect((await evaluate('collection', '--first-stage', 'exact')).stderr).toMatch(/Did you mean --first-stages\?/)
+    expect((await evaluate('collection', '--first-stages', 'hnsw', '--fde', 'none')).stderr).toMatch(/needs FDEs/)
   })
 
   it('tells once, for the whole run, of texts that were cut', async () => {
@@ -90,7 +119,15 @@ describe('serotine eval', () => {
       'cut/queries.jsonl': '{"_id": "1", "text": "is the ferry running"}',
       'cut/qrels/test.tsv': '1\td1\t1\n',
     })
-    const { stderr } = await evaluate('cut', '--stages', 'exact', '--document-length', '16', '--query-length', '4')
+    const { stderr } = await evaluate(
+      'cut',
+      '--first-stages',
+      'exact',
+      '--document-length',
+      '16',
+      '--query-length',
+      '4',
+    )
     expect(stderr.trim().split('\n')).toEqual([
       expect.stringMatching(
         /^warning 300 of 600 documents did not fit 16 tokens; up to \d+ tokens.*--document-length\.$/,
@@ -105,16 +142,16 @@ describe('serotine eval', () => {
       'accuracy@1',
       '--metrics',
       'mrr@5,accuracy@1',
-      '--stages',
+      '--first-stages',
       'fde',
-      '--stages',
+      '--first-stages',
       'exact',
       '--json',
     ]
-    const { stages } = JSON.parse((await evaluate('collection', ...args)).stdout) as {
-      stages: { name: string; metrics: object }[]
+    const { methods } = JSON.parse((await evaluate('collection', ...args)).stdout) as {
+      methods: { firstStage: string; metrics: object }[]
     }
-    expect(stages.map(({ name, metrics }) => [name, Object.keys(metrics)])).toEqual([
+    expect(methods.map(({ firstStage, metrics }) => [firstStage, Object.keys(metrics)])).toEqual([
       ['fde', ['accuracy@1', 'mrr@5']],
       ['exact', ['accuracy@1', 'mrr@5']],
     ])
@@ -132,7 +169,7 @@ describe('serotine eval', () => {
     const metric = await evaluate('spaced', '--metrics', 'ngcd@10', '--index', 'never')
     expect(metric.stderr).toMatch(/No metric "ngcd@10"/)
     expect(existsSync(join(work.path, 'never'))).toBe(false)
-    const fine = await evaluate('spaced', '--stages', 'exact', '--json')
+    const fine = await evaluate('spaced', '--first-stages', 'exact', '--json')
     expect(fine.code).toBe(0)
     expect(fine.stderr).toMatch(/^warning 1 of 2 documents that spaced judges are not in its corpus, "gone" for one/)
   })

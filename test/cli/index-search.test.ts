@@ -20,7 +20,7 @@ interface Hit {
 }
 interface Answer {
   query: string
-  stage: string
+  firstStage: string
   candidates: number
   milliseconds: Record<string, number>
   hits: Hit[]
@@ -76,7 +76,7 @@ describe('index and search', () => {
     const { code, stdout } = await inWork('search', 'longest migration', '--json', '-k', '3', '--explain')
     expect(code).toBe(0)
     const [answer] = answers(stdout)
-    expect(answer).toMatchObject({ query: 'longest migration', stage: 'exact', candidates: 5 })
+    expect(answer).toMatchObject({ query: 'longest migration', firstStage: 'exact', candidates: 5 })
     expect(answer!.hits).toHaveLength(3)
     expect(answer!.hits[0]).toMatchObject({
       rank: 1,
@@ -175,7 +175,7 @@ describe('index and search', () => {
         error ? reject(error) : resolve(stdout + stderr),
       )
     })
-    expect(outcome).toBe('{"query":"birds","st\n')
+    expect(outcome).toBe('{"query":"birds","fi\n')
   })
 })
 

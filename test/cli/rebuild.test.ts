@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MultiVectorIndex, replaceIndex } from '@serotine/core'
+import { MultiVectorIndex } from '@serotine/core'
+import { replaceIndex } from '@serotine/core/store'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readRecord, settleRecord, writePending, writeRecord } from '../../packages/cli/src/index-record.js'
 import type { IndexRecord } from '../../packages/cli/src/index-record.js'
@@ -27,7 +28,7 @@ async function ids(): Promise<string[]> {
   const index = await MultiVectorIndex.open(folder, { readonly: true })
   await index.close()
   const again = await MultiVectorIndex.open(folder, { readonly: true })
-  const found = again.ids()
+  const found = await again.ids()
   await again.close()
   return found
 }

@@ -90,18 +90,15 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
     readBeir: { readBeir: (wrong) => evaluation.readBeir(folder, wrong) },
     readCollection: { readCollection: (wrong) => evaluation.readCollection(folder, wrong) },
     evaluateRetrieval: { evaluateRetrieval: (wrong) => evaluation.evaluateRetrieval(wrong) },
-    indexStage: { indexStage: (wrong) => evaluation.indexStage('exact', index, wrong) },
-    generateNeedles: { generateNeedles: (wrong) => evaluation.generateNeedles(wrong) },
-    generatePasskeys: { generatePasskeys: (wrong) => evaluation.generatePasskeys(wrong) },
+    indexMethod: { indexMethod: (wrong) => evaluation.indexMethod('exact', index, wrong) },
     evaluateRun: { evaluateRun: (wrong) => evaluation.evaluateRun(new Map(), new Map(), wrong) },
     distillationDivergence: { distillationDivergence: (wrong) => evaluation.distillationDivergence([], [], wrong) },
     pylateRetrievalMetrics: {
       pylateRetrievalMetrics: (wrong) => evaluation.pylateRetrievalMetrics(new Map(), new Map(), wrong),
     },
     worstQueries: {
-      worstQueries: (wrong) => evaluation.worstQueries({} as never, { stages: [] } as never, wrong),
+      worstQueries: (wrong) => evaluation.worstQueries({} as never, { methods: [] } as never, wrong),
     },
-    formatReport: { formatReport: (wrong) => evaluation.formatReport(wrong) },
   },
   '@serotine/langchain': {
     ColBERTRetriever: {
@@ -147,6 +144,7 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
   serotine: {
     readTexts: { readTexts: (wrong) => cli.readTexts([folder], wrong).next() },
     splitPassages: { splitPassages: (wrong) => cli.splitPassages('a', wrong) },
+    formatReport: { formatReport: (wrong) => cli.formatReport(wrong) },
   },
 }
 
@@ -175,7 +173,6 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
     'readSafetensors',
   ],
   '@serotine/core/evaluation': [
-    'LONG_EMBED_LENGTHS',
     'readBeirCorpus',
     'shareOfTop',
     'tripletAccuracy',

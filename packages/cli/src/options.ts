@@ -74,7 +74,8 @@ export const ENCODING_OPTIONS: readonly OptionSpec[] = [
 ]
 
 /** How an index, or one search, finds candidates. */
-export const FIRST_STAGES: readonly string[] = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw']
+export const FIRST_STAGES = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw'] as const
+export type FirstStageChoice = (typeof FIRST_STAGES)[number]
 
 /** `MultiVectorIndex.open`. */
 export const INDEX_OPTIONS: readonly OptionSpec[] = [

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MultiVectorIndex, SerotineError, replaceIndex } from '@serotine/core'
+import { MultiVectorIndex, SerotineError } from '@serotine/core'
+import { replaceIndex } from '@serotine/core/store'
 import { settleRecord, writePending } from './index-record.js'
 import type { IndexRecord } from './index-record.js'
 
@@ -39,11 +40,11 @@ export class Rebuild {
   /** Of the old index. */
   readonly passages: number | undefined
 
-  private constructor(folder: string, old: MultiVectorIndex | undefined) {
+  private constructor(folder: string, old: MultiVectorIndex | undefined, passages: number | undefined) {
     this.folder = join(folder, BESIDE)
     this.#folder = folder
     this.old = old
-    this.passages = old?.count
+    this.passages = passages
   }
 
   /** @throws INDEX_LOCKED when the index is being written or rebuilt */
@@ -52,7 +53,7 @@ export class Rebuild {
     try {
       await settleRecord(folder)
       await removeLeftovers(folder)
-      return new Rebuild(folder, old)
+      return new Rebuild(folder, old, await old?.count())
     } catch (error) {
       await old?.close()
       throw error

@@ -29,9 +29,9 @@ async function put(files: Record<string, string | Uint8Array>): Promise<void> {
 
 describe('readCollection', () => {
   it('reads BEIR as readBeir does', async () => {
-    const { layout, ...dataset } = await readCollection(fixture('beir-mini'), { split: 'dev' })
-    expect(layout).toBe('beir')
-    expect(dataset).toEqual(await readBeir(fixture('beir-mini'), { split: 'dev' }))
+    const collection = await readCollection(fixture('beir-mini'), { split: 'dev' })
+    expect(collection.layout).toBe('beir')
+    expect(collection).toEqual(await readBeir(fixture('beir-mini'), { split: 'dev' }))
     expect((await readCollection(fixture('beir-mini'))).split).toBe('test')
     await expect(readCollection(fixture('beir-mini'), { split: 'train' })).rejects.toThrow(/"train".*dev, test/)
   })
@@ -95,17 +95,17 @@ describe('readCollection', () => {
   })
 
   it('leaves excluded documents out of an evaluation without being told', async () => {
-    const dataset = await readCollection(fixture('bright-mini'), { subset: 'biology' })
+    const collection = await readCollection(fixture('bright-mini'), { subset: 'biology' })
     const documents = ['owl/0.txt', 'kiwi/1.txt'].map((id, i) => ({ id, score: -i }))
-    const { stages } = await evaluateRetrieval({
-      dataset,
+    const { methods } = await evaluateRetrieval({
+      collection,
       model: wordEncoder(),
       metrics: ['accuracy@1'],
-      stages: [{ name: 'owl first', search: (_, k) => ({ documents: documents.slice(0, k) }) }],
+      methods: [{ name: 'owl first', search: (_, k) => ({ documents: documents.slice(0, k) }) }],
     })
-    expect(stages[0]!.run.get('0')!.map(({ id }) => id)).toEqual(['owl/0.txt', 'kiwi/1.txt'])
-    expect(stages[0]!.run.get('1')!.map(({ id }) => id)).toEqual(['kiwi/1.txt'])
-    expect(stages[0]!.perQuery.get('1')).toEqual({ 'accuracy@1': 1 })
+    expect(methods[0]!.run.get('0')!.map(({ id }) => id)).toEqual(['owl/0.txt', 'kiwi/1.txt'])
+    expect(methods[0]!.run.get('1')!.map(({ id }) => id)).toEqual(['kiwi/1.txt'])
+    expect(methods[0]!.perQuery.get('1')).toEqual({ 'accuracy@1': 1 })
   })
 
   it('names the domains and splits of BRIGHT', async () => {

@@ -13,7 +13,7 @@ import {
   readTrecRun,
 } from '../../../packages/core/src/evaluation/index.js'
 import { readCells } from '../../../packages/core/src/evaluation/formats/delimited.js'
-import { needsIdenticalIdsIgnored } from '../../../packages/core/src/evaluation/judged.js'
+import { needsIdenticalIdsIgnored } from '../../../packages/core/src/evaluation/collections/judgments.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url))
 
@@ -266,8 +266,8 @@ describe('a collection of which every number would be zero', () => {
   it('is told of where only some documents are missing, as BEIR tolerates', async () => {
     await put({ 'corpus.jsonl': CORPUS, 'queries.jsonl': QUERIES, 'qrels/test.tsv': '1\ta\t1\n1\tc\t1\n' })
     const warnings: string[] = []
-    const dataset = await readCollection(folder, { onWarning: ({ code, message }) => warnings.push(code, message) })
-    expect(dataset.qrels.get('1')!.size).toBe(2)
+    const collection = await readCollection(folder, { onWarning: ({ code, message }) => warnings.push(code, message) })
+    expect(collection.qrels.get('1')!.size).toBe(2)
     expect(warnings).toEqual(['JUDGED_MISSING', expect.stringMatching(/^1 of 2 documents.*"c" for one; they count/)])
   })
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { evaluateRetrieval, readBeir, worstQueries } from '../../../packages/core/src/evaluation/index.js'
-import type { BeirDataset, RetrievalEvaluation } from '../../../packages/core/src/evaluation/index.js'
+import type { TestCollection, RetrievalEvaluation } from '../../../packages/core/src/evaluation/index.js'
 import { wordEncoder } from './word-encoder.js'
 
 const mini = fileURLToPath(new URL('../../fixtures/beir-mini', import.meta.url))
@@ -14,16 +14,16 @@ const ANSWERS: Record<string, string[]> = {
   q4: [],
 }
 
-let dataset: BeirDataset
+let collection: TestCollection
 let evaluation: RetrievalEvaluation
 
 beforeAll(async () => {
-  dataset = await readBeir(mini)
+  collection = await readBeir(mini)
   evaluation = await evaluateRetrieval({
-    dataset,
+    collection,
     model: wordEncoder(),
     metrics: ['mrr@10', 'recall@1'],
-    stages: [
+    methods: [
       {
         name: 'mixed',
         search: ({ id }) => ({ documents: ANSWERS[id]!.map((document, i) => ({ id: document, score: -i })) }),
@@ -35,7 +35,7 @@ beforeAll(async () => {
 
 describe('worstQueries', () => {
   it('puts the worst first and says what was returned instead', () => {
-    const worst = worstQueries(dataset, evaluation)
+    const worst = worstQueries(collection, evaluation)
     expect(worst.map(({ id }) => id)).toEqual(['q1', 'q4', 'q3', 'q2'])
     expect(worst[0]).toMatchObject({ text: 'birds that cannot fly', relevant: 3, values: { mixed: 0, owl: 0 } })
     expect(worst[0]).not.toHaveProperty('firstRelevantRank')
@@ -48,14 +48,14 @@ describe('worstQueries', () => {
     expect(worst[3]).toMatchObject({ firstRelevantRank: 1, values: { mixed: 1, owl: 1 } })
   })
 
-  it('looks at the stage and metric asked for, and no further than the limit', () => {
-    const worst = worstQueries(dataset, evaluation, { stage: 'owl', metric: 'recall@1', limit: 2, top: 1 })
+  it('looks at the method and metric asked for, and no further than the limit', () => {
+    const worst = worstQueries(collection, evaluation, { method: 'owl', metric: 'recall@1', limit: 2, top: 1 })
     expect(worst.map(({ id }) => id)).toEqual(['q1', 'q3'])
     expect(worst[0]!.top).toEqual([{ id: 'owl', title: 'Owl', grade: 0 }])
   })
 
   it('names what was evaluated when asked for something else', () => {
-    expect(() => worstQueries(dataset, evaluation, { stage: 'eagle' })).toThrow(/"eagle".*mixed, owl/)
-    expect(() => worstQueries(dataset, evaluation, { metric: 'ndcg@10' })).toThrow(/"ndcg@10".*mrr@10, recall@1/)
+    expect(() => worstQueries(collection, evaluation, { method: 'eagle' })).toThrow(/"eagle".*mixed, owl/)
+    expect(() => worstQueries(collection, evaluation, { metric: 'ndcg@10' })).toThrow(/"ndcg@10".*mrr@10, recall@1/)
   })
 })

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { resolveCheckpoint } from '@serotine/core'
+import { resolveCheckpoint } from '@serotine/core/checkpoint'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { downloadBar, warnOnce } from '../model.js'

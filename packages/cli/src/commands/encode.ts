@@ -1,6 +1,7 @@
 import { open, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { SerotineError, encodeSafetensors } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import { encodeSafetensors } from '@serotine/core/checkpoint'
 import type { ColBERT, EncodeOptions, TokenEmbeddings } from '@serotine/core'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'

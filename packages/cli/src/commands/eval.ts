@@ -1,27 +1,41 @@
 import { extname } from 'node:path'
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import { MultiVectorIndex, SerotineError } from '@serotine/core'
 import { checkTrecIds, evaluateRetrieval, evaluateRun, readCollection, writeTrecRun } from '@serotine/core/evaluation'
-import type { Collection, StageEvaluation } from '@serotine/core/evaluation'
+import type { MethodEvaluation, TestCollection } from '@serotine/core/evaluation'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { encodeOptions, forMuch, loadModel, warnAtEnd, withEncodeOptions } from '../model.js'
 import {
   ENCODING_OPTIONS,
+  FIRST_STAGES,
   INDEX_OPTIONS,
   MODEL_OPTIONS,
   OVERRIDE_OPTIONS,
   addOptions,
   pickOptions,
 } from '../options.js'
-import { parseInteger, parseList } from '../option-values.js'
-import { PLOTTED_CANDIDATES, writeEvalReport } from '../output/eval-report.js'
+import type { FirstStageChoice } from '../options.js'
+import { parseInteger, parseList, parseWords } from '../option-values.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
+import type { ProgressLine } from '../output/progress.js'
 import { formatTable } from '../output/table.js'
-import { STAGES, fdesToCompare, isExactInstead, stageLabel, stageOf, stagesToRun } from '../eval-stages.js'
-import type { StageName } from '../eval-stages.js'
+import {
+  COMPARED_FIRST_STAGES,
+  fdesToCompare,
+  isExactInstead,
+  methodLabel,
+  methodName,
+  methodOf,
+  methodsAsked,
+  methodsPlotted,
+  needsFdes,
+  requireHnswlib,
+} from '../eval-methods.js'
+import type { MethodToRun } from '../eval-methods.js'
+import { PLOTTED_CANDIDATES, fdeLengthOf, writeEvalReport } from '../report/eval-report.js'
 
 interface Values extends CommonValues {
   model?: string
@@ -32,52 +46,57 @@ interface Values extends CommonValues {
   depth: number
   metrics: string[]
   ignoreIdenticalIds?: boolean
-  stages: string[]
+  firstStages: FirstStageChoice[]
+  alone?: boolean
   runFile?: string
   report?: string
   json?: boolean
 }
 
 const METRICS = ['ndcg@10', 'recall@100', 'mrr@10', 'map@100']
+/** Here `--first-stages` says it. */
+const EVAL_INDEX_OPTIONS = INDEX_OPTIONS.filter(({ name }) => name !== 'firstStage')
 
 export function evalCommand(): Command {
   const command = createCommand('eval', {
     summary: 'measure retrieval on a collection with judgments',
     description:
       'Measures retrieval on a folder in the layout of BEIR (corpus.jsonl, queries.jsonl, qrels/<split>.tsv, .gz too), MTEB, ' +
-      'NanoBEIR, LongEmbed or BRIGHT (JSON lines): exact MaxSim over everything, what the index does by itself, centroid ' +
-      'codes and MUVERA with their best candidates scored exactly, and MUVERA alone. Metrics as trec_eval has them.',
+      'NanoBEIR, LongEmbed or BRIGHT (JSON lines): exact MaxSim over everything, what the index chooses by itself (auto), ' +
+      'centroid codes and MUVERA, with their best candidates scored exactly. Metrics as trec_eval has them.',
     examples: [
       ['serotine eval ./scifact', ''],
       ['serotine eval ./scifact --fde quality --candidates 200', ''],
       ['serotine eval ./scifact --report scifact.html', 'tables and plots'],
-      ['serotine eval ./scifact --stages exact --run-file scifact.trec', 'for trec_eval'],
+      ['serotine eval ./scifact --first-stages exact,muvera --alone', 'MUVERA without exact MaxSim, too'],
+      ['serotine eval ./scifact --first-stages exact --run-file scifact.trec', 'for trec_eval'],
     ],
   })
     .argument('<folder>', 'collection with judgments')
     .option('-m, --model <model>', 'folder or Hub id (default: built in)')
     .option('--split <name>', 'judgments to use (default: test, or the only ones)')
     .option('--subset <name>', 'domain of BRIGHT')
-    .option('--stages <stages>', `which of ${Object.keys(STAGES).join(', ')}`, ...parseList(Object.keys(STAGES)))
+    .option('--first-stages <stages>', `which of ${FIRST_STAGES.join(', ')}`, ...parseList(COMPARED_FIRST_STAGES))
+    .option('--alone', 'also what each of them finds without exact MaxSim')
+    .addOption(new Option('--stages <stages>').argParser(refuseStages).hideHelp())
     .option('--candidates <n>', 'candidates that are scored exactly', (text) => parseInteger(text, 1), 100)
     .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
     .option('--metrics <names>', 'e.g. ndcg@10 accuracy@1', ...parseList(METRICS))
     .option('--ignore-identical-ids', 'leave out documents with the query’s id (default: in ArguAna and Quora)')
     .addOption(new Option('--no-ignore-identical-ids').hideHelp())
     .option('--index <folder>', 'keep the index there, and go on from it next time (default: in memory)')
-    .option('--run-file <file>', 'write the rankings in TREC’s form; with several stages, one file each')
+    .option('--run-file <file>', 'write the rankings in TREC’s form; with several first stages, one file each')
     .option('--report <file>', `write an HTML page, with ${PLOTTED_CANDIDATES.join(', ')} candidates too`)
     .option('--json', 'one JSON object on standard output')
-  addOptions(command, INDEX_OPTIONS, GROUPS.index)
+  addOptions(command, EVAL_INDEX_OPTIONS, GROUPS.index)
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)
   return command.action((folder: string, values: Values) => {
-    const unknown = values.stages.find((name) => !(name in STAGES))
-    if (unknown !== undefined || values.stages.length === 0) {
-      command.error(`error: --stages takes ${Object.keys(STAGES).join(', ')}, not ${JSON.stringify(unknown ?? '')}.`, {
-        exitCode: 2,
-      })
+    const unknown = values.firstStages.find((name) => !FIRST_STAGES.includes(name))
+    if (unknown !== undefined || values.firstStages.length === 0) {
+      const what = JSON.stringify(unknown ?? '')
+      command.error(`error: --first-stages takes ${FIRST_STAGES.join(', ')}, not ${what}.`, { exitCode: 2 })
     }
     return runWith(values, (context) => evaluate(context, folder, values, command))
   })
@@ -86,19 +105,20 @@ export function evalCommand(): Command {
 async function evaluate(context: Context, folder: string, values: Values, command: Command): Promise<void> {
   const { terminal, signal } = context
   const settings = values as unknown as Record<string, unknown>
-  const dataset = await readCollection(folder, {
+  const collection = await readCollection(folder, {
     ...(values.split !== undefined && { split: values.split }),
     ...(values.subset !== undefined && { subset: values.subset }),
     onWarning: ({ message }) => terminal.warn(message),
   })
-  checkBeforeEncoding(dataset, values)
+  checkBeforeEncoding(collection, values)
+  if (values.firstStages.includes('hnsw')) await requireHnswlib()
   const warnings = warnAtEnd(context)
   const model = await loadModel(
     context,
     values.model,
     forMuch(
       settings,
-      dataset.documents.reduce((sum, { text }) => sum + text.length, 0),
+      collection.documents.reduce((sum, { text }) => sum + text.length, 0),
     ),
     warnings.onWarning,
   )
@@ -109,12 +129,14 @@ async function evaluate(context: Context, folder: string, values: Values, comman
   let index: MultiVectorIndex | undefined
   try {
     index = await MultiVectorIndex.open(values.index, {
-      ...fdesToCompare(values.stages, values.index, settings.fde),
-      ...pickOptions(settings, INDEX_OPTIONS),
+      ...fdesToCompare(values.firstStages, values.index, settings.fde),
+      ...pickOptions(settings, EVAL_INDEX_OPTIONS),
       model: encoder,
       onWarning: warnings.onWarning,
     })
-    const missing = dataset.documents.filter(({ id }) => !index!.has(id))
+    if (!(await index.stats()).firstStages.fde) withoutFdes(values, command)
+    const present = new Set(await index.ids())
+    const missing = collection.documents.filter(({ id }) => !present.has(id))
     const started = performance.now()
     await index.upsert(missing, {
       signal,
@@ -126,21 +148,19 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     })
     const encodeMs = performance.now() - started
     bar.stop()
+    bar = startProgress(terminal, 'Preparing')
+    await prepare(index, values.firstStages, signal, bar)
+    bar.stop()
     bar = startProgress(terminal, 'Answering')
-    const { fde } = await index.stats()
-    if (!fde) withoutFdes(values, command)
-    const hasFdes = fde?.length != null
-    const plotted = values.report === undefined ? [] : PLOTTED_CANDIDATES
-    const kinds = stagesToRun(values.stages, values.candidates, plotted, hasFdes)
-    const first = dataset.queries[0]
-    // Where there are no codes yet the first search by them makes them: seconds that no query should be said to take.
-    if (first && values.stages.includes('centroids'))
-      await index.search(first.text, { stage: 'centroids', k: 1, signal })
-    if (first && values.stages.includes('default')) await index.search(first.text, { k: 1, signal })
+    const stats = await index.stats()
+    const asked = methodsAsked(values.firstStages, values.candidates, values.alone === true)
+    // Of few documents there are no FDEs: whatever the number of candidates, everything is scored exactly.
+    const plotted = asked.filter(({ firstStage }) => !needsFdes(firstStage) || fdeLengthOf(stats) !== undefined)
+    const methods = [...asked, ...(values.report === undefined ? [] : methodsPlotted(plotted, PLOTTED_CANDIDATES))]
     const evaluation = await evaluateRetrieval({
-      dataset,
+      collection,
       model: encoder,
-      stages: kinds.map(({ kind, candidates }) => stageOf(kind, index!, candidates ?? values.candidates)),
+      methods: methods.map((method) => methodOf(method, index!)),
       depth: values.depth,
       metrics: values.metrics,
       ...(values.ignoreIdenticalIds !== undefined && { ignoreIdenticalIds: values.ignoreIdenticalIds }),
@@ -149,51 +169,44 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     })
     bar.stop()
     // What was asked for comes first; what only a report shows, after it.
-    const result = { ...evaluation, stages: evaluation.stages.slice(0, values.stages.length) }
+    const result = { ...evaluation, methods: evaluation.methods.slice(0, asked.length) }
     if (values.report !== undefined) {
       await writeEvalReport(values.report, {
-        dataset,
+        collection,
         model: model.name,
-        stats: await index.stats(),
-        kinds,
+        stats,
+        methods,
         evaluation,
         version: command.parent?.version() ?? '',
         command: commandLine(folder, command),
       })
     }
     if (values.runFile !== undefined) {
-      for (const [i, stage] of result.stages.entries()) {
-        const name = values.stages[i]!
-        await writeTrecRun(
-          result.stages.length === 1 ? values.runFile : withSuffix(values.runFile, name),
-          stage.run,
-          `serotine-${name}`,
-        )
+      for (const [i, { run }] of result.methods.entries()) {
+        const name = methodName(asked[i]!)
+        const file = asked.length === 1 ? values.runFile : withSuffix(values.runFile, name)
+        await writeTrecRun(file, run, `serotine-${name}`)
       }
     }
-    const documents = dataset.documents.length
+    const documents = collection.documents.length
     if (values.json) {
       await terminal.out(
         `${JSON.stringify({
-          dataset: dataset.name,
-          split: dataset.split,
+          collection: collection.name,
+          split: collection.split,
           model: model.name,
           documents,
           queries: result.queries,
           ignoreIdenticalIds: result.ignoreIdenticalIds,
           indexing: { documents: missing.length, seconds: Number((encodeMs / 1000).toFixed(3)) },
           encodeQueriesMs: Number(result.encodeQueriesMs.toFixed(2)),
-          stages: result.stages.map((stage, i) => ({
-            name: values.stages[i],
-            foundBy: stage.foundBy,
-            metrics: stage.metrics,
-            ...(stage.exactTop10 !== undefined && { exactTop10: stage.exactTop10 }),
-            searchMs: {
-              mean: mean(stage.searchMs),
-              p50: percentile(stage.searchMs, 0.5),
-              p95: percentile(stage.searchMs, 0.95),
-            },
-            partsMs: Object.fromEntries(Object.entries(stage.partsMs).map(([part, times]) => [part, mean(times)])),
+          methods: result.methods.map(({ foundBy, metrics, exactTop10, searchMs, partsMs }, i) => ({
+            ...asked[i]!,
+            foundBy,
+            metrics,
+            ...(exactTop10 !== undefined && { exactTop10 }),
+            searchMs: { mean: mean(searchMs), p50: percentile(searchMs, 0.5), p95: percentile(searchMs, 0.95) },
+            partsMs: Object.fromEntries(Object.entries(partsMs).map(([part, times]) => [part, mean(times)])),
           })),
         })}\n`,
       )
@@ -202,12 +215,12 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     const { bold, dim } = terminal.colors
     const left = result.ignoreIdenticalIds ? ', documents with the query’s id left out' : ''
     await terminal.out(
-      `${bold(dataset.name)} ${dim(`${dataset.split}, ${counted(documents, 'document')}, ${counted(result.queries, 'query', 'queries')}, ${model.name}${left}`)}\n\n`,
+      `${bold(collection.name)} ${dim(`${collection.split}, ${counted(documents, 'document')}, ${counted(result.queries, 'query', 'queries')}, ${model.name}${left}`)}\n\n`,
     )
     await terminal.out(
       formatTable(
         ['', ...values.metrics, 'of exact top 10', 'a query'],
-        result.stages.map((stage, i) => row(stage, values, i)),
+        result.methods.map((method, i) => row(asked[i]!, method, values.metrics)),
         terminal.colors,
       ),
     )
@@ -215,7 +228,7 @@ async function evaluate(context: Context, folder: string, values: Values, comman
       missing.length > 0
         ? `${counted(missing.length, 'document')} indexed in ${duration(encodeMs)}`
         : 'the index was there already'
-    if (result.stages.some((stage, i) => isExactInstead(values.stages[i] as StageName, stage.foundBy)))
+    if (result.methods.some(({ foundBy }, i) => isExactInstead(asked[i]!, foundBy)))
       terminal.aside(
         '\nhere exact MaxSim: there are too few tokens to learn a first stage from, so all were scored exactly',
       )
@@ -225,27 +238,53 @@ async function evaluate(context: Context, folder: string, values: Values, comman
   } finally {
     bar.stop()
     warnings.tell()
-    await index?.close()
+    await index?.close({ prepare: !signal.aborted })
     await model.close()
   }
 }
 
+/** What `--stages` was. */
+function refuseStages(text: string): never {
+  const words = parseWords(text, undefined)
+  const now = words.map((word) => (word === 'default' ? 'auto' : word === 'fde' ? 'muvera' : word))
+  const alone = words.includes('fde') ? ' --alone' : ''
+  throw new InvalidArgumentError(
+    `It is --first-stages now, with the words of --first-stage: --first-stages ${[...new Set(now)].join(',')}${alone}.`,
+  )
+}
+
 /** What would otherwise be found after hours of encoding. @throws INVALID_ARGUMENT */
-function checkBeforeEncoding(dataset: Collection, { runFile, metrics }: Values): void {
-  if (runFile !== undefined) checkTrecIds(dataset)
-  evaluateRun(dataset.qrels, new Map([...dataset.qrels.keys()].slice(0, 1).map((id) => [id, []])), { metrics })
+function checkBeforeEncoding(collection: TestCollection, { runFile, metrics }: Values): void {
+  if (runFile !== undefined) checkTrecIds(collection)
+  evaluateRun(collection.qrels, new Map([...collection.qrels.keys()].slice(0, 1).map((id) => [id, []])), { metrics })
+}
+
+/** Makes what is compared, and waits for what is made in the background: neither is the time of a query. */
+async function prepare(
+  index: MultiVectorIndex,
+  firstStages: readonly FirstStageChoice[],
+  signal: AbortSignal,
+  bar: ProgressLine,
+): Promise<void> {
+  for (const firstStage of new Set(['auto', ...firstStages.filter((name) => name !== 'exact')])) {
+    await index.prepare({
+      firstStage,
+      signal,
+      onProgress: ({ done, total }) => bar.update(total ? done / total : undefined, counted(done, 'document')),
+    })
+  }
 }
 
 /** Leaves out what an index without FDEs cannot do, unless it was asked for. */
 function withoutFdes(values: Values, command: Command): void {
-  const left = values.stages.filter((name) => name !== 'muvera' && name !== 'fde')
-  if (left.length < values.stages.length && command.getOptionValueSource('stages') === 'cli') {
+  const left = values.firstStages.filter((firstStage) => !needsFdes(firstStage))
+  if (left.length < values.firstStages.length && command.getOptionValueSource('firstStages') === 'cli') {
     throw new SerotineError(
       'INVALID_ARGUMENT',
-      `--stages ${values.stages.join(',')} needs FDEs, and the index has none (--fde none). Omit one of the two options.`,
+      `--first-stages ${values.firstStages.join(',')} needs FDEs, and the index has none (--fde none). Omit one of the two options.`,
     )
   }
-  values.stages = left
+  values.firstStages = left
 }
 
 /** What was typed, less what must not be passed on. */
@@ -259,13 +298,13 @@ function commandLine(folder: string, command: Command): string {
   return ['serotine', 'eval', folder, ...given].join(' ')
 }
 
-function row(stage: StageEvaluation, values: Values, i: number): string[] {
-  const share = stage.exactTop10 === undefined ? '' : stage.exactTop10.toFixed(3)
+function row(method: MethodToRun, measured: MethodEvaluation, metrics: readonly string[]): string[] {
+  const { foundBy, exactTop10, searchMs } = measured
   return [
-    stageLabel(values.stages[i] as StageName, stage.foundBy),
-    ...values.metrics.map((name) => stage.metrics[name]!.toFixed(4)),
-    share,
-    duration(mean(stage.searchMs)),
+    methodLabel(method, foundBy),
+    ...metrics.map((name) => measured.metrics[name]!.toFixed(4)),
+    exactTop10 === undefined ? '' : exactTop10.toFixed(3),
+    duration(mean(searchMs)),
   ]
 }
 

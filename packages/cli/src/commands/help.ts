@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { nearestName } from '@serotine/core'
+import { nearestName } from '@serotine/core/options'
 import { createCommand } from '../command.js'
 
 /** `serotine help index` is `serotine index --help`. */

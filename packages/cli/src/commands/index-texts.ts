@@ -159,17 +159,21 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
     const seen = new Tracked()
     const result = await index.upsert(seen.track(texts), {
       signal,
-      onProgress: ({ phase, done, tokensPerSecond }) => {
-        if (phase === 'build') return bar.update(undefined, 'building the graph')
+      onProgress: ({ done, tokensPerSecond }) => {
         const speed = tokensPerSecond === undefined ? '' : ` · ${count(tokensPerSecond)} tokens/s`
         bar.update(progress.share(done / Math.max(1, seen.ids.size)), `${counted(done, 'passage')}${speed}`)
       },
     })
     const removed = values.prune ? await removeGone(index, scope, seen.ids, skips) : 0
-    if ((await index.stats()).deleted > index.count) await index.compact({ signal })
-    const passages = index.count
+    const { deleted, documents: passages } = await index.stats()
+    if (deleted > passages) await index.compact({ signal })
+    if (rebuild) await checkNothingLost(rebuild, skips, folder)
+    await index.prepare({
+      signal,
+      onProgress: ({ done, total }) =>
+        bar.update(total ? done / total : undefined, `${counted(done, 'passage')} made ready for searches`),
+    })
     if (rebuild) {
-      await checkNothingLost(rebuild, skips, folder)
       signal.throwIfAborted()
       await index.close()
       await rebuild.finish(record)
@@ -205,14 +209,16 @@ async function indexTexts(context: Context, paths: readonly string[], values: In
       const old = rebuild.passages === undefined ? '' : `, ${counted(rebuild.passages, 'passage')}`
       terminal.note(`${folder} stays as it was${old}; nothing of the rebuild is kept.`)
     } else if (signal.aborted && index) {
-      terminal.note(`${folder} keeps ${counted(index.count, 'passage')}; run the same command again to continue.`)
+      terminal.note(
+        `${folder} keeps ${counted(await index.count(), 'passage')}; run the same command again to continue.`,
+      )
     }
     throw error
   } finally {
     bar.stop()
     // A rebuilt index is closed by now, and not new.
-    const isEmpty = isNew && index?.count === 0
-    await index?.close()
+    const isEmpty = isNew && index !== undefined && (await index.count()) === 0
+    await index?.close({ prepare: !signal.aborted })
     await rebuild?.abandon()
     await model.close()
     // A first run that failed at once leaves nothing behind.
@@ -271,7 +277,7 @@ async function holdsAny(folder: string, wanted: (source: unknown) => boolean): P
 }
 
 async function holds(index: MultiVectorIndex, wanted: (source: unknown) => boolean): Promise<boolean> {
-  for (const id of index.ids()) if (wanted((await index.get(id))?.metadata.source)) return true
+  for (const id of await index.ids()) if (wanted((await index.get(id))?.metadata.source)) return true
   return false
 }
 

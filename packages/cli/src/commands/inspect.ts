@@ -2,8 +2,11 @@ import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { MultiVectorIndex, readCheckpoint, resolveCheckpoint } from '@serotine/core'
-import type { ColBERTConfig, ConfigOverrides, IndexStats, Warning } from '@serotine/core'
+import { MultiVectorIndex } from '@serotine/core'
+import { readCheckpoint, resolveCheckpoint } from '@serotine/core/checkpoint'
+import type { IndexStats, Warning } from '@serotine/core'
+import type { ColBERTConfig, ConfigOverrides } from '@serotine/core/checkpoint'
+import type { FirstStageStats } from '@serotine/core/store'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { DEFAULT_INDEX, readRecord, requireIndex, rootOf } from '../index-record.js'
@@ -11,7 +14,7 @@ import type { IndexRecord } from '../index-record.js'
 import { readProjection } from '../input/projection.js'
 import { downloadBar } from '../model.js'
 import { OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
-import { count, fileSize } from '../output/numbers.js'
+import { count, counted, fileSize } from '../output/numbers.js'
 import { formatPairs } from '../output/table.js'
 import { DOWNLOAD_OPTIONS } from './download.js'
 
@@ -150,7 +153,7 @@ async function inspectIndex({ terminal }: Context, folder: string, values: Value
     await terminal.out(`${JSON.stringify({ kind: 'index', folder, ...stats, ...(record && { record }) })}\n`)
     return
   }
-  const { documents, deleted, tokens, dim, codec, model, bytes, fde, centroids, firstStage } = stats
+  const { documents, deleted, tokens, dim, codec, model, firstStage } = stats
   const perDocument = documents > 0 ? `${count(tokens / documents)} per passage, ` : ''
   await terminal.out(`${terminal.colors.bold(folder)}\n`)
   await terminal.out(
@@ -162,13 +165,10 @@ async function inspectIndex({ terminal }: Context, folder: string, values: Value
         ],
         ['token vectors', `${count(tokens)} (${perDocument}${dim ?? '?'} components, ${codec})`],
         ['model', model ? `${model.name} (${model.fingerprint.slice(0, 16)})` : 'none yet'],
-        [
-          'on disk',
-          `${fileSize(bytes.total)}: vectors ${fileSize(bytes.tokens)}, texts ${fileSize(bytes.texts)}${bytes.fde ? `, FDEs ${fileSize(bytes.fde)}` : ''}${bytes.hnsw ? `, HNSW ${fileSize(bytes.hnsw)}` : ''}${bytes.centroids ? `, centroid codes ${fileSize(bytes.centroids)}` : ''}`,
-        ],
-        ['search', SEARCHED[firstStage]],
-        ...describeCentroids(centroids),
-        ...describeFde(fde),
+        ['on disk', describeBytes(stats)],
+        ['search', SEARCHED[firstStage] ?? firstStage],
+        ...describeCentroids(stats),
+        ...describeFde(stats),
         ...(record ? describeRecord(folder, record) : []),
       ],
       terminal.colors,
@@ -176,35 +176,52 @@ async function inspectIndex({ terminal }: Context, folder: string, values: Value
   )
 }
 
-const SEARCHED: Record<IndexStats['firstStage'], string> = {
+const SEARCHED: Readonly<Record<string, string>> = {
   exact: 'exact MaxSim of everything',
   centroids: 'centroid scan, then exact MaxSim',
   fde: 'FDE scan, then exact MaxSim',
   hnsw: 'HNSW over FDEs, then exact MaxSim',
 }
 
-function describeCentroids(centroids: IndexStats['centroids']): [string, string][] {
+/** The parts of an index that grow with it. */
+const PARTS = { tokens: 'vectors', texts: 'texts', fde: 'FDEs', hnsw: 'HNSW', centroids: 'centroid codes' } as const
+
+function describeBytes({ bytes }: IndexStats): string {
+  const parts = Object.entries(PARTS).flatMap(([part, name]) => {
+    const size = bytes[part]
+    return size ? [`${name} ${fileSize(size)}`] : []
+  })
+  return `${fileSize(bytes.total)}: ${parts.join(', ')}`
+}
+
+function describeCentroids({ firstStages, documents }: IndexStats): [string, string][] {
+  const { centroids } = firstStages
   if (!centroids) return []
-  const { trainedAt, suitability } = centroids
-  return [
-    ['centroids', `${count(centroids.count)}, trained at ${count(trainedAt)} tokens`],
-    ...kept('centroids keep', suitability),
-  ]
+  const { facts } = centroids
+  if (facts.centroids === null) return [['centroids', 'not made yet; the next "serotine index" makes them']]
+  const shape = `${count(Number(facts.centroids))}, trained at ${count(Number(facts.trainedAt))} tokens`
+  return [['centroids', shape], ...covered('centroids', centroids, documents)]
 }
 
-function kept(name: string, suitability: NonNullable<IndexStats['centroids']>['suitability']): [string, string][] {
-  if (!suitability) return []
-  return [
-    [name, `${Math.round(suitability.recall * 100)} % of the exact top 10 (${count(suitability.documents)} documents)`],
-  ]
-}
-
-function describeFde(fde: IndexStats['fde']): [string, string][] {
+function describeFde({ firstStages, documents }: IndexStats): [string, string][] {
+  const { fde } = firstStages
   if (!fde) return [['FDE', 'none']]
-  const { config, length, suitability } = fde
-  if (!config || length === null) return [['FDE', 'not needed yet: few passages are scored exactly']]
-  const shape = `${count(length)} numbers: ${config.repetitions} × 2^${config.simHashBits} partitions, ${config.aggregation}, preparation ${config.prepare}`
-  return [['FDE', shape], ...kept('FDE keeps', suitability)]
+  const { preset, length, partitioning, prepare } = fde.facts
+  if (length === null) return [['FDE', 'not needed yet: few passages are scored exactly']]
+  const shape = `${count(Number(length))} numbers${preset === null ? '' : ` (${preset})`}: partitions by ${partitioning}, preparation ${prepare}`
+  return [['FDE', shape], ...covered('FDEs', fde, documents)]
+}
+
+/** What a first stage finds, and how much of the index it does not cover yet. */
+function covered(name: string, { suitability, documents }: FirstStageStats, all: number): [string, string][] {
+  const lines: [string, string][] = []
+  if (documents < all)
+    lines.push([`${name} lack`, `${counted(all - documents, 'passage')}, until the next "serotine index"`])
+  if (suitability) {
+    const share = `${Math.round(suitability.recall * 100)} % of the exact top 10`
+    lines.push([`${name} keep`, `${share} (${count(suitability.documents)} documents)`])
+  }
+  return lines
 }
 
 function describeReading({ extensions = [], exclude = [], gitignore = true }: IndexRecord['reading'] = {}): [

@@ -44,18 +44,19 @@ async function remove({ terminal, signal }: Context, names: readonly string[], v
     await removeLeftovers(folder)
     const { record } = recordFor(folder, {}, await readRecord(folder))
     const passages: Passage[] = []
-    for (const id of index.ids()) passages.push({ id, source: (await index.get(id))?.metadata.source })
+    for (const id of await index.ids()) passages.push({ id, source: (await index.get(id))?.metadata.source })
     // All are found before anything is removed.
     const ids = new Set(names.flatMap((name) => idsOf(name, passages, rootOf(folder, record), folder)))
     signal.throwIfAborted()
     const removed = await index.delete([...ids])
-    if ((await index.stats()).deleted > index.count) await index.compact({ signal })
+    const { deleted, documents } = await index.stats()
+    if (deleted > documents) await index.compact({ signal })
     if (values.json) {
-      await terminal.out(`${JSON.stringify({ index: folder, removed, passages: index.count })}\n`)
+      await terminal.out(`${JSON.stringify({ index: folder, removed, passages: documents })}\n`)
     }
     const { green, bold } = terminal.errColors
     terminal.note(
-      `${green('✓')} ${bold(folder)} holds ${counted(index.count, 'passage')}: ${counted(removed, 'passage')} removed`,
+      `${green('✓')} ${bold(folder)} holds ${counted(documents, 'passage')}: ${counted(removed, 'passage')} removed`,
     )
   } finally {
     await index.close()

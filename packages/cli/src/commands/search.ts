@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { MultiVectorIndex } from '@serotine/core'
+import { MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { ColBERT, Metadata, SearchOptions, SearchResult, SearchTimings } from '@serotine/core'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
@@ -9,6 +9,7 @@ import { checkFields, parseWhere } from '../input/where.js'
 import { readInput } from '../input/standard-input.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { ENCODING_OPTIONS, FIRST_STAGES, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
+import type { FirstStageChoice } from '../options.js'
 import { parseInteger } from '../option-values.js'
 import { commonWords } from '../output/common-words.js'
 import { formatHit } from '../output/hits.js'
@@ -21,7 +22,7 @@ export interface SearchValues extends CommonValues {
   k: number
   candidates?: number
   where?: SearchOptions['where']
-  firstStage?: string
+  firstStage?: FirstStageChoice
   prompt?: string
   promptName?: string
   explain?: boolean
@@ -88,7 +89,8 @@ async function search(context: Context, query: string, values: SearchValues): Pr
       model: withEncodeOptions(model, { query: prompts, document: encodeOptions(before?.options ?? {}) }),
       onWarning: warnOnce(context),
     })
-    if (values.where) checkFields(values.where, index.fields())
+    if (values.where) checkFields(values.where, await index.fields())
+    await checkFirstStage(index, values)
     const options: SearchOptions = {
       k: values.k,
       signal,
@@ -96,15 +98,16 @@ async function search(context: Context, query: string, values: SearchValues): Pr
         { name: 'candidates', help: '' },
         { name: 'where', help: '' },
       ]),
-      ...(values.firstStage !== undefined && { stage: values.firstStage as NonNullable<SearchOptions['stage']> }),
+      ...(values.firstStage !== undefined && { firstStage: values.firstStage }),
     }
     const isCommon = values.json ? () => false : await wordsOf(index)
+    const passages = await index.count()
     for await (const text of queries(query, context)) {
       const result = await index.searchDetailed(text, options)
       await show(context, {
         query: text,
         result,
-        passages: index.count,
+        passages,
         isCommon,
         model,
         values,
@@ -119,9 +122,22 @@ async function search(context: Context, query: string, values: SearchValues): Pr
   }
 }
 
+/** A search only reads: what a first stage looks at has been made before. @throws INVALID_ARGUMENT */
+async function checkFirstStage(index: MultiVectorIndex, { index: folder, firstStage }: SearchValues): Promise<void> {
+  if (firstStage === undefined || firstStage === 'auto' || firstStage === 'exact') return
+  const { firstStages } = await index.stats()
+  if (firstStages[firstStage === 'muvera' ? 'fde' : firstStage] !== undefined) return
+  const rebuild = firstStage !== 'centroids' && firstStages.fde === undefined ? ' --rebuild' : ''
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    `The index ${folder} keeps nothing that --first-stage ${firstStage} could look at. Make it with: ` +
+      `serotine index <paths> --out ${folder}${rebuild} --first-stage ${firstStage}`,
+  )
+}
+
 /** Common words, from a sample spread over the index. */
 async function wordsOf(index: MultiVectorIndex): Promise<(word: string) => boolean> {
-  const ids = index.ids()
+  const ids = await index.ids()
   const step = Math.max(1, Math.floor(ids.length / SAMPLE))
   const stored = await index.get(ids.filter((_, i) => i % step === 0).slice(0, SAMPLE))
   return commonWords(stored.flatMap((document) => document?.text ?? []))
@@ -155,7 +171,7 @@ interface Answer {
 async function show({ terminal, signal }: Context, answer: Answer): Promise<void> {
   const {
     query,
-    result: { hits, stage, candidates, timings },
+    result: { hits, firstStage, candidates, timings },
     values,
     model,
     prompts,
@@ -176,7 +192,9 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
         ...(values.explain && { matches: await explain(text) }),
       })
     }
-    await terminal.out(`${JSON.stringify({ query, stage, candidates, milliseconds: rounded(timings), hits: shown })}\n`)
+    await terminal.out(
+      `${JSON.stringify({ query, firstStage, candidates, milliseconds: rounded(timings), hits: shown })}\n`,
+    )
     return
   }
   if (answer.many) await terminal.out(`${terminal.colors.bold(query)}\n\n`)
@@ -206,7 +224,7 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
   }
   if (hits.length === 0) terminal.note(nothingFound(answer))
   const milliseconds = Object.values(timings).reduce((sum, part) => sum + part, 0)
-  const among = `${counted(answer.passages, 'passage')} in ${duration(milliseconds)} (${describeStage(stage, candidates)})`
+  const among = `${counted(answer.passages, 'passage')} in ${duration(milliseconds)} (${describeFirstStage(firstStage, candidates)})`
   if (answer.many) await terminal.out('\n')
   terminal.aside(`\n${hits.length === 0 ? 'searched' : `${counted(hits.length, 'hit')} among`} ${among}`)
 }
@@ -233,9 +251,9 @@ function place(metadata: Metadata, root: string): { source?: string; line?: numb
   return { source: relative(process.cwd(), resolve(root, source)), ...(typeof line === 'number' && { line }) }
 }
 
-function describeStage(stage: string, candidates: number): string {
-  if (stage === 'exact') return 'exact MaxSim of all'
-  const found = { centroids: 'centroid scan', fde: 'FDE scan', hnsw: 'HNSW' }[stage]
+function describeFirstStage(firstStage: string, candidates: number): string {
+  if (firstStage === 'exact') return 'exact MaxSim of all'
+  const found = { centroids: 'centroid scan', fde: 'FDE scan', hnsw: 'HNSW' }[firstStage]
   return found === undefined ? 'nothing to search' : `${found}, then exact MaxSim of ${count(candidates)}`
 }
 

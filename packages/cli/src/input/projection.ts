@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
-import { SerotineError, readSafetensors } from '@serotine/core'
-import type { Projection } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import { readSafetensors } from '@serotine/core/checkpoint'
+import type { Projection } from '@serotine/core/checkpoint'
 
 /**
  * Reads the projection a checkpoint lacks: `linear.weight` [out × hidden] and, where present, `linear.bias` [out], named

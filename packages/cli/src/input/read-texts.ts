@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { SerotineError, checkOptions } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import { checkOptions } from '@serotine/core/options'
 import type { Json } from '@serotine/core'
 import { textBlocks } from './blocks.js'
 import type { Block, ReadableText } from './blocks.js'

@@ -1,4 +1,4 @@
-import { checkOptions } from '@serotine/core'
+import { checkOptions } from '@serotine/core/options'
 import { textBlocks } from './blocks.js'
 import { markdownBlocks } from './formats/markdown.js'
 import { PASSAGE_LIMITS, splitBlocks } from './passages.js'

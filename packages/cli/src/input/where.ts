@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander'
-import { SerotineError, nearestName } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import { nearestName } from '@serotine/core/options'
 import type { SearchOptions, Where } from '@serotine/core'
 import { exactNumber, exactValue, parseExactJson } from './exact-json.js'
 

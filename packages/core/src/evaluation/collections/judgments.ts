@@ -1,8 +1,8 @@
-import { SerotineError } from '../errors.js'
-import { describe } from '../options.js'
-import type { OnWarning } from '../errors.js'
-import type { BeirDataset } from './beir.js'
-import type { Qrels } from './run.js'
+import { SerotineError } from '../../errors.js'
+import { describe } from '../../options.js'
+import type { OnWarning } from '../../errors.js'
+import type { Qrels } from '../run.js'
+import type { TestCollection } from './test-collection.js'
 
 /** BEIR's and MTEB's names of the two, with what exporters add. */
 const KNOWN_TO_NEED =
@@ -19,8 +19,12 @@ export function needsIdenticalIdsIgnored(name: string): boolean {
  *
  * @throws INPUT_FORMAT: judgments of a query that is not there; no relevant document, or none that the corpus holds
  */
-export function checkedDataset(folder: string, dataset: BeirDataset, onWarning: OnWarning | undefined): BeirDataset {
-  const { name, split, documents, queries, qrels } = dataset
+export function checkedCollection(
+  folder: string,
+  collection: TestCollection,
+  onWarning: OnWarning | undefined,
+): TestCollection {
+  const { name, split, documents, queries, qrels } = collection
   const what = `The ${split} judgments of ${folder}`
   const present = new Set(queries.map(({ id }) => id))
   const absent = [...qrels.keys()].find((id) => !present.has(id))
@@ -37,7 +41,7 @@ export function checkedDataset(folder: string, dataset: BeirDataset, onWarning: 
         `they count as not found, as in BEIR.`,
     })
   }
-  return needsIdenticalIdsIgnored(name) ? { ...dataset, ignoreIdenticalIds: true } : dataset
+  return needsIdenticalIdsIgnored(name) ? { ...collection, ignoreIdenticalIds: true } : collection
 }
 
 /**

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { SerotineError } from '../errors.js'
+import { basename, join } from 'node:path'
+import { SerotineError } from '../../errors.js'
 
 /** The files of a benchmark folder, two levels deep: enough to tell the layouts apart. */
 export interface FolderContents {
@@ -41,4 +41,11 @@ export function jsonlFiles({ folder, names }: FolderContents, name: string): str
   return names
     .filter((path) => JSON_LINES.test(path) && (path.startsWith(`${name}/`) || path.replace(JSON_LINES, '') === name))
     .map((path) => join(folder, path))
+}
+
+/** `test` of `test.jsonl.gz` and of `test-00000-of-00002.jsonl`. */
+export function partName(file: string): string {
+  return basename(file)
+    .replace(JSON_LINES, '')
+    .replace(/-\d+-of-\d+$/, '')
 }

@@ -1,42 +1,42 @@
-import { SerotineError } from '../errors.js'
-import { checkOptions } from '../options.js'
+import { SerotineError } from '@serotine/core'
+import { checkOptions } from '@serotine/core/options'
+import type { QueryReport } from '@serotine/core/evaluation'
 import { escapeHtml, formatPlot } from './plot.js'
 import type { Plot, PlotPoint } from './plot.js'
-import { REPORT_STYLE } from './report-style.js'
-import type { QueryReport } from './worst-queries.js'
+import { REPORT_STYLE } from './style.js'
 
-/** One way of searching, as a report shows it. */
-export interface ReportStage {
+/** One way of answering queries, as a report shows it. */
+export interface ReportMethod {
   readonly name: string
   /** By metric name; the table shows `ndcg@10` and `recall@100` where they exist, else the first two. */
   readonly metrics: Readonly<Record<string, number>>
-  /** Share of the exact top 10 that this stage returned. */
+  /** Share of the exact top 10 that this method returned. */
   readonly exactTop10?: number
   /** Processor time per query, milliseconds. */
   readonly cpuMs?: number
-  /** What the stage stores per document: token vectors, FDE, or both. */
+  /** What the method stores per document: token vectors, FDE, or both. */
   readonly bytesPerDocument?: number
-  /** Exact MaxSim over everything: what the others are compared with. Default: the first stage whose `exactTop10` is 1. */
+  /** Exact MaxSim over everything: what the others are compared with. Default: the first method whose `exactTop10` is 1. */
   readonly exact?: boolean
-  /** Stages of one series differ only in `candidates`; a line joins them. */
+  /** Methods of one series differ only in `candidates`; a line joins them. */
   readonly series?: string
-  /** Documents scored exactly. A stage with `fdeLength` and without this one ranks by FDE alone. */
+  /** Documents scored exactly. A method of a series and without this one ranks by its first stage alone. */
   readonly candidates?: number
   /** Numbers in an FDE. */
   readonly fdeLength?: number
 }
 
-export interface ReportDataset {
+export interface ReportCollection {
   readonly name: string
   readonly split?: string
   readonly documents: number
   readonly queries: number
   readonly model: string
-  readonly stages: readonly ReportStage[]
-  /** Of stages that differ only in this, the one that the table shows. Default: the number nearest to 100. */
+  readonly methods: readonly ReportMethod[]
+  /** Of methods that differ only in this, the one that the table shows. Default: the number nearest to 100. */
   readonly candidates?: number
-  /** See `worstQueries`; `stage` is the one whose answers are shown. */
-  readonly worst?: { readonly stage: string; readonly metric: string; readonly queries: readonly QueryReport[] }
+  /** See `worstQueries`; `method` is the one whose answers are shown. */
+  readonly worst?: { readonly method: string; readonly metric: string; readonly queries: readonly QueryReport[] }
   /** Where the numbers come from: machine, versions, command, settings. Shown as given, in this order. */
   readonly measured?: Readonly<Record<string, string>>
 }
@@ -44,25 +44,28 @@ export interface ReportDataset {
 export interface EvaluationReport {
   /** Default `Retrieval, measured`. */
   readonly title?: string
-  readonly datasets: readonly ReportDataset[]
+  readonly collections: readonly ReportCollection[]
 }
 
 /**
  * An evaluation as one HTML page that needs nothing else: no script, no request, plots as SVG; light, dark and on paper. All
  * text is escaped.
  *
- * @throws INVALID_ARGUMENT without a dataset, or for a dataset without a stage; UNKNOWN_OPTION
+ * @throws INVALID_ARGUMENT without a collection, or for a collection without a method; UNKNOWN_OPTION
  */
 export function formatReport(report: EvaluationReport): string {
-  checkOptions('formatReport', report, ['title', 'datasets'])
-  const { title = 'Retrieval, measured', datasets } = report
-  if (datasets.length === 0)
-    throw new SerotineError('INVALID_ARGUMENT', 'A report needs at least one dataset; got none.')
-  const empty = datasets.find(({ stages }) => stages.length === 0)
+  checkOptions('formatReport', report, ['title', 'collections'], { datasets: 'collections' })
+  const { title = 'Retrieval, measured', collections } = report
+  if (collections.length === 0)
+    throw new SerotineError('INVALID_ARGUMENT', 'A report needs at least one collection; got none.')
+  const empty = collections.find(({ methods }) => methods.length === 0)
   if (empty)
-    throw new SerotineError('INVALID_ARGUMENT', `Dataset ${JSON.stringify(empty.name)} of the report has no stages.`)
-  const models = [...new Set(datasets.map(({ model }) => model))].join(', ')
-  const names = datasets.map(({ name }) => name).join(', ')
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The collection ${JSON.stringify(empty.name)} of the report has no methods.`,
+    )
+  const models = [...new Set(collections.map(({ model }) => model))].join(', ')
+  const names = collections.map(({ name }) => name).join(', ')
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -76,21 +79,21 @@ export function formatReport(report: EvaluationReport): string {
 <h1>${escapeHtml(title)}</h1>
 <p class="quiet">${escapeHtml(`${models} on ${names}`)}. Metrics as in trec_eval. “Exact” is MaxSim over every
 document: what a first stage is there to approach at less cost.</p>
-${datasets.map(formatDataset).join('\n')}
+${collections.map(formatCollection).join('\n')}
 </body>
 </html>
 `
 }
 
-function formatDataset(dataset: ReportDataset): string {
-  const { name, split, documents, queries, model, stages, worst, measured } = dataset
-  const exact = stages.find((stage) => stage.exact) ?? stages.find(({ exactTop10 }) => exactTop10 === 1)
-  const metric = mainMetric(stages)
-  const focus = dataset.candidates ?? nearestTo100(stages)
+function formatCollection(collection: ReportCollection): string {
+  const { name, split, documents, queries, model, methods, worst, measured } = collection
+  const exact = methods.find((method) => method.exact) ?? methods.find(({ exactTop10 }) => exactTop10 === 1)
+  const metric = mainMetric(methods)
+  const focus = collection.candidates ?? nearestTo100(methods)
   const plots = [
-    ...candidatePlots(stages, metric, exact),
-    sizePlot(stages, metric, exact, focus),
-    bytesPlot(stages, metric, exact, focus),
+    ...candidatePlots(methods, metric, exact),
+    sizePlot(methods, metric, exact, focus),
+    bytesPlot(methods, metric, exact, focus),
   ].filter((plot) => plot !== '')
   const about = [
     count(documents, 'document'),
@@ -101,27 +104,29 @@ function formatDataset(dataset: ReportDataset): string {
   return [
     `<section><h2>${escapeHtml(name)}</h2>`,
     `<p class="quiet">${escapeHtml(about.join(' · '))}</p>`,
-    stageTable(stages, metric, exact, focus),
+    methodTable(methods, metric, exact, focus),
     plots.length > 0 ? `<div class="plots">${plots.join('')}</div>` : '',
-    candidateTable(stages, metric),
-    worst && worst.queries.length > 0 ? queryTable(worst, exact, stages) : '',
+    candidateTable(methods, metric),
+    worst && worst.queries.length > 0 ? queryTable(worst, exact, methods) : '',
     measured && Object.keys(measured).length > 0 ? `<h3>Measured</h3>${definitions(measured)}` : '',
     '</section>',
   ].join('\n')
 }
 
-/** Every stage, but of those that differ in the number of candidates only the ones with `focus`. */
-function stageTable(
-  stages: readonly ReportStage[],
+/** Every method, but of those that differ in the number of candidates only the ones with `focus`. */
+function methodTable(
+  methods: readonly ReportMethod[],
   metric: string,
-  exact: ReportStage | undefined,
+  exact: ReportMethod | undefined,
   focus: number | undefined,
 ): string {
   const second =
-    'recall@100' in stages[0]!.metrics ? 'recall@100' : Object.keys(stages[0]!.metrics).find((name) => name !== metric)
-  const shown = stages.filter(({ candidates }) => candidates === undefined || candidates === focus)
+    'recall@100' in methods[0]!.metrics
+      ? 'recall@100'
+      : Object.keys(methods[0]!.metrics).find((name) => name !== metric)
+  const shown = methods.filter(({ candidates }) => candidates === undefined || candidates === focus)
   const best = exact?.metrics[metric] ?? 0
-  const columns: [head: string, cell: (stage: ReportStage) => string | undefined][] = [
+  const columns: [head: string, cell: (method: ReportMethod) => string | undefined][] = [
     [metricName(metric), ({ metrics }) => metrics[metric]?.toFixed(4)],
     [
       'of exact',
@@ -137,36 +142,36 @@ function stageTable(
         bytesPerDocument === undefined ? undefined : Math.round(bytesPerDocument).toLocaleString('en-US'),
     ],
   ]
-  const used = columns.filter(([, cell]) => shown.some((stage) => cell(stage) !== undefined))
+  const used = columns.filter(([, cell]) => shown.some((method) => cell(method) !== undefined))
   return table(
     ['', ...used.map(([head]) => head)],
-    shown.map((stage) => ({
-      kind: stage === exact ? 'exact' : '',
-      cells: [escapeHtml(stage.name), ...used.map(([, cell]) => escapeHtml(cell(stage) ?? '–'))],
+    shown.map((method) => ({
+      kind: method === exact ? 'exact' : '',
+      cells: [escapeHtml(method.name), ...used.map(([, cell]) => escapeHtml(cell(method) ?? '–'))],
     })),
   )
 }
 
-function candidatePlots(stages: readonly ReportStage[], metric: string, exact: ReportStage | undefined): string[] {
-  const counts = candidateCounts(stages)
+function candidatePlots(methods: readonly ReportMethod[], metric: string, exact: ReportMethod | undefined): string[] {
+  const counts = candidateCounts(methods)
   if (counts.length < 2) return []
   const plot = (
     what: string,
-    value: (stage: ReportStage) => number | undefined,
+    value: (method: ReportMethod) => number | undefined,
     format: Plot['y']['format'],
   ): Plot => ({
     x: { label: 'candidates scored exactly', format: (n) => n.toLocaleString('en-US'), ticks: counts },
     y: { label: what, format },
-    series: seriesOf(stages).map((series, tone) => ({
+    series: seriesOf(methods).map((series, tone) => ({
       tone: tone % 6,
       line: shortName(series),
-      points: stages
-        .filter((stage) => stage.series === series && stage.candidates !== undefined && value(stage) !== undefined)
-        .map((stage) => point(stage, stage.candidates!, value(stage)!, what)),
+      points: methods
+        .filter((method) => method.series === series && method.candidates !== undefined && value(method) !== undefined)
+        .map((method) => point(method, method.candidates!, value(method)!, what)),
     })),
   })
   const reference = exact && { y: exact.metrics[metric]!, label: 'exact' }
-  const quality = plot(metricName(metric), ({ metrics }) => metrics[metric], decimals(stages, metric))
+  const quality = plot(metricName(metric), ({ metrics }) => metrics[metric], decimals(methods, metric))
   const found = plot(
     'exact top 10 found',
     ({ exactTop10 }) => exactTop10,
@@ -182,73 +187,73 @@ function candidatePlots(stages: readonly ReportStage[], metric: string, exact: R
 }
 
 function sizePlot(
-  stages: readonly ReportStage[],
+  methods: readonly ReportMethod[],
   metric: string,
-  exact: ReportStage | undefined,
+  exact: ReportMethod | undefined,
   focus: number | undefined,
 ): string {
-  const encoded = stages.filter(
+  const encoded = methods.filter(
     ({ fdeLength, candidates }) => fdeLength !== undefined && (candidates === undefined || candidates === focus),
   )
   const lengths = [...new Set(encoded.map(({ fdeLength }) => fdeLength!))].toSorted((a, b) => a - b)
   if (lengths.length < 2) return ''
   return figure(`${metricName(metric)} by FDE size`, `● ${focus ?? ''} candidates scored exactly   ○ FDE alone`, {
     x: { label: 'numbers in an FDE', format: (n) => n.toLocaleString('en-US'), ticks: lengths },
-    y: { label: metricName(metric), format: decimals(stages, metric) },
-    series: byKind(stages, encoded, (stage) => stage.fdeLength!, metric),
+    y: { label: metricName(metric), format: decimals(methods, metric) },
+    series: byKind(methods, encoded, (method) => method.fdeLength!, metric),
     ...(exact && { reference: { y: exact.metrics[metric]!, label: 'exact' } }),
   })
 }
 
 function bytesPlot(
-  stages: readonly ReportStage[],
+  methods: readonly ReportMethod[],
   metric: string,
-  exact: ReportStage | undefined,
+  exact: ReportMethod | undefined,
   focus: number | undefined,
 ): string {
-  const stored = stages.filter(
+  const stored = methods.filter(
     ({ bytesPerDocument, candidates }) =>
       (bytesPerDocument ?? 0) > 0 && (candidates === undefined || candidates === focus),
   )
   if (new Set(stored.map(({ bytesPerDocument }) => bytesPerDocument)).size < 2) return ''
-  return figure(`${metricName(metric)} by bytes per document`, `● with token vectors   ○ FDE alone`, {
+  return figure(`${metricName(metric)} by bytes per document`, '● with token vectors   ○ first stage alone', {
     x: { label: 'bytes per document', format: bytes },
-    y: { label: metricName(metric), format: decimals(stages, metric) },
-    series: byKind(stages, stored, (stage) => stage.bytesPerDocument!, metric),
+    y: { label: metricName(metric), format: decimals(methods, metric) },
+    series: byKind(methods, stored, (method) => method.bytesPerDocument!, metric),
     ...(exact && !stored.includes(exact) && { reference: { y: exact.metrics[metric]!, label: 'exact' } }),
   })
 }
 
-/** A series for every stage, in the colour of its line in the plots by candidates. */
+/** A series for every method, in the colour of its line in the plots by candidates. */
 function byKind(
-  all: readonly ReportStage[],
-  shown: readonly ReportStage[],
-  x: (stage: ReportStage) => number,
+  all: readonly ReportMethod[],
+  shown: readonly ReportMethod[],
+  x: (method: ReportMethod) => number,
   metric: string,
 ): Plot['series'] {
   const names = seriesOf(all)
-  return shown.map((stage) => ({
-    tone: stage.series === undefined ? 5 : names.indexOf(stage.series) % 6,
-    hollow: stage.fdeLength !== undefined && stage.candidates === undefined,
+  return shown.map((method) => ({
+    tone: method.series === undefined ? 5 : names.indexOf(method.series) % 6,
+    hollow: method.series !== undefined && method.candidates === undefined,
     points: [
       {
-        ...point(stage, x(stage), stage.metrics[metric]!, metricName(metric)),
-        label: stage.series ? shortName(stage.series) : 'exact',
+        ...point(method, x(method), method.metrics[metric]!, metricName(metric)),
+        label: method.series ? shortName(method.series) : 'exact',
       },
     ],
   }))
 }
 
 /** The main metric by series and number of candidates. */
-function candidateTable(stages: readonly ReportStage[], metric: string): string {
-  const counts = candidateCounts(stages)
+function candidateTable(methods: readonly ReportMethod[], metric: string): string {
+  const counts = candidateCounts(methods)
   if (counts.length < 2) return ''
-  const rows = seriesOf(stages).map((series) => ({
+  const rows = seriesOf(methods).map((series) => ({
     kind: '',
     cells: [
       escapeHtml(series),
       ...counts.map(
-        (n) => stages.find((s) => s.series === series && s.candidates === n)?.metrics[metric]?.toFixed(4) ?? '–',
+        (n) => methods.find((s) => s.series === series && s.candidates === n)?.metrics[metric]?.toFixed(4) ?? '–',
       ),
     ],
   }))
@@ -257,15 +262,15 @@ function candidateTable(stages: readonly ReportStage[], metric: string): string 
 }
 
 function queryTable(
-  worst: NonNullable<ReportDataset['worst']>,
-  exact: ReportStage | undefined,
-  stages: readonly ReportStage[],
+  worst: NonNullable<ReportCollection['worst']>,
+  exact: ReportMethod | undefined,
+  methods: readonly ReportMethod[],
 ): string {
   const compared = [
     ...new Set([
-      worst.stage,
+      worst.method,
       ...(exact ? [exact.name] : []),
-      ...stages.filter((s) => s.series === undefined).map((s) => s.name),
+      ...methods.filter((s) => s.series === undefined).map((s) => s.name),
     ]),
   ]
   const rows = worst.queries.map(({ id, text, values, firstRelevantRank, relevant, top }) => ({
@@ -280,11 +285,11 @@ function queryTable(
   const head = [
     'query',
     ...compared.map((name, i) =>
-      i === 0 ? 'this stage' : stages.find((s) => s.name === name) === exact ? 'exact' : name.split(' (')[0]!,
+      i === 0 ? 'this method' : methods.find((s) => s.name === name) === exact ? 'exact' : name.split(' (')[0]!,
     ),
   ]
   return `<h3>Worst-answered queries</h3>
-<p class="quiet">By “${escapeHtml(worst.stage)}”; ${escapeHtml(metricName(worst.metric))} of each query. First relevant: its
+<p class="quiet">By “${escapeHtml(worst.method)}”; ${escapeHtml(metricName(worst.metric))} of each query. First relevant: its
 rank, and how many documents are relevant. ✓ marks relevant ones among the first returned.</p>
 ${table([...head, 'first relevant', 'returned first'], rows, 'queries')}`
 }
@@ -319,26 +324,26 @@ function definitions(entries: Readonly<Record<string, string>>): string {
   return `<dl>${rows.join('\n')}</dl>`
 }
 
-function point(stage: ReportStage, x: number, y: number, what: string): PlotPoint {
-  return { x, y, title: `${stage.name}: ${what} ${y.toFixed(4)}` }
+function point(method: ReportMethod, x: number, y: number, what: string): PlotPoint {
+  return { x, y, title: `${method.name}: ${what} ${y.toFixed(4)}` }
 }
 
-function candidateCounts(stages: readonly ReportStage[]): number[] {
+function candidateCounts(methods: readonly ReportMethod[]): number[] {
   return [
-    ...new Set(stages.flatMap(({ candidates, series }) => (candidates === undefined || !series ? [] : [candidates]))),
+    ...new Set(methods.flatMap(({ candidates, series }) => (candidates === undefined || !series ? [] : [candidates]))),
   ].toSorted((a, b) => a - b)
 }
 
-function nearestTo100(stages: readonly ReportStage[]): number | undefined {
-  return candidateCounts(stages).toSorted((a, b) => Math.abs(a - 100) - Math.abs(b - 100))[0]
+function nearestTo100(methods: readonly ReportMethod[]): number | undefined {
+  return candidateCounts(methods).toSorted((a, b) => Math.abs(a - 100) - Math.abs(b - 100))[0]
 }
 
-function seriesOf(stages: readonly ReportStage[]): string[] {
-  return [...new Set(stages.flatMap(({ series }) => (series === undefined ? [] : [series])))]
+function seriesOf(methods: readonly ReportMethod[]): string[] {
+  return [...new Set(methods.flatMap(({ series }) => (series === undefined ? [] : [series])))]
 }
 
-function mainMetric(stages: readonly ReportStage[]): string {
-  const names = Object.keys(stages[0]!.metrics)
+function mainMetric(methods: readonly ReportMethod[]): string {
+  const names = Object.keys(methods[0]!.metrics)
   return names.includes('ndcg@10') ? 'ndcg@10' : (names[0] ?? '')
 }
 
@@ -348,8 +353,8 @@ function metricName(metric: string): string {
 }
 
 /** As many decimals as the differences need. */
-function decimals(stages: readonly ReportStage[], metric: string): (value: number) => string {
-  const values = stages.flatMap(({ metrics }) => metrics[metric] ?? [])
+function decimals(methods: readonly ReportMethod[], metric: string): (value: number) => string {
+  const values = methods.flatMap(({ metrics }) => metrics[metric] ?? [])
   const range = Math.max(...values) - Math.min(...values)
   return (value) => value.toFixed(range < 0.02 ? 4 : range < 0.1 ? 3 : 2)
 }

@@ -1,42 +1,12 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { SerotineError } from '../errors.js'
-import { checkOptions } from '../options.js'
-import type { OnWarning } from '../errors.js'
-import { checkedDataset } from './judged.js'
-import { readQrels } from './qrels.js'
+import { SerotineError } from '../../errors.js'
+import { checkOptions } from '../../options.js'
+import type { OnWarning } from '../../errors.js'
+import { readQrels } from '../formats/qrels.js'
+import { checkedCollection } from './judgments.js'
 import { readRecords } from './records.js'
-import type { Qrels } from './run.js'
-
-/** A document as an index takes it. */
-export interface BeirDocument {
-  readonly id: string
-  /** Title, a space and the text, trimmed: what BEIR's models and PyLate encode. */
-  readonly text: string
-  readonly metadata: { readonly title?: string }
-}
-
-export interface BeirQuery {
-  readonly id: string
-  readonly text: string
-}
-
-export interface BeirDataset {
-  /** The folder's name. */
-  readonly name: string
-  readonly split: string
-  readonly documents: readonly BeirDocument[]
-  /** Only the queries the split judges, in the order of the file. */
-  readonly queries: readonly BeirQuery[]
-  readonly qrels: Qrels
-  /** Documents to leave out, by query, where the collection says so (BRIGHT). */
-  readonly exclude?: ReadonlyMap<string, ReadonlySet<string>>
-  /**
-   * True where the documents with a query's id are that query itself, and BEIR leaves them out for that reason: ArguAna and
-   * Quora, which are told by their folder's name.
-   */
-  readonly ignoreIdenticalIds?: boolean
-}
+import type { CollectionDocument, CollectionQuery, TestCollection } from './test-collection.js'
 
 export interface ReadBeirOptions {
   /** Judgments to use. Default `test`. */
@@ -51,21 +21,22 @@ export interface ReadBeirOptions {
  * @throws INPUT_FORMAT naming file and line: broken JSON, a missing `_id` or `text`, a split that is not there, judgments of a
  *   query that is not there, no judgment, no relevant document, or none of them in the corpus; DUPLICATE_ID
  */
-export async function readBeir(folder: string, options: ReadBeirOptions = {}): Promise<BeirDataset> {
+export async function readBeir(folder: string, options: ReadBeirOptions = {}): Promise<TestCollection> {
   checkOptions('readBeir', options, ['split', 'onWarning'])
   const { split = 'test', onWarning } = options
   const qrels = await readQrels(await qrelsFile(folder, split))
-  const queries: BeirQuery[] = []
+  const queries: CollectionQuery[] = []
   for await (const { id, text } of readRecords([await presentFile(folder, 'queries.jsonl')])) {
     if (qrels.has(id)) queries.push({ id, text })
   }
-  const documents: BeirDocument[] = []
+  const documents: CollectionDocument[] = []
   for await (const document of readBeirCorpus(folder)) documents.push(document)
-  return checkedDataset(folder, { name: basename(resolve(folder)), split, documents, queries, qrels }, onWarning)
+  const name = basename(resolve(folder))
+  return checkedCollection(folder, { name, layout: 'beir', split, documents, queries, qrels }, onWarning)
 }
 
 /** The documents of a BEIR folder one by one, for collections too large for memory. Same errors as {@link readBeir}. */
-export async function* readBeirCorpus(folder: string): AsyncGenerator<BeirDocument> {
+export async function* readBeirCorpus(folder: string): AsyncGenerator<CollectionDocument> {
   for await (const { id, text, title } of readRecords([await presentFile(folder, 'corpus.jsonl')])) {
     yield { id, text: `${title ?? ''} ${text}`.trim(), metadata: title ? { title } : {} }
   }

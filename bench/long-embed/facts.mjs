@@ -1,19 +1,13 @@
-/** A fact to hide in a long text, and the question it answers. */
-export interface Needle {
-  readonly question: string
-  readonly fact: string
-}
+// What LongEmbed's synthetic tasks are made of here: names and facts of our own.
 
-const list = (text: string): string[] => text.replaceAll(/\s+/g, ' ').trim().split('; ')
-const pairs = (text: string): [string, string][] => list(text).map((pair) => pair.split(/\s*=\s*/) as [string, string])
+const list = (text) => text.replaceAll(/\s+/g, ' ').trim().split('; ')
+const pairs = (text) => list(text).map((pair) => pair.split(/\s*=\s*/))
 
-export const GIVEN_NAMES: readonly string[] =
-  list(`Ada; Adil; Agnes; Alma; Amir; Anouk; Aron; Asta; Bela; Bruno; Carla; Cyril; Daria;
+export const GIVEN_NAMES = list(`Ada; Adil; Agnes; Alma; Amir; Anouk; Aron; Asta; Bela; Bruno; Carla; Cyril; Daria;
   Edda; Elias; Emil; Esra; Fabio; Farah; Finn; Greta; Hana; Hugo; Ida; Igor; Ines; Ivo; Jana; Jonas; Karim; Lena; Lucio; Mara; Milo;
   Nadia; Nils; Olga; Pavel; Rosa; Timo`)
 
-export const FAMILY_NAMES: readonly string[] =
-  list(`Abbott; Albers; Arnaud; Baker; Bellini; Berg; Blake; Brandt; Carver; Castro; Chandra;
+export const FAMILY_NAMES = list(`Abbott; Albers; Arnaud; Baker; Bellini; Berg; Blake; Brandt; Carver; Castro; Chandra;
   Cole; Dahl; Dubois; Eriksen; Fabre; Fischer; Fontana; Garner; Haddad; Hale; Ito; Jansen; Keller; Kovacs; Lange; Lindqvist; Marin; Meyer;
   Moreau; Novak; Okafor; Petrov; Quinn; Rossi; Sato; Silva; Tanaka; Vogel; Weber`)
 
@@ -43,10 +37,10 @@ const PAINTINGS = `the Mona Lisa=Leonardo da Vinci; The Starry Night=Vincent van
 const SYMBOLS = `gold=Au; silver=Ag; iron=Fe; lead=Pb; tin=Sn; sodium=Na; potassium=K; mercury=Hg; tungsten=W; antimony=Sb;
   copper=Cu; helium=He; zinc=Zn; nickel=Ni; calcium=Ca`
 
-const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
+const capital = (text) => text[0].toUpperCase() + text.slice(1)
 
 /** A hundred facts about different things, in the manner of LongEmbed's. */
-export const NEEDLES: readonly Needle[] = [
+export const NEEDLES = [
   ...pairs(CAPITALS).map(([of, is]) => ({
     question: `What is the capital of ${of}?`,
     fact: `The capital of ${of} is ${is}.`,

@@ -1,12 +1,12 @@
 import { basename, resolve } from 'node:path'
-import { SerotineError } from '../errors.js'
-import { describe } from '../options.js'
-import type { OnWarning } from '../errors.js'
-import type { BeirDataset, BeirDocument, BeirQuery } from './beir.js'
-import { jsonlFiles } from './folder-contents.js'
+import { SerotineError } from '../../errors.js'
+import { describe } from '../../options.js'
+import type { OnWarning } from '../../errors.js'
+import { jsonlFiles, partName } from './folder-contents.js'
 import type { FolderContents } from './folder-contents.js'
-import { checkedDataset } from './judged.js'
+import { checkedCollection } from './judgments.js'
 import { readRecords } from './records.js'
+import type { CollectionDocument, CollectionQuery, TestCollection } from './test-collection.js'
 
 /**
  * BRIGHT: `documents/<domain>.jsonl` (`id`, `content`), `examples/<domain>.jsonl` (`id`, `query`, `gold_ids`,
@@ -17,26 +17,26 @@ export async function readBright(
   folder: string,
   contents: FolderContents,
   { split = 'standard', subset, onWarning }: { split?: string; subset?: string; onWarning?: OnWarning },
-): Promise<BeirDataset> {
+): Promise<TestCollection> {
   if (split !== 'standard' && split !== 'long') {
     throw new SerotineError('INPUT_FORMAT', `BRIGHT has the splits standard and long, not ${describe(split)}.`)
   }
   const [documentsIn, goldField] = split === 'long' ? ['long_documents', 'gold_ids_long'] : ['documents', 'gold_ids']
-  const domains = [...new Set(jsonlFiles(contents, 'examples').map(domainOf))]
+  const domains = [...new Set(jsonlFiles(contents, 'examples').map(partName))]
   const domain = subset ?? (domains.length === 1 ? domains[0]! : undefined)
   if (domain === undefined || !domains.includes(domain)) {
     const what = domain === undefined ? 'several domains; choose one as the subset' : `no domain ${describe(domain)}`
     throw new SerotineError('INPUT_FORMAT', `${folder} holds ${what}. Domains: ${domains.join(', ')}.`)
   }
   const files = (kind: string): string[] => {
-    const found = jsonlFiles(contents, kind).filter((file) => domainOf(file) === domain)
+    const found = jsonlFiles(contents, kind).filter((file) => partName(file) === domain)
     if (found.length > 0) return found
     throw new SerotineError('INPUT_FORMAT', `${folder} holds examples of ${domain}, but no ${kind}/${domain}.jsonl.`)
   }
-  const documents: BeirDocument[] = []
+  const documents: CollectionDocument[] = []
   for await (const { id, text } of readRecords(files(documentsIn!), 'content'))
     documents.push({ id, text, metadata: {} })
-  const queries: BeirQuery[] = []
+  const queries: CollectionQuery[] = []
   const qrels = new Map<string, Map<string, number>>()
   const exclude = new Map<string, Set<string>>()
   for await (const { id, text, fields, place } of readRecords(files('examples'), 'query')) {
@@ -46,13 +46,7 @@ export async function readBright(
     if (excluded.length > 0) exclude.set(id, new Set(excluded))
   }
   const name = `${basename(resolve(folder))} ${domain}`
-  return checkedDataset(folder, { name, split, documents, queries, qrels, exclude }, onWarning)
-}
-
-function domainOf(file: string): string {
-  return basename(file)
-    .replace(/\.jsonl(\.gz)?$/, '')
-    .replace(/-\d+-of-\d+$/, '')
+  return checkedCollection(folder, { name, layout: 'bright', split, documents, queries, qrels, exclude }, onWarning)
 }
 
 /** BRIGHT writes `["N/A"]` where there are none. */

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises'
-import { SerotineError } from '../errors.js'
-import { describe } from '../options.js'
-import { splitAtBlanks } from './formats/delimited.js'
+import { SerotineError } from '../../errors.js'
+import { describe } from '../../options.js'
+import { splitAtBlanks } from './delimited.js'
 import { readLines } from './lines.js'
-import type { Run, ScoredDocument } from './run.js'
+import type { Run, ScoredDocument } from '../run.js'
 
 /**
  * A run in TREC's form, one line a document: `query Q0 document rank score tag`.
@@ -76,12 +76,12 @@ const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
  *
  * @throws INVALID_ARGUMENT for an id with white space, which the format cannot hold
  */
-export function checkTrecIds(dataset: {
+export function checkTrecIds(collection: {
   readonly queries: readonly { readonly id: string }[]
   readonly documents: readonly { readonly id: string }[]
 }): void {
-  for (const { id } of dataset.queries) checkWord('query id', id)
-  for (const { id } of dataset.documents) checkWord('document id', id)
+  for (const { id } of collection.queries) checkWord('query id', id)
+  for (const { id } of collection.documents) checkWord('document id', id)
 }
 
 function checkWord(what: string, word: string): void {

@@ -1,6 +1,6 @@
-import { SerotineError } from '../errors.js'
-import { describe } from '../options.js'
-import { readCells, splitAtBlanks } from './formats/delimited.js'
+import { SerotineError } from '../../errors.js'
+import { describe } from '../../options.js'
+import { readCells, splitAtBlanks } from './delimited.js'
 import { readLines } from './lines.js'
 
 /** Which columns of a file with a header hold what. */

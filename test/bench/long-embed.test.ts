@@ -1,6 +1,21 @@
 import { describe, expect, it } from 'vitest'
-import { LONG_EMBED_LENGTHS, generateNeedles, generatePasskeys } from '../../../packages/core/src/evaluation/index.js'
-import { NEEDLES } from '../../../packages/core/src/evaluation/long-embed-facts.js'
+import type { TestCollection } from '../../packages/core/src/evaluation/index.js'
+// @ts-expect-error a script without types
+import { NEEDLES as FACTS } from '../../bench/long-embed/facts.mjs'
+// @ts-expect-error a script without types
+import * as tasks from '../../bench/long-embed/tasks.mjs'
+
+interface Needle {
+  readonly question: string
+  readonly fact: string
+}
+interface Tasks {
+  readonly LONG_EMBED_LENGTHS: readonly number[]
+  generatePasskeys(options: object): TestCollection
+  generateNeedles(options: object): TestCollection
+}
+const NEEDLES = FACTS as readonly Needle[]
+const { LONG_EMBED_LENGTHS, generateNeedles, generatePasskeys } = tasks as Tasks
 
 const words = (text: string): number => text.split(/\s+/).length
 const haystack = Array.from({ length: 300 }, (_, i) => `Sentence ${i} goes on for seven words.`).join(' ')

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { createGunzip } from 'node:zlib'
-import { SerotineError } from '../errors.js'
+import { SerotineError } from '../../errors.js'
 
 export interface Line {
   readonly text: string

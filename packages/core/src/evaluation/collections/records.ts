@@ -1,7 +1,7 @@
-import { SerotineError } from '../errors.js'
-import { describe } from '../options.js'
-import { idOf, numberOf, parseExactJson } from './formats/exact-json.js'
-import { readLines } from './lines.js'
+import { SerotineError } from '../../errors.js'
+import { describe } from '../../options.js'
+import { idOf, numberOf, parseExactJson } from '../formats/exact-json.js'
+import { readLines } from '../formats/lines.js'
 
 /** A document or query of a collection. */
 export interface TextRecord {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { formatReport } from '../../../packages/core/src/evaluation/index.js'
-import type { ReportDataset, ReportStage } from '../../../packages/core/src/evaluation/index.js'
+import { formatReport } from '../../packages/cli/src/report/report.js'
+import type { ReportCollection, ReportMethod } from '../../packages/cli/src/report/report.js'
 
-const rerank = (preset: string, candidates: number, ndcg: number, fdeLength: number): ReportStage => ({
+const rerank = (preset: string, candidates: number, ndcg: number, fdeLength: number): ReportMethod => ({
   name: `MUVERA ${preset}, exact MaxSim of ${candidates}`,
   series: `MUVERA ${preset}`,
   candidates,
@@ -13,13 +13,13 @@ const rerank = (preset: string, candidates: number, ndcg: number, fdeLength: num
   cpuMs: 3.21,
 })
 
-const dataset: ReportDataset = {
+const collection: ReportCollection = {
   name: 'birds',
   split: 'dev',
   documents: 5183,
   queries: 1,
   model: 'tiny',
-  stages: [
+  methods: [
     { name: 'BM25', metrics: { 'ndcg@10': 0.6, 'recall@100': 0.85 }, exactTop10: 0.7 },
     {
       name: 'all of them',
@@ -41,8 +41,8 @@ const rowOf = (html: string, name: string): string[] => {
 }
 
 describe('formatReport', () => {
-  it('tabulates the stages, those with many numbers of candidates once', () => {
-    const html = formatReport({ datasets: [dataset] })
+  it('tabulates the methods, those with many numbers of candidates once', () => {
+    const html = formatReport({ collections: [collection] })
     expect(rowOf(html, 'BM25')).toEqual(['BM25', '0.6000', '75.0 %', '0.850', '0.700', '–', '–'])
     expect(rowOf(html, 'all of them')).toEqual(['all of them', '0.8000', '100.0 %', '0.950', '1.000', '149', '20,000'])
     expect(rowOf(html, 'MUVERA compact, exact MaxSim of 100')).toEqual([
@@ -60,7 +60,7 @@ describe('formatReport', () => {
   })
 
   it('plots quality against candidates, FDE size and bytes, each point where it belongs', () => {
-    const html = formatReport({ datasets: [dataset] })
+    const html = formatReport({ collections: [collection] })
     expect([...html.matchAll(/<figcaption>(.*?)<small>/g)].map(([, caption]) => caption)).toEqual([
       'nDCG@10 by candidates',
       'Exact top 10 among the candidates',
@@ -82,7 +82,7 @@ describe('formatReport', () => {
   })
 
   it('needs nothing but itself', () => {
-    const html = formatReport({ datasets: [dataset] })
+    const html = formatReport({ collections: [collection] })
     expect(html).not.toMatch(/<script|<link|<img|src=|url\(|https?:|@import/)
     expect(html).toContain("default-src 'none'")
     expect(html).toContain('prefers-color-scheme: dark')
@@ -93,18 +93,18 @@ describe('formatReport', () => {
     const evil = '<b onclick="x">&\'</b>'
     const html = formatReport({
       title: evil,
-      datasets: [
+      collections: [
         {
-          ...dataset,
+          ...collection,
           name: evil,
           model: evil,
-          stages: dataset.stages.map((stage) => ({
-            ...stage,
-            name: evil + stage.name,
-            ...(stage.series && { series: evil + stage.series }),
+          methods: collection.methods.map((method) => ({
+            ...method,
+            name: evil + method.name,
+            ...(method.series && { series: evil + method.series }),
           })),
           worst: {
-            stage: evil,
+            method: evil,
             metric: 'ndcg@10',
             queries: [{ id: evil, text: evil, values: {}, relevant: 1, top: [{ id: evil, title: evil, grade: 1 }] }],
           },
@@ -119,13 +119,13 @@ describe('formatReport', () => {
 
   it('shows the queries answered worst beside the exact ranking', () => {
     const worst = {
-      stage: dataset.stages[3]!.name,
+      method: collection.methods[3]!.name,
       metric: 'ndcg@10',
       queries: [
         {
           id: 'q7',
           text: 'flightless',
-          values: { [dataset.stages[3]!.name]: 0.25, 'all of them': 0.5, BM25: 1 },
+          values: { [collection.methods[3]!.name]: 0.25, 'all of them': 0.5, BM25: 1 },
           firstRelevantRank: 12,
           relevant: 3,
           top: [
@@ -135,23 +135,25 @@ describe('formatReport', () => {
         },
       ],
     }
-    const html = formatReport({ datasets: [{ ...dataset, worst }] })
-    expect(html).toMatch(/<th scope="col">this stage<\/th><th scope="col">exact<\/th><th scope="col">BM25<\/th>/)
+    const html = formatReport({ collections: [{ ...collection, worst }] })
+    expect(html).toMatch(/<th scope="col">this method<\/th><th scope="col">exact<\/th><th scope="col">BM25<\/th>/)
     expect(html).toContain('<td>0.250</td><td>0.500</td><td>1.000</td><td>12 <small>of 3</small></td>')
     expect(html).toContain('<li class="relevant">✓ Kiwi <small>kiwi</small></li><li>Owl <small>owl</small></li>')
   })
 
-  it('makes do with one stage and any metric', () => {
-    const html = formatReport({ datasets: [{ ...dataset, stages: [{ name: 'one', metrics: { 'map@5': 0.125 } }] }] })
+  it('makes do with one method and any metric', () => {
+    const html = formatReport({
+      collections: [{ ...collection, methods: [{ name: 'one', metrics: { 'map@5': 0.125 } }] }],
+    })
     expect(rowOf(html, 'one')).toEqual(['one', '0.1250'])
     expect(html).toContain('>MAP@5</th>')
     expect(html).not.toContain('<svg')
   })
 
   it('refuses a report of nothing', () => {
-    expect(() => formatReport({ datasets: [] })).toThrow(/at least one dataset/)
-    expect(() => formatReport({ datasets: [{ ...dataset, stages: [] }] })).toThrow(
-      /"birds" of the report has no stages/,
+    expect(() => formatReport({ collections: [] })).toThrow(/at least one collection/)
+    expect(() => formatReport({ collections: [{ ...collection, methods: [] }] })).toThrow(
+      /"birds" of the report has no methods/,
     )
     expect(() => formatReport({ dataset: [] } as never)).toThrow(/dataset/)
   })
