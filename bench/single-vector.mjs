@@ -7,8 +7,9 @@
 // (Xenova/all-MiniLM-L6-v2).
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { ColBERT, maxSimMany, MultiVectorIndex } from '@serotine/core'
+import { ColBERT, MultiVectorIndex } from '@serotine/core'
 import { evaluateRetrieval, indexMethod, readCollection } from '@serotine/core/evaluation'
+import { maxSimMany } from '@serotine/core/scoring'
 import { environment, round, saveResult, spread } from './environment.mjs'
 import { FeatureExtraction, nearest, TRANSFORMERS_VERSION } from './feature-extraction.mjs'
 
