@@ -70,15 +70,21 @@ async function measure(index, search) {
   return { cpuMs: round((user + system) / 1000 / queries.length), minMs: round(Math.min(...times)) }
 }
 
-async function fill(index, count, length) {
+/** CPU milliseconds per document of what `work` does to so many. */
+async function cost(count, work) {
   const started = process.cpuUsage()
+  await work()
+  const { user, system } = process.cpuUsage(started)
+  return round((user + system) / 1000 / count)
+}
+
+async function fill(index, count, length) {
   for (let i = 0; i < count; i += 1000) {
     await index.upsert(
       Array.from({ length: Math.min(1000, count - i) }, (_, j) => ({ id: `${i + j}`, embeddings: tokens(length) })),
     )
   }
-  const { user, system } = process.cpuUsage(started)
-  return (user + system) / 1000 / count
+  await index.prepare()
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'serotine-bench-'))
@@ -92,48 +98,41 @@ const add = (row) => {
   )
 }
 try {
-  const exact = await MultiVectorIndex.open(join(folder, 'exact'), { fde: 'compact' })
-  const perDocument = await fill(exact, 2000, 130)
-  add({ task: 'add embeddings, 130 tokens, with FDEs', documents: 2000, cpuMsPerDocument: round(perDocument) })
+  const exact = await MultiVectorIndex.open(join(folder, 'exact'), { fde: 'compact', firstStage: 'exact' })
+  const perDocument = await cost(2000, () => fill(exact, 2000, 130))
+  add({ task: 'add embeddings, 130 tokens, with FDEs', documents: 2000, cpuMsPerDocument: perDocument })
   for (const count of [100, 500, 2000]) {
     const where = ({ id }) => Number(id) < count
     add({
       task: 'exact MaxSim',
       documents: count,
       tokens: count * 130,
-      ...(await measure(exact, { stage: 'exact', ...(count < 2000 && { where }) })),
+      ...(await measure(exact, { firstStage: 'exact', ...(count < 2000 && { where }) })),
     })
   }
-  add({ task: 'FDE scan, exact MaxSim of 100', documents: 2000, ...(await measure(exact, { stage: 'fde' })) })
+  add({ task: 'FDE scan, exact MaxSim of 100', documents: 2000, ...(await measure(exact, { firstStage: 'fde' })) })
   await exact.close()
   for (const documents of [2000, 10_000]) {
     const coded = await MultiVectorIndex.open(join(folder, `centroids-${documents}`), {
       fde: false,
       firstStage: 'exact',
     })
-    const cpuMsPerDocument = round(await fill(coded, documents, 130))
-    add({ task: 'add embeddings, 130 tokens, no FDEs', documents, cpuMsPerDocument })
-    const started = process.cpuUsage()
-    await coded.search(queries[0], { stage: 'centroids', rerank: false })
-    const { user, system } = process.cpuUsage(started)
+    const added = await cost(documents, () => fill(coded, documents, 130))
+    add({ task: 'add embeddings, 130 tokens, no FDEs', documents, cpuMsPerDocument: added })
     const tokens = documents * 130
-    add({
-      task: 'centroids: train, code',
-      documents,
-      tokens,
-      cpuMsPerDocument: round((user + system) / 1000 / documents),
-    })
+    const prepared = await cost(documents, () => coded.prepare({ firstStage: 'centroids' }))
+    add({ task: 'centroids: train, code', documents, tokens, cpuMsPerDocument: prepared })
     add({
       task: 'centroid scan alone',
       documents,
       tokens,
-      ...(await measure(coded, { stage: 'centroids', rerank: false, k: 100 })),
+      ...(await measure(coded, { firstStage: 'centroids', rerank: false, k: 100 })),
     })
     add({
       task: 'centroid scan, exact MaxSim of 100',
       documents,
       tokens,
-      ...(await measure(coded, { stage: 'centroids' })),
+      ...(await measure(coded, { firstStage: 'centroids' })),
     })
     await coded.close()
   }
@@ -141,17 +140,15 @@ try {
     // Few tokens per document: the FDE is as long as ever, and the collection is soon made.
     const index = await MultiVectorIndex.open(join(folder, `scan-${documents}`), { fde: 'compact', firstStage: 'fde' })
     await fill(index, documents, 8)
-    add({ task: 'FDE scan alone', documents, ...(await measure(index, { stage: 'fde', rerank: false, k: 100 })) })
+    add({ task: 'FDE scan alone', documents, ...(await measure(index, { firstStage: 'fde', rerank: false, k: 100 })) })
     if (documents <= Number(options.hnsw)) {
-      const started = process.cpuUsage()
-      await index.search(queries[0], { stage: 'hnsw' })
-      const { user, system } = process.cpuUsage(started)
-      add({ task: 'build HNSW', documents, cpuMsPerDocument: round((user + system) / 1000 / documents) })
-      add({ task: 'HNSW alone', documents, ...(await measure(index, { stage: 'hnsw', rerank: false, k: 100 })) })
+      const built = await cost(documents, () => index.prepare({ firstStage: 'hnsw' }))
+      add({ task: 'build HNSW', documents, cpuMsPerDocument: built })
+      add({ task: 'HNSW alone', documents, ...(await measure(index, { firstStage: 'hnsw', rerank: false, k: 100 })) })
       let kept = 0
       for (const query of queries) {
         const [scan, graph] = await Promise.all(
-          ['fde', 'hnsw'].map((stage) => index.search(query, { stage, rerank: false, k: 100 })),
+          ['fde', 'hnsw'].map((firstStage) => index.search(query, { firstStage, rerank: false, k: 100 })),
         )
         const found = new Set(graph.map(({ id }) => id))
         kept += scan.filter(({ id }) => found.has(id)).length / scan.length / queries.length

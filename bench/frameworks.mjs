@@ -102,6 +102,8 @@ async function lateInteraction() {
     process.stderr.write(`\r${i + batch.length} of ${documents.length} documents encoded`)
   }
   process.stderr.write('\n')
+  // Goes on by itself; the times are to be those of searches only.
+  await index.prepare()
   return { index, muvera: store }
 }
 

@@ -22,10 +22,10 @@ const entries = [
   'math/workspace',
   'fde/config',
   'fde/encode',
-  'index/fde-rows',
-  'index/codec',
+  'embedded/stages/fde/fde-rows',
+  'store/records',
 ]
-const nameOf = (entry) => entry.replace('/', '-')
+const nameOf = (entry) => entry.replaceAll('/', '-')
 await build({
   config: false,
   entry: Object.fromEntries(

@@ -8,8 +8,8 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
-import { maxSimMany } from '@serotine/core/scoring'
 import { evaluateRetrieval, indexMethod, readCollection } from '@serotine/core/evaluation'
+import { maxSimMany } from '@serotine/core/scoring'
 import { environment, round, saveResult, spread } from './environment.mjs'
 import { FeatureExtraction, nearest, TRANSFORMERS_VERSION } from './feature-extraction.mjs'
 

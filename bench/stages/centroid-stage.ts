@@ -48,7 +48,7 @@ export class CentroidStage implements Stage {
       const length = starts[to]! - starts[from]!
       const codes = scan.codebook.encode({ data: this.#store.rows(starts[from]!, length), length, dim })
       scan.append(
-        codes,
+        new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength),
         Int32Array.from({ length: to - from }, (_, i) => starts[from + i + 1]! - starts[from + i]!),
       )
     }

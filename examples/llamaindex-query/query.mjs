@@ -1,6 +1,7 @@
 // A LlamaIndex.TS query engine: its own vector index finds candidates, ColBERTPostprocessor puts them in order.
 import { MockLLM } from '@llamaindex/core/llms/mock'
-import { ColBERT, FdeEncoder, resolveFdeConfig } from '@serotine/core'
+import { ColBERT } from '@serotine/core'
+import { FdeEncoder, resolveFdeConfig } from '@serotine/core/muvera'
 import { ColBERTPostprocessor } from '@serotine/llamaindex'
 import { BaseEmbedding, Document, Settings, VectorStoreIndex } from 'llamaindex'
 

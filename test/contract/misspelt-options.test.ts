@@ -1,10 +1,16 @@
 // A misspelt option is an error that names the call, in every public call of every package. Each export must appear here:
 // with the calls of it that take options, or among those that take none.
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as core from '@serotine/core'
+import * as checkpoints from '@serotine/core/checkpoint'
 import * as evaluation from '@serotine/core/evaluation'
+import * as muvera from '@serotine/core/muvera'
+import * as options from '@serotine/core/options'
+import * as scoring from '@serotine/core/scoring'
+import * as stores from '@serotine/core/store'
 import { Document } from '@langchain/core/documents'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as aiSdk from '../../packages/ai-sdk/src/index.js'
@@ -33,9 +39,10 @@ afterAll(async () => {
 })
 
 const fde = (wrong: object) => ({ dim: 4, ...wrong })
-const muvera = () => new langchain.MuveraEmbeddings({ model })
+const config = () => muvera.resolveFdeConfig({ dim: 4 })
+const embeddings = () => new langchain.MuveraEmbeddings({ model })
 const retriever = () => new langchain.ColBERTRetriever({ index })
-const store = () => new langchain.ColBERTVectorStore(muvera(), { index })
+const store = () => new langchain.ColBERTVectorStore(embeddings(), { index })
 const document = () => new Document({ id: 'a', pageContent: 'a kiwi' })
 
 const CALLS: Record<string, Record<string, Record<string, Call>>> = {
@@ -52,6 +59,8 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
     },
     MultiVectorIndex: {
       'MultiVectorIndex.open()': (wrong) => core.MultiVectorIndex.open(undefined, wrong),
+      'MultiVectorIndex.open() of a store': async (wrong) =>
+        core.MultiVectorIndex.open(await stores.EmbeddedStore.open(), wrong),
       'The fde of MultiVectorIndex.open()': (wrong) => core.MultiVectorIndex.open(undefined, { fde: wrong }),
       'upsert()': (wrong) => index.upsert([], wrong),
       'insert()': (wrong) => index.insert([], wrong),
@@ -59,33 +68,44 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
       'delete()': (wrong) => index.delete(wrong),
       'search()': (wrong) => index.search('a', wrong),
       'searchDetailed()': (wrong) => index.searchDetailed('a', wrong),
+      'prepare()': (wrong) => index.prepare(wrong),
       'compact()': (wrong) => index.compact(wrong),
+      'close()': (wrong) => index.close(wrong),
       'where.lang': (wrong) => index.search('a', { where: { lang: wrong } }),
     },
-    compileWhere: { 'where.lang': (wrong) => core.compileWhere({ lang: wrong }) },
-    replaceIndex: { replaceIndex: (wrong) => core.replaceIndex(folder, folder, wrong) },
-    maxSimMany: { maxSimMany: (wrong) => core.maxSimMany(matrix, [matrix], wrong) },
     reciprocalRankFusion: { reciprocalRankFusion: (wrong) => core.reciprocalRankFusion([], wrong) },
     relativeScoreFusion: { relativeScoreFusion: (wrong) => core.relativeScoreFusion([], wrong) },
     standardScoreFusion: { standardScoreFusion: (wrong) => core.standardScoreFusion([], wrong) },
-    resolveFdeConfig: { resolveFdeConfig: (wrong) => core.resolveFdeConfig(fde(wrong)) },
+  },
+  '@serotine/core/store': {
+    EmbeddedStore: { 'EmbeddedStore.open()': (wrong) => stores.EmbeddedStore.open(undefined, wrong) },
+    replaceIndex: { replaceIndex: (wrong) => stores.replaceIndex(folder, folder, wrong) },
+    compileWhere: { 'where.lang': (wrong) => stores.compileWhere({ lang: wrong }) },
+    parseWhere: { 'where.lang': (wrong) => stores.parseWhere({ lang: wrong }) },
+  },
+  '@serotine/core/muvera': {
+    resolveFdeConfig: { resolveFdeConfig: (wrong) => muvera.resolveFdeConfig(fde(wrong)) },
     FdeEncoder: {
-      'The config of an FdeEncoder': (wrong) =>
-        new core.FdeEncoder({ ...core.resolveFdeConfig({ dim: 4 }), ...(wrong as object) }),
-      'The matrices of an FdeEncoder': (wrong) => new core.FdeEncoder(core.resolveFdeConfig({ dim: 4 }), wrong),
-      'The means of an FdeEncoder': (wrong) => new core.FdeEncoder(core.resolveFdeConfig({ dim: 4 }), {}, wrong),
+      'The config of an FdeEncoder': (wrong) => new muvera.FdeEncoder({ ...config(), ...(wrong as object) }),
+      'The matrices of an FdeEncoder': (wrong) => new muvera.FdeEncoder(config(), wrong),
+      'The means of an FdeEncoder': (wrong) => new muvera.FdeEncoder(config(), {}, wrong),
     },
     learnFde: {
-      learnFde: (wrong) => core.learnFde([matrix], { dim: 4 }, wrong),
-      'learnFde ': (wrong) => core.learnFde([matrix], fde(wrong)),
+      learnFde: (wrong) => muvera.learnFde([matrix], { dim: 4 }, wrong),
+      'learnFde ': (wrong) => muvera.learnFde([matrix], fde(wrong)),
     },
     measureRecall: {
-      measureRecall: (wrong) =>
-        core.measureRecall([matrix], [matrix], new core.FdeEncoder(core.resolveFdeConfig({ dim: 4 })), wrong),
+      measureRecall: (wrong) => muvera.measureRecall([matrix], [matrix], new muvera.FdeEncoder(config()), wrong),
     },
-    readCheckpoint: { readCheckpoint: (wrong) => core.readCheckpoint(model.folder, wrong) },
-    resolveCheckpoint: { resolveCheckpoint: (wrong) => core.resolveCheckpoint(undefined, wrong) },
   },
+  '@serotine/core/scoring': {
+    maxSimMany: { maxSimMany: (wrong) => scoring.maxSimMany(matrix, [matrix], wrong) },
+  },
+  '@serotine/core/checkpoint': {
+    readCheckpoint: { readCheckpoint: (wrong) => checkpoints.readCheckpoint(model.folder, wrong) },
+    resolveCheckpoint: { resolveCheckpoint: (wrong) => checkpoints.resolveCheckpoint(undefined, wrong) },
+  },
+  '@serotine/core/options': {},
   '@serotine/core/evaluation': {
     readBeir: { readBeir: (wrong) => evaluation.readBeir(folder, wrong) },
     readCollection: { readCollection: (wrong) => evaluation.readCollection(folder, wrong) },
@@ -113,12 +133,13 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
     },
     RerankingRetriever: { RerankingRetriever: (wrong) => new langchain.RerankingRetriever(wrong) },
     ColBERTVectorStore: {
-      ColBERTVectorStore: (wrong) => new langchain.ColBERTVectorStore(muvera(), wrong),
-      'ColBERTVectorStore.open': (wrong) => langchain.ColBERTVectorStore.open(muvera(), wrong),
-      'ColBERTVectorStore.fromDocuments': (wrong) => langchain.ColBERTVectorStore.fromDocuments([], muvera(), wrong),
-      'ColBERTVectorStore.fromTexts': (wrong) => langchain.ColBERTVectorStore.fromTexts([], {}, muvera(), wrong),
+      ColBERTVectorStore: (wrong) => new langchain.ColBERTVectorStore(embeddings(), wrong),
+      'ColBERTVectorStore.open': (wrong) => langchain.ColBERTVectorStore.open(embeddings(), wrong),
+      'ColBERTVectorStore.fromDocuments': (wrong) =>
+        langchain.ColBERTVectorStore.fromDocuments([], embeddings(), wrong),
+      'ColBERTVectorStore.fromTexts': (wrong) => langchain.ColBERTVectorStore.fromTexts([], {}, embeddings(), wrong),
       'ColBERTVectorStore.fromExistingIndex': (wrong) =>
-        langchain.ColBERTVectorStore.fromExistingIndex(muvera(), wrong),
+        langchain.ColBERTVectorStore.fromExistingIndex(embeddings(), wrong),
       addDocuments: (wrong) => store().addDocuments([document()], wrong),
       addVectors: (wrong) => store().addVectors([[1]], [document()], wrong),
       delete: (wrong) => store().delete(wrong),
@@ -149,28 +170,28 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
 }
 
 const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
-  '@serotine/core': [
+  '@serotine/core': ['SerotineError', 'tokenEmbeddings', 'maxSim'],
+  '@serotine/core/store': [
+    'SPEC_VERSION',
+    'TOKEN_CODECS',
+    'exactScores',
+    'constantAnswer',
+    'filterPredicate',
+    'decodeRecord',
+    'encodeRecord',
+    'recordBytes',
+  ],
+  '@serotine/core/muvera': ['FDE_PRESETS', 'choosePreparation', 'estimateMeans', 'fdeLength', 'measurePartitions'],
+  '@serotine/core/scoring': ['MaxSimScorer', 'matchTokens', 'maxSimPairwise', 'poolEmbeddings'],
+  '@serotine/core/checkpoint': ['encodeSafetensors', 'readSafetensors'],
+  '@serotine/core/options': [
     'ENCODE_OPTIONS',
     'LOAD_OPTIONS',
-    'FDE_PRESETS',
-    'MaxSimScorer',
-    'SerotineError',
     'checkInteger',
     'checkOptions',
     'checkString',
     'describe',
     'nearestName',
-    'choosePreparation',
-    'estimateMeans',
-    'fdeLength',
-    'measurePartitions',
-    'poolEmbeddings',
-    'tokenEmbeddings',
-    'maxSim',
-    'maxSimPairwise',
-    'matchTokens',
-    'encodeSafetensors',
-    'readSafetensors',
   ],
   '@serotine/core/evaluation': [
     'readBeirCorpus',
@@ -191,6 +212,11 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
 
 const PACKAGES: Record<string, object> = {
   '@serotine/core': core,
+  '@serotine/core/store': stores,
+  '@serotine/core/muvera': muvera,
+  '@serotine/core/scoring': scoring,
+  '@serotine/core/checkpoint': checkpoints,
+  '@serotine/core/options': options,
   '@serotine/core/evaluation': evaluation,
   '@serotine/langchain': langchain,
   '@serotine/llamaindex': llamaindex,
@@ -198,6 +224,17 @@ const PACKAGES: Record<string, object> = {
   '@serotine/ai-sdk': aiSdk,
   serotine: cli,
 }
+
+it('knows every entry of core', () => {
+  const { exports } = createRequire(import.meta.url)('@serotine/core/package.json') as { exports: object }
+  const entries = Object.entries(exports).filter(([, target]) => typeof target === 'object')
+  const names = entries.map(([path]) => `@serotine/core${path.slice(1)}`)
+  expect(names.sort()).toEqual(
+    Object.keys(PACKAGES)
+      .filter((name) => name.startsWith('@serotine/core'))
+      .sort(),
+  )
+})
 
 describe.each(Object.keys(PACKAGES))('%s', (name) => {
   it('has every export in one of the lists', () => {

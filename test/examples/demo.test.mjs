@@ -6,7 +6,7 @@ import { MultiVectorIndex } from '@serotine/core'
 import { describe, expect, it } from 'vitest'
 import { FakeEncoder, random, randomText } from '../core/index/fake-encoder.js'
 import { BM25, words } from '../../examples/demo/bm25.mjs'
-import { HNSWLIB_MISSING, hnswStage } from '../../examples/demo/hnsw.mjs'
+import { HNSWLIB_MISSING, hnswMethod } from '../../examples/demo/hnsw.mjs'
 import { bestPassage, matchedSpans } from '../../examples/demo/snippet.mjs'
 import { markWords } from '../../examples/demo/terminal.mjs'
 
@@ -96,25 +96,24 @@ describe('MUVERA in hnswlib', () => {
       }
     }
     const index = await open({ HierarchicalNSW: Counting })
-    const { stage } = await hnswStage('in hnswlib', index, documents[7].text, { candidates: 100 })
-    expect(searches).toBe(1)
-    const { documents: found } = await stage.search({ embeddings: await index.embeddings('d7') }, 10)
-    expect([stage.name, found[0].id, searches]).toEqual(['in hnswlib', 'd7', 2])
+    const { method } = await hnswMethod('in hnswlib', index, { candidates: 100 })
+    const { documents: found, foundBy } = await method.search({ embeddings: await index.embeddings('d7') }, 10)
+    expect([method.name, found[0].id, foundBy, searches]).toEqual(['in hnswlib', 'd7', 'hnsw', 1])
   })
 
-  it('is no stage at all where hnswlib-node is missing, and the demo says what to install', async () => {
+  it('is no row at all where hnswlib-node is missing, and the demo says what to install', async () => {
     const index = await open(() => {
       throw new Error('Cannot find package')
     })
-    expect(await hnswStage('in hnswlib', index, documents[7].text, { candidates: 100 })).toBeUndefined()
+    expect(await hnswMethod('in hnswlib', index, { candidates: 100 })).toBeUndefined()
     expect(HNSWLIB_MISSING).toMatch(/hnswlib-node is not installed.*npm install hnswlib-node/)
   })
 
-  it('fails loudly when something else answers', async () => {
+  it('fails loudly when something else would answer', async () => {
     const index = await MultiVectorIndex.open(undefined, { model: new FakeEncoder(), fde: 'compact' })
     await index.upsert(documents.slice(0, 3))
-    await expect(hnswStage('in hnswlib', index, documents[7].text, { candidates: 100 })).rejects.toThrow(
-      /served by exact, not by hnswlib/,
+    await expect(hnswMethod('in hnswlib', index, { candidates: 100 })).rejects.toThrow(
+      'The graph holds 0 of 3 documents.',
     )
   })
 })

@@ -267,11 +267,4 @@ describe('core and the embedded model, loaded from a folder of their own', () =>
   it('requires as CommonJS', () => {
     expect(load([], `const { ColBERT } = require('@serotine/core'); (async () => { ${body} })()`)).toBe('1')
   })
-  it('prints nothing when imported', () => {
-    const output = load(
-      ['--input-type=module'],
-      `await import('@serotine/core'); await import('@serotine/core/evaluation')`,
-    )
-    expect(output).toBe('')
-  })
 })

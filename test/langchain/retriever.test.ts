@@ -7,6 +7,7 @@ import { Document } from '@langchain/core/documents'
 import { BaseRetriever } from '@langchain/core/retrievers'
 import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { Encoder, SearchHit } from '@serotine/core'
+import { EmbeddedStore } from '@serotine/core/store'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   ColBERTReranker,
@@ -61,6 +62,19 @@ describe('an index in a folder', () => {
     await expect(ColBERTRetriever.fromExistingIndex(join(folder, 'nowhere'), { model })).rejects.toSatisfy(
       SerotineError.isInstance,
     )
+  })
+})
+
+describe('an index in a store that was given', () => {
+  let index: MultiVectorIndex
+  beforeAll(async () => {
+    index = await MultiVectorIndex.open(await EmbeddedStore.open(), { model })
+    await index.upsert(BIRDS.map(({ id, text, ...metadata }) => ({ id, text, metadata })))
+  })
+  afterAll(() => index?.close())
+  describeRetriever('ColBERTRetriever over a store', {
+    create: async (options) => new ColBERTRetriever({ index, ...options }),
+    kPerCall: true,
   })
 })
 

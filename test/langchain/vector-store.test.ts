@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Document } from '@langchain/core/documents'
 import { FakeEmbeddings } from '@langchain/core/utils/testing'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
+import { EmbeddedStore } from '@serotine/core/store'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ColBERTReranker, ColBERTVectorStore, MuveraEmbeddings } from '../../packages/langchain/src/index.js'
 import { BIRDS, FLIGHTLESS } from '../contract/birds.js'
@@ -37,6 +38,13 @@ let folders = 0
 describeVectorStore('ColBERTVectorStore in a folder', {
   create: async () =>
     (opened = await ColBERTVectorStore.open(embeddings, { folder: join(folder, `store-${folders++}`) })),
+  close,
+})
+describeVectorStore('ColBERTVectorStore over a store that was given', {
+  create: async () => {
+    const index = await MultiVectorIndex.open(await EmbeddedStore.open(), { model })
+    return (opened = new ColBERTVectorStore(embeddings, { index }))
+  },
   close,
 })
 
@@ -163,6 +171,20 @@ describe('save and load', () => {
     const again = await ColBERTVectorStore.load(directory, embeddings)
     expect(await again.getByIds(['more'])).toHaveLength(1)
     await again.index.close()
+  })
+
+  it('replaces what the folder held', async () => {
+    const directory = join(folder, 'replaced')
+    const store = await ColBERTVectorStore.fromDocuments(documents(), embeddings)
+    await store.save(directory)
+    await store.delete({ ids: ['kiwi'] })
+    await store.save(directory)
+    const ids = await store.index.ids()
+    await store.index.close()
+    const loaded = await ColBERTVectorStore.load(directory, embeddings)
+    expect(await loaded.index.ids()).toEqual(ids)
+    expect(await loaded.index.stats()).toMatchObject({ documents: BIRDS.length - 1, deleted: 0 })
+    await loaded.index.close()
   })
 
   it('load needs a saved store', async () => {

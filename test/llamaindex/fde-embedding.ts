@@ -1,5 +1,5 @@
-import { FdeEncoder, resolveFdeConfig } from '@serotine/core'
 import type { Encoder } from '@serotine/core'
+import { FdeEncoder, resolveFdeConfig } from '@serotine/core/muvera'
 import { BaseEmbedding } from 'llamaindex'
 import type { MessageContentDetail } from 'llamaindex'
 

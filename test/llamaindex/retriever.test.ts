@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
+import { EmbeddedStore } from '@serotine/core/store'
 import { MockLLM } from '@llamaindex/core/llms/mock'
 import { Document, NodeRelationship, RetrieverQueryEngine, SentenceSplitter, Settings, TextNode } from 'llamaindex'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -67,6 +68,14 @@ describe('ColBERTRetriever', () => {
     const [found] = await new ColBERTRetriever(plain).retrieve(FLIGHTLESS)
     expect(found!.node).toMatchObject({ id_: 'a', text: 'Kiwis cannot fly.', metadata: { n: 1 } })
     await plain.close()
+  })
+
+  it('retrieves from an index in a store that was given', async () => {
+    const index = await MultiVectorIndex.open(await EmbeddedStore.open(), { model })
+    await index.upsert(BIRDS.map(({ id, text }) => ({ id, text })))
+    const found = await new ColBERTRetriever(index).retrieve(FLIGHTLESS)
+    expect(found.map(({ node }) => node.id_).sort()).toEqual(['emu', 'kiwi'])
+    await index.close()
   })
 
   it('fires the retrieve events', async () => {

@@ -1,5 +1,6 @@
 import type { JSONObject, RerankingModelV3 } from '@ai-sdk/provider'
-import { checkInteger, checkOptions, ColBERT, describe, SerotineError } from '@serotine/core'
+import { ColBERT, SerotineError } from '@serotine/core'
+import { checkInteger, checkOptions, describe } from '@serotine/core/options'
 
 /** What the reranking model needs. `ColBERT` is one. */
 export interface Scorer {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { Document } from '@langchain/core/documents'
 import type { DocumentInterface } from '@langchain/core/documents'
-import { describe, SerotineError } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
 import type { IndexedDocument, Json, Metadata, SearchHit } from '@serotine/core'
+import { describe } from '@serotine/core/options'
 
 /** Which number `metadata.relevanceScore` and `scoreThreshold` mean. */
 export type ScoreKind = 'meanSimilarity' | 'maxSim'

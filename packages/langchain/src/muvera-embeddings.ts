@@ -1,6 +1,9 @@
 import { Embeddings } from '@langchain/core/embeddings'
-import { checkOptions, ColBERT, describe, FdeEncoder, learnFde, resolveFdeConfig, SerotineError } from '@serotine/core'
-import type { Encoder, FdeMeans, FdeOptions, TokenEmbeddings } from '@serotine/core'
+import { ColBERT, SerotineError } from '@serotine/core'
+import type { Encoder, TokenEmbeddings } from '@serotine/core'
+import { FdeEncoder, learnFde, resolveFdeConfig } from '@serotine/core/muvera'
+import type { FdeMeans, FdeOptions } from '@serotine/core/muvera'
+import { checkOptions, describe } from '@serotine/core/options'
 import { currentSignal } from './abort.js'
 
 export interface MuveraEmbeddingsInput {

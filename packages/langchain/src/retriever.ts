@@ -6,16 +6,9 @@ import { BaseRetriever } from '@langchain/core/retrievers'
 import type { BaseRetrieverInput } from '@langchain/core/retrievers'
 import { ensureConfig } from '@langchain/core/runnables'
 import type { Runnable, RunnableConfig } from '@langchain/core/runnables'
-import {
-  checkInteger,
-  checkOptions,
-  ColBERT,
-  describe,
-  MultiVectorIndex,
-  nearestName,
-  SerotineError,
-} from '@serotine/core'
+import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { Encoder, OnProgress, OnWarning, SearchHit, Where } from '@serotine/core'
+import { checkInteger, checkOptions, describe, nearestName } from '@serotine/core/options'
 import { currentSignal, withSignal } from './abort.js'
 import { checkQuery, documentFromHit, documentsOf, toIndexed } from './document.js'
 import type { ScoreKind } from './document.js'

@@ -3,7 +3,8 @@ import type { BaseRetrieverInterface } from '@langchain/core/retrievers'
 import type { RunnableConfig } from '@langchain/core/runnables'
 import { tool } from '@langchain/core/tools'
 import type { DynamicStructuredTool } from '@langchain/core/tools'
-import { checkOptions, checkString, describe, SerotineError } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import { checkOptions, checkString, describe } from '@serotine/core/options'
 
 export interface SourcesToolOptions {
   /** What the model calls it. Default `search`. */

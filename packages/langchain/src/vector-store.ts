@@ -4,8 +4,10 @@ import type { DocumentInterface } from '@langchain/core/documents'
 import type { EmbeddingsInterface } from '@langchain/core/embeddings'
 import { SaveableVectorStore } from '@langchain/core/vectorstores'
 import type { MaxMarginalRelevanceSearchOptions } from '@langchain/core/vectorstores'
-import { checkInteger, checkOptions, compileWhere, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
+import { MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { IndexedDocument, SearchHit, Where } from '@serotine/core'
+import { checkInteger, checkOptions, describe } from '@serotine/core/options'
+import { compileWhere } from '@serotine/core/store'
 import { currentSignal } from './abort.js'
 import { checkQuery, documentFromStored, documentsOf, toIndexed } from './document.js'
 import { diverse } from './mmr.js'
@@ -194,7 +196,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     }
     const fits = filter === undefined ? undefined : compileWhere(filter)
     const scored: [DocumentInterface, number][] = []
-    for (const id of this.index.ids()) {
+    for (const id of await this.index.ids()) {
       const stored = await this.index.get(id)
       if (!stored || fits?.(stored) === false) continue
       const fde = await this.#fde(id)
@@ -235,7 +237,8 @@ export class ColBERTVectorStore extends SaveableVectorStore {
     const model = await this.embeddings.model()
     const target = await MultiVectorIndex.open(directory, { model })
     try {
-      await target.delete(target.ids().filter((id) => !this.index.has(id)))
+      const kept = new Set(await this.index.ids())
+      await target.delete((await target.ids()).filter((id) => !kept.has(id)))
       await target.upsert(this.#stored())
       await target.compact()
     } finally {
@@ -253,7 +256,7 @@ export class ColBERTVectorStore extends SaveableVectorStore {
 
   /** All documents with their vectors, so that nothing is encoded again. */
   async *#stored(): AsyncGenerator<IndexedDocument> {
-    for (const id of this.index.ids()) {
+    for (const id of await this.index.ids()) {
       const [stored, embeddings] = await Promise.all([this.index.get(id), this.index.embeddings(id)])
       if (!stored || !embeddings) continue
       const { text, metadata } = stored

@@ -1,4 +1,5 @@
-import { describe, SerotineError } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import { describe } from '@serotine/core/options'
 import type { BaseNode, MessageContent, MetadataMode } from 'llamaindex'
 
 /** Which metadata goes in front of a node's text, by the node's own excluded keys. LlamaIndex's `MetadataMode`. */

@@ -1,4 +1,5 @@
-import { checkInteger, checkOptions, ColBERT, describe, SerotineError } from '@serotine/core'
+import { ColBERT, SerotineError } from '@serotine/core'
+import { checkInteger, checkOptions, describe } from '@serotine/core/options'
 import type { BaseNodePostprocessor, MessageContent, NodeWithScore } from 'llamaindex'
 import { checkMetadataMode, checkNodes, copyOf, queryText, textOf } from './node.js'
 import type { NodeMetadataMode } from './node.js'

@@ -1,5 +1,6 @@
-import { checkInteger, checkOptions, ColBERT, describe, MultiVectorIndex, SerotineError } from '@serotine/core'
+import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { Encoder, Metadata, OnProgress, SearchHit, Where } from '@serotine/core'
+import { checkInteger, checkOptions, describe } from '@serotine/core/options'
 import { BaseRetriever, jsonToNode, TextNode } from 'llamaindex'
 import type { BaseNode, NodeWithScore, QueryBundle } from 'llamaindex'
 import { checkMetadataMode, checkNodes, queryText, textOf, withStart } from './node.js'

@@ -1,4 +1,5 @@
 import { EmbeddedStore } from '../embedded/embedded-store.js'
+import { checkEmbedded } from '../embedded/options.js'
 import type { EmbeddedOptions } from '../embedded/options.js'
 import type { Encoder } from '../encoder.js'
 import { SerotineError } from '../errors.js'
@@ -36,6 +37,8 @@ export async function openStore(
     checkModel(where, model)
     return { store: where, folder: undefined }
   }
+  // Messages name the call that was made.
+  checkEmbedded('MultiVectorIndex.open()', where, options)
   const store = await EmbeddedStore.open(where, options)
   try {
     checkModel(store, model)
