@@ -5,7 +5,7 @@ import { Bitset } from '../../packages/core/src/embedded/commit/bitset.js'
 import { encodeFdeRow, FdeRows } from '../../packages/core/src/embedded/stages/fde/fde-rows.js'
 import type { FirstStage } from '../../packages/core/src/embedded/stages/stage.js'
 import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
-import { FakeEncoder, random, randomText } from '../core/index/fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../support/fake-encoder.js'
 
 /**
  * What every first stage must do, whatever it does to find candidates.

@@ -13,7 +13,7 @@ import { commitManifest, readManifest } from '../../../packages/core/src/embedde
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 // How codes live through failures, changes and searches at the same time.
 

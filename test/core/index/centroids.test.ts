@@ -6,7 +6,7 @@ import type { Warning } from '../../../packages/core/src/errors.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 const model = new FakeEncoder()
 const next = random(5)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { decodeRecord, encodeRecord, recordBytes, TOKEN_CODECS } from '../../../packages/core/src/store/records.js'
-import { random } from './fake-encoder.js'
+import { random } from '../../support/fake-encoder.js'
 
 const next = random(2)
 const embeddings = (length: number, dim: number, scale = 1) => ({

@@ -12,7 +12,7 @@ import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-
 import { checkSearch } from '../../../packages/core/src/index/search.js'
 import { FirstStages } from '../../../packages/core/src/embedded/stages/upkeep.js'
 import { describeFirstStage } from '../../contract/first-stage.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 /** Absent where there was no compiler when it was installed; then only what happens without it can be tested. */
 const hnswlib = await loadHnswlib().catch(() => undefined)

@@ -6,7 +6,7 @@ import { encodeRecord } from '../../../packages/core/src/store/records.js'
 import { IndexStore } from '../../../packages/core/src/embedded/commit/index-files.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { StoredDocument } from '../../../packages/core/src/embedded/format/segment.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 const model = new FakeEncoder()
 const next = random(31)
