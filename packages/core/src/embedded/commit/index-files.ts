@@ -136,7 +136,9 @@ export class IndexFiles {
     segment.commit()
     for (const ordinal of deleted) {
       const { id } = collection.row(ordinal)
-      if (collection.ordinalOf(id) === ordinal) for (const snapshot of this.#reading) snapshot.remember(id, ordinal)
+      if (collection.ordinalOf(id) !== ordinal) continue
+      // A snapshot from before a compaction has other ordinals, in a collection that no longer changes.
+      for (const snapshot of this.#reading) if (snapshot.collection === collection) snapshot.remember(id, ordinal)
     }
     collection.apply(
       rows.map((row) => ({ segment, row })),
