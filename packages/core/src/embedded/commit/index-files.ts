@@ -144,7 +144,13 @@ export class IndexFiles {
       rows.map((row) => ({ segment, row })),
       deleted,
     )
-    for (const [i, coder] of current.entries()) coder.accept(codes[i]!, lengths)
+    for (const [i, coder] of current.entries()) {
+      try {
+        coder.accept(codes[i]!, lengths)
+      } catch (error) {
+        late ??= error
+      }
+    }
     if (late !== undefined) throw late
   }
 

@@ -90,7 +90,15 @@ export class CodedStage implements Stage {
       current && {
         name: this.name,
         encode: (documents) => current.encode(documents),
-        accept: (codes, lengths) => current.append(codes, lengths),
+        accept: (codes, lengths) => {
+          try {
+            current.append(codes, lengths)
+          } catch (error) {
+            // Out of memory: it lacks what is committed, and codes appended later would be taken for those of other documents.
+            this.#current = undefined
+            throw error
+          }
+        },
       }
     )
   }
