@@ -14,6 +14,7 @@ import { Segment } from '../format/segment.js'
 import type { RecordedDocument } from '../format/segment.js'
 import { Collection } from './collection.js'
 import { compacted, copyCodes } from './compact.js'
+import type { Compacted } from './compact.js'
 import { DerivedFiles, NewFile } from './derived-files.js'
 import type { Coder } from './derived-files.js'
 import { Snapshot } from './snapshot.js'
@@ -179,15 +180,21 @@ export class IndexFiles {
   /** Rewrites segments that hold deleted documents without them. Who reads meanwhile sees what he saw before. */
   async compact(signal?: AbortSignal): Promise<void> {
     const old = this.#collection
-    const create = () => Segment.create(this.#storage, this.#nextFile++)
-    const result = await compacted(old, create, this.#segmentBytes, signal)
-    if (result.replaced.length === 0) return
-    const made: { close(): void }[] = [...result.created]
-    const names = result.created.flatMap(({ id }) => segmentFiles(id))
+    const made: { close(): void }[] = []
+    const names: string[] = []
+    const create = () => {
+      const id = this.#nextFile++
+      names.push(...segmentFiles(id))
+      return Segment.create(this.#storage, id)
+    }
     const logs = new Map<string, ByteLog>()
+    let result: Compacted
     let next: Manifest
     let late: unknown
     try {
+      result = await compacted(old, create, this.#segmentBytes, signal)
+      if (result.replaced.length === 0) return
+      made.push(...result.created)
       const file = fileName(this.#nextFile++, 'deleted')
       const log = this.#storage.create(file)
       made.push(log)
