@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TokenEmbeddings } from '../../embeddings.js'
+import { SerotineError } from '../../errors.js'
 import { decodeRecord } from '../../store/records.js'
 import { checksum } from '../files/byte-log.js'
 import type { ByteLog } from '../files/byte-log.js'
@@ -207,8 +208,9 @@ export class IndexFiles {
         made.push(copy)
         names.push(copy.name)
         logs.set(name, copy.log)
-        const codes = this.#derived.read(name, 'codes', this.#manifest)
-        const rows = await copyCodes(old, kept, codes, copy, signal)
+        const codes = this.#intactCodes(name)
+        // Damaged: upkeep codes everything anew.
+        const rows = codes ? await copyCodes(old, kept, codes, copy, signal) : 0
         derived[name] = { ...kept, rows, files: { ...kept.files, codes: copy.extent } }
         await copy.log.sync()
       }
@@ -319,6 +321,16 @@ export class IndexFiles {
     } catch (error) {
       if (readManifest(folder).generation !== next.generation) throw error
       return error
+    }
+  }
+
+  /** Undefined when they are damaged. */
+  #intactCodes(name: string): Uint8Array | undefined {
+    try {
+      return this.readDerived(name, 'codes')
+    } catch (error) {
+      if (SerotineError.isInstance(error) && error.code === 'INDEX_CORRUPT') return undefined
+      throw error
     }
   }
 

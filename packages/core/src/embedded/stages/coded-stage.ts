@@ -81,7 +81,8 @@ export class CodedStage implements Stage {
   }
 
   async searcher(collection: Collection): Promise<CodedSearcher | undefined> {
-    return collection === this.#context.files.collection ? this.#load() : undefined
+    const current = collection === this.#context.files.collection ? this.#load() : undefined
+    return current && current.rows > 0 ? current : undefined
   }
 
   async coder(): Promise<Coder | undefined> {
