@@ -139,10 +139,13 @@ export class CodedStage implements Stage {
   /** Codes everything anew and puts it in place; false when the index was compacted meanwhile. */
   async #replace(collection: Collection, made: CodedSearcher, work: Work): Promise<boolean> {
     const { files } = this.#context
-    const learned = files.newFile(`${this.name}-learned`)
-    const codes = files.newFile(`${this.name}-codes`)
-    const isInPlace = () => this.#derived?.files.codes?.file === codes.name
+    const written: NewFile[] = []
+    let isInPlace = false
     try {
+      const learned = files.newFile(`${this.name}-learned`)
+      written.push(learned)
+      const codes = files.newFile(`${this.name}-codes`)
+      written.push(codes)
       learned.append(made.learned)
       await this.#code(made, collection, codes, work)
       return await work.inTurn(async () => {
@@ -160,17 +163,18 @@ export class CodedStage implements Stage {
         try {
           await files.commitDerived(this.name, derived, codes.log)
         } finally {
+          isInPlace = this.#derived?.files.codes?.file === codes.name
           // Also when something failed after the manifest was in place; and before anybody else codes documents for the new file.
-          if (isInPlace()) {
+          if (isInPlace) {
             this.#current = made
             this.#of = collection
+            learned.close()
           }
         }
         return true
       })
     } finally {
-      if (isInPlace()) learned.close()
-      else for (const file of [learned, codes]) files.discard(file)
+      if (!isInPlace) for (const file of written) files.discard(file)
     }
   }
 
