@@ -37,7 +37,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const open = (options: OpenOptions = {}, where: string | undefined = folder) =>
+const open = (options: OpenOptions = {}, where = folder) =>
   MultiVectorIndex.open(where, {
     model,
     fde,
@@ -150,7 +150,7 @@ describe.skipIf(!hnswlib)('an index with firstStage: hnsw', () => {
 
   test('hnswlib-node can be passed in', async () => {
     for (const given of [hnswlib!, () => hnswlib!, async () => hnswlib!]) {
-      await using index = await open({ hnswlib: given }, undefined)
+      await using index = await open({ hnswlib: given }, ':memory:')
       await index.upsert(documents)
       await index.prepare()
       expect(await search(index, 3)).toMatchObject({ firstStage: 'hnsw' })
