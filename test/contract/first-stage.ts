@@ -1,110 +1,226 @@
-import { expect, test } from 'vitest'
-import { resolveFdeConfig } from '../../packages/core/src/fde/config.js'
-import { FdeEncoder } from '../../packages/core/src/fde/encode.js'
+import { describe, expect, test } from 'vitest'
 import { Bitset } from '../../packages/core/src/embedded/commit/bitset.js'
-import { encodeFdeRow, FdeRows } from '../../packages/core/src/embedded/stages/fde/fde-rows.js'
-import type { FirstStage } from '../../packages/core/src/embedded/stages/stage.js'
 import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
-import { FakeEncoder, random, randomText } from '../core/index/fake-encoder.js'
+import { bitsetOf, embeddingsOf, faultsOf, numbers, queryOf, stageFiles } from '../support/staged-index.js'
+import { describeStageFiles } from './first-stage-files.js'
+import { agreement, bestOf, indexesWith, queries, shareFound } from './stage-under-test.js'
+import type { StageUnderTest } from './stage-under-test.js'
 
-/**
- * What every first stage must do, whatever it does to find candidates.
- *
- * @param create a stage that knows all rows
- * @param minRecall share of the exact top `count` by inner product that it must find
- */
-export function describeFirstStage(
-  create: (encoder: FdeEncoder, rows: FdeRows) => Promise<FirstStage>,
-  minRecall: number,
-): void {
-  const model = new FakeEncoder()
-  const encoder = new FdeEncoder(resolveFdeConfig({ dim: model.dim, repetitions: 8, simHashBits: 3, finalDim: 256 }))
-  const next = random(3)
-  const documents = Array.from({ length: 1500 }, () => model.embed(randomText(next, 10)))
-  const queries = Array.from({ length: 20 }, () => model.embed(randomText(next, 5)))
+/** What every first stage must do, whatever it does to find candidates. */
+export function describeFirstStage(stage: StageUnderTest): void {
+  const { name, isCoded } = stage
+  const { folder, open, made } = indexesWith(stage)
 
-  async function filled(count: number): Promise<{ stage: FirstStage; rows: FdeRows; all: Bitset }> {
-    const rows = new FdeRows(encoder.outputDim)
-    const all = new Bitset()
-    for (let i = 0; i < count; i++) {
-      rows.append(encodeFdeRow(encoder.encodeDocument(documents[i]!)))
-      all.add(i)
-    }
-    return { stage: await create(encoder, rows), rows, all }
-  }
-
-  /** The best rows, by the plainest means. */
-  function best(rows: FdeRows, query: TokenEmbeddings, count: number, allowed: Bitset): number[] {
-    const fde = encoder.encodeQuery(query)
-    const product = (row: Float32Array) => row.reduce((sum, x, i) => sum + x * fde[i]!, 0)
-    const scored = [...allowed].map((ordinal) => ({ ordinal, score: product(rows.row(ordinal)) }))
-    return scored
-      .sort((a, b) => b.score - a.score)
-      .slice(0, count)
-      .map(({ ordinal }) => ordinal)
-  }
-
-  function recall(found: Iterable<number>, expected: readonly number[]): number {
-    const set = new Set(found)
-    return expected.filter((ordinal) => set.has(ordinal)).length / expected.length
-  }
-
-  test('finds the best rows by inner product, best first', async () => {
-    const { stage, rows, all } = await filled(1500)
-    let sum = 0
-    for (const query of queries) {
-      const { ordinals, scores } = stage.search(query, 100, all)
-      expect(ordinals).toHaveLength(100)
-      expect(scores).toEqual(scores.toSorted((a, b) => b - a))
-      expect(new Set(ordinals).size).toBe(100)
-      const fde = encoder.encodeQuery(query)
-      ordinals.forEach((ordinal, i) => {
-        const product = rows.row(ordinal).reduce((total, x, j) => total + x * fde[j]!, 0) / encoder.config.repetitions
-        expect(Math.abs(scores[i]! - product)).toBeLessThan(1e-3 * Math.max(1, Math.abs(product)))
-      })
-      sum += recall(ordinals, best(rows, query, 100, all))
-    }
-    expect(sum / queries.length).toBeGreaterThanOrEqual(minRecall)
-  })
-
-  test('keeps to the allowed documents, however few', async () => {
-    const { stage, rows } = await filled(1500)
-    for (const step of [2, 3, 10, 500]) {
-      const allowed = new Bitset()
-      for (let i = 0; i < 1500; i += step) allowed.add(i)
-      for (const query of queries.slice(0, 5)) {
-        const { ordinals } = stage.search(query, 20, allowed)
-        expect([...ordinals].every((ordinal) => allowed.has(ordinal))).toBe(true)
-        const expected = best(rows, query, 20, allowed)
-        expect(ordinals.length).toBeLessThanOrEqual(expected.length)
-        expect(recall(ordinals, expected)).toBeGreaterThanOrEqual(minRecall)
+  describe('searching', () => {
+    test('finds most of what exact MaxSim finds', async () => {
+      const index = await made(1000, { folder: undefined })
+      let kept = 0
+      for (const n of queries) {
+        const { ordinals } = (await index.search(name, queryOf(n), 100))!
+        kept += shareFound(exactTop10(n), ordinals) / queries.length
       }
-    }
-    expect(stage.search(queries[0]!, 20, new Bitset())).toEqual({
-      ordinals: new Int32Array(0),
-      scores: new Float32Array(0),
+      expect(kept).toBeGreaterThanOrEqual(stage.minRecall)
+    })
+
+    test('ranks by its estimate, best first, ties by ordinal', async () => {
+      // Those from 1,000 on say what others say.
+      const index = await made(1300, { folder: undefined })
+      let [found, ties] = [0, 0]
+      for (const n of queries) {
+        const query = queryOf(n)
+        const estimate = await stage.estimate(index, query)
+        const { ordinals, scores } = (await index.search(name, query, 100))!
+        expect(ordinals).toHaveLength(100)
+        expect(new Set(ordinals).size).toBe(100)
+        for (let i = 0; i < 100; i++) {
+          expect(Math.abs(scores[i]! - estimate(ordinals[i]!))).toBeLessThan(stage.tolerance * query.length)
+          if (i === 0) continue
+          expect(scores[i - 1]!).toBeGreaterThanOrEqual(scores[i]!)
+          if (scores[i - 1] !== scores[i]) continue
+          ties++
+          expect(ordinals[i - 1]!).toBeLessThan(ordinals[i]!)
+        }
+        found += shareFound(bestOf(numbers(0, 1300), estimate, 100), ordinals) / queries.length
+      }
+      expect(found).toBeGreaterThanOrEqual(stage.minFound)
+      expect(ties).toBeGreaterThan(100)
+    })
+
+    test('keeps to the allowed documents, however few', async () => {
+      const index = await made(1000, { folder: undefined })
+      for (const step of [2, 3, 10, 500]) {
+        const some = numbers(0, 1000).filter((i) => i % step === 0)
+        for (const n of queries.slice(0, 5)) {
+          const query = queryOf(n)
+          const { ordinals } = (await index.search(name, query, 20, bitsetOf(some)))!
+          expect(ordinals.every((ordinal) => ordinal % step === 0)).toBe(true)
+          const best = bestOf(some, await stage.estimate(index, query), 20)
+          expect(ordinals.length).toBeLessThanOrEqual(best.length)
+          expect(shareFound(best, ordinals)).toBeGreaterThanOrEqual(stage.minFound - 0.1)
+        }
+      }
+      expect(await index.search(name, queryOf(1), 20, new Bitset())).toEqual({ ids: [], ordinals: [], scores: [] })
+    })
+
+    test('more than there are gives all', async () => {
+      const index = await made(300)
+      const { ordinals } = (await index.search(name, queryOf(5), 1000))!
+      expect(ordinals.toSorted((a, b) => a - b)).toEqual(numbers(0, 300))
+      await index.close()
+    })
+
+    test('the same query twice gives the same answer', async () => {
+      const index = await made(400, { folder: undefined })
+      expect(await index.answers(name, queries, 50)).toEqual(await index.answers(name, queries, 50))
+    })
+
+    test('a query without tokens is no error', async () => {
+      const index = await made(300, { folder: undefined })
+      const none = { data: new Float32Array(0), length: 0, dim: 16 }
+      expect((await index.search(name, none, 5))!.ordinals.length).toBeLessThanOrEqual(5)
+    })
+
+    test('with nothing in it there is nothing to search, before and after upkeep', async () => {
+      const index = await open({ folder: undefined })
+      for (let i = 0; i < 2; i++) {
+        expect(index.stage(name).rows).toBe(0)
+        expect(await index.search(name, queryOf(0), 10)).toBeUndefined()
+        await index.upkeep()
+      }
+    })
+
+    test('makes nothing: that is for upkeep', async () => {
+      const index = await open()
+      await index.put(numbers(0, 300))
+      const { generation } = index.files.manifest
+      expect(await index.search(name, queryOf(0), 10)).toBeUndefined()
+      expect([index.stage(name).rows, index.stage(name).isKept]).toEqual([0, true])
+      expect([index.files.manifest.generation, stageFiles(folder(), name)]).toEqual([generation, []])
+      await index.close()
+    })
+
+    test('deleted documents are not found', async () => {
+      const index = await made(300, { folder: undefined })
+      await index.delete([3, 5])
+      const { ids } = (await index.search(name, queryOf(5), 300))!
+      expect(ids).toHaveLength(298)
+      expect(ids).not.toContain('d5')
     })
   })
 
-  test('more than there are gives all', async () => {
-    const { stage, all } = await filled(7)
-    expect([...stage.search(queries[0]!, 100, all).ordinals].sort()).toEqual([0, 1, 2, 3, 4, 5, 6])
+  describe('writing', () => {
+    test.runIf(isCoded)('new documents are found as soon as they are committed', async () => {
+      const index = await made(300)
+      for (const [from, to] of [
+        [300, 301],
+        [301, 400],
+        [400, 600],
+      ] as const) {
+        await index.put(numbers(from, to))
+        expect([index.stage(name).rows, index.derived(name)!.rows]).toEqual([to, to])
+        const { ids } = (await index.search(name, embeddingsOf(to - 1), 5))!
+        expect(ids).toContain(`d${to - 1}`)
+      }
+      // The old state of a replaced document keeps its place, and is not found.
+      await index.put([7])
+      expect(index.stage(name).rows).toBe(601)
+      expect((await index.search(name, embeddingsOf(7), 700))!.ids.filter((id) => id === 'd7')).toEqual(['d7'])
+      await index.close()
+    })
+
+    test.runIf(isCoded).each(['int8', 'f16', 'f32'] as const)(
+      'codes made with the commit are those that upkeep makes (%s)',
+      async (codec) => {
+        const codes: Uint8Array[] = []
+        for (const coded of [true, false]) {
+          const index = await made(300, { folder: undefined, codec })
+          await index.put(numbers(300, 500), { coded })
+          expect(index.stage(name).rows).toBe(coded ? 500 : 300)
+          await index.upkeep()
+          expect([index.stage(name).rows, index.derived(name)!.rows]).toEqual([500, 500])
+          codes.push(index.files.readDerived(name, 'codes'))
+        }
+        expect(Buffer.compare(codes[0]!, codes[1]!)).toBe(0)
+      },
+    )
+
+    test('upkeep covers everything, and has nothing left to do', async () => {
+      const index = await made(300)
+      await index.put(numbers(300, 400))
+      await index.upkeep()
+      expect(index.stage(name).rows).toBe(400)
+      const { manifest } = index.files
+      await index.upkeep()
+      expect(index.files.manifest).toBe(manifest)
+      expect(Object.keys(manifest.derived[name]!.files)).toEqual(stage.roles)
+      expect(faultsOf(index)).toEqual([])
+      await index.close()
+    })
+
+    test('compaction keeps what it finds', async () => {
+      const index = await made(500, { segmentBytes: 20_000 })
+      await index.put([499, 3])
+      await index.delete(numbers(100, 350))
+      await index.upkeep()
+      const before = await index.answers(name, queries)
+      await index.compact()
+      if (!isCoded) await index.upkeep()
+      const after = await index.answers(name, queries)
+      expect(index.stage(name).rows).toBe(250)
+      if (isCoded) {
+        const plain = (answers: typeof before) => answers.map((answer) => [answer!.ids, answer!.scores])
+        expect(plain(after)).toEqual(plain(before))
+      } else {
+        // It is another graph.
+        expect(agreement(before, after)).toBeGreaterThanOrEqual(0.8)
+      }
+      const { manifest } = index.files
+      await index.upkeep()
+      expect(index.files.manifest).toBe(manifest)
+      expect(faultsOf(index)).toEqual([])
+      await index.close()
+    })
+
+    test('a snapshot never shows what was written, deleted or compacted after it was taken', async () => {
+      const index = await made(300)
+      const snapshot = index.files.begin()
+      const allowed = snapshot.allowed(undefined).documents
+      await index.put(numbers(300, 600))
+      await index.delete([5])
+      await index.upkeep()
+      const seen = (await index.search(name, embeddingsOf(5), 1000, allowed))!
+      expect(seen.ordinals.toSorted((a, b) => a - b)).toEqual(numbers(0, 300))
+      await index.compact()
+      // Its ordinals are no longer those of the index: it is not served by what is there now.
+      expect(await index.stage(name).searcher(snapshot.collection)).toBeUndefined()
+      index.files.end(snapshot)
+      await index.close()
+    })
   })
 
-  test('nothing in it finds nothing', async () => {
-    const { stage, all } = await filled(0)
-    expect(stage.search(queries[0]!, 10, all).ordinals).toHaveLength(0)
-  })
+  describeStageFiles(stage)
+}
 
-  test('the same query twice gives the same answer', async () => {
-    const { stage, all } = await filled(500)
-    for (const query of queries) expect(stage.search(query, 50, all)).toEqual(stage.search(query, 50, all))
-  })
+const exact = new Map<number, number[]>()
 
-  test('a query without tokens is no error', async () => {
-    const { stage, all } = await filled(20)
-    expect(
-      stage.search({ data: new Float32Array(0), length: 0, dim: model.dim }, 5, all).ordinals.length,
-    ).toBeLessThanOrEqual(5)
-  })
+/** The best of the first 1,000 documents by MaxSim, for the query of document n. */
+function exactTop10(n: number): number[] {
+  let best = exact.get(n)
+  if (!best) exact.set(n, (best = bestOf(numbers(0, 1000), (i) => maxSim(queryOf(n), embeddingsOf(i)), 10)))
+  return best
+}
+
+function maxSim(query: TokenEmbeddings, document: TokenEmbeddings): number {
+  const { dim } = query
+  let total = 0
+  for (let i = 0; i < query.length; i++) {
+    let best = -Infinity
+    for (let j = 0; j < document.length; j++) {
+      let dot = 0
+      for (let k = 0; k < dim; k++) dot += query.data[i * dim + k]! * document.data[j * dim + k]!
+      best = Math.max(best, dot)
+    }
+    total += best
+  }
+  return total
 }

@@ -9,7 +9,7 @@ import { commitManifest, readManifest } from '../../../packages/core/src/embedde
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 describe('batches', () => {
   test('end when their texts are long together, or their embeddings large', async () => {

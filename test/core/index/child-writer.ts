@@ -1,6 +1,6 @@
 // Run in a process of its own: puts documents into the index in argv[2] until it is killed, and says when a batch is committed.
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 const index = await MultiVectorIndex.open(process.argv[2], {
   fde: { partitioning: 'hyperplanes' },

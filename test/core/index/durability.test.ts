@@ -25,7 +25,7 @@ import { lockFolder } from '../../../packages/core/src/embedded/files/lock.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { Warning } from '../../../packages/core/src/errors.js'
 import type { OpenOptions } from '../../../packages/core/src/index/open.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 const model = new FakeEncoder()
 const next = random(9)

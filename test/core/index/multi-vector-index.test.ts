@@ -7,7 +7,7 @@ import type { OpenOptions } from '../../../packages/core/src/index/open.js'
 import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
 import type { Progress } from '../../../packages/core/src/encoder.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 const BIRDS = [
   { id: 'kiwi', text: 'a kiwi is a bird that cannot fly', metadata: { lang: 'en', year: 2020 } },

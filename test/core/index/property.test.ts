@@ -8,7 +8,7 @@ import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-
 import type { OpenOptions } from '../../../packages/core/src/index/open.js'
 import { maxSim } from '../../../packages/core/src/scoring/maxsim.js'
 import type { Metadata } from '../../../packages/core/src/store/metadata.js'
-import { FakeEncoder } from './fake-encoder.js'
+import { FakeEncoder } from '../../support/fake-encoder.js'
 
 const model = new FakeEncoder({ dim: 8 })
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/open.js'
 import { replaceIndex } from '../../../packages/core/src/embedded/commit/replace.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 let root: string
 let folder: string

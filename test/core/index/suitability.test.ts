@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Warning } from '../../../packages/core/src/errors.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
-import { FakeEncoder, random, randomText } from './fake-encoder.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 /** All tokens point nearly the same way: what FDEs without preparation cannot tell apart. */
 class Narrow extends FakeEncoder {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TokenEmbeddings } from '../../embeddings.js'
+import { SerotineError } from '../../errors.js'
 import { decodeRecord } from '../../store/records.js'
 import { checksum } from '../files/byte-log.js'
 import type { ByteLog } from '../files/byte-log.js'
@@ -14,6 +15,7 @@ import { Segment } from '../format/segment.js'
 import type { RecordedDocument } from '../format/segment.js'
 import { Collection } from './collection.js'
 import { compacted, copyCodes } from './compact.js'
+import type { Compacted } from './compact.js'
 import { DerivedFiles, NewFile } from './derived-files.js'
 import type { Coder } from './derived-files.js'
 import { Snapshot } from './snapshot.js'
@@ -136,13 +138,21 @@ export class IndexFiles {
     segment.commit()
     for (const ordinal of deleted) {
       const { id } = collection.row(ordinal)
-      if (collection.ordinalOf(id) === ordinal) for (const snapshot of this.#reading) snapshot.remember(id, ordinal)
+      if (collection.ordinalOf(id) !== ordinal) continue
+      // A snapshot from before a compaction has other ordinals, in a collection that no longer changes.
+      for (const snapshot of this.#reading) if (snapshot.collection === collection) snapshot.remember(id, ordinal)
     }
     collection.apply(
       rows.map((row) => ({ segment, row })),
       deleted,
     )
-    for (const [i, coder] of current.entries()) coder.accept(codes[i]!, lengths)
+    for (const [i, coder] of current.entries()) {
+      try {
+        coder.accept(codes[i]!, lengths)
+      } catch (error) {
+        late ??= error
+      }
+    }
     if (late !== undefined) throw late
   }
 
@@ -171,15 +181,21 @@ export class IndexFiles {
   /** Rewrites segments that hold deleted documents without them. Who reads meanwhile sees what he saw before. */
   async compact(signal?: AbortSignal): Promise<void> {
     const old = this.#collection
-    const create = () => Segment.create(this.#storage, this.#nextFile++)
-    const result = await compacted(old, create, this.#segmentBytes, signal)
-    if (result.replaced.length === 0) return
-    const made: { close(): void }[] = [...result.created]
-    const names = result.created.flatMap(({ id }) => segmentFiles(id))
+    const made: { close(): void }[] = []
+    const names: string[] = []
+    const create = () => {
+      const id = this.#nextFile++
+      names.push(...segmentFiles(id))
+      return Segment.create(this.#storage, id)
+    }
     const logs = new Map<string, ByteLog>()
+    let result: Compacted
     let next: Manifest
     let late: unknown
     try {
+      result = await compacted(old, create, this.#segmentBytes, signal)
+      if (result.replaced.length === 0) return
+      made.push(...result.created)
       const file = fileName(this.#nextFile++, 'deleted')
       const log = this.#storage.create(file)
       made.push(log)
@@ -192,8 +208,9 @@ export class IndexFiles {
         made.push(copy)
         names.push(copy.name)
         logs.set(name, copy.log)
-        const codes = this.#derived.read(name, 'codes', this.#manifest)
-        const rows = await copyCodes(old, kept, codes, copy, signal)
+        const codes = this.#intactCodes(name)
+        // Damaged: upkeep codes everything anew.
+        const rows = codes ? await copyCodes(old, kept, codes, copy, signal) : 0
         derived[name] = { ...kept, rows, files: { ...kept.files, codes: copy.extent } }
         await copy.log.sync()
       }
@@ -304,6 +321,16 @@ export class IndexFiles {
     } catch (error) {
       if (readManifest(folder).generation !== next.generation) throw error
       return error
+    }
+  }
+
+  /** Undefined when they are damaged. */
+  #intactCodes(name: string): Uint8Array | undefined {
+    try {
+      return this.readDerived(name, 'codes')
+    } catch (error) {
+      if (SerotineError.isInstance(error) && error.code === 'INDEX_CORRUPT') return undefined
+      throw error
     }
   }
 

@@ -81,7 +81,8 @@ export class CodedStage implements Stage {
   }
 
   async searcher(collection: Collection): Promise<CodedSearcher | undefined> {
-    return collection === this.#context.files.collection ? this.#load() : undefined
+    const current = collection === this.#context.files.collection ? this.#load() : undefined
+    return current && current.rows > 0 ? current : undefined
   }
 
   async coder(): Promise<Coder | undefined> {
@@ -90,7 +91,15 @@ export class CodedStage implements Stage {
       current && {
         name: this.name,
         encode: (documents) => current.encode(documents),
-        accept: (codes, lengths) => current.append(codes, lengths),
+        accept: (codes, lengths) => {
+          try {
+            current.append(codes, lengths)
+          } catch (error) {
+            // Out of memory: it lacks what is committed, and codes appended later would be taken for those of other documents.
+            this.#current = undefined
+            throw error
+          }
+        },
       }
     )
   }
@@ -130,10 +139,13 @@ export class CodedStage implements Stage {
   /** Codes everything anew and puts it in place; false when the index was compacted meanwhile. */
   async #replace(collection: Collection, made: CodedSearcher, work: Work): Promise<boolean> {
     const { files } = this.#context
-    const learned = files.newFile(`${this.name}-learned`)
-    const codes = files.newFile(`${this.name}-codes`)
-    const isInPlace = () => this.#derived?.files.codes?.file === codes.name
+    const written: NewFile[] = []
+    let isInPlace = false
     try {
+      const learned = files.newFile(`${this.name}-learned`)
+      written.push(learned)
+      const codes = files.newFile(`${this.name}-codes`)
+      written.push(codes)
       learned.append(made.learned)
       await this.#code(made, collection, codes, work)
       return await work.inTurn(async () => {
@@ -151,17 +163,18 @@ export class CodedStage implements Stage {
         try {
           await files.commitDerived(this.name, derived, codes.log)
         } finally {
+          isInPlace = this.#derived?.files.codes?.file === codes.name
           // Also when something failed after the manifest was in place; and before anybody else codes documents for the new file.
-          if (isInPlace()) {
+          if (isInPlace) {
             this.#current = made
             this.#of = collection
+            learned.close()
           }
         }
         return true
       })
     } finally {
-      if (isInPlace()) learned.close()
-      else for (const file of [learned, codes]) files.discard(file)
+      if (!isInPlace) for (const file of written) files.discard(file)
     }
   }
 

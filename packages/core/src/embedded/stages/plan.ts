@@ -27,7 +27,7 @@ export interface Question {
   readonly allowed: { readonly count: number; readonly tokens: number }
   /** Documents that take up room: living and deleted. */
   readonly total: number
-  /** Documents each stage covers; absent or 0: nothing. */
+  /** Documents each stage covers, the first so many; absent or 0: nothing. */
   readonly rows: Readonly<Record<string, number | undefined>>
   /** Documents are many enough for a graph. */
   readonly isLarge: boolean
@@ -35,17 +35,19 @@ export interface Question {
 
 /** Which first stage serves a search. Searches and statistics ask this one function. */
 export function plan({ asked, rerank, candidates, allowed, total, rows, isLarge }: Question): FirstStageName {
-  const has = (name: string): boolean => (rows[name] ?? 0) > 0
+  /** Everything: a document that is not in it would never be found. */
+  const covers = (name: string): boolean => (rows[name] ?? 0) >= Math.max(total, 1)
   const isSelective = allowed.count < total * GRAPH_SHARE
   if (asked === 'exact') return 'exact'
   if (rerank && (asked === 'auto' || asked === 'muvera') && allowed.count <= candidates) return 'exact'
   if (rerank && asked === 'auto' && allowed.tokens <= EXACT_TOKENS) return 'exact'
-  if (asked === 'auto') return has('centroids') ? 'centroids' : has('fde') ? 'fde' : 'exact'
-  if (asked === 'muvera') {
-    if (!has('fde')) return 'exact'
-    const isInGraph = has('hnsw') && total - rows.hnsw! <= MISSING_AT_MOST
-    return isLarge && isInGraph && !isSelective ? 'hnsw' : 'fde'
+  if (asked === 'auto') return covers('centroids') ? 'centroids' : covers('fde') ? 'fde' : 'exact'
+  if (asked === 'muvera' || asked === 'hnsw') {
+    if (!covers('fde')) return 'exact'
+    // What is not in the graph yet is scanned.
+    const inGraph = rows.hnsw ?? 0
+    const isWorthwhile = asked === 'hnsw' || (isLarge && total - inGraph <= MISSING_AT_MOST)
+    return inGraph > 0 && isWorthwhile && !isSelective ? 'hnsw' : 'fde'
   }
-  if (asked === 'hnsw' && has('fde') && (isSelective || !has('hnsw'))) return 'fde'
-  return has(asked) ? asked : 'exact'
+  return covers(asked) ? asked : 'exact'
 }

@@ -43,15 +43,13 @@ export async function keepSuitability(
     if (searcher) due.push({ name: stage.name, searcher })
   }
   if (due.length === 0) return
-  const reports = await files.reading((snapshot) =>
-    measured(
-      snapshot,
-      files,
-      due.map(({ searcher }) => searcher),
-      encodeQueries,
-      work.signal,
-    ),
-  )
+  const searchers = due.map(({ searcher }) => searcher)
+  const reports = await files.reading(async (snapshot) => {
+    // Compacted meanwhile: the ordinals are others.
+    if (snapshot.collection !== collection) return undefined
+    return measured(snapshot, files, searchers, encodeQueries, work.signal)
+  })
+  if (!reports) return
   for (const [i, { name }] of due.entries()) {
     const suitability = reports[i]!
     if (suitability.recall < UNSUITABLE_BELOW) onWarning?.(unsuitable(name, suitability))

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readSync, renameSync, statSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SerotineError } from '../../../errors.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
@@ -153,16 +153,22 @@ export class HnswGraph implements Searcher {
 
   async #save(file: string): Promise<SavedGraph> {
     const rows = this.#built
-    await this.#graph.writeIndex(`${file}.tmp`)
-    const fd = openSync(`${file}.tmp`, 'r+')
+    const whole = `${file}.tmp`
     try {
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
+      await this.#graph.writeIndex(whole)
+      const fd = openSync(whole, 'r+')
+      try {
+        fsyncSync(fd)
+      } finally {
+        closeSync(fd)
+      }
+      const saved = { bytes: statSync(whole).size, rows, crc: checksumFile(whole) }
+      renameSync(whole, file)
+      return saved
+    } catch (error) {
+      rmSync(whole, { force: true })
+      throw error
     }
-    const saved = { bytes: statSync(`${file}.tmp`).size, rows, crc: checksumFile(`${file}.tmp`) }
-    renameSync(`${file}.tmp`, file)
-    return saved
   }
 }
 

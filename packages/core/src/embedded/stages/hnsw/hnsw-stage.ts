@@ -8,6 +8,8 @@ import { HnswGraph } from './hnsw-graph.js'
 import { loadHnswlib } from './hnswlib.js'
 import type { Hnswlib, HnswlibSource } from './hnswlib.js'
 
+/** Of the files; those of another version are built again. */
+const VERSION = 1
 /** A graph is saved again when it has grown by this share. */
 const SAVE_SHARE = 0.1
 
@@ -16,6 +18,8 @@ export class HnswStage implements Stage {
   readonly name = 'hnsw'
   readonly #context: StageContext
   #graph: HnswGraph | undefined
+  /** Collection the graph is of: compaction makes another. */
+  #of: Collection | undefined
   #library: Promise<Hnswlib> | undefined
   #isWanted: boolean
   /** hnswlib cannot be loaded, which was reported. */
@@ -37,9 +41,8 @@ export class HnswStage implements Stage {
   }
 
   get rows(): number {
-    if (this.#graph) return this.#graph.rows
-    const derived = this.#derived
-    return derived && derived.files.graph?.file !== this.#damaged && !this.#isMissing ? derived.rows : 0
+    if (this.#graph && this.#of === this.#context.files.collection) return this.#graph.rows
+    return this.#isMissing ? 0 : (this.#saved?.rows ?? 0)
   }
 
   refusal(asked: string): SerotineError | undefined {
@@ -56,7 +59,7 @@ export class HnswStage implements Stage {
 
   async searcher(collection: Collection): Promise<Searcher | undefined> {
     const fdes = await this.#fdes(collection)
-    return fdes && this.#load(fdes)
+    return fdes && this.#load(fdes, collection)
   }
 
   async upkeep(work: Work): Promise<void> {
@@ -66,10 +69,16 @@ export class HnswStage implements Stage {
     const fdes = await this.#fdes(collection)
     const library = fdes && (await this.#libraryIfThere())
     if (!library) return
-    const graph = (await this.#load(fdes)) ?? HnswGraph.create(library, fdes)
+    const graph = (await this.#load(fdes, collection)) ?? HnswGraph.create(library, fdes)
     this.#graph = graph
+    this.#of = collection
     await graph.update(work.signal, (done, total) => work.onDocument(done, total))
-    await work.inTurn(() => this.#save(SAVE_SHARE))
+    const isStale = await work.inTurn(async () => {
+      if (files.collection !== collection) return true
+      await this.#save(SAVE_SHARE)
+      return false
+    })
+    if (isStale) await this.upkeep(work)
   }
 
   async flush(): Promise<void> {
@@ -82,6 +91,18 @@ export class HnswStage implements Stage {
 
   get #derived(): DerivedManifest | undefined {
     return this.#context.files.manifest.derived[this.name]
+  }
+
+  /** What was saved, where it can be read and is over the FDEs that the index has now. */
+  get #saved(): DerivedManifest | undefined {
+    const derived = this.#derived
+    const isReadable = derived?.version === VERSION && derived.files.graph?.file !== this.#damaged
+    return isReadable && derived.facts.over === this.#over ? derived : undefined
+  }
+
+  /** Tells FDEs from those that were learned at another time. */
+  get #over(): number | null {
+    return this.#context.files.manifest.derived.fde?.files.learned?.crc ?? null
   }
 
   /** @throws HNSWLIB_MISSING where the graph was asked for; else it is reported once */
@@ -107,17 +128,20 @@ export class HnswStage implements Stage {
   }
 
   /** The graph over these FDEs that is in memory, or else on disk. */
-  async #load(fdes: FdeScan): Promise<HnswGraph | undefined> {
+  async #load(fdes: FdeScan, collection: Collection): Promise<HnswGraph | undefined> {
     if (this.#graph?.isOver(fdes)) return this.#graph
     const { folder, readonly } = this.#context.files
-    const derived = this.#derived
-    const saved = derived?.files.graph
-    if (!saved || folder === undefined || saved.file === this.#damaged) return undefined
+    const saved = this.#saved?.files.graph
+    if (!saved || folder === undefined) return undefined
+    const { rows } = this.#saved!
     const library = await this.#libraryIfThere()
     if (!library) return undefined
     const file = join(folder, saved.file)
-    const graph = HnswGraph.load(library, fdes, file, { ...saved, rows: derived.rows })
-    if (graph) return (this.#graph = graph)
+    const graph = HnswGraph.load(library, fdes, file, { ...saved, rows })
+    if (graph) {
+      this.#of = collection
+      return (this.#graph = graph)
+    }
     this.#damaged = saved.file
     // A writer may have replaced a reader's graph since: nothing is wrong then.
     if (!readonly) {
@@ -132,12 +156,16 @@ export class HnswStage implements Stage {
     const graph = this.#graph
     if (!graph || graph.rows === 0 || files.readonly || files.folder === undefined) return
     if (!(await this.#fdes(files.collection)) || !graph.isOver((await this.#fdes(files.collection))!)) return
-    const saved = this.#derived
-    if (saved && saved.files.graph?.file !== this.#damaged && graph.rows - saved.rows <= saved.rows * growth) return
+    const saved = this.#saved
+    if (saved && graph.rows - saved.rows <= saved.rows * growth) return
     const file = files.newFile(`${this.name}-graph`)
     file.close()
-    const { rows, ...extent } = await graph.save(file.path!)
-    const form = { version: 1, codeBytes: null, facts: {}, suitability: saved?.suitability ?? null }
-    await files.commitDerived(this.name, { ...form, rows, files: { graph: { file: file.name, ...extent } } })
+    try {
+      const { rows, ...extent } = await graph.save(file.path!)
+      const form = { version: VERSION, codeBytes: null, facts: { over: this.#over }, suitability: null }
+      await files.commitDerived(this.name, { ...form, rows, files: { graph: { file: file.name, ...extent } } })
+    } finally {
+      if (this.#derived?.files.graph?.file !== file.name) files.discard(file)
+    }
   }
 }

@@ -1,5 +1,5 @@
-import type { EncodeOptions, Encoder } from '../../../packages/core/src/encoder.js'
-import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
+import type { EncodeOptions, Encoder } from '../../packages/core/src/encoder.js'
+import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'
 
 /**
  * A deterministic stand-in for a model, in unit tests only: each word has a direction of its own, a document has a vector for
