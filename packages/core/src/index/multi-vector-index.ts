@@ -1,4 +1,3 @@
-import { checkEmbeddings } from '../embeddings.js'
 import type { TokenEmbeddings } from '../embeddings.js'
 import type { Encoder, OnProgress } from '../encoder.js'
 import { SerotineError } from '../errors.js'

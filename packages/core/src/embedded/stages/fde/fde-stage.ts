@@ -49,7 +49,7 @@ export function fdeStage(context: StageContext): Stage {
       const dim = files.manifest.dim!
       const sample: TokenEmbeddings[] = []
       let seen = 0
-      for (const ordinal of [...collection.living()]) {
+      for (const ordinal of collection.living()) {
         if (seen > TOKENS_AT_MOST) break
         sample.push(collection.readEmbeddings(ordinal, codec, dim))
         seen += collection.row(ordinal).tokens
