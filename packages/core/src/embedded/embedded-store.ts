@@ -191,6 +191,7 @@ export class EmbeddedStore implements Store {
   }
 
   async compact({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    signal?.throwIfAborted()
     await this.#change((files) => files.compact(signal))
   }
 

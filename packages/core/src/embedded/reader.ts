@@ -1,3 +1,5 @@
+import { SerotineError } from '../errors.js'
+import { describe } from '../options.js'
 import { filterPredicate } from '../store/filter-predicate.js'
 import type { Filter } from '../store/filter.js'
 import type {
@@ -68,7 +70,12 @@ export class SnapshotReader implements StoreReader {
   > {
     const passes = filter && filterPredicate(filter)
     const start = after === undefined ? -1 : this.#snapshot.ordinalOf(after)
-    if (start === undefined) return
+    if (start === undefined) {
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        `scan() was to go on after ${describe(after)}, which is not there. Begin again without after.`,
+      )
+    }
     let batch: HashedDocument[] = []
     for (const ordinal of this.#snapshot.ordinals()) {
       if (ordinal <= start || (passes && !passes(this.#filtered(ordinal)))) continue

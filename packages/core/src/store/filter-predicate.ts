@@ -94,7 +94,8 @@ function fieldOf(metadata: Metadata, field: string): Json | undefined {
   if (!field.includes('.')) return undefined
   let value: Json | undefined = metadata
   for (const part of field.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    if (!Object.hasOwn(value, part)) return undefined
     value = (value as Metadata)[part]
   }
   return value

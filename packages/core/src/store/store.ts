@@ -80,7 +80,10 @@ export interface CandidateQuery {
   readonly filter?: Filter | undefined
   /** Default: as the store was opened with. */
   readonly firstStage?: FirstStage | undefined
-  /** False: nobody scores the candidates, so that they are to be ranked even where scoring all would be as quick. Default true. */
+  /**
+   * False: nobody scores the candidates, so that a first stage is to rank them even where scoring all would be as quick; where there is none,
+   * `exact` comes without scores all the same. Default true.
+   */
   readonly rerank?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -98,7 +101,10 @@ export interface Candidates {
 export interface TokenSink {
   /** Memory for the next records. Good until something is awaited or more room is asked for. */
   room(bytes: number): Uint8Array
-  /** A record that lies in the room, at `offset`: that of `ids[position]`, in the collection's codec. */
+  /**
+   * A record that lies in the room, at `offset` (a multiple of 4): that of `ids[position]`, in the collection's codec. Documents without
+   * tokens have one of 0 bytes.
+   */
   record(position: number, offset: number, tokens: number): void
 }
 
@@ -122,7 +128,11 @@ export interface StoreReader {
   search?(query: CandidateQuery & { readonly k: number }): Promise<readonly NativeHit[]>
   /** In the order of the ids; undefined for those that are not there. `text: false` leaves texts out. Default true. */
   get(ids: readonly string[], options?: { readonly text?: boolean }): Promise<(HashedDocument | undefined)[]>
-  /** All documents in batches, in an order that stays the same; those after `after` when an id is given. */
+  /**
+   * All documents in batches, in an order that stays the same; those after `after` when an id is given.
+   *
+   * @throws INVALID_ARGUMENT when `after` is not there
+   */
   scan(options?: ScanOptions): AsyncIterable<readonly HashedDocument[]>
   count(filter?: Filter): Promise<number>
   /** Tokens of the documents that live. */
@@ -196,12 +206,16 @@ export interface Store extends StoreReader {
   readonly capabilities: StoreCapabilities
   readonly readonly: boolean
   readonly spec: CollectionSpec
-  /** Runs `work` on one state of the collection, which stays readable until it has settled. */
+  /**
+   * Runs `work` on the collection: where `capabilities.snapshots`, on one state of it, which stays readable until it has settled. Nothing may be
+   * written inside of it: an engine may have one connection only.
+   */
   reading<T>(work: (reader: StoreReader) => Promise<T>): Promise<T>
   /**
-   * Adds documents, in the place of those with the same ids; all of them become visible and durable together, or none does.
+   * Adds documents, in the place of those with the same ids; all of them become visible and durable together, or none does. No id comes
+   * twice. Changes happen in the order of the calls.
    *
-   * @param adopt dimension and model that the collection has from now on, where it has none
+   * @param adopt dimension and model that the collection has from now on, where it has none; the caller has compared them with `spec`
    * @throws INDEX_READONLY, CLOSED; INVALID_ARGUMENT when a document has no embeddings and no vectors to keep
    */
   upsert(documents: readonly NewDocument[], adopt: Pick<CollectionSpec, 'dim' | 'model'>): Promise<void>
