@@ -49,7 +49,7 @@ export class CentroidStage implements Stage {
       const codes = scan.codebook.encode({ data: this.#store.rows(starts[from]!, length), length, dim })
       scan.append(
         new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength),
-        Int32Array.from({ length: to - from }, (_, i) => starts[from + i + 1]! - starts[from + i]!),
+        Array.from({ length: to - from }, (_, i) => starts[from + i + 1]! - starts[from + i]!),
       )
     }
     return scan
