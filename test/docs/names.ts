@@ -166,6 +166,15 @@ export function sourceNames(): Set<string> {
 /** True for a path of the repository: from the root, from the file that names it, or below some folders. */
 function isPath(text: string, file: string): boolean {
   if (!/^[\w@.*<>/-]+$/.test(text) || !/[./]/.test(text)) return false
-  const places = ['', dirname(file), 'packages/core/src', 'packages/core/dist', 'bench', 'examples/demo', 'training']
+  const places = [
+    '',
+    dirname(file),
+    'packages/core/src',
+    'packages/core/src/embedded',
+    'packages/core/dist',
+    'bench',
+    'examples/demo',
+    'training',
+  ]
   return places.some((place) => existsSync(join(ROOT, place, text)))
 }

@@ -1,6 +1,6 @@
 // Core's entries from its packed package in an empty folder: imported, required, bundled and type-checked each on its own.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
@@ -83,6 +83,8 @@ describe.each(entries)('%s', (entry, { value }) => {
       outfile,
     })
     expect(execFileSync(process.execPath, [outfile], { cwd: place, encoding: 'utf8' })).toBe('function\n')
+    // Only ColBERT runs a network.
+    expect(readFileSync(outfile, 'utf8').includes('onnxruntime')).toBe(false)
   })
 })
 
