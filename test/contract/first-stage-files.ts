@@ -40,6 +40,20 @@ export function describeStageFiles(stage: StageUnderTest): void {
       expect(stageFiles(folder(), name)).toEqual(names)
     })
 
+    test.runIf(stage.isCoded)('a reader has what was there when it opened, whatever a writer does then', async () => {
+      const index = await made(300)
+      const before = await index.answers(name, queries)
+      const reader = await open({ readonly: true })
+      await index.delete(numbers(0, 100))
+      await index.compact()
+      await index.inTurn(() => index.files.commitDerived(name, undefined))
+      await index.upkeep()
+      expect(await reader.answers(name, queries)).toEqual(before)
+      await reader.close()
+      expect(faultsOf(index)).toEqual([])
+      await index.close()
+    })
+
     test('is kept where it was made, whatever the index is opened with', async () => {
       await (await made(300)).close()
       const other = await open({ preferred: 'exact' })

@@ -67,6 +67,15 @@ function copyDocument(from: Segment, index: number, to: Segment): void {
   to.append({ id, metadata, hash, tokens, record, text: from.readText(index) })
 }
 
+/** Whether codes are of these documents: a build that does not know them may have compacted the index, and left them as they were. */
+export function areCodesOf(collection: Collection, { rows, codeBytes }: DerivedManifest, codes: Uint8Array): boolean {
+  if (rows > collection.total) return false
+  const { perDocument, perToken } = codeBytes!
+  let bytes = 0
+  for (let ordinal = 0; ordinal < rows; ordinal++) bytes += perDocument + perToken * collection.row(ordinal).tokens
+  return codes.length === bytes
+}
+
 /**
  * Copies the codes of living documents, so that compaction codes nothing again.
  *

@@ -14,7 +14,7 @@ import { commitManifest, readManifest } from '../format/manifest-file.js'
 import { Segment } from '../format/segment.js'
 import type { RecordedDocument } from '../format/segment.js'
 import { Collection } from './collection.js'
-import { compacted, copyCodes } from './compact.js'
+import { areCodesOf, compacted, copyCodes } from './compact.js'
 import type { Compacted } from './compact.js'
 import { DerivedFiles, NewFile } from './derived-files.js'
 import type { Coder } from './derived-files.js'
@@ -209,7 +209,7 @@ export class IndexFiles {
         names.push(copy.name)
         logs.set(name, copy.log)
         const codes = this.#intactCodes(name)
-        // Damaged: upkeep codes everything anew.
+        // Of no use: upkeep codes everything anew.
         const rows = codes ? await copyCodes(old, kept, codes, copy, signal) : 0
         derived[name] = { ...kept, rows, files: { ...kept.files, codes: copy.extent } }
         await copy.log.sync()
@@ -324,10 +324,11 @@ export class IndexFiles {
     }
   }
 
-  /** Undefined when they are damaged. */
+  /** Undefined when they are damaged, or of other documents. */
   #intactCodes(name: string): Uint8Array | undefined {
     try {
-      return this.readDerived(name, 'codes')
+      const codes = this.readDerived(name, 'codes')
+      return areCodesOf(this.#collection, this.#manifest.derived[name]!, codes) ? codes : undefined
     } catch (error) {
       if (SerotineError.isInstance(error) && error.code === 'INDEX_CORRUPT') return undefined
       throw error
