@@ -172,7 +172,13 @@ export function memoryTensors(
   }
 }
 
-/** Writes tensors in the safetensors format, in the order given. */
+/**
+ * Writes tensors in the safetensors format, in the order given.
+ *
+ * @param tensors by name: `dtype` as the format names it (`F32`, `F16`, `BF16`, `I8` …), and the numbers, row-major, in that type
+ * @param metadata strings for the header's `__metadata__`
+ * @throws INVALID_ARGUMENT for an unknown type, or when the bytes are not those of the shape
+ */
 export function encodeSafetensors(
   tensors: Readonly<Record<string, { dtype: string; shape: readonly number[]; data: ArrayBufferView }>>,
   metadata?: Readonly<Record<string, string>>,

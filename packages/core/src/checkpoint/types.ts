@@ -27,22 +27,30 @@ export type EncoderActivation = 'gelu' | 'gelu_tanh' | 'relu' | 'silu'
 export interface DenseConfig {
   /** Sub-folder of the checkpoint, `linear` (stanford) or `projection` (given by the caller). */
   readonly path: string
+  /** Numbers it takes per token. */
   readonly inFeatures: number
+  /** Numbers it makes per token. */
   readonly outFeatures: number
+  /** There is a `b`. */
   readonly bias: boolean
   readonly activation: Activation
+  /** What comes in is added to what comes out, through `W_res` where the two differ in size. */
   readonly useResidual: boolean
 }
 
 /** BERT, and RoBERTa, XLM-RoBERTa and DistilBERT, which compute the same. */
 export interface BertConfig {
   readonly modelType: 'bert'
+  /** Numbers per token between layers; a multiple of `heads`. */
   readonly hiddenSize: number
   readonly layers: number
+  /** Attention heads of a layer. */
   readonly heads: number
+  /** Width of a layer's feed-forward part. */
   readonly intermediateSize: number
+  /** Rows of the table of word embeddings. */
   readonly vocabSize: number
-  /** Longest input; BERT has a table of position embeddings. */
+  /** Tokens of the longest input: BERT has a table of position embeddings. */
   readonly maxPositions: number
   /**
    * RoBERTa's padding token. Positions count from the row after it, and tokens that are it stand at its own row. Absent
@@ -50,25 +58,35 @@ export interface BertConfig {
    */
   readonly positionsAfter?: number
   readonly activation: EncoderActivation
+  /** Added to the variance by layer normalisation. */
   readonly epsilon: number
 }
 
+/** ModernBERT: rotary positions, layers that attend to everything among layers that look at their neighbours. */
 export interface ModernBertConfig {
   readonly modelType: 'modernbert'
+  /** Numbers per token between layers; a multiple of `heads`. */
   readonly hiddenSize: number
   readonly layers: number
+  /** Attention heads of a layer. */
   readonly heads: number
+  /** Width of a layer's feed-forward part, and of the part that gates it. */
   readonly intermediateSize: number
+  /** Rows of the table of word embeddings. */
   readonly vocabSize: number
   /** What the config states. Rotary positions have no table, so longer inputs work. */
   readonly maxPositions: number
   readonly activation: EncoderActivation
+  /** Added to the variance by layer normalisation. */
   readonly epsilon: number
   /** Per layer: attends to every token, or only to tokens at most `window` away. */
   readonly layerTypes: readonly ('global' | 'local')[]
+  /** In tokens, to either side; half of `local_attention` in config.json. */
   readonly window: number
+  /** Base of the rotary positions, in global and in local layers. */
   readonly globalTheta: number
   readonly localTheta: number
+  /** Which of the layers' parts have a bias. */
   readonly attentionBias: boolean
   readonly mlpBias: boolean
   readonly normBias: boolean
@@ -81,14 +99,17 @@ export interface OnnxEncoderConfig {
   readonly files: { readonly fp32?: string; readonly int8?: string }
 }
 
+/** The network before the projections, by `modelType`. */
 export type EncoderConfig = BertConfig | ModernBertConfig | OnnxEncoderConfig
 
+/** By whom the folder was written: which of its files were found and count. */
 export type Layout = 'pylate' | 'sentence-transformers' | 'stanford' | 'plain' | 'onnx'
 
 /** Everything a checkpoint says about itself, with overrides applied. */
 export interface ColBERTConfig extends TextConfig {
   readonly layout: Layout
   readonly encoder: EncoderConfig
+  /** Projections after the encoder, in the order in which they are applied; empty for ONNX folders, which have them inside. */
   readonly dense: readonly DenseConfig[]
   /** Components per token vector. */
   readonly dim: number
@@ -103,25 +124,35 @@ export interface ColBERTConfig extends TextConfig {
 export interface Projection {
   /** Row-major `[outFeatures × hidden]`. */
   weight: Float32Array
+  /** Components per token vector that it makes. */
   outFeatures: number
+  /** `[outFeatures]`. Default: none. */
   bias?: Float32Array
 }
 
-/** What a caller can set instead of the checkpoint. Names are PyLate's, in camelCase. */
+/** What a caller can set instead of the checkpoint. Names are PyLate's, in camelCase. Default: what the checkpoint says, else PyLate's. */
 export interface ConfigOverrides {
+  /** A token (not text) put after [CLS]; `''` for none. PyLate's default `[Q] ` and `[D] `. */
   queryPrefix?: string
   documentPrefix?: string
+  /** Tokens at most, special and prefix tokens included. PyLate's default 32 and 180. */
   queryLength?: number
   documentLength?: number
+  /** Fill queries up to `queryLength` with mask tokens, whose vectors count. PyLate's default true. */
   doQueryExpansion?: boolean
+  /** Let other tokens attend to the expansion. PyLate's default false. */
   attendToExpansionTokens?: boolean
+  /** Document tokens without a vector: exact vocabulary items. PyLate's default: ASCII punctuation. */
   skiplistWords?: readonly string[]
+  /** Texts put in front of each text, by name: what `promptName` names. */
   prompts?: Readonly<Record<string, string>>
+  /** The prompt of calls that name none; null: none. */
   defaultPromptName?: string | null
   /** Lower-cases the text before the tokenizer sees it. */
   doLowerCase?: boolean
   /** By Dense folder name, e.g. `{ '2_Dense': { useResidual: true } }`. */
   denseOverrides?: Readonly<Record<string, { useResidual?: boolean; activation?: string }>>
+  /** For checkpoints that have none; PyLate would make up a random one. */
   projection?: Projection
 }
 
@@ -140,6 +171,7 @@ export interface TensorInfo {
 export interface Tensors {
   /** For messages. */
   readonly name: string
+  /** In the order of the file. */
   names(): string[]
   has(name: string): boolean
   /** @throws MODEL_CORRUPT when there is no such tensor */
@@ -150,8 +182,10 @@ export interface Tensors {
 
 /** A checkpoint that was read and checked; the weights stay on disk until a graph needs them. */
 export interface Checkpoint {
+  /** Absolute path. */
   readonly folder: string
   readonly config: ColBERTConfig
+  /** tokenizer.json, parsed; undefined where the folder has none and the caller brings a tokenizer. */
   readonly tokenizerJson: unknown
   /** tokenizer_config.json, with what special_tokens_map.json and added_tokens.json add to it. */
   readonly tokenizerConfig: unknown

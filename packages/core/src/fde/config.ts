@@ -55,10 +55,11 @@ export interface FdeConfig {
   readonly prepare: 'none' | 'deflate' | 'center'
 }
 
+/** What of a preset is to be otherwise. Names are those of `FdeConfig`. */
 export interface FdeOptions extends Partial<Omit<FdeConfig, 'dim' | 'prepare'>> {
   /** Starting point for whatever is not given. Default `compact`. */
   preset?: FdePreset
-  /** Default `auto`: decided from the collection's statistics, see `choosePreparation` in `suitability.ts`. */
+  /** Default `auto`: decided from the collection's statistics, see `choosePreparation`. */
   prepare?: FdeConfig['prepare'] | 'auto'
 }
 
@@ -157,7 +158,7 @@ export function checkFdeOptions(call: string, options: unknown): void {
  * Completes and checks the options of an FDE for tokens of `dim` components.
  *
  * A preset's final sketch is left out when the encoding is no longer than it anyway (few dimensions), and its `simHashBits` are
- * fewer where `MAX_FDE_LENGTH` asks for it (very many dimensions).
+ * fewer where an encoding would pass 1,048,576 numbers (very many dimensions).
  *
  * @param auto what `prepare: "auto"` (the default) stands for: `choosePreparation(estimateMeans(sample))`
  * @throws UNKNOWN_OPTION, INVALID_ARGUMENT
@@ -272,7 +273,7 @@ export function unsketchedLength(config: FdeConfig): number {
   return config.repetitions * 2 ** config.simHashBits * partitionWidth(config)
 }
 
-/** Numbers in the encoding: what an index stores per document. */
+/** Numbers in the encoding, which an index stores in one byte each. */
 export function fdeLength(config: FdeConfig): number {
   return config.finalDim > 0 ? config.finalDim : unsketchedLength(config)
 }

@@ -15,6 +15,7 @@ export interface LearnedFdeParts {
   readonly means: FdeMeans
   /** See `CollectionMeans`. */
   readonly meanNorm: number
+  /** Document tokens looked at. */
   readonly tokens: number
 }
 

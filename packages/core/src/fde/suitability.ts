@@ -32,7 +32,7 @@ export const DEFLATE_ABOVE = 0.55
 export const DEFLATE_CENTROIDS_ABOVE = 0.1
 
 /**
- * Means over a sample of the collection; pass at least `MIN_SAMPLE_TOKENS` tokens, from all over it. Queries are needed for
+ * Means over a sample of the collection; pass at least 2,000 tokens, from all over it. Queries are needed for
  * `prepare: 'center'` only (100 or more).
  *
  * @throws INVALID_ARGUMENT when the sample has no document token; DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE
@@ -104,7 +104,11 @@ export interface PartitionStatistics {
   partitions: number
 }
 
-/** @throws INVALID_ARGUMENT when no document has a token; DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE */
+/**
+ * Looks at where the tokens of a sample fall. A few hundred documents are enough.
+ *
+ * @throws INVALID_ARGUMENT when no document has a token; DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE
+ */
 export function measurePartitions(documents: readonly TokenEmbeddings[], encoder: FdeEncoder): PartitionStatistics {
   const { repetitions, simHashBits, code, partitioning } = encoder.config
   const partitions = 2 ** simHashBits
@@ -143,6 +147,7 @@ export interface FdeRecall {
   recall: number
   /** What a random choice of candidates would reach. */
   chance: number
+  /** What it was measured with. */
   queries: number
   documents: number
   k: number

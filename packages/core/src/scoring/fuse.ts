@@ -4,9 +4,11 @@ import { checkOptions, describe } from '../options.js'
 /** One entry of a ranking. */
 export interface Scored<Id extends string | number = string> {
   id: Id
+  /** Higher is better. */
   score: number
 }
 
+/** How ranked lists are merged. */
 export interface FusionOptions {
   /** One weight per list, not negative. Default 1 each. */
   weights?: readonly number[]

@@ -6,6 +6,7 @@ import { LANES, blocksOf, packInt16, packLanes } from '../math/pack.js'
 import { align16, workspace as sharedWorkspace } from '../math/workspace.js'
 import type { Workspace } from '../math/workspace.js'
 
+/** How `maxSimMany` scores. */
 export interface MaxSimOptions {
   /**
    * Reproduce PyLate's `colbert_scores` on zero-padded batches: for a document shorter than the longest of the call, a query
@@ -81,7 +82,9 @@ export function maxSimPairwise(
  * Only the query is checked for NaN; documents from an index were checked when they were added.
  */
 export class MaxSimScorer {
+  /** Rows of the query. */
   readonly queryTokens: number
+  /** Components per token, of the query and of every document. */
   readonly dim: number
   readonly #query: TokenEmbeddings
   readonly #workspace: Workspace
@@ -118,7 +121,12 @@ export class MaxSimScorer {
     }
   }
 
-  /** MaxSim with one document in f32. `clampAtZero`: each query token counts at least 0 (see `MaxSimOptions.padded`). */
+  /**
+   * MaxSim with one document in f32.
+   *
+   * @param clampAtZero each query token counts at least 0 (see `MaxSimOptions.padded`). Default false
+   * @throws DIM_MISMATCH
+   */
   score(document: TokenEmbeddings, clampAtZero = false): number {
     if (document.dim !== this.dim) throw mismatch(document.dim, this.dim)
     if (document.length === 0) return 0
@@ -127,14 +135,14 @@ export class MaxSimScorer {
     return clampAtZero ? this.#sumOfPositives() : score
   }
 
-  /** MaxSim with one document stored as IEEE half precision, `[tokens × dim]`. */
+  /** MaxSim with one document stored as IEEE half precision, `[tokens × dim]`. @throws EMBEDDINGS_SHAPE */
   scoreF16(halves: Uint16Array): number {
     const tokens = this.#tokensOf(halves.length)
     this.arena(halves.byteLength).set(bytesOf(halves))
     return this.scoreF16At(0, tokens)
   }
 
-  /** MaxSim with one document stored as int8 codes `[tokens × dim]` and one scale per token. */
+  /** MaxSim with one document stored as int8 codes `[tokens × dim]` and one scale per token. @throws EMBEDDINGS_SHAPE */
   scoreInt8(codes: Int8Array, scales: Float32Array): number {
     const tokens = this.#tokensOf(codes.length)
     if (scales.length !== tokens) {
@@ -159,14 +167,14 @@ export class MaxSimScorer {
     return new Uint8Array(this.#workspace.kernels.buffer, this.#layout.arena, bytes)
   }
 
-  /** MaxSim with the f32 rows at `offset` (a multiple of 4) of the arena. */
+  /** MaxSim with the f32 rows at `offset` (bytes, a multiple of 4) of the arena. @throws INVALID_ARGUMENT outside of it, or when it is lost */
   scoreF32At(offset: number, tokens: number): number {
     this.#checkArena(offset, tokens * this.dim * 4, 4)
     if (tokens === 0 || this.queryTokens === 0) return 0
     return this.#scoreRows(this.#layout.arena + offset, tokens)
   }
 
-  /** MaxSim with the half-precision rows at `offset` (a multiple of 2) of the arena. */
+  /** MaxSim with the half-precision rows at `offset` (bytes, a multiple of 2) of the arena. @throws INVALID_ARGUMENT like `scoreF32At` */
   scoreF16At(offset: number, tokens: number): number {
     this.#checkArena(offset, tokens * this.dim * 2, 2)
     if (tokens === 0 || this.queryTokens === 0) return 0
@@ -176,7 +184,11 @@ export class MaxSimScorer {
     return this.#scoreRows(this.#wide, tokens)
   }
 
-  /** MaxSim with the int8 codes at `codes` and the f32 scales at `scales` (a multiple of 4) of the arena. */
+  /**
+   * MaxSim with the int8 codes at `codes` and the f32 scales at `scales` (bytes, a multiple of 4) of the arena.
+   *
+   * @throws INVALID_ARGUMENT like `scoreF32At`
+   */
   scoreInt8At(codes: number, scales: number, tokens: number): number {
     this.#checkArena(codes, tokens * this.dim, 1)
     this.#checkArena(scales, tokens * 4, 4)
