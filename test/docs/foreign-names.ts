@@ -39,7 +39,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'Rust and ONNX': 'char is_whitespace TensorProto',
   'fields of benchmark files':
     '_id doc_id qid q1 train content examples gold_ids excluded_ids long_documents biology test_256 test_32768',
-  'the benchmarks of the repository': 'bench --data learned',
+  'the benchmarks of the repository': 'bench --data',
   'HTML and CSS': 'pre display nav details',
   'file name endings': 'rst adoc mdx htm xhtml ndjson',
   'values made up for an example':
