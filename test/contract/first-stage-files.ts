@@ -159,6 +159,24 @@ export function describeStageFiles(stage: StageUnderTest): void {
       await again.close()
     })
 
+    test.runIf(stage.isCoded).each(['before', 'after'])(
+      'codes what is missing though that failed %s the manifest was in place',
+      async (when) => {
+        const index = await made(300)
+        await index.put(numbers(300, 350), { coded: false })
+        failOnce(index, name, when)
+        await expect(index.upkeep()).rejects.toThrow('no room')
+        expect([index.stage(name).rows, faultsOf(index)]).toEqual([when === 'before' ? 300 : 350, []])
+        await index.put(numbers(350, 360))
+        await index.upkeep()
+        await index.close()
+        const again = await open({ readonly: true })
+        for (const n of [290, 310, 355]) expect((await again.search(name, embeddingsOf(n), 1))!.ids).toEqual([`d${n}`])
+        expect([again.stage(name).rows, again.warnings]).toEqual([360, []])
+        await again.close()
+      },
+    )
+
     test.each(stage.roles)('leaves no file behind when the %s file cannot be made', async (role) => {
       const index = await open()
       await index.put(numbers(0, 300))

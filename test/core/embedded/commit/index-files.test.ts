@@ -102,8 +102,13 @@ describe('a commit', () => {
     ])
     await index.close()
     const again = await StagedIndex.open({ folder, readonly: true })
-    expect((await again.search('fde', embeddingsOf(201), 1))!.ids).toEqual(['d201'])
-    expect(again.files.collection.readEmbeddings(202, 'int8', 16).length).toBe(embeddingsOf(201).length)
+    expect([again.files.collection.total, idsOf(again).length]).toEqual([203, 202])
+    for (const n of [3, 200, 201]) {
+      expect((await again.search('fde', embeddingsOf(n), 1))!.ids).toEqual([`d${n}`])
+      const ordinal = again.files.collection.ordinalOf(`d${n}`)!
+      const { data } = again.files.collection.readEmbeddings(ordinal, 'int8', 16)
+      for (const [i, value] of embeddingsOf(n).data.entries()) expect(data[i]).toBeCloseTo(value, 2)
+    }
     await again.close()
   })
 

@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type * as Train from '../../../../packages/core/src/centroids/train.js'
+import type { Stage } from '../../../../packages/core/src/embedded/stages/stage.js'
+import { Upkeep } from '../../../../packages/core/src/embedded/stages/upkeep.js'
 import type { Warning } from '../../../../packages/core/src/errors.js'
 import { MultiVectorIndex } from '../../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../../packages/core/src/index/open.js'
 import { FakeEncoder } from '../../../support/fake-encoder.js'
-import { numbers, stageFiles, textOf } from '../../../support/staged-index.js'
+import { numbers, StagedIndex, stageFiles, textOf } from '../../../support/staged-index.js'
 
 /** Learning begins when the gate is open. */
 const gate = vi.hoisted(() => {
@@ -151,10 +153,10 @@ describe('after writing', () => {
 })
 
 describe('prepare()', () => {
-  test('waits for what is under way, and hears of its progress', async () => {
+  test('waits for what is under way, and hears of its progress, not of what comes later', async () => {
     gate.shut()
     await using index = await open()
-    await index.upsert(documents)
+    await index.upsert(documents.slice(0, 140))
     await learning()
     const heard: unknown[] = []
     let isDone = false
@@ -163,15 +165,12 @@ describe('prepare()', () => {
     expect(isDone).toBe(false)
     gate.open()
     await prepared
-    expect(heard.length).toBeGreaterThanOrEqual(9)
-    expect(heard.at(-1)).toEqual({ phase: 'build', done: 600, total: 600 })
-    const done = heard.map((progress) => (progress as { done: number }).done)
-    expect(done).toEqual(done.toSorted((a, b) => a - b))
-    heard.length = 0
+    expect(heard).toEqual([64, 128, 140].map((done) => ({ phase: 'build', done, total: 140 })))
+    await index.upsert(documents)
     await index.prepare()
-    await index.upsert([{ id: 'new', text: 'kiwi' }])
-    await index.prepare()
-    expect(heard).toEqual([])
+    expect(heard).toHaveLength(3)
+    const { tokens } = await index.stats()
+    expect((await codes(index)).facts.trainedAt).toBe(tokens)
   })
 
   test('codes long documents a few at a time', async () => {
@@ -293,4 +292,34 @@ describe('close()', () => {
     ])
     expect([result, stageFiles(folder, 'centroids')]).toEqual(['CLOSED', []])
   })
+})
+
+test('to stop it is to wait for the step that is under way, and to do no other', async () => {
+  const index = await StagedIndex.open()
+  let end = () => {}
+  const begun: string[] = []
+  const stage = (name: string): [string, Stage] => [
+    name,
+    {
+      ...index.stage('centroids'),
+      name,
+      upkeep: () => {
+        begun.push(name)
+        return new Promise<void>((resolve) => (end = resolve))
+      },
+    },
+  ]
+  const inTurn = <T>(change: () => Promise<T>) => index.inTurn(change)
+  const upkeep = new Upkeep(index.files, new Map([stage('one'), stage('other')]), inTurn, undefined)
+  const runs = Promise.allSettled([upkeep.run({}), upkeep.run({})])
+  await nextTurn()
+  let isStopped = false
+  const stopped = upkeep.stop(new Error('closing')).then(() => (isStopped = true))
+  await nextTurn()
+  expect([begun, isStopped]).toEqual([['one'], false])
+  end()
+  await stopped
+  const rejected = { status: 'rejected', reason: { message: 'closing' } }
+  expect(await runs).toMatchObject([rejected, rejected])
+  expect(begun).toEqual(['one'])
 })
