@@ -29,6 +29,7 @@ import type { Tokenizer } from './text/tokenizer.js'
 import type { EncodeOptions, Encoder } from './encoder.js'
 import type { TokenEmbeddings } from './embeddings.js'
 
+/** How a list is ranked. */
 export interface RerankOptions extends Pick<
   EncodeOptions,
   'prompt' | 'promptName' | 'signal' | 'onProgress' | 'onWarning'
@@ -37,6 +38,7 @@ export interface RerankOptions extends Pick<
   topN?: number
 }
 
+/** A document of the list given, and its place. */
 export interface RankedDocument<D> {
   /** Position in the list given. */
   readonly index: number
@@ -51,9 +53,12 @@ export interface RankedDocument<D> {
 
 /** Where one query token found its best document token. Offsets count UTF-16 units; −1 for tokens that are not text. */
 export interface TextMatch {
+  /** As in the vocabulary. */
   readonly queryToken: string
+  /** Character span in the query. */
   readonly queryStart: number
   readonly queryEnd: number
+  /** The document's, as in the vocabulary. */
   readonly token: string
   /** Character span in the document text. */
   readonly start: number
@@ -77,6 +82,7 @@ export class ColBERT implements Encoder {
   readonly folder: string
   /** Changes whenever the same text could give other vectors: weights, tokenizer, lengths, prefixes, dtype. */
   readonly fingerprint: string
+  /** What the checkpoint says of itself: lengths, prefixes, layers. */
   readonly config: Readonly<ColBERTConfig>
   /** Which build of ONNX Runtime computes: `native`, `wasm`, or `given` by the `ort` option. */
   readonly runtime: RuntimeKind
@@ -220,6 +226,8 @@ export class ColBERT implements Encoder {
    * Ranks a given list by exact MaxSim; no index needed. Nothing is mutated; equal scores keep the order given.
    *
    * `prompt` and `promptName` apply to the query.
+   *
+   * @throws INVALID_ARGUMENT, UNKNOWN_OPTION, CLOSED; the signal's reason when aborted
    */
   async rerank<D extends string | { readonly text: string }>(
     query: string,
@@ -264,6 +272,8 @@ export class ColBERT implements Encoder {
   /**
    * Shows which document token answered each query token: what MaxSim summed, in characters of the two texts.
    * The similarities add up to the score.
+   *
+   * @throws INVALID_ARGUMENT, UNKNOWN_OPTION, CLOSED
    */
   async explain(
     query: string,

@@ -1,6 +1,7 @@
 import type { TokenEmbeddings } from './embeddings.js'
 import type { OnWarning } from './errors.js'
 
+/** How far something has come. */
 export interface Progress {
   /** What is being counted, e.g. `encode`, `download`, `index`. */
   readonly phase: 'download' | 'encode' | 'index' | 'build' | 'evaluate'
@@ -12,6 +13,7 @@ export interface Progress {
   /** Tokens encoded per second so far, where known. */
   readonly tokensPerSecond?: number
 }
+/** Called now and then while something takes long; what it throws ends that. */
 export type OnProgress = (progress: Progress) => void
 
 /** Options of one encoding call. Names follow PyLate's `encode`, in camelCase. */
@@ -42,6 +44,8 @@ export interface Encoder {
   readonly fingerprint: string
   /** For messages: a name people recognise. */
   readonly name: string
+  /** One matrix `[tokens × dim]` per text, in their order. */
   encodeQueries(texts: readonly string[], options?: EncodeOptions): Promise<TokenEmbeddings[]>
+  /** One matrix `[tokens × dim]` per text, in their order. */
   encodeDocuments(texts: readonly string[], options?: EncodeOptions): Promise<TokenEmbeddings[]>
 }

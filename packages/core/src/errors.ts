@@ -102,4 +102,5 @@ export interface Truncation {
   readonly longest: number
 }
 
+/** Called with each warning; nothing is printed without it. */
 export type OnWarning = (warning: Warning) => void

@@ -12,6 +12,7 @@ import type { InitialManifest, Manifest } from './format/manifest.js'
 import { GRAPH_NUMBERS } from './stages/plan.js'
 import type { HnswlibSource } from './stages/hnsw/hnswlib.js'
 
+/** How a folder is opened or a collection in it made. */
 export interface EmbeddedOptions {
   /** Name and fingerprint of the model a new collection is for. Default: those of the first vectors a model makes. */
   model?: { readonly name: string; readonly fingerprint: string; readonly dim: number } | undefined

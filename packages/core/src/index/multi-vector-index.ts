@@ -20,6 +20,7 @@ import type { IndexStats } from './stats.js'
 import { DOCUMENT_ENCODING, putDocuments } from './upsert.js'
 import type { UpsertOptions, UpsertResult } from './upsert.js'
 
+/** What `prepare` makes, and who hears of it. */
 export interface PrepareIndexOptions {
   /** Also what this first stage needs, where the index would not keep it by itself: from now on it does. */
   firstStage?: FirstStage
@@ -79,12 +80,13 @@ export class MultiVectorIndex {
     return store.count(where === undefined ? undefined : checkFilter(parseWhere(where), store.capabilities))
   }
 
+  /** @throws INVALID_ARGUMENT, CLOSED */
   async has(id: string): Promise<boolean> {
     const [found] = await this.#open.get([checkId(id, 'The id')], { text: false })
     return found !== undefined
   }
 
-  /** All ids, those added or changed last at the end. */
+  /** All ids, those added or changed last at the end. @throws CLOSED */
   async ids(): Promise<string[]> {
     const ids: string[] = []
     for await (const batch of this.#open.scan({ text: false })) for (const { id } of batch) ids.push(id)
@@ -197,7 +199,7 @@ export class MultiVectorIndex {
     await store.prepare?.({ ...options, ...this.#measuring() })
   }
 
-  /** Frees the space of deleted and replaced documents. The index can be searched meanwhile. */
+  /** Frees the space of deleted and replaced documents. The index can be searched meanwhile. @throws CLOSED, INDEX_READONLY */
   async compact(options: { signal?: AbortSignal } = {}): Promise<void> {
     checkOptions('compact()', options, ['signal'])
     await this.#change(async (store) => {
@@ -206,7 +208,7 @@ export class MultiVectorIndex {
     })
   }
 
-  /** What the index holds and how searches are served. */
+  /** What the index holds and how searches are served. @throws CLOSED */
   async stats(): Promise<IndexStats> {
     return statsOf(this.#open)
   }

@@ -7,6 +7,7 @@ import type { OnWarning } from '../errors.js'
 import { checkOptions, describe } from '../options.js'
 import type { Store } from '../store/store.js'
 
+/** How an index is opened or made. */
 export interface OpenOptions extends Omit<EmbeddedOptions, 'model'> {
   /** Encodes queries and added texts. Without one, documents and queries must be embeddings. */
   model?: Encoder | undefined

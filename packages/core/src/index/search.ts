@@ -9,6 +9,7 @@ import type { Filter, Where } from '../store/filter.js'
 import type { Metadata } from '../store/metadata.js'
 import type { FirstStage, FirstStageName, Store, StoreReader } from '../store/store.js'
 
+/** What to look for and how. */
 export interface SearchOptions {
   /** How many hits. If there are fewer documents, all are returned. Default 10. */
   k?: number
@@ -29,6 +30,7 @@ export interface SearchOptions {
   signal?: AbortSignal
 }
 
+/** A document that was found. */
 export interface SearchHit {
   readonly id: string
   /** MaxSim: the sum over query tokens of the best dot product. Higher is better. */
@@ -54,6 +56,7 @@ export interface SearchTimings {
   readonly rerank: number
 }
 
+/** Hits, and how they were found. */
 export interface SearchResult {
   readonly hits: SearchHit[]
   /** What found the candidates; `none` when there was nothing to search. */

@@ -15,6 +15,7 @@ import { checkModelOutput } from './model-output.js'
 export type DocumentEncoding = Pick<EncodeOptions, (typeof DOCUMENT_ENCODING)[number]>
 export const DOCUMENT_ENCODING = ['prompt', 'promptName', 'poolFactor', 'protectedTokens'] as const
 
+/** How documents are added. */
 export interface UpsertOptions extends DocumentEncoding {
   /** Documents encoded and committed together. What is committed survives whatever happens next. Default 256. */
   batchSize?: number
@@ -25,6 +26,7 @@ export interface UpsertOptions extends DocumentEncoding {
   onWarning?: OnWarning
 }
 
+/** What became of the documents of one call. */
 export interface UpsertResult {
   readonly added: number
   /** Replaced, because text, embeddings, model or metadata had changed. */

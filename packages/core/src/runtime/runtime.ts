@@ -17,6 +17,7 @@ import { openPool } from './pool.js'
 import { isDynamicallyQuantized } from './dynamic-quantization.js'
 import { Session } from './session.js'
 
+/** Where and how the network runs. */
 export interface RuntimeOptions {
   /** `int8` quantises the encoder's weights at load time, or runs a folder's `model_int8.onnx`. Default `fp32`. */
   dtype?: 'fp32' | 'int8'

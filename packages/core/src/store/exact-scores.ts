@@ -4,6 +4,7 @@ import { scaleOffset } from './records.js'
 import type { TokenCodec } from './records.js'
 import type { StoreReader } from './store.js'
 
+/** MaxSim of a query with documents, and the milliseconds it took to read and to score them. */
 export interface ExactScores {
   /** One per id given; −Infinity for documents that are gone. */
   readonly scores: Float64Array

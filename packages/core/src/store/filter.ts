@@ -38,6 +38,7 @@ export interface FilteredDocument {
  * @example { lang: 'en', year: { gte: 2020 }, or: [{ kind: 'news' }, { tags: { contains: 'urgent' } }] }
  */
 export type Where = WhereFields | ((document: FilteredDocument) => boolean)
+/** The form of a `where` that is not a function. */
 export interface WhereFields {
   and?: readonly WhereFields[]
   or?: readonly WhereFields[]
@@ -46,6 +47,7 @@ export interface WhereFields {
 }
 
 const OPERATORS = ['eq', 'ne', 'in', 'nin', 'gt', 'gte', 'lt', 'lte', 'exists', 'contains'] as const
+/** What a field is compared by; `FieldConditions` says what each means. */
 export type FilterOperator = (typeof OPERATORS)[number]
 
 /**
@@ -53,12 +55,14 @@ export type FilterOperator = (typeof OPERATORS)[number]
  * `or` of nothing does not.
  */
 export type Filter =
-  | { readonly kind: 'and' | 'or'; readonly parts: readonly Filter[] }
+  | { readonly kind: 'and'; readonly parts: readonly Filter[] }
+  | { readonly kind: 'or'; readonly parts: readonly Filter[] }
   | { readonly kind: 'not'; readonly part: Filter }
   | FieldFilter
   /** Only for stores whose `capabilities.filterFunctions` say so. */
   | { readonly kind: 'function'; readonly test: (document: FilteredDocument) => boolean }
 
+/** One condition on one field. */
 export interface FieldFilter {
   readonly kind: 'field'
   /** Looked up whole first, then as a dotted path into objects. */

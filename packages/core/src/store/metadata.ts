@@ -3,6 +3,7 @@ import { SerotineError } from '../errors.js'
 
 /** A JSON value: what metadata may hold. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+/** What a document carries besides its text: JSON values by name. */
 export type Metadata = { readonly [key: string]: Json }
 
 /**

@@ -8,6 +8,7 @@ import { align16, workspace } from '../math/workspace.js'
  */
 export type TokenCodec = 'f32' | 'f16' | 'int8'
 
+/** Every codec there is, the most precise first. */
 export const TOKEN_CODECS: readonly TokenCodec[] = ['f32', 'f16', 'int8']
 
 /** Where in an int8 record the scales start: one float32 per token, after the codes. */

@@ -59,6 +59,7 @@ export interface NewDocument {
   readonly embeddings: TokenEmbeddings | undefined
 }
 
+/** A document as it is in an index. */
 export interface StoredDocument {
   readonly id: string
   /** As it was added; absent when the document came only as embeddings, or when it was not asked for. */
@@ -69,10 +70,12 @@ export interface StoredDocument {
   readonly tokens: number
 }
 
+/** A document with the hash of what its vectors were made from. */
 export interface HashedDocument extends StoredDocument {
   readonly hash: string
 }
 
+/** What candidates are asked for. */
 export interface CandidateQuery {
   readonly embeddings: TokenEmbeddings
   /** How many are wanted; fewer come when there are fewer. */
@@ -108,6 +111,7 @@ export interface TokenSink {
   record(position: number, offset: number, tokens: number): void
 }
 
+/** A document that an engine found and scored. */
 export interface NativeHit {
   readonly id: string
   /** MaxSim, higher is better, whatever the engine calls it. */
@@ -121,7 +125,7 @@ export interface StoreReader {
   /**
    * Hands over the records of documents, in any order. Ids that are gone are left out.
    *
-   * @throws INDEX_CORRUPT
+   * @throws INDEX_CORRUPT; the signal's reason when aborted
    */
   readTokens(ids: readonly string[], sink: TokenSink, signal?: AbortSignal): Promise<void>
   /** Only with `capabilities.nativeSearch`: the best `k`, exactly scored among `candidates`. */
@@ -134,11 +138,13 @@ export interface StoreReader {
    * @throws INVALID_ARGUMENT when `after` is not there
    */
   scan(options?: ScanOptions): AsyncIterable<readonly HashedDocument[]>
+  /** Documents, or those that pass. */
   count(filter?: Filter): Promise<number>
   /** Tokens of the documents that live. */
   tokens(): Promise<number>
 }
 
+/** Which documents `scan` gives, and how many at a time. */
 export interface ScanOptions {
   readonly filter?: Filter | undefined
   readonly after?: string | undefined
@@ -172,6 +178,7 @@ export interface Suitability {
   readonly collection: number
 }
 
+/** What a store holds and how searches are served. */
 export interface StoreStats {
   readonly documents: number
   /** Deleted or replaced; their bytes go with `compact()`. */
@@ -187,6 +194,7 @@ export interface StoreStats {
   readonly firstStages: Readonly<Partial<Record<FirstStageName, FirstStageStats>>>
 }
 
+/** Whether everything answers. */
 export interface StoreHealth {
   /** Parts (nodes, shards, files) there should be, and those that answer. */
   readonly expected: number
@@ -219,9 +227,11 @@ export interface Store extends StoreReader {
    * @throws INDEX_READONLY, CLOSED; INVALID_ARGUMENT when a document has no embeddings and no vectors to keep
    */
   upsert(documents: readonly NewDocument[], adopt: Pick<CollectionSpec, 'dim' | 'model'>): Promise<void>
-  /** @returns how many were deleted; unknown ids do not count */
+  /** @returns how many were deleted; unknown ids do not count @throws INDEX_READONLY, CLOSED */
   delete(which: { readonly ids: readonly string[] } | { readonly filter: Filter }): Promise<number>
+  /** Never waits for what is being learned or built. */
   stats(): Promise<StoreStats>
+  /** Asks every part whether it is there. */
   health(): Promise<StoreHealth>
   /** Does what searches are to find done: learns, codes, builds graphs. Stores may do it in the background as well. */
   prepare?(options?: PrepareOptions): Promise<void>
@@ -238,6 +248,7 @@ export interface Store extends StoreReader {
 /** Texts through the model as queries. */
 export type EncodeQueries = (texts: readonly string[]) => Promise<TokenEmbeddings[]>
 
+/** How `prepare` works. */
 export interface PrepareOptions {
   /** Also what this first stage needs, where the store would not keep it by itself. */
   readonly firstStage?: FirstStage | undefined
@@ -250,6 +261,7 @@ export interface PrepareOptions {
   readonly encodeQueries?: EncodeQueries | undefined
 }
 
+/** Something that `verify` found. */
 export interface StoreProblem {
   /** Undefined: not of one document. */
   readonly id?: string

@@ -8,6 +8,7 @@ import { filesOf, highestNumber, inspectFolder, leftovers, shifted } from '../fo
 import { syncFolder } from '../files/folder.js'
 import type { Manifest } from '../format/manifest.js'
 
+/** What is to happen before the new index takes over. */
 export interface ReplaceOptions {
   /**
    * Called when everything of the new index is in its place except the manifest, with the generation it will have: the last

@@ -48,6 +48,11 @@ export function readManifest(folder: string): Manifest {
   return version === 1 ? fromVersion1(manifest as unknown as Version1Manifest) : manifest
 }
 
+/** The version that the manifest on disk is of; it has been read before. */
+export function versionOnDisk(folder: string): number {
+  return (JSON.parse(readFileSync(join(folder, MANIFEST_FILE), 'utf8')) as { version: number }).version
+}
+
 function checksumOf(version: number, manifest: Manifest): number {
   return crc32(JSON.stringify([version, manifest]))
 }
