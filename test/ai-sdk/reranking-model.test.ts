@@ -2,7 +2,7 @@ import { ColBERT } from '@serotine/core'
 import { rerank } from 'ai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { colbertReranker } from '../../packages/ai-sdk/src/index.js'
-import type { Scorer } from '../../packages/ai-sdk/src/index.js'
+import type { Scorer } from '../../packages/core/src/index.js'
 import { BIRDS, FLIGHTLESS } from '../contract/birds.js'
 
 let model: ColBERT

@@ -36,10 +36,7 @@ describe('flags', () => {
 
   it('are the options of an index', () => {
     const options: Record<
-      Exclude<
-        keyof OpenOptions,
-        'model' | 'dim' | 'readonly' | 'create' | 'hnswlib' | 'onWarning' | 'segmentBytes' | 'graphNumbers'
-      >,
+      Exclude<keyof OpenOptions, 'model' | 'dim' | 'readonly' | 'create' | 'hnswlib' | 'onWarning'>,
       true
     > = {
       codec: true,

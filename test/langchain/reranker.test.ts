@@ -9,7 +9,7 @@ import { RunnableLambda } from '@langchain/core/runnables'
 import { ColBERT } from '@serotine/core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ColBERTReranker, RerankingRetriever } from '../../packages/langchain/src/index.js'
-import type { Scorer } from '../../packages/langchain/src/index.js'
+import type { Scorer } from '../../packages/core/src/index.js'
 import { BIRDS, FLIGHTLESS } from '../contract/birds.js'
 import { recordRuns } from './runs.js'
 

@@ -1,2 +1,2 @@
 export { colbertReranker } from './reranking-model.js'
-export type { ColBERTRerankerOptions, Scorer } from './reranking-model.js'
+export type { ColBERTRerankerOptions } from './reranking-model.js'

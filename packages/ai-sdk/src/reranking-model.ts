@@ -1,18 +1,7 @@
 import type { JSONObject, RerankingModelV3 } from '@ai-sdk/provider'
 import { ColBERT, SerotineError } from '@serotine/core'
+import type { Scorer } from '@serotine/core'
 import { checkInteger, checkOptions, describe } from '@serotine/core/options'
-
-/** What the reranking model needs. `ColBERT` is one. */
-export interface Scorer {
-  /** For messages and telemetry: a name people recognise. */
-  readonly name?: string
-  /** MaxSim of the query against each text, and the number of query tokens it sums over. */
-  score(
-    query: string,
-    documents: readonly string[],
-    options?: { signal?: AbortSignal },
-  ): Promise<{ scores: ArrayLike<number>; queryTokens: number }>
-}
 
 export interface ColBERTRerankerOptions {
   /** Default: the embedded model, shared by the process and loaded at the first use. */

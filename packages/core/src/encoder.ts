@@ -49,3 +49,15 @@ export interface Encoder {
   /** One matrix `[tokens × dim]` per text, in their order. */
   encodeDocuments(texts: readonly string[], options?: EncodeOptions): Promise<TokenEmbeddings[]>
 }
+
+/** What a reranker needs from a model. `ColBERT` is one. */
+export interface Scorer {
+  /** For messages and telemetry: a name people recognise. */
+  readonly name?: string
+  /** MaxSim of the query against each text, and the number of query tokens it sums over. */
+  score(
+    query: string,
+    documents: readonly string[],
+    options?: { signal?: AbortSignal },
+  ): Promise<{ scores: ArrayLike<number>; queryTokens: number }>
+}

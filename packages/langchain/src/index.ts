@@ -4,10 +4,9 @@ export type {
   ColBERTRetrieverCallOptions,
   ColBERTRetrieverInput,
   ColBERTSearchOptions,
-  SearchableIndex,
 } from './retriever.js'
 export { ColBERTReranker, RerankingRetriever } from './reranker.js'
-export type { ColBERTRerankerInput, RerankingRetrieverInput, RerankResult, Scorer } from './reranker.js'
+export type { ColBERTRerankerInput, RerankingRetrieverInput, RerankResult } from './reranker.js'
 export { ColBERTVectorStore } from './vector-store.js'
 export type { ColBERTVectorStoreInput } from './vector-store.js'
 export { MuveraEmbeddings } from './muvera-embeddings.js'

@@ -7,21 +7,12 @@ import { BaseDocumentCompressor } from '@langchain/core/retrievers/document_comp
 import { ensureConfig } from '@langchain/core/runnables'
 import type { RunnableConfig } from '@langchain/core/runnables'
 import { ColBERT, SerotineError } from '@serotine/core'
+import type { Scorer } from '@serotine/core'
 import { checkInteger, checkOptions, describe } from '@serotine/core/options'
 import { currentSignal, eitherSignal, withSignal } from './abort.js'
 import { checkDocuments, checkQuery, withRelevance } from './document.js'
 import type { ScoreKind } from './document.js'
 import { baseInput, checkScoreKind, checkThreshold } from './retriever.js'
-
-/** What the reranker needs from a model. `ColBERT` is one. */
-export interface Scorer {
-  /** MaxSim of the query against each text, and the number of query tokens it sums over. */
-  score(
-    query: string,
-    documents: readonly string[],
-    options?: { signal?: AbortSignal },
-  ): Promise<{ scores: ArrayLike<number>; queryTokens: number }>
-}
 
 export interface ColBERTRerankerInput {
   /** Default: the embedded model, shared by the process and loaded at the first use. */

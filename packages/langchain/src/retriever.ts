@@ -7,19 +7,11 @@ import type { BaseRetrieverInput } from '@langchain/core/retrievers'
 import { ensureConfig } from '@langchain/core/runnables'
 import type { Runnable, RunnableConfig } from '@langchain/core/runnables'
 import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
-import type { Encoder, OnProgress, OnWarning, SearchHit, Where } from '@serotine/core'
+import type { Encoder, OnProgress, OnWarning, SearchableIndex, SearchHit, Where } from '@serotine/core'
 import { checkInteger, checkOptions, describe, nearestName } from '@serotine/core/options'
 import { currentSignal, withSignal } from './abort.js'
 import { checkQuery, documentFromHit, documentsOf, toIndexed } from './document.js'
 import type { ScoreKind } from './document.js'
-
-/** What the retriever needs from an index. `MultiVectorIndex` is one; so is any store with the same `search`. */
-export interface SearchableIndex {
-  search(
-    query: string,
-    options: { k: number; candidates: number; where?: Where; signal?: AbortSignal },
-  ): Promise<readonly SearchHit[]>
-}
 
 /** What one search can change. */
 export interface ColBERTSearchOptions {

@@ -1,3 +1,3 @@
 export { ColBERTPostprocessor } from './postprocessor.js'
-export type { ColBERTPostprocessorOptions, Scorer } from './postprocessor.js'
+export type { ColBERTPostprocessorOptions } from './postprocessor.js'
 export type { NodeMetadataMode } from './node.js'

@@ -1,14 +1,9 @@
 import { ColBERT, SerotineError } from '@serotine/core'
+import type { Scorer } from '@serotine/core'
 import { checkInteger, checkOptions, describe } from '@serotine/core/options'
 import type { BaseNodePostprocessor, MessageContent, NodeWithScore } from 'llamaindex'
 import { checkMetadataMode, checkNodes, copyOf, queryText, textOf } from './node.js'
 import type { NodeMetadataMode } from './node.js'
-
-/** What the postprocessor needs from a model. `ColBERT` is one. */
-export interface Scorer {
-  /** MaxSim of the query against each text, and the number of query tokens it sums over. */
-  score(query: string, documents: readonly string[]): Promise<{ scores: ArrayLike<number>; queryTokens: number }>
-}
 
 export interface ColBERTPostprocessorOptions {
   /** Default: the embedded model, shared by the process and loaded at the first use. */

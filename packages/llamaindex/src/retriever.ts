@@ -1,15 +1,10 @@
 import { ColBERT, MultiVectorIndex, SerotineError } from '@serotine/core'
-import type { Encoder, Metadata, OnProgress, SearchHit, Where } from '@serotine/core'
+import type { Encoder, Metadata, OnProgress, SearchableIndex, SearchHit, Where } from '@serotine/core'
 import { checkInteger, checkOptions, describe } from '@serotine/core/options'
 import { BaseRetriever, jsonToNode, TextNode } from 'llamaindex'
 import type { BaseNode, NodeWithScore, QueryBundle } from 'llamaindex'
 import { checkMetadataMode, checkNodes, queryText, textOf, withStart } from './node.js'
 import type { NodeMetadataMode } from './node.js'
-
-/** What the retriever needs from an index. `MultiVectorIndex` is one; so is any store with the same `search`. */
-export interface SearchableIndex {
-  search(query: string, options: { k: number; candidates: number; where?: Where }): Promise<readonly SearchHit[]>
-}
 
 export interface ColBERTRetrieverOptions {
   /** How many nodes to return. Default 2, LlamaIndex's. */

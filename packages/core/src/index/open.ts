@@ -8,7 +8,7 @@ import { checkOptions, describe } from '../options.js'
 import type { Store } from '../store/store.js'
 
 /** How an index is opened or made. */
-export interface OpenOptions extends Omit<EmbeddedOptions, 'model'> {
+export interface OpenOptions extends Omit<EmbeddedOptions, 'model' | 'segmentBytes' | 'graphNumbers'> {
   /** Encodes queries and added texts. Without one, documents and queries must be embeddings. */
   model?: Encoder | undefined
 }

@@ -45,6 +45,14 @@ export interface SearchHit {
   readonly rank: number
 }
 
+/** What a retriever needs from an index. `MultiVectorIndex` is one; so is anything with the same `search`. */
+export interface SearchableIndex {
+  search(
+    query: string,
+    options: { k: number; candidates?: number; where?: Where; signal?: AbortSignal },
+  ): Promise<readonly SearchHit[]>
+}
+
 /** Milliseconds of each part of one search. */
 export interface SearchTimings {
   readonly encode: number

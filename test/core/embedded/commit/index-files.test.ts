@@ -6,6 +6,7 @@ import { filesOf } from '../../../../packages/core/src/embedded/format/file-name
 import { readManifest } from '../../../../packages/core/src/embedded/format/manifest-file.js'
 import { Segment } from '../../../../packages/core/src/embedded/format/segment.js'
 import { MultiVectorIndex } from '../../../../packages/core/src/index/multi-vector-index.js'
+import type { OpenOptions } from '../../../../packages/core/src/index/open.js'
 import { FakeEncoder, random, randomText } from '../../../support/fake-encoder.js'
 import { embeddingsOf, faultsOf, numbers, queryOf, StagedIndex } from '../../../support/staged-index.js'
 
@@ -27,7 +28,7 @@ describe('an index of several segments', () => {
   const next = random(31)
   const documents = numbers(0, 200).map((i) => ({ id: `d${i}`, text: randomText(next, 8 + (i % 30)) }))
   const fde = { preset: 'small', partitioning: 'hyperplanes' } as const
-  const open = () => MultiVectorIndex.open(folder, { model, fde, segmentBytes: 20_000 })
+  const open = () => MultiVectorIndex.open(folder, { model, fde, segmentBytes: 20_000 } as OpenOptions)
 
   async function answers(): Promise<unknown[]> {
     await using index = await MultiVectorIndex.open(folder, { model, readonly: true })

@@ -5,9 +5,13 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadHnswlib } from '../../../../packages/core/src/embedded/stages/hnsw/hnswlib.js'
 import { MultiVectorIndex } from '../../../../packages/core/src/index/multi-vector-index.js'
-import type { OpenOptions } from '../../../../packages/core/src/index/open.js'
+import type { EmbeddedOptions } from '../../../../packages/core/src/embedded/options.js'
+import type { OpenOptions as IndexOptions } from '../../../../packages/core/src/index/open.js'
 import { FakeEncoder, random } from '../../../support/fake-encoder.js'
 import { numbers, textOf } from '../../../support/staged-index.js'
+
+/** With what only `@serotine/core/store` offers. */
+type OpenOptions = Omit<EmbeddedOptions, 'model'> & Pick<IndexOptions, 'model'>
 
 const hnswlib = await loadHnswlib().catch(() => undefined)
 const model = new FakeEncoder()

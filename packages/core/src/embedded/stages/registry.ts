@@ -1,13 +1,14 @@
 import { centroidStage } from './centroids/centroid-stage.js'
 import { fdeStage } from './fde/fde-stage.js'
-import { HnswStage } from './hnsw/hnsw-stage.js'
+import { hnswStage } from './hnsw/hnsw-stage.js'
 import type { Stage, StageContext } from './stage.js'
 
-/** Every first stage but `exact`, in the order in which they are kept up: one that uses another comes after it. */
+/** Every first stage but `exact`, in the order in which they are kept up. */
 const STAGES: readonly ((context: StageContext) => Stage)[] = [
   centroidStage,
   fdeStage,
-  (context) => new HnswStage(context),
+  // Over the rows of the one before.
+  hnswStage,
 ]
 
 export function makeStages(context: Omit<StageContext, 'stage'>): ReadonlyMap<string, Stage> {

@@ -6,7 +6,8 @@ import { HnswGraph } from '../../../../../packages/core/src/embedded/stages/hnsw
 import { loadHnswlib } from '../../../../../packages/core/src/embedded/stages/hnsw/hnswlib.js'
 import type { Warning } from '../../../../../packages/core/src/errors.js'
 import { MultiVectorIndex } from '../../../../../packages/core/src/index/multi-vector-index.js'
-import type { OpenOptions } from '../../../../../packages/core/src/index/open.js'
+import type { EmbeddedOptions } from '../../../../../packages/core/src/embedded/options.js'
+import type { OpenOptions as IndexOptions } from '../../../../../packages/core/src/index/open.js'
 import { FakeEncoder } from '../../../../support/fake-encoder.js'
 import type { StagedOptions } from '../../../../support/staged-index.js'
 import {
@@ -18,6 +19,9 @@ import {
   stageFiles,
   textOf,
 } from '../../../../support/staged-index.js'
+
+/** With what only `@serotine/core/store` offers. */
+type OpenOptions = Omit<EmbeddedOptions, 'model'> & Pick<IndexOptions, 'model'>
 
 /** Absent where there was no compiler when it was installed; then only what happens without it can be tested. */
 const hnswlib = await loadHnswlib().catch(() => undefined)

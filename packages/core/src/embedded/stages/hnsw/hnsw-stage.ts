@@ -14,7 +14,11 @@ const VERSION = 1
 const SAVE_SHARE = 0.1
 
 /** The graph over the FDEs: kept where it was asked for, or by `muvera` where there are many. */
-export class HnswStage implements Stage {
+export function hnswStage(context: StageContext): Stage {
+  return new HnswStage(context)
+}
+
+class HnswStage implements Stage {
   readonly name = 'hnsw'
   readonly #context: StageContext
   #graph: HnswGraph | undefined
