@@ -27,21 +27,34 @@ export async function exactScores(
 ): Promise<ExactScores> {
   const scorer = new MaxSimScorer(query)
   const scores = new Float64Array(ids.length).fill(-Infinity)
-  const started = performance.now()
-  let scoreMs = 0
+  let [fetchMs, scoreMs] = [0, 0]
+  /** When the last change between reading and scoring was. */
+  let since = performance.now()
+  let isScoring = false
+  const turn = (toScoring: boolean): void => {
+    if (isScoring === toScoring) return
+    const now = performance.now()
+    if (isScoring) scoreMs += now - since
+    else fetchMs += now - since
+    since = now
+    isScoring = toScoring
+  }
   await reader.readTokens(
     ids,
     {
-      room: (bytes) => scorer.arena(bytes),
+      room: (bytes) => {
+        turn(false)
+        return scorer.arena(bytes)
+      },
       record: (position, offset, tokens) => {
-        const begun = performance.now()
+        turn(true)
         scores[position] = scoreRecord(scorer, codec, offset, tokens)
-        scoreMs += performance.now() - begun
       },
     },
     signal,
   )
-  return { scores, fetchMs: performance.now() - started - scoreMs, scoreMs }
+  turn(!isScoring)
+  return { scores, fetchMs, scoreMs }
 }
 
 function scoreRecord(scorer: MaxSimScorer, codec: TokenCodec, at: number, tokens: number): number {
