@@ -16,6 +16,7 @@ import type { FdeOptions } from '../../packages/core/src/fde/config.js'
 import { encodeRecord } from '../../packages/core/src/store/records.js'
 import type { TokenCodec } from '../../packages/core/src/store/records.js'
 import type { FirstStage, PrepareOptions } from '../../packages/core/src/store/store.js'
+import { Turns } from '../../packages/core/src/store/turns.js'
 import { FakeEncoder, random, randomText } from './fake-encoder.js'
 
 const model = new FakeEncoder()
@@ -57,13 +58,13 @@ export class StagedIndex {
   readonly stages: ReadonlyMap<string, Stage>
   readonly warnings: Warning[] = []
   readonly #upkeep: Upkeep
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly turns = new Turns()
 
   private constructor(files: IndexFiles, { preferred = 'auto', hnswlib, graphNumbers = GRAPH_NUMBERS }: StagedOptions) {
     this.files = files
     const onWarning = (warning: Warning) => void this.warnings.push(warning)
     this.stages = makeStages({ files, preferred, hnswlib, onWarning, graphNumbers })
-    this.#upkeep = new Upkeep(files, this.stages, (change) => this.inTurn(change), onWarning)
+    this.#upkeep = new Upkeep(files, this.stages, this.turns, onWarning)
   }
 
   static async open(options: StagedOptions = {}): Promise<StagedIndex> {
@@ -82,9 +83,7 @@ export class StagedIndex {
   }
 
   inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(change)
-    this.#turn = done.catch(() => {})
-    return done
+    return this.turns.take(change)
   }
 
   /** Documents `d<n>`, in the place of those with the same ids. `coded: false`: as by a build without the first stages. */

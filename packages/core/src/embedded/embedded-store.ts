@@ -20,6 +20,7 @@ import type {
   StoreStats,
   TokenSink,
 } from '../store/store.js'
+import { Turns } from '../store/turns.js'
 import type { Coder } from './commit/derived-files.js'
 import type { IndexFiles } from './commit/index-files.js'
 import { openFiles } from './commit/open-files.js'
@@ -55,8 +56,7 @@ export class EmbeddedStore implements Store {
   readonly #preferred: FirstStage
   readonly #graphNumbers: number
   readonly #upkeep: Upkeep
-  /** Settles when the previous change has settled: changes happen one after the other. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #closing: Promise<void> | undefined
 
   private constructor(
@@ -69,7 +69,7 @@ export class EmbeddedStore implements Store {
     this.#stages = makeStages({ files, preferred: firstStage, hnswlib, onWarning, graphNumbers })
     const firstStages = ['exact', ...this.#stages.keys(), 'muvera']
     this.capabilities = { ...CAPABILITIES, firstStages, durable: files.folder !== undefined }
-    this.#upkeep = new Upkeep(files, this.#stages, (change) => this.#inTurn(change), onWarning)
+    this.#upkeep = new Upkeep(files, this.#stages, this.#turns, onWarning)
   }
 
   /**
@@ -218,7 +218,7 @@ export class EmbeddedStore implements Store {
 
   async #end(): Promise<void> {
     await this.#upkeep.stop(closed())
-    await this.#turn
+    await this.#turns.settled()
     try {
       for (const stage of this.#stages.values()) await stage.flush?.()
     } finally {
@@ -244,13 +244,7 @@ export class EmbeddedStore implements Store {
 
   async #change<T>(change: (files: IndexFiles) => Promise<T>): Promise<T> {
     const files = this.#writable
-    return this.#inTurn(() => change(files))
-  }
-
-  #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(change)
-    this.#turn = done.catch(() => {})
-    return done
+    return this.#turns.take(() => change(files))
   }
 
   #readerOf(snapshot: Snapshot): SnapshotReader {

@@ -8,6 +8,7 @@ import type { Filter, Where } from '../store/filter.js'
 import { fieldNames } from '../store/metadata.js'
 import { decodeRecord, recordBytes } from '../store/records.js'
 import type { FirstStage, HashedDocument, Store, StoredDocument } from '../store/store.js'
+import { Turns } from '../store/turns.js'
 import { checkId, checkSource } from './input.js'
 import type { DocumentSource } from './input.js'
 import { openStore } from './open.js'
@@ -48,8 +49,7 @@ export class MultiVectorIndex {
   readonly #store: Store
   readonly #model: Encoder | undefined
   readonly #onWarning: OnWarning | undefined
-  /** Settles when the previous change has settled: changes happen one after the other. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   /** What first stages need being made; settles when that is over, and never fails. */
   #background: Promise<void> = Promise.resolve()
   readonly #stopping = new AbortController()
@@ -195,7 +195,7 @@ export class MultiVectorIndex {
     const store = this.#open
     if (store.readonly) throw readonly(store)
     options.signal?.throwIfAborted()
-    await this.#turn
+    await this.#turns.settled()
     await store.prepare?.({ ...options, ...this.#measuring() })
   }
 
@@ -221,12 +221,13 @@ export class MultiVectorIndex {
   close(options: { prepare?: boolean } = {}): Promise<void> {
     checkOptions('close()', options, ['prepare'])
     if (options.prepare === false) this.#stopping.abort()
-    return (this.#closing ??= this.#turn
-      .catch(() => {})
-      .then(async () => {
-        await this.#background
-        await this.#store.close()
-      }))
+    return (this.#closing ??= this.#end())
+  }
+
+  async #end(): Promise<void> {
+    await this.#turns.settled()
+    await this.#background
+    await this.#store.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -267,9 +268,7 @@ export class MultiVectorIndex {
   async #change<T>(change: (store: Store) => Promise<T>): Promise<T> {
     const store = this.#open
     if (store.readonly) throw readonly(store)
-    const done = this.#turn.then(() => change(store))
-    this.#turn = done.catch(() => {})
-    return done
+    return this.#turns.take(() => change(store))
   }
 
   /** What went wrong is a warning: the documents are committed, and found without it. */

@@ -309,8 +309,7 @@ test('to stop it is to wait for the step that is under way, and to do no other',
       },
     },
   ]
-  const inTurn = <T>(change: () => Promise<T>) => index.inTurn(change)
-  const upkeep = new Upkeep(index.files, new Map([stage('one'), stage('other')]), inTurn, undefined)
+  const upkeep = new Upkeep(index.files, new Map([stage('one'), stage('other')]), index.turns, undefined)
   const runs = Promise.allSettled([upkeep.run({}), upkeep.run({})])
   await nextTurn()
   let isStopped = false

@@ -1,30 +1,26 @@
 import type { OnProgress } from '../../encoder.js'
 import type { OnWarning } from '../../errors.js'
 import type { PrepareOptions } from '../../store/store.js'
+import { Turns } from '../../store/turns.js'
 import type { IndexFiles } from '../commit/index-files.js'
-import type { Stage } from './stage.js'
+import type { Stage, Work } from './stage.js'
 import { keepSuitability } from './suitability.js'
 
 /** What first stages learn, code and build: one run at a time, while searches and commits go on. */
 export class Upkeep {
   readonly #files: IndexFiles
   readonly #stages: ReadonlyMap<string, Stage>
-  readonly #inTurn: <T>(change: () => Promise<T>) => Promise<T>
+  readonly #changes: Turns
   readonly #onWarning: OnWarning | undefined
   readonly #listeners = new Set<OnProgress>()
   readonly #stopping = new AbortController()
-  /** Settles when the last run has settled. */
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #runs = new Turns()
 
-  constructor(
-    files: IndexFiles,
-    stages: ReadonlyMap<string, Stage>,
-    inTurn: <T>(change: () => Promise<T>) => Promise<T>,
-    onWarning: OnWarning | undefined,
-  ) {
+  /** @param changes where commits wait for each other */
+  constructor(files: IndexFiles, stages: ReadonlyMap<string, Stage>, changes: Turns, onWarning: OnWarning | undefined) {
     this.#files = files
     this.#stages = stages
-    this.#inTurn = inTurn
+    this.#changes = changes
     this.#onWarning = onWarning
   }
 
@@ -36,8 +32,7 @@ export class Upkeep {
   async run({ signal, onProgress, encodeQueries, onWarning = this.#onWarning }: PrepareOptions): Promise<void> {
     if (onProgress) this.#listeners.add(onProgress)
     const stop = signal ? AbortSignal.any([signal, this.#stopping.signal]) : this.#stopping.signal
-    const run = this.#last.then(() => this.#run(stop, encodeQueries, onWarning))
-    this.#last = run.catch(() => {})
+    const run = this.#runs.take(() => this.#run(stop, encodeQueries, onWarning))
     try {
       await untilAborted(run, signal)
     } finally {
@@ -48,7 +43,7 @@ export class Upkeep {
   /** Ends what is under way, at its next step. */
   async stop(reason: unknown): Promise<void> {
     this.#stopping.abort(reason)
-    await this.#last
+    await this.#runs.settled()
   }
 
   async #run(
@@ -56,10 +51,10 @@ export class Upkeep {
     encodeQueries: PrepareOptions['encodeQueries'],
     onWarning: OnWarning | undefined,
   ): Promise<void> {
-    const work = {
+    const work: Work = {
       signal,
-      inTurn: this.#inTurn,
-      onDocument: (done: number, total: number) => {
+      inTurn: (change) => this.#changes.take(change),
+      onDocument: (done, total) => {
         for (const listener of this.#listeners) listener({ phase: 'build', done, total })
       },
     }

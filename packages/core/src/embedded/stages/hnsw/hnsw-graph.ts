@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SerotineError } from '../../../errors.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
 import { topK } from '../../../math/top-k.js'
+import { Turns } from '../../../store/turns.js'
 import type { Bitset } from '../../commit/bitset.js'
 import { checksum } from '../../files/byte-log.js'
 import type { FdeScan } from '../fde/fde-scan.js'
@@ -35,8 +36,8 @@ export class HnswGraph implements Searcher {
   readonly #graph: InstanceType<Hnswlib['HierarchicalNSW']>
   #capacity: number
   #built: number
-  /** The end of the last change or save: hnswlib writes on another thread, and nothing may be added meanwhile. */
-  #turn: Promise<unknown> = Promise.resolve()
+  /** Of changes and saves: hnswlib writes on another thread, and nothing may be added meanwhile. */
+  readonly #turns = new Turns()
 
   private constructor(hnswlib: Hnswlib, fdes: FdeScan, saved?: { file: string; rows: number }) {
     this.#fdes = fdes
@@ -90,18 +91,12 @@ export class HnswGraph implements Searcher {
 
   /** Puts all rows into the graph in slices. What is done stays when aborted. */
   update(signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
-    return this.#inTurn(() => this.#update(signal, onRow))
+    return this.#turns.take(() => this.#update(signal, onRow))
   }
 
   /** Writes the graph in one step. */
   save(file: string): Promise<SavedGraph> {
-    return this.#inTurn(() => this.#save(file))
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work)
-    this.#turn = done.catch(() => {})
-    return done
+    return this.#turns.take(() => this.#save(file))
   }
 
   async #update(signal?: AbortSignal, onRow?: (done: number, total: number) => void): Promise<void> {
