@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.{ts,mjs}'],
-    testTimeout: 60_000,
+    // `npm run fuzz` runs many times as many cases.
+    testTimeout: process.env['SEROTINE_FUZZ'] ? 1_800_000 : 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
     pool: 'forks',

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import * as fc from 'fast-check'
+import * as fc from '../support/fast-check.js'
 import { describe, expect, it } from 'vitest'
 import { commonWords } from '../../packages/cli/src/output/common-words.js'
 import { bestStretch, matchedWords, snippet } from '../../packages/cli/src/output/highlight.js'

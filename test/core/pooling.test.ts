@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import * as fc from 'fast-check'
+import * as fc from '../support/fast-check.js'
 import { describe, expect, test } from 'vitest'
 import { poolEmbeddings } from '../../packages/core/src/pooling.js'
 import type { TokenEmbeddings } from '../../packages/core/src/embeddings.js'

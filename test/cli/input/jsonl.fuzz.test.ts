@@ -1,5 +1,5 @@
 // Records written at random come back exactly; damaged lines give an error that names file and line, or what the line says.
-import * as fc from 'fast-check'
+import * as fc from '../../support/fast-check.js'
 import { describe, expect, it } from 'vitest'
 import { SerotineError } from '../../../packages/core/src/errors.js'
 import { readRecords } from '../../../packages/cli/src/input/jsonl.js'

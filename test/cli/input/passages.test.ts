@@ -1,4 +1,4 @@
-import * as fc from 'fast-check'
+import * as fc from '../../support/fast-check.js'
 import { describe, expect, it } from 'vitest'
 import { markdownBlocks } from '../../../packages/cli/src/input/formats/markdown.js'
 import { estimateTokens, lineCounter } from '../../../packages/cli/src/input/passages.js'
@@ -84,6 +84,17 @@ describe('splitPassages', () => {
     const passages = splitPassages(text, { maxTokens: 4, countTokens: words })
     expect(passages.map((passage) => passage.text)).toEqual(['a b\r\nc d', 'e f'])
     expectExact(text, passages)
+  })
+
+  it('ends no passage in an empty line before a list in code', () => {
+    const text = '```\nCurabitur integer euismod pharetra massa.\n# H\n\n1. x'
+    const passages = splitPassages(text, { maxTokens: 9, markdown: true })
+    expectExact(text, passages)
+    expect(passages.map((passage) => passage.text)).toEqual([
+      '```\nCurabitur integer',
+      'euismod pharetra massa.\n# H',
+      '1. x',
+    ])
   })
 
   it('splits a megabyte on one line', () => {

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import * as fc from 'fast-check'
+import * as fc from '../../support/fast-check.js'
 import { expect, it } from 'vitest'
 import { SerotineError } from '../../../packages/core/src/errors.js'
 import { readSafetensors } from '../../../packages/core/src/checkpoint/safetensors.js'

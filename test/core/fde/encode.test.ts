@@ -1,4 +1,4 @@
-import * as fc from 'fast-check'
+import * as fc from '../../support/fast-check.js'
 import { describe, expect, test } from 'vitest'
 import { FDE_PRESETS, fdeLength, resolveFdeConfig } from '../../../packages/core/src/fde/config.js'
 import type { FdeOptions } from '../../../packages/core/src/fde/config.js'

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import * as fc from 'fast-check'
+import * as fc from '../../support/fast-check.js'
 import { expect, test } from 'vitest'
 import { loadHnswlib } from '../../../packages/core/src/embedded/stages/hnsw/hnswlib.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'

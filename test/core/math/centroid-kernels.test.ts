@@ -1,4 +1,4 @@
-import * as fc from 'fast-check'
+import * as fc from '../../support/fast-check.js'
 import { describe, expect, test } from 'vitest'
 import { ScalarKernels } from '../../../packages/core/src/math/kernels.js'
 import { packInt16 } from '../../../packages/core/src/math/pack.js'

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import * as fc from 'fast-check'
+import * as fc from '../../support/fast-check.js'
 import { describe, expect, test } from 'vitest'
 import { createKernels } from '../../../packages/core/src/math/simd.js'
 import { Workspace, align16 } from '../../../packages/core/src/math/workspace.js'

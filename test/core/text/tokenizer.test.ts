@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Tokenizer as Library } from '@huggingface/tokenizers'
-import * as fc from 'fast-check'
+import * as fc from '../../support/fast-check.js'
 import { describe, expect, it } from 'vitest'
 import { wrapTokenizer } from '../../../packages/core/src/text/external-tokenizer.js'
 import type { ExternalTokenizer } from '../../../packages/core/src/text/external-tokenizer.js'

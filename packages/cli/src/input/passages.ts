@@ -158,9 +158,10 @@ function splitSentences(text: string, block: Block): [number, number][] {
   let begin = 0
   const boundary = /[.!?…]["'”’)\]]*\s+|[。！？]["”’」』）]*\s*|\r?\n(?=[ \t]*(?:[-*+•]|\d+[.)]|\|)[ \t])/gu
   for (const match of body.matchAll(boundary)) {
-    const end = match.index + match[0].trimEnd().length
+    const next = match.index + match[0].length
+    const end = begin + body.slice(begin, next).trimEnd().length
     if (end > begin) ranges.push([block.start + begin, block.start + end])
-    begin = match.index + match[0].length
+    begin = next
   }
   if (begin < body.length) ranges.push([block.start + begin, block.end])
   return ranges

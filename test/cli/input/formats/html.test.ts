@@ -1,4 +1,4 @@
-import * as fc from 'fast-check'
+import * as fc from '../../../support/fast-check.js'
 import { describe, expect, it } from 'vitest'
 import { readHtml, readHtmlText } from '../../../../packages/cli/src/input/formats/html.js'
 
@@ -171,6 +171,20 @@ describe('places in the HTML', () => {
     const start = text.indexOf('w30')
     const place = source!.place(start, text.indexOf('w32') - 1)
     expect(html.slice(place.start, place.end)).toBe('w30&nbsp;&eacute;\r\n w31&nbsp;&eacute;')
+  })
+})
+
+describe('items of lists', () => {
+  it.each([
+    ['<ul><li>a<ul><li>b</ul></ul>', '- a\n  - b', ['- a', '- b']],
+    ['<ul><ul><li></li></ul>b</ul>', 'b', ['b']],
+    ['<ol><li></li><li>b</ol>c', '2. b\n\nc', ['2. b', 'c']],
+    ['<ol><li><p></p><p>a</ol>', '1. a', ['1. a']],
+    ['<h1><ul><li></ul>a</h1>', '# a', ['# a']],
+  ])('are marked when they have words, and no block begins with a blank: %s', (html, expected, expectedBlocks) => {
+    const { text, blocks } = readHtmlText(html)
+    expect(text).toBe(expected)
+    expect(blocks.map(({ start, end }) => text.slice(start, end))).toEqual(expectedBlocks)
   })
 })
 

@@ -40,9 +40,14 @@ export class TextWriter {
     this.#blank = true
   }
 
-  /** Comes before the first word of a list item. */
-  marker(marker: string): void {
-    this.#marker = marker
+  /** A list item begins: the marker comes before its first word. */
+  beginItem(marker: string): void {
+    if (!this.#heading) this.#marker = marker
+  }
+
+  /** An item without words has no marker: what follows is none of its words. */
+  endItem(): void {
+    if (!this.#heading) this.#marker = ''
   }
 
   /** @returns what `endRow` takes, as tables stand in tables */
@@ -113,7 +118,8 @@ export class TextWriter {
   #put(piece: string, source: SourceText, offset: number): void {
     this.#separate()
     if (this.#marker !== '' && piece.trim() !== '') {
-      const start = this.#length
+      // The indentation of an inner list lays blocks out; it is in none of them.
+      const start = this.#length + this.#marker.length - this.#marker.trimStart().length
       this.#append(this.#marker)
       this.#block ??= { start, end: start }
       this.#marker = ''

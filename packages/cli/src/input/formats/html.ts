@@ -179,10 +179,12 @@ function begin(writer: TextWriter, element: Element, shown: string, { list }: Co
       const isNested = LISTS.has(tagName) && list !== undefined && list.depth > 0
       const lines = shown === 'paragraph' && !isNested ? 2 : 1
       writer.breakLine(lines)
-      if (tagName === 'li') writer.marker(markerOf(element, list))
+      const isItem = tagName === 'li'
+      if (isItem) writer.beginItem(markerOf(element, list))
       const isHeading = /^h[1-6]$/.test(tagName) && writer.beginHeading(Number(tagName[1]))
       return () => {
         if (isHeading) writer.endHeading()
+        if (isItem) writer.endItem()
         writer.breakLine(lines)
       }
     }
