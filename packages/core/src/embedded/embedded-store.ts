@@ -3,6 +3,7 @@ import { describe } from '../options.js'
 import { filterPredicate } from '../store/filter-predicate.js'
 import type { Filter } from '../store/filter.js'
 import { encodeRecord } from '../store/records.js'
+import { checkSameModel } from '../store/same-model.js'
 import { SPEC_VERSION } from '../store/store.js'
 import type {
   CandidateQuery,
@@ -150,13 +151,12 @@ export class EmbeddedStore implements Store {
 
   async upsert(documents: readonly NewDocument[], adopt: Pick<CollectionSpec, 'dim' | 'model'>): Promise<void> {
     await this.#change(async (files) => {
-      const { manifest, collection } = files
-      const dim = manifest.dim ?? adopt.dim
-      if (documents.length === 0 || dim === null) return
+      if (documents.length === 0) return
+      const { collection } = files
+      const form = this.#formWith(documents, adopt)
       const recorded = documents.map((document) => this.#recorded(document))
       const deleted = documents.map(({ id }) => collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
-      const model = manifest.model ?? adopt.model
-      await files.commit({ documents: recorded, deleted, dim, model }, await this.#coders())
+      await files.commit({ documents: recorded, deleted, ...form }, await this.#coders())
     })
   }
 
@@ -297,6 +297,29 @@ export class EmbeddedStore implements Store {
   async #coders(): Promise<Coder[]> {
     const coders = await Promise.all([...this.#stages.values()].map((stage) => stage.coder?.()))
     return coders.filter((coder) => coder !== undefined)
+  }
+
+  /**
+   * Dimension and model that the collection has with these documents. Compared within the change: another may have been the first.
+   *
+   * @throws DIM_MISMATCH, INDEX_MISMATCH
+   */
+  #formWith(documents: readonly NewDocument[], adopt: Pick<CollectionSpec, 'dim' | 'model'>) {
+    const { manifest } = this.#files
+    checkSameModel(this.name, manifest.model, adopt.model)
+    const given = documents.filter(({ embeddings }) => embeddings)
+    // What has no tokens is of every dimension.
+    const told = given.filter(({ embeddings }) => embeddings!.length > 0)
+    const dim = manifest.dim ?? adopt.dim ?? (told[0] ?? given[0])?.embeddings!.dim
+    for (const { id, embeddings } of told) {
+      if (embeddings!.dim === dim) continue
+      throw new SerotineError(
+        'DIM_MISMATCH',
+        `Document ${describe(id)} has dimension ${embeddings!.dim}, but the index ${this.name} has ${dim}. Was it made by another model?`,
+      )
+    }
+    // Undefined only where no document has vectors, which `#recorded` refuses.
+    return { dim: dim!, model: manifest.model ?? adopt.model ?? null }
   }
 
   #recorded({ id, text, metadata, hash, embeddings }: NewDocument): RecordedDocument {

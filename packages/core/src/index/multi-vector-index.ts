@@ -177,7 +177,7 @@ export class MultiVectorIndex {
     const checked = checkSearch(call, options, store)
     checked.signal?.throwIfAborted()
     const started = performance.now()
-    const embeddings = await encodeQuery(query, checked, store.spec, this.#model, this.#onWarning)
+    const embeddings = await encodeQuery(query, checked, store, this.#model, this.#onWarning)
     checked.signal?.throwIfAborted()
     const encode = performance.now() - started
     if (this.#closing) throw closed()

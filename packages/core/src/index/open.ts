@@ -5,6 +5,7 @@ import type { Encoder } from '../encoder.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { checkOptions, describe } from '../options.js'
+import { checkSameModel } from '../store/same-model.js'
 import type { Store } from '../store/store.js'
 
 /** How an index is opened or made. */
@@ -62,14 +63,7 @@ function checkOnWarning(onWarning: OnWarning | undefined): void {
 /** What is in the store must not contradict the model. @throws INDEX_MISMATCH naming both */
 function checkModel({ name, spec }: Store, model: Encoder | undefined): void {
   if (!model) return
-  if (spec.model && model.fingerprint !== spec.model.fingerprint) {
-    throw new SerotineError(
-      'INDEX_MISMATCH',
-      `The index ${name} was built with ${spec.model.name} (${spec.model.fingerprint.slice(0, 12)}), not ` +
-        `${model.name} (${model.fingerprint.slice(0, 12)}): their vectors cannot be compared. Load that model, with the same ` +
-        'options, or build another index.',
-    )
-  }
+  checkSameModel(name, spec.model, model)
   if (spec.dim !== null && model.dim !== spec.dim) {
     throw new SerotineError(
       'INDEX_MISMATCH',

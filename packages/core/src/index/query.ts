@@ -4,15 +4,16 @@ import type { Encoder } from '../encoder.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { describe } from '../options.js'
-import type { CollectionSpec } from '../store/store.js'
+import { checkSameModel } from '../store/same-model.js'
+import type { Store } from '../store/store.js'
 import { checkModelOutput } from './model-output.js'
 import type { CheckedSearch } from './search.js'
 
-/** A query as token embeddings of the index's dimension. @throws INVALID_ARGUMENT, DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE */
+/** A query as token embeddings of the index's dimension. @throws INVALID_ARGUMENT, INDEX_MISMATCH, DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE */
 export async function encodeQuery(
   query: string | TokenEmbeddings,
   { encoding, signal }: CheckedSearch,
-  { dim, model: builtWith }: CollectionSpec,
+  { name, spec: { dim, model: builtWith } }: Pick<Store, 'name' | 'spec'>,
   model: Encoder | undefined,
   onWarning: OnWarning | undefined,
 ): Promise<TokenEmbeddings> {
@@ -24,6 +25,8 @@ export async function encodeQuery(
           '{ model }.',
       )
     }
+    // Another index over the store may have put in what its own model made, since this one was opened.
+    checkSameModel(name, builtWith, model)
     const encoded = await model.encodeQueries([query], {
       ...encoding,
       ...(signal && { signal }),

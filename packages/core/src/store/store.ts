@@ -224,7 +224,8 @@ export interface Store extends StoreReader {
    * twice. Changes happen in the order of the calls.
    *
    * @param adopt dimension and model that the collection has from now on, where it has none; the caller has compared them with `spec`
-   * @throws INDEX_READONLY, CLOSED; INVALID_ARGUMENT when a document has no embeddings and no vectors to keep
+   * @throws INDEX_READONLY, CLOSED; INVALID_ARGUMENT when a document has no embeddings and no vectors to keep. DIM_MISMATCH, INDEX_MISMATCH
+   * where a store compares them once more, as others may have written since
    */
   upsert(documents: readonly NewDocument[], adopt: Pick<CollectionSpec, 'dim' | 'model'>): Promise<void>
   /** @returns how many were deleted; unknown ids do not count @throws INDEX_READONLY, CLOSED */
