@@ -102,5 +102,5 @@ export interface Truncation {
   readonly longest: number
 }
 
-/** Called with each warning; nothing is printed without it. */
+/** Called with each warning; nothing is printed without it. What it throws ends the call it was given to; work in the background goes on. */
 export type OnWarning = (warning: Warning) => void

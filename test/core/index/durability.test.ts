@@ -20,7 +20,8 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'tsdown'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { FileLog } from '../../../packages/core/src/embedded/files/byte-log.js'
 import { lockFolder } from '../../../packages/core/src/embedded/files/lock.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { Warning } from '../../../packages/core/src/errors.js'
@@ -335,6 +336,17 @@ describe('a failed commit', () => {
 })
 
 describe('the lock', () => {
+  test('is released though a file cannot be closed', async () => {
+    const index = await open()
+    await index.upsert(documents.slice(0, 1))
+    vi.spyOn(FileLog.prototype, 'close').mockImplementationOnce(() => {
+      throw new Error('EIO: i/o error, close')
+    })
+    await expect(index.close()).rejects.toThrow('EIO')
+    vi.restoreAllMocks()
+    await (await open()).close()
+  })
+
   test('lets one index of this process write', async () => {
     await using first = await open()
     await expect(open()).rejects.toMatchObject(

@@ -9,6 +9,8 @@ import { fieldNames } from '../store/metadata.js'
 import { decodeRecord, recordBytes } from '../store/records.js'
 import type { FirstStage, HashedDocument, Store, StoredDocument } from '../store/store.js'
 import { Turns } from '../store/turns.js'
+import { untilAborted } from '../store/until-aborted.js'
+import { Background } from './background.js'
 import { checkId, checkSource } from './input.js'
 import type { DocumentSource } from './input.js'
 import { openStore } from './open.js'
@@ -50,9 +52,7 @@ export class MultiVectorIndex {
   readonly #model: Encoder | undefined
   readonly #onWarning: OnWarning | undefined
   readonly #turns = new Turns()
-  /** What first stages need being made; settles when that is over, and never fails. */
-  #background: Promise<void> = Promise.resolve()
-  readonly #stopping = new AbortController()
+  readonly #background: Background
   #closing: Promise<void> | undefined
 
   private constructor(store: Store, folder: string | undefined, { model, onWarning }: OpenOptions) {
@@ -60,6 +60,7 @@ export class MultiVectorIndex {
     this.#store = store
     this.#model = model
     this.#onWarning = onWarning
+    this.#background = new Background(store, this.#measuring(), onWarning)
   }
 
   /**
@@ -194,9 +195,11 @@ export class MultiVectorIndex {
     checkOptions('prepare()', options, ['firstStage', 'signal', 'onProgress'], { stage: 'firstStage' })
     const store = this.#open
     if (store.readonly) throw readonly(store)
-    options.signal?.throwIfAborted()
-    await this.#turns.settled()
+    const { signal } = options
+    await untilAborted(this.#turns.settled(), signal)
+    const background = this.#background.settled()
     await store.prepare?.({ ...options, ...this.#measuring() })
+    await untilAborted(background, signal)
   }
 
   /** Frees the space of deleted and replaced documents. The index can be searched meanwhile. @throws CLOSED, INDEX_READONLY */
@@ -204,7 +207,7 @@ export class MultiVectorIndex {
     checkOptions('compact()', options, ['signal'])
     await this.#change(async (store) => {
       await store.compact?.(options)
-      this.#prepareInBackground()
+      this.#background.request()
     })
   }
 
@@ -220,14 +223,17 @@ export class MultiVectorIndex {
    */
   close(options: { prepare?: boolean } = {}): Promise<void> {
     checkOptions('close()', options, ['prepare'])
-    if (options.prepare === false) this.#stopping.abort()
+    if (options.prepare === false) this.#background.stop()
     return (this.#closing ??= this.#end())
   }
 
   async #end(): Promise<void> {
-    await this.#turns.settled()
-    await this.#background
-    await this.#store.close()
+    try {
+      await this.#turns.settled()
+      await this.#background.settled()
+    } finally {
+      await this.#store.close()
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -259,7 +265,7 @@ export class MultiVectorIndex {
       try {
         return await putDocuments(store, this.#model, documents, step)
       } finally {
-        this.#prepareInBackground()
+        this.#background.request()
       }
     })
   }
@@ -269,18 +275,6 @@ export class MultiVectorIndex {
     const store = this.#open
     if (store.readonly) throw readonly(store)
     return this.#turns.take(() => change(store))
-  }
-
-  /** What went wrong is a warning: the documents are committed, and found without it. */
-  #prepareInBackground(): void {
-    const { signal } = this.#stopping
-    if (!this.#store.prepare || signal.aborted) return
-    this.#background = this.#store.prepare({ signal, ...this.#measuring() }).catch((error: unknown) => {
-      if (signal.aborted) return
-      const why = error instanceof Error ? error.message : String(error)
-      const message = `What first stages need could not be made after the documents were added: ${why} Searches do without it; prepare() tries again.`
-      this.#onWarning?.({ code: 'UPKEEP_FAILED', message })
-    })
   }
 
   #measuring() {

@@ -55,6 +55,20 @@ test('changes nothing of what else was committed meanwhile', async () => {
   expect(index.stage('fde').rows).toBe(1002)
 })
 
+test('is kept though the warning about it is refused', async () => {
+  const index = await made(1000)
+  const none: Stage['searcher'] = async () => {
+    return { rows: 1000, search: () => ({ ordinals: new Int32Array(), scores: new Float32Array() }) }
+  }
+  const stage = { name: 'fde', searcher: none } as Partial<Stage> as Stage
+  const refuse = () => {
+    throw new Error('The log is full.')
+  }
+  const measuring = keepSuitability(index.files, [stage], undefined, refuse, workOf(index))
+  await expect(measuring).rejects.toThrow('The log is full.')
+  expect(index.derived('fde')!.suitability).toMatchObject({ recall: 0, collection: 1000 })
+})
+
 test('is put off when the index was compacted meanwhile', async () => {
   const index = await made(1200)
   await index.delete(numbers(0, 100))

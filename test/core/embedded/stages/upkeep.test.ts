@@ -118,6 +118,25 @@ describe('after writing', () => {
     expect(stageFiles(folder, 'centroids')).toHaveLength(2)
   })
 
+  test('many batches wait for one more run, not for one each', async () => {
+    const heard: Error[] = []
+    const hear = (warning: Error) => void heard.push(warning)
+    process.on('warning', hear)
+    gate.shut()
+    const index = await open()
+    try {
+      for (const document of documents.slice(0, 300)) await index.upsert([document])
+      for (let i = 0; i < 20; i++) await nextTurn()
+      expect(heard).toEqual([])
+      gate.open()
+      await index.close()
+    } finally {
+      process.off('warning', hear)
+    }
+    await using again = await open({ readonly: true })
+    expect([await codes(again), warnings]).toMatchObject([{ documents: 300 }, []])
+  })
+
   test('what goes wrong is a warning; documents are there, and prepare() says what it is and tries again', async () => {
     await using index = await open()
     gate.fail(new Error('The disk is full.'))
@@ -198,6 +217,21 @@ describe('prepare()', () => {
     await index.prepare()
     expect(await codes(index)).toMatchObject({ documents: 300 })
     expect(warnings).toEqual([])
+  })
+
+  test('ends with what its onProgress throws, and with nothing else: the background goes on', async () => {
+    gate.shut()
+    await using index = await open()
+    await index.upsert(documents.slice(0, 300))
+    await learning()
+    const onProgress = () => {
+      throw new Error('no terminal')
+    }
+    const refused = expect(index.prepare({ onProgress })).rejects.toThrow('no terminal')
+    gate.open()
+    await refused
+    await index.prepare()
+    expect([await codes(index), warnings]).toMatchObject([{ documents: 300 }, []])
   })
 
   test('stopped for one is not stopped for the background', async () => {

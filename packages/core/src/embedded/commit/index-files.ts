@@ -285,12 +285,15 @@ export class IndexFiles {
   }
 
   close(): void {
-    for (const segment of this.#collection.segments) segment.close()
-    this.#deleted.close()
-    this.#derived.close()
-    this.#reading.clear()
-    this.#removeRetired()
-    this.#unlock()
+    try {
+      for (const segment of this.#collection.segments) segment.close()
+      this.#deleted.close()
+      this.#derived.close()
+      this.#reading.clear()
+      this.#removeRetired()
+    } finally {
+      this.#unlock()
+    }
   }
 
   /** Codes of the documents for each coder, made from what their records hold. */

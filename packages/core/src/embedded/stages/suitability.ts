@@ -52,12 +52,14 @@ export async function keepSuitability(
   if (!reports) return
   for (const [i, { name }] of due.entries()) {
     const suitability = reports[i]!
-    if (suitability.recall < UNSUITABLE_BELOW) onWarning?.(unsuitable(name, suitability))
     await work.inTurn(async () => {
       const derived = files.manifest.derived[name]
       if (derived) await files.commitDerived(name, { ...derived, suitability })
     })
   }
+  // Last, so that what it throws does not have everything measured again.
+  for (const [i, { name }] of due.entries())
+    if (reports[i]!.recall < UNSUITABLE_BELOW) onWarning?.(unsuitable(name, reports[i]!))
 }
 
 /**

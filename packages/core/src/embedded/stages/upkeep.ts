@@ -2,6 +2,7 @@ import type { OnProgress } from '../../encoder.js'
 import type { OnWarning } from '../../errors.js'
 import type { PrepareOptions } from '../../store/store.js'
 import { Turns } from '../../store/turns.js'
+import { untilAborted } from '../../store/until-aborted.js'
 import type { IndexFiles } from '../commit/index-files.js'
 import type { Stage, Work } from './stage.js'
 import { keepSuitability } from './suitability.js'
@@ -27,16 +28,26 @@ export class Upkeep {
   /**
    * Does what is due, after what is under way. The signal ends the wait at once.
    *
-   * @throws what learning and writing throw; what was there before serves on
+   * @throws what learning and writing throw, and what the callbacks do; what was there before serves on
    */
   async run({ signal, onProgress, encodeQueries, onWarning = this.#onWarning }: PrepareOptions): Promise<void> {
-    if (onProgress) this.#listeners.add(onProgress)
-    const stop = signal ? AbortSignal.any([signal, this.#stopping.signal]) : this.#stopping.signal
+    // What the callback throws ends this call; what is under way for others goes on.
+    const thrown = new AbortController()
+    const listener: OnProgress = (progress) => {
+      try {
+        if (!thrown.signal.aborted) onProgress?.(progress)
+      } catch (error) {
+        thrown.abort(error)
+      }
+    }
+    const end = AbortSignal.any(signal ? [signal, thrown.signal] : [thrown.signal])
+    const stop = AbortSignal.any([end, this.#stopping.signal])
     const run = this.#runs.take(() => this.#run(stop, encodeQueries, onWarning))
+    this.#listeners.add(listener)
     try {
-      await untilAborted(run, signal)
+      await untilAborted(run, end)
     } finally {
-      if (onProgress) this.#listeners.delete(onProgress)
+      this.#listeners.delete(listener)
     }
   }
 
@@ -64,21 +75,5 @@ export class Upkeep {
     }
     signal.throwIfAborted()
     await keepSuitability(this.#files, this.#stages.values(), encodeQueries, onWarning, work)
-  }
-}
-
-/** Waits for a promise, but no longer than until the signal. */
-async function untilAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (!signal) return promise
-  let stop: (() => void) | undefined
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason as Error)
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-  })
-  try {
-    await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop!)
   }
 }

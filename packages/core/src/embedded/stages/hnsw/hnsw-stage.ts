@@ -117,11 +117,12 @@ class HnswStage implements Stage {
     } catch (error) {
       this.#library = undefined
       if (this.#isWanted || !SerotineError.isInstance(error)) throw error
-      if (!this.#isMissing) {
+      const isKnown = this.#isMissing
+      this.#isMissing = true
+      if (!isKnown) {
         const message = `${error.message} Until then every search scans ${this.#context.files.collection.size} documents.`
         this.#context.onWarning?.({ code: 'HNSWLIB_MISSING', message })
       }
-      this.#isMissing = true
       return undefined
     }
   }
