@@ -227,9 +227,9 @@ describe('prepare()', () => {
     const onProgress = () => {
       throw new Error('no terminal')
     }
-    const refused = expect(index.prepare({ onProgress })).rejects.toThrow('no terminal')
+    const refused = index.prepare({ onProgress })
     gate.open()
-    await refused
+    await expect(refused).rejects.toThrow('no terminal')
     await index.prepare()
     expect([await codes(index), warnings]).toMatchObject([{ documents: 300 }, []])
   })

@@ -115,12 +115,15 @@ export class CodedStage implements Stage {
       return
     }
     if (!isDue) return
-    // The files stay readable, should the index be compacted meanwhile.
-    const isStale = await files.reading(async () => {
-      const made = await this.#kind.learn(collection, work.signal)
-      return made !== undefined && !(await this.#replace(collection, made, work))
-    })
-    if (isStale) await this.upkeep(work)
+    const { tokens } = collection
+    // `reading`: the files stay readable, should the index be compacted meanwhile.
+    let made = await files.reading(() => this.#kind.learn(collection, work.signal))
+    while (made && files.collection.tokens > 0) {
+      const next = made
+      if (await files.reading(() => this.#replace(next, tokens, work))) return
+      // What was learned is as good for what compaction left; were it learned again, compacting often would put it off for ever.
+      made = this.#kind.restore(made.learned, made.facts)
+    }
   }
 
   facts(): Readonly<Record<string, number | string | null>> {
@@ -136,9 +139,14 @@ export class CodedStage implements Stage {
     return this.#context.files.manifest.derived[this.name]
   }
 
-  /** Codes everything anew and puts it in place; false when the index was compacted meanwhile. */
-  async #replace(collection: Collection, made: CodedSearcher, work: Work): Promise<boolean> {
+  /**
+   * Codes everything anew and puts it in place; false when the index was compacted meanwhile.
+   *
+   * @param tokens that the collection had when it was learned
+   */
+  async #replace(made: CodedSearcher, tokens: number, work: Work): Promise<boolean> {
     const { files } = this.#context
+    const { collection } = files
     const written: NewFile[] = []
     let isInPlace = false
     try {
@@ -157,7 +165,7 @@ export class CodedStage implements Stage {
           rows: made.rows,
           files: { learned: learned.extent, codes: codes.extent },
           codeBytes: made.codeBytes,
-          facts: { ...made.facts, tokens: collection.tokens },
+          facts: { ...made.facts, tokens },
           suitability: null,
         }
         try {
@@ -199,10 +207,11 @@ export class CodedStage implements Stage {
     }
   }
 
-  /** Codes the documents that a searcher does not cover yet. */
+  /** Codes the documents that a searcher does not cover yet, for as long as the collection is that of the index. */
   async #code(into: CodedSearcher, collection: Collection, file: NewFile, work: Work): Promise<void> {
-    const { codec, dim } = this.#context.files.manifest
-    while (into.rows < collection.total) {
+    const { files } = this.#context
+    const { codec, dim } = files.manifest
+    while (into.rows < collection.total && files.collection === collection) {
       work.signal?.throwIfAborted()
       const from = into.rows
       const count = groupSize(collection, from)
