@@ -165,9 +165,7 @@ export class EmbeddedStore implements Store {
       const { collection, manifest } = files
       const passes = 'filter' in which ? filterPredicate(which.filter) : undefined
       const found = passes
-        ? [...collection.ordinals()].filter((ordinal) => {
-            return passes({ id: collection.row(ordinal).id, metadata: collection.metadata(ordinal) })
-          })
+        ? [...collection.ordinals()].filter((ordinal) => passes(collection.filtered(ordinal)))
         : [...new Set((which as { ids: readonly string[] }).ids)].map((id) => collection.ordinalOf(id))
       const deleted = found.filter((ordinal) => ordinal !== undefined)
       const { dim, model } = manifest

@@ -76,9 +76,10 @@ export class SnapshotReader implements StoreReader {
         `scan() was to go on after ${describe(after)}, which is not there. Begin again without after.`,
       )
     }
+    const { collection } = this.#snapshot
     let batch: HashedDocument[] = []
     for (const ordinal of this.#snapshot.ordinals()) {
-      if (ordinal <= start || (passes && !passes(this.#filtered(ordinal)))) continue
+      if (ordinal <= start || (passes && !passes(collection.filtered(ordinal)))) continue
       batch.push(this.#document(ordinal, text))
       if (batch.length < batchSize) continue
       signal?.throwIfAborted()
@@ -92,17 +93,14 @@ export class SnapshotReader implements StoreReader {
   async count(filter?: Filter): Promise<number> {
     if (!filter) return this.#snapshot.size
     const passes = filterPredicate(filter)
+    const { collection } = this.#snapshot
     let count = 0
-    for (const ordinal of this.#snapshot.ordinals()) if (passes(this.#filtered(ordinal))) count++
+    for (const ordinal of this.#snapshot.ordinals()) if (passes(collection.filtered(ordinal))) count++
     return count
   }
 
   async tokens(): Promise<number> {
     return this.#snapshot.tokens
-  }
-
-  #filtered(ordinal: number) {
-    return { id: this.#snapshot.row(ordinal).id, metadata: this.#snapshot.collection.metadata(ordinal) }
   }
 
   #document(ordinal: number, withText: boolean): HashedDocument {

@@ -84,8 +84,8 @@ describe('a collection', () => {
     expect([[...collection.living()], [...collection.searchable()]]).toEqual([[0], []])
     expect([collection.readText(0), collection.readEmbeddings(0, 'int8', 16).length]).toEqual(['x', 0])
     // Parsed once, and nobody can change it for the others.
-    expect(collection.metadata(0)).toBe(collection.metadata(0))
-    expect(() => (collection.metadata(0) as { a: { b: number[] } }).a.b.push(2)).toThrow(TypeError)
+    expect(collection.filtered(0).metadata).toBe(collection.filtered(0).metadata)
+    expect(() => (collection.filtered(0).metadata as { a: { b: number[] } }).a.b.push(2)).toThrow(TypeError)
     await index.files.commit({ documents: [], deleted: [0], dim: 16, model: null })
     expect([collection.size, collection.searchableCount, collection.tokens]).toEqual([0, 0, 0])
   })

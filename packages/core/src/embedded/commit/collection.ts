@@ -1,3 +1,4 @@
+import type { FilteredDocument } from '../../store/filter.js'
 import type { Metadata } from '../../store/metadata.js'
 import type { TokenEmbeddings } from '../../embeddings.js'
 import { Bitset } from './bitset.js'
@@ -84,9 +85,10 @@ export class Collection {
     return this.#rows[ordinal]!
   }
 
-  /** Parsed once and kept, frozen: for filters. Callers get `metadataOf(row)` instead. */
-  metadata(ordinal: number): Metadata {
-    return (this.#metadata[ordinal] ??= freeze(metadataOf(this.row(ordinal))))
+  /** What filters see of a document. Its metadata are parsed once and kept, frozen; callers get `metadataOf(row)` instead. */
+  filtered(ordinal: number): FilteredDocument {
+    const row = this.row(ordinal)
+    return { id: row.id, metadata: (this.#metadata[ordinal] ??= freeze(metadataOf(row))) }
   }
 
   readText(ordinal: number): string | undefined {

@@ -62,11 +62,10 @@ export class Snapshot {
     const documents = new Bitset(this.total)
     let [count, tokens] = [0, 0]
     for (const ordinal of this.#searchable) {
-      const row = this.collection.row(ordinal)
-      if (!passes({ id: row.id, metadata: this.collection.metadata(ordinal) })) continue
+      if (!passes(this.collection.filtered(ordinal))) continue
       documents.add(ordinal)
       count++
-      tokens += row.tokens
+      tokens += this.row(ordinal).tokens
     }
     signal?.throwIfAborted()
     return { documents, count, tokens }
