@@ -19,7 +19,7 @@ beforeAll(() => {
   const before = readFileSync(registry, 'utf8')
   const after = before
     .replace(/\n\n/, "\nimport { newestStage } from './newest/newest-stage.js'\n\n")
-    .replace('  centroidStage,\n', '  centroidStage,\n  newestStage,\n')
+    .replace('  centroids: centroidStage,\n', '  centroids: centroidStage,\n  newest: newestStage,\n')
   if (after.split('\n').length !== before.split('\n').length + 2)
     throw new Error('two lines are to be added to registry.ts')
   writeFileSync(registry, after)
@@ -48,6 +48,13 @@ describe('a first stage added as CONTRIBUTING.md says', () => {
       expect(found.hits.map(({ id }) => id).sort()).toEqual(['d17', 'd18', 'd20'])
       const stats = await again.stats()
       expect(stats.firstStages.newest).toMatchObject({ documents: 20, bytes: 20 })
+      await using other = await MultiVectorIndex.open(undefined, { firstStage: 'newest' })
+      await other.upsert(Array.from({ length: 20 }, (_, n) => document(n)))
+      await other.prepare()
+      expect((await other.stats()).firstStage).toBe('newest')
+      await expect(MultiVectorIndex.open(undefined, { firstStage: 'oldest' })).rejects.toThrow(
+        /one of .*newest.*"oldest"/,
+      )
     } finally {
       rmSync(folder, { recursive: true })
     }

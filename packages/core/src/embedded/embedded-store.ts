@@ -1,5 +1,6 @@
 import { SerotineError } from '../errors.js'
 import { describe } from '../options.js'
+import { checkFirstStage } from '../store/first-stage.js'
 import { filterPredicate } from '../store/filter-predicate.js'
 import type { Filter } from '../store/filter.js'
 import { encodeRecord } from '../store/records.js'
@@ -31,13 +32,14 @@ import { checkEmbedded, checkFound, initialManifest } from './options.js'
 import type { EmbeddedOptions } from './options.js'
 import { SnapshotReader } from './reader.js'
 import { plan } from './stages/plan.js'
-import { makeStages } from './stages/registry.js'
+import { FIRST_STAGES, makeStages } from './stages/registry.js'
 import type { Searcher, Stage } from './stages/stage.js'
 import { Upkeep } from './stages/upkeep.js'
 import { statsOf } from './stats.js'
 import type { FdeConfig } from '../fde/config.js'
 
-const CAPABILITIES: Omit<StoreCapabilities, 'durable' | 'firstStages'> = {
+const CAPABILITIES: Omit<StoreCapabilities, 'durable'> = {
+  firstStages: FIRST_STAGES,
   nativeSearch: false,
   filterOperators: ['eq', 'ne', 'in', 'nin', 'gt', 'gte', 'lt', 'lte', 'exists', 'contains'],
   filterFunctions: true,
@@ -68,8 +70,7 @@ export class EmbeddedStore implements Store {
     this.#preferred = firstStage
     this.#graphNumbers = graphNumbers
     this.#stages = makeStages({ files, preferred: firstStage, hnswlib, onWarning, graphNumbers })
-    const firstStages = ['exact', ...this.#stages.keys(), 'muvera']
-    this.capabilities = { ...CAPABILITIES, firstStages, durable: files.folder !== undefined }
+    this.capabilities = { ...CAPABILITIES, durable: files.folder !== undefined }
     this.#upkeep = new Upkeep(files, this.#stages, this.#turns, onWarning)
   }
 
@@ -286,10 +287,7 @@ export class EmbeddedStore implements Store {
 
   /** @throws INVALID_ARGUMENT */
   #stage(name: string): Stage {
-    const stage = this.#stages.get(name)
-    if (stage) return stage
-    const names = ['auto', ...this.capabilities.firstStages].join(', ')
-    throw new SerotineError('INVALID_ARGUMENT', `firstStage must be one of ${names}; got ${describe(name)}.`)
+    return this.#stages.get(checkFirstStage(name, this.capabilities.firstStages))!
   }
 
   async #coders(): Promise<Coder[]> {

@@ -5,12 +5,14 @@ import { FDE_PRESETS, checkFdeOptions, resolveFdeConfig } from '../fde/config.js
 import type { FdeConfig, FdeOptions, FdePreset } from '../fde/config.js'
 import { withLearnedPartitions } from '../fde/learn.js'
 import { checkInteger, checkOptions, describe } from '../options.js'
+import { checkFirstStage } from '../store/first-stage.js'
 import { TOKEN_CODECS } from '../store/records.js'
 import type { TokenCodec } from '../store/records.js'
 import type { CollectionSpec, FirstStage } from '../store/store.js'
 import type { InitialManifest, Manifest } from './format/manifest.js'
 import { GRAPH_NUMBERS } from './stages/plan.js'
 import type { HnswlibSource } from './stages/hnsw/hnswlib.js'
+import { FIRST_STAGES } from './stages/registry.js'
 
 /** How a folder is opened or a collection in it made. */
 export interface EmbeddedOptions {
@@ -67,7 +69,6 @@ const OPTIONS = [
   'segmentBytes',
   'graphNumbers',
 ]
-const FIRST_STAGES: readonly FirstStage[] = ['auto', 'exact', 'centroids', 'muvera', 'fde', 'hnsw']
 
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT, DIM_MISMATCH */
 export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOptions): CheckedEmbedded {
@@ -131,15 +132,6 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
     segmentBytes,
     graphNumbers,
   }
-}
-
-/** @throws INVALID_ARGUMENT */
-export function checkFirstStage(firstStage: unknown, known: readonly FirstStage[]): FirstStage {
-  if (known.includes(firstStage as FirstStage)) return firstStage as FirstStage
-  throw new SerotineError(
-    'INVALID_ARGUMENT',
-    `firstStage must be one of ${known.join(', ')}; got ${describe(firstStage)}.`,
-  )
 }
 
 /** Whether a stage looks through FDEs, so that a collection without them cannot serve it. */

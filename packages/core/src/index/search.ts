@@ -4,6 +4,7 @@ import { SerotineError } from '../errors.js'
 import { topK } from '../math/top-k.js'
 import { checkInteger, checkOptions, describe } from '../options.js'
 import { exactScores } from '../store/exact-scores.js'
+import { checkFirstStage } from '../store/first-stage.js'
 import { parseWhere } from '../store/filter.js'
 import type { Filter, Where } from '../store/filter.js'
 import type { Metadata } from '../store/metadata.js'
@@ -102,15 +103,7 @@ export function checkSearch(call: string, options: SearchOptions, { capabilities
   })
   const { where, firstStage, rerank = true, prompt, promptName, signal } = options
   const k = checkInteger('k', options.k ?? 10, 1)
-  if (firstStage !== undefined) {
-    const names = ['auto', ...capabilities.firstStages]
-    if (!names.includes(firstStage)) {
-      throw new SerotineError(
-        'INVALID_ARGUMENT',
-        `firstStage must be one of ${names.join(', ')}; got ${describe(firstStage)}.`,
-      )
-    }
-  }
+  if (firstStage !== undefined) checkFirstStage(firstStage, capabilities.firstStages)
   if (typeof rerank !== 'boolean') {
     throw new SerotineError('INVALID_ARGUMENT', `rerank must be true or false, got ${describe(rerank)}.`)
   }
