@@ -29,7 +29,7 @@ import { openFiles } from './commit/open-files.js'
 import type { Allowed, Snapshot } from './commit/snapshot.js'
 import type { RecordedDocument } from './format/segment.js'
 import { checkEmbedded, checkFound, initialManifest } from './options.js'
-import type { EmbeddedOptions } from './options.js'
+import type { CheckedEmbedded, EmbeddedOptions } from './options.js'
 import { SnapshotReader } from './reader.js'
 import { plan } from './stages/plan.js'
 import { FIRST_STAGES, makeStages } from './stages/registry.js'
@@ -48,6 +48,9 @@ const CAPABILITIES: Omit<StoreCapabilities, 'durable'> = {
   manyWriters: false,
 }
 
+/** As `EmbeddedStore.open`, for callers that checked the options under their own name. */
+export let openChecked: (checked: CheckedEmbedded) => Promise<EmbeddedStore>
+
 /**
  * Documents in files of one folder, or in memory: one process writes, any number read. Each change is committed as a whole; a process
  * that is killed leaves the last commit.
@@ -62,10 +65,7 @@ export class EmbeddedStore implements Store {
   readonly #turns = new Turns()
   #closing: Promise<void> | undefined
 
-  private constructor(
-    files: IndexFiles,
-    { firstStage, hnswlib, onWarning, graphNumbers }: ReturnType<typeof checkEmbedded>,
-  ) {
+  private constructor(files: IndexFiles, { firstStage, hnswlib, onWarning, graphNumbers }: CheckedEmbedded) {
     this.#files = files
     this.#preferred = firstStage
     this.#graphNumbers = graphNumbers
@@ -81,16 +81,21 @@ export class EmbeddedStore implements Store {
    * INDEX_CORRUPT, HNSWLIB_MISSING
    */
   static async open(folder?: string, options: EmbeddedOptions = {}): Promise<EmbeddedStore> {
-    const checked = checkEmbedded('EmbeddedStore.open()', folder, options)
-    const files = await openFiles(checked.folder, initialManifest(options), checked)
-    try {
-      const store = new EmbeddedStore(files, checked)
-      checkFound(store.name, files.manifest, options, store.spec)
-      for (const stage of store.#stages.values()) await stage.check?.()
-      return store
-    } catch (error) {
-      files.close()
-      throw error
+    return openChecked(checkEmbedded('EmbeddedStore.open()', folder, options))
+  }
+
+  static {
+    openChecked = async (checked) => {
+      const files = await openFiles(checked.folder, initialManifest(checked), checked)
+      try {
+        const store = new EmbeddedStore(files, checked)
+        checkFound(store.name, files.manifest, checked, store.spec)
+        for (const stage of store.#stages.values()) await stage.check?.()
+        return store
+      } catch (error) {
+        files.close()
+        throw error
+      }
     }
   }
 

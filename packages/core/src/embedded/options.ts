@@ -45,14 +45,16 @@ export interface EmbeddedOptions {
   graphNumbers?: number | undefined
 }
 
-export interface CheckedEmbedded {
+/** Options whose form has been checked; undefined: nothing was said, and what is in the folder decides. */
+export interface CheckedEmbedded extends Pick<
+  EmbeddedOptions,
+  'model' | 'dim' | 'codec' | 'hnswlib' | 'onWarning' | 'segmentBytes'
+> {
   readonly folder: string | undefined
   readonly readonly: boolean
   readonly create: boolean
+  readonly fde: FdeOptions | false | undefined
   readonly firstStage: FirstStage
-  readonly hnswlib: HnswlibSource | undefined
-  readonly onWarning: OnWarning | undefined
-  readonly segmentBytes: number | undefined
   readonly graphNumbers: number
 }
 
@@ -87,7 +89,7 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
     stage: 'firstStage',
     muvera: 'fde',
   })
-  const { model, dim, readonly = false, create = true, codec, fde, firstStage = 'auto', onWarning } = options
+  const { model, dim, readonly = false, create = true, codec, firstStage = 'auto', onWarning } = options
   for (const [name, value] of Object.entries({ readonly, create })) {
     if (typeof value !== 'boolean') {
       throw new SerotineError('INVALID_ARGUMENT', `${name} must be true or false, got ${describe(value)}.`)
@@ -107,14 +109,13 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
     )
   }
   checkFirstStage(firstStage, FIRST_STAGES)
-  if (fde === false && needsFdes(firstStage)) {
+  if (options.fde === false && needsFdes(firstStage)) {
     const message = `firstStage ${describe(firstStage)} needs FDEs, but fde is false. Leave out one of them.`
     throw new SerotineError('INVALID_ARGUMENT', message)
   }
-  if (onWarning !== undefined && typeof onWarning !== 'function') {
-    throw new SerotineError('INVALID_ARGUMENT', `onWarning must be a function, got ${describe(onWarning)}.`)
-  }
-  if (fde !== undefined && fde !== false) planned(fdeOptions(fde), model?.dim ?? dim ?? 128)
+  checkOnWarning(onWarning)
+  const fde = options.fde === undefined || options.fde === false ? options.fde : fdeOptions(options.fde)
+  if (fde) planned(fde, model?.dim ?? dim ?? 128)
   const inMemory = folder === undefined || folder === ':memory:'
   if (inMemory && readonly) {
     throw new SerotineError('INVALID_ARGUMENT', 'An index in memory cannot be opened readonly: it would stay empty.')
@@ -124,8 +125,12 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
   checkInteger('graphNumbers', graphNumbers, 0)
   return {
     folder: inMemory ? undefined : folder,
+    model,
+    dim,
     readonly,
     create,
+    codec,
+    fde,
     firstStage,
     hnswlib,
     onWarning,
@@ -134,26 +139,26 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
   }
 }
 
+/** @throws INVALID_ARGUMENT */
+export function checkOnWarning(onWarning: unknown): void {
+  if (onWarning === undefined || typeof onWarning === 'function') return
+  throw new SerotineError('INVALID_ARGUMENT', `onWarning must be a function, got ${describe(onWarning)}.`)
+}
+
 /** Whether a stage looks through FDEs, so that a collection without them cannot serve it. */
 function needsFdes(firstStage: FirstStage): boolean {
   return firstStage === 'muvera' || firstStage === 'fde' || firstStage === 'hnsw'
 }
 
 /** What a new collection starts with. */
-export function initialManifest({
-  model,
-  dim,
-  codec = 'int8',
-  fde,
-  firstStage = 'auto',
-}: EmbeddedOptions): InitialManifest {
+export function initialManifest({ model, dim, codec = 'int8', fde, firstStage }: CheckedEmbedded): InitialManifest {
   // FDEs take twice as long as the embedded model does, so they are made only where they will be used.
-  const wanted = fde ?? (needsFdes(firstStage) ? 'compact' : false)
+  const wanted = fde ?? (needsFdes(firstStage) && { preset: 'compact' })
   return {
     codec,
     dim: model?.dim ?? dim ?? null,
     model: model ? { name: model.name, fingerprint: model.fingerprint } : null,
-    fde: wanted === false ? null : fdeOptions(wanted),
+    fde: wanted || null,
   }
 }
 
@@ -161,7 +166,7 @@ export function initialManifest({
 export function checkFound(
   where: string,
   manifest: Manifest,
-  { dim, codec, fde, firstStage = 'auto' }: EmbeddedOptions,
+  { dim, codec, fde, firstStage }: CheckedEmbedded,
   spec: CollectionSpec,
 ): void {
   const remedy = 'Build another index in another folder, or open it with the settings it has.'
@@ -193,7 +198,7 @@ export function checkFound(
       `The index ${where} was made ${found ? 'with' : 'without'} FDEs, not ${found ? 'without' : 'with'}. ${remedy}`,
     )
   }
-  const asked = planned(fdeOptions(fde), manifest.dim ?? 128)
+  const asked = planned(fde, manifest.dim ?? 128)
   // What the FDEs were made with, which a preset of the same name may no longer mean.
   const config = spec.fde?.config
   const has = config

@@ -1,9 +1,8 @@
-import { EmbeddedStore } from '../embedded/embedded-store.js'
-import { checkEmbedded } from '../embedded/options.js'
+import { openChecked } from '../embedded/embedded-store.js'
+import { checkEmbedded, checkOnWarning } from '../embedded/options.js'
 import type { EmbeddedOptions } from '../embedded/options.js'
 import type { Encoder } from '../encoder.js'
 import { SerotineError } from '../errors.js'
-import type { OnWarning } from '../errors.js'
 import { checkOptions, describe } from '../options.js'
 import { checkSameModel } from '../store/same-model.js'
 import type { Store } from '../store/store.js'
@@ -39,9 +38,7 @@ export async function openStore(
     checkModel(where, model)
     return { store: where, folder: undefined }
   }
-  // Messages name the call that was made.
-  checkEmbedded('MultiVectorIndex.open()', where, options)
-  const store = await EmbeddedStore.open(where, options)
+  const store = await openChecked(checkEmbedded('MultiVectorIndex.open()', where, options))
   try {
     checkModel(store, model)
     return { store, folder: store.folder }
@@ -53,11 +50,6 @@ export async function openStore(
 
 function isStore(where: unknown): where is Store {
   return typeof where === 'object' && where !== null && typeof (where as Partial<Store>).reading === 'function'
-}
-
-function checkOnWarning(onWarning: OnWarning | undefined): void {
-  if (onWarning === undefined || typeof onWarning === 'function') return
-  throw new SerotineError('INVALID_ARGUMENT', `onWarning must be a function, got ${describe(onWarning)}.`)
 }
 
 /** What is in the store must not contradict the model. @throws INDEX_MISMATCH naming both */
