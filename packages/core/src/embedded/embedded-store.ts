@@ -23,6 +23,7 @@ import type {
   TokenSink,
 } from '../store/store.js'
 import { Turns } from '../store/turns.js'
+import { checkWritable } from '../store/writable.js'
 import type { Coder } from './commit/derived-files.js'
 import type { IndexFiles } from './commit/index-files.js'
 import { openFiles } from './commit/open-files.js'
@@ -239,11 +240,8 @@ export class EmbeddedStore implements Store {
   /** @throws CLOSED, INDEX_READONLY */
   get #writable(): IndexFiles {
     const files = this.#open
-    if (!files.readonly) return files
-    throw new SerotineError(
-      'INDEX_READONLY',
-      `The index ${files.folder} was opened with { readonly: true }. Open it without that option to change it.`,
-    )
+    checkWritable(this)
+    return files
   }
 
   async #change<T>(change: (files: IndexFiles) => Promise<T>): Promise<T> {

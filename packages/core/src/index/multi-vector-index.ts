@@ -1,5 +1,5 @@
 import type { TokenEmbeddings } from '../embeddings.js'
-import type { Encoder, OnProgress } from '../encoder.js'
+import type { Encoder } from '../encoder.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { checkInteger, checkOptions, describe } from '../options.js'
@@ -7,9 +7,10 @@ import { constantAnswer, parseWhere } from '../store/filter.js'
 import type { Filter, Where } from '../store/filter.js'
 import { fieldNames } from '../store/metadata.js'
 import { decodeRecord, recordBytes } from '../store/records.js'
-import type { FirstStage, HashedDocument, Store, StoredDocument } from '../store/store.js'
+import type { HashedDocument, PrepareOptions, Store, StoredDocument } from '../store/store.js'
 import { Turns } from '../store/turns.js'
 import { untilAborted } from '../store/until-aborted.js'
+import { checkWritable } from '../store/writable.js'
 import { Background } from './background.js'
 import { checkId, checkSource } from './input.js'
 import type { DocumentSource } from './input.js'
@@ -24,13 +25,7 @@ import { DOCUMENT_ENCODING, putDocuments } from './upsert.js'
 import type { UpsertOptions, UpsertResult } from './upsert.js'
 
 /** What `prepare` makes, and who hears of it. */
-export interface PrepareIndexOptions {
-  /** Also what this first stage needs, where the index would not keep it by itself: from now on it does. */
-  firstStage?: FirstStage
-  signal?: AbortSignal
-  /** `{ phase: 'build', done, total }`, counting documents. */
-  onProgress?: OnProgress
-}
+export type PrepareIndexOptions = Pick<PrepareOptions, 'firstStage' | 'signal' | 'onProgress'>
 
 /**
  * Documents as token embeddings, in a folder, in memory or in an engine, searched by late interaction: exact MaxSim of every document
@@ -194,7 +189,7 @@ export class MultiVectorIndex {
   async prepare(options: PrepareIndexOptions = {}): Promise<void> {
     checkOptions('prepare()', options, ['firstStage', 'signal', 'onProgress'], { stage: 'firstStage' })
     const store = this.#open
-    if (store.readonly) throw readonly(store)
+    checkWritable(store)
     const { signal } = options
     await untilAborted(this.#turns.settled(), signal)
     const background = this.#background.settled()
@@ -273,7 +268,7 @@ export class MultiVectorIndex {
   /** Runs a change after those before it. @throws CLOSED, INDEX_READONLY */
   async #change<T>(change: (store: Store) => Promise<T>): Promise<T> {
     const store = this.#open
-    if (store.readonly) throw readonly(store)
+    checkWritable(store)
     return this.#turns.take(() => change(store))
   }
 
@@ -287,13 +282,6 @@ export class MultiVectorIndex {
 
 function closed(): SerotineError {
   return new SerotineError('CLOSED', 'The index was closed. Open it again with MultiVectorIndex.open().')
-}
-
-function readonly({ name }: Store): SerotineError {
-  return new SerotineError(
-    'INDEX_READONLY',
-    `The index ${name} was opened with { readonly: true }. Open it without that option to change it.`,
-  )
 }
 
 function withoutHash(document: HashedDocument | undefined): StoredDocument | undefined {

@@ -5,7 +5,7 @@ import type { Storage } from '../files/folder.js'
 import { lockFolder } from '../files/lock.js'
 import { fileName, inspectFolder, leftovers } from '../format/file-names.js'
 import type { InitialManifest, Manifest } from '../format/manifest.js'
-import { commitManifest, FORMAT_VERSION, readManifest, versionOnDisk } from '../format/manifest-file.js'
+import { commitManifest, FORMAT_VERSION, readManifest, readVersionedManifest } from '../format/manifest-file.js'
 import { Segment } from '../format/segment.js'
 import { IndexFiles, SEGMENT_BYTES } from './index-files.js'
 import type { OpenedFiles } from './index-files.js'
@@ -63,10 +63,10 @@ export async function openFiles(
       await commitManifest(folder, empty)
       return new IndexFiles(opened)
     }
-    const manifest = readManifest(folder)
+    const { version, manifest } = readVersionedManifest(folder)
     const files = openStored(storage, false, unlock, manifest, segmentBytes)
     // Only now: a manifest whose files are not all there may be older than they are. And a build that reads version 1 needs its files.
-    if (versionOnDisk(folder) === FORMAT_VERSION) for (const name of leftovers(folder, manifest)) storage.remove(name)
+    if (version === FORMAT_VERSION) for (const name of leftovers(folder, manifest)) storage.remove(name)
     return files
   } catch (error) {
     unlock()

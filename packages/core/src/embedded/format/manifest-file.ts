@@ -16,6 +16,11 @@ const FORMAT = 'serotine-index'
 
 /** @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT */
 export function readManifest(folder: string): Manifest {
+  return readVersionedManifest(folder).manifest
+}
+
+/** The manifest, and the version that it has on disk. @throws as `readManifest` */
+export function readVersionedManifest(folder: string): { readonly version: number; readonly manifest: Manifest } {
   const path = join(folder, MANIFEST_FILE)
   let parsed: { format?: unknown; version?: unknown; checksum?: unknown }
   try {
@@ -45,12 +50,8 @@ export function readManifest(folder: string): Manifest {
       `${path} fails its checksum. The file is damaged; restore it or build the index again.`,
     )
   }
-  return version === 1 ? fromVersion1(manifest as unknown as Version1Manifest) : manifest
-}
-
-/** The version that the manifest on disk is of; it has been read before. */
-export function versionOnDisk(folder: string): number {
-  return (JSON.parse(readFileSync(join(folder, MANIFEST_FILE), 'utf8')) as { version: number }).version
+  if (version === 1) return { version, manifest: fromVersion1(manifest as unknown as Version1Manifest) }
+  return { version: version as number, manifest }
 }
 
 function checksumOf(version: number, manifest: Manifest): number {

@@ -160,7 +160,8 @@ class HnswStage implements Stage {
     const { files } = this.#context
     const graph = this.#graph
     if (!graph || graph.rows === 0 || files.readonly || files.folder === undefined) return
-    if (!(await this.#fdes(files.collection)) || !graph.isOver((await this.#fdes(files.collection))!)) return
+    const fdes = await this.#fdes(files.collection)
+    if (!fdes || !graph.isOver(fdes)) return
     const saved = this.#saved
     if (saved && graph.rows - saved.rows <= saved.rows * growth) return
     const file = files.newFile(`${this.name}-graph`)
