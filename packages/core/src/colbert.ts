@@ -2,7 +2,7 @@ import { checkInteger, checkOptions, checkString, describe } from './options.js'
 import { SerotineError } from './errors.js'
 import type { OnWarning } from './errors.js'
 import { readCheckpoint } from './checkpoint/config.js'
-import type { ColBERTConfig } from './checkpoint/config.js'
+import type { ColBERTConfig } from './checkpoint/types.js'
 import { resolveCheckpoint } from './hub/resolve.js'
 import {
   ENCODE_ALIASES,

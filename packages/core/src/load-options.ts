@@ -1,5 +1,5 @@
 import { OVERRIDES } from './checkpoint/config.js'
-import type { ConfigOverrides } from './checkpoint/config.js'
+import type { ConfigOverrides } from './checkpoint/types.js'
 import type { ResolveOptions } from './hub/resolve.js'
 import type { RuntimeOptions } from './runtime/runtime.js'
 import type { ExternalTokenizer } from './text/external-tokenizer.js'

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { readCheckpoint } from '../../../packages/core/src/checkpoint/config.js'
-import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/config.js'
+import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/types.js'
 import { readGolden } from '../runtime/golden.js'
 import { copyOf, editJson, failure, model, readModuleList, writeJson } from './folder.js'
 

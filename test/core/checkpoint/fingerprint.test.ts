@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { readCheckpoint } from '../../../packages/core/src/checkpoint/config.js'
-import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/config.js'
+import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/types.js'
 import { copyOf, editJson, editTensors, model } from './folder.js'
 
 describe('fingerprint', () => {

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readCheckpoint } from '../../../packages/core/src/checkpoint/config.js'
-import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/config.js'
+import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/types.js'
 import { encodeSafetensors, readSafetensors } from '../../../packages/core/src/checkpoint/safetensors.js'
 import { goldenFolder } from '../runtime/golden.js'
 

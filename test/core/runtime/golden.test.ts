@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { readCheckpoint } from '../../../packages/core/src/checkpoint/config.js'
-import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/config.js'
+import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/types.js'
 import { readSafetensors } from '../../../packages/core/src/checkpoint/safetensors.js'
 import { createRuntime } from '../../../packages/core/src/runtime/runtime.js'
 import type { RuntimeOptions } from '../../../packages/core/src/runtime/runtime.js'

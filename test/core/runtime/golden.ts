@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { readSafetensors } from '../../../packages/core/src/checkpoint/safetensors.js'
-import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/config.js'
+import type { ConfigOverrides } from '../../../packages/core/src/checkpoint/types.js'
 import type { ModelInput } from '../../../packages/core/src/text/template.js'
 
 /** One recorded run of PyLate; see test/golden/pylate/README.md. */

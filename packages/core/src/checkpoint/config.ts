@@ -26,20 +26,6 @@ import type {
   Tensors,
 } from './types.js'
 
-export type {
-  Activation,
-  BertConfig,
-  Checkpoint,
-  ColBERTConfig,
-  ConfigOverrides,
-  DenseConfig,
-  EncoderConfig,
-  Layout,
-  ModernBertConfig,
-  OnnxEncoderConfig,
-  Projection,
-} from './types.js'
-
 /** Names of everything a caller may say instead of the checkpoint. */
 export const OVERRIDES = [
   'queryPrefix',

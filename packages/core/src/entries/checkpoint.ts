@@ -11,7 +11,7 @@ export type {
   ModernBertConfig,
   OnnxEncoderConfig,
   Projection,
-} from '../checkpoint/config.js'
+} from '../checkpoint/types.js'
 export { resolveCheckpoint } from '../hub/resolve.js'
 export type { ResolveOptions } from '../hub/resolve.js'
 export { encodeSafetensors, readSafetensors } from '../checkpoint/safetensors.js'

@@ -1,7 +1,7 @@
 import { checkInteger, describe } from '../options.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
-import type { BertConfig, Checkpoint, ModernBertConfig, OnnxEncoderConfig } from '../checkpoint/config.js'
+import type { BertConfig, Checkpoint, ModernBertConfig, OnnxEncoderConfig } from '../checkpoint/types.js'
 import { buildEncoderGraphs, LONG_TEXT } from '../graph/encoder.js'
 import type { EncoderGraphOptions } from '../graph/encoder.js'
 import { PROBE_INPUTS, SATURATION_SUM, saturationProbe } from '../graph/quantize.js'
