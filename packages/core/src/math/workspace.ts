@@ -38,5 +38,6 @@ export const workspace = new Workspace()
 
 /** The next multiple of 16: where a section of kernel memory may start. */
 export function align16(bytes: number): number {
-  return (bytes + 15) & ~15
+  // Not with bits: those are of 32-bit integers, and a file's offsets are larger.
+  return Math.ceil(bytes / 16) * 16
 }

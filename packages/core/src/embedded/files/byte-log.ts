@@ -5,6 +5,9 @@ import { SerotineError } from '../../errors.js'
 
 const fdatasyncAsync = promisify(fdatasync)
 
+/** Bytes per call: Node 20 refuses 2 GiB or more, and zlib counts in 32 bits. */
+const PIECE_BYTES = 2 ** 30
+
 /** An append-only run of bytes: a file on disk or a buffer in memory. Bytes once committed never change. */
 export interface ByteLog {
   /** Names the bytes in errors, e.g. the file's path. */
@@ -25,7 +28,9 @@ export interface ByteLog {
  * CRC-32 of bytes that follow those of checksum `before`. Node's own may give 0 when there are no bytes, whatever came before.
  */
 export function checksum(bytes: Uint8Array, before = 0): number {
-  return bytes.length === 0 ? before : crc32(bytes, before)
+  let sum = before
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) sum = crc32(bytes.subarray(at, at + PIECE_BYTES), sum)
+  return sum
 }
 
 export class MemoryLog implements ByteLog {
@@ -80,7 +85,8 @@ export class FileLog implements ByteLog {
 
   append(bytes: Uint8Array): void {
     for (let done = 0; done < bytes.length;) {
-      done += writeSync(this.#open, bytes, done, bytes.length - done, this.length + done)
+      const length = Math.min(bytes.length - done, PIECE_BYTES)
+      done += writeSync(this.#open, bytes, done, length, this.length + done)
     }
     this.length += bytes.length
   }
@@ -89,7 +95,8 @@ export class FileLog implements ByteLog {
   // by a memory.grow during the wait.
   read(target: Uint8Array, offset: number): void {
     for (let done = 0; done < target.length;) {
-      const read = readSync(this.#open, target, done, target.length - done, offset + done)
+      const length = Math.min(target.length - done, PIECE_BYTES)
+      const read = readSync(this.#open, target, done, length, offset + done)
       if (read === 0) throw truncated(this.name, offset + target.length, offset + done)
       done += read
     }
