@@ -1,6 +1,6 @@
 import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 import { SerotineError } from '../../errors.js'
 
 interface Owner {
@@ -21,29 +21,13 @@ const held = ((globalThis as { [HELD]?: Set<string> })[HELD] ??= new Set<string>
  * @throws INDEX_LOCKED naming the process that writes
  */
 export function lockFolder(folder: string): () => void {
-  const path = join(folder, 'lock')
+  // The process may go elsewhere while it holds the lock.
+  const path = resolve(folder, 'lock')
   const me: Owner = { pid: process.pid, host: hostname(), started: Math.round(Date.now() / 1000 - process.uptime()) }
   if (held.has(path)) throw locked(folder, path, me, true)
   const content = JSON.stringify(me)
-  for (let attempt = 0; ; attempt++) {
-    try {
-      // Written whole under another name first: a lock that can be seen can be read.
-      const whole = `${path}.${process.pid}`
-      writeFileSync(whole, content)
-      try {
-        linkSync(whole, path)
-      } finally {
-        unlinkSync(whole)
-      }
-      break
-    } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code
-      if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') writeExclusive(path, content)
-      else if (code !== 'EEXIST') throw cause
-      else if (attempt > 5 || !removeStale(path, me)) throw locked(folder, path, readOwner(path), false)
-      else continue
-      break
-    }
+  for (let attempt = 0; !place(path, content); attempt++) {
+    if (attempt > 5 || !removeStale(path, me)) throw locked(folder, path, readOwner(path), false)
   }
   held.add(path)
   let released = false
@@ -54,24 +38,54 @@ export function lockFolder(folder: string): () => void {
     try {
       if (readFileSync(path, 'utf8') === content) unlinkSync(path)
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+      if (codeOf(cause) !== 'ENOENT') throw cause
     }
   }
 }
 
-/** For file systems without hard links (FAT, some network shares). */
-function writeExclusive(path: string, content: string): void {
+/** Puts a lock there; false when there is one already. */
+function place(path: string, content: string): boolean {
+  // Written whole under another name first: a lock that can be seen can be read.
+  const whole = `${path}.${process.pid}`
+  writeFileSync(whole, content)
+  try {
+    linkSync(whole, path)
+    return true
+  } catch (cause) {
+    // Without hard links (FAT, some network shares) it fails in a different way on each system.
+    return codeOf(cause) !== 'EEXIST' && writeExclusive(path, content)
+  } finally {
+    unlinkSync(whole)
+  }
+}
+
+function writeExclusive(path: string, content: string): boolean {
   try {
     writeFileSync(path, content, { flag: 'wx' })
+    // It was empty for a moment: another process may have taken it for one left behind, and moved it away.
+    return readFileSync(path, 'utf8') === content
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
-    throw locked(path, path, readOwner(path), false)
+    const code = codeOf(cause)
+    if (code === 'EEXIST' || code === 'ENOENT') return false
+    throw cause
   }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
 }
 
 function readOwner(path: string): Owner | undefined {
   try {
-    const owner = JSON.parse(readFileSync(path, 'utf8')) as Owner
+    return ownerIn(readFileSync(path, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+function ownerIn(content: string): Owner | undefined {
+  try {
+    const owner = JSON.parse(content) as Owner
     return Number.isInteger(owner.pid) ? owner : undefined
   } catch {
     return undefined
@@ -86,13 +100,14 @@ function removeStale(path: string, me: Owner): boolean {
   try {
     renameSync(path, aside)
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return true
+    if (codeOf(cause) === 'ENOENT') return true
     throw cause
   }
   // Between reading and renaming, another process may have taken over, and this is its lock now: give it back.
-  const moved = readOwner(aside)
   try {
-    if (moved !== undefined && isAlive(moved, me)) linkSync(aside, path)
+    const content = readFileSync(aside, 'utf8')
+    const moved = ownerIn(content)
+    if (moved !== undefined && isAlive(moved, me)) place(path, content)
   } finally {
     unlinkSync(aside)
   }
@@ -107,7 +122,7 @@ function isAlive(owner: Owner, me: Owner): boolean {
     process.kill(owner.pid, 0)
     return true
   } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === 'EPERM'
+    return codeOf(cause) === 'EPERM'
   }
 }
 
