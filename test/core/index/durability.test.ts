@@ -80,6 +80,27 @@ describe('an index that is opened again', () => {
     }
   })
 
+  test('a relative folder stays the same one wherever the process goes', async () => {
+    const home = process.cwd()
+    for (const name of ['a', 'b']) mkdirSync(join(root, name))
+    try {
+      process.chdir(join(root, 'a'))
+      await using first = await MultiVectorIndex.open('index', { model })
+      await first.upsert(documents.slice(0, 3))
+      process.chdir(join(root, 'b'))
+      await using second = await MultiVectorIndex.open('index', { model })
+      await second.upsert(documents.slice(3, 5))
+      await first.upsert(documents.slice(5, 9))
+      await first.compact()
+      await using reader = await MultiVectorIndex.open('index', { readonly: true })
+      expect(await reader.ids()).toEqual(['d3', 'd4'])
+      await using other = await MultiVectorIndex.open('../a/index', { readonly: true })
+      expect(await other.count()).toBe(7)
+    } finally {
+      process.chdir(home)
+    }
+  })
+
   test('a reader keeps its snapshot while the writer adds, deletes and compacts', async () => {
     await using writer = await open()
     await writer.upsert(documents.slice(0, 150))

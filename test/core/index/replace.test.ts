@@ -112,6 +112,20 @@ describe('replaceIndex', () => {
     expect(said).toBeGreaterThan(6)
   })
 
+  test('relative folders are those of the call, wherever the process goes before the switch', async () => {
+    await build(folder, names('old', 6))
+    await build(rebuilt, names('new', 4))
+    const home = process.cwd()
+    try {
+      process.chdir(root)
+      await replaceIndex('birds', 'birds/rebuild', { beforeSwitch: () => process.chdir(tmpdir()) })
+    } finally {
+      process.chdir(home)
+    }
+    expect(await ids()).toEqual(names('new', 4))
+    expect(existsSync(rebuilt)).toBe(false)
+  })
+
   test('takes the place of a damaged index and of none', async () => {
     await build(folder, names('old', 60))
     await writeFile(join(folder, 'manifest.json'), '{"generation": 12')

@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { SerotineError } from '../../errors.js'
 import { fileStorage, memoryStorage } from '../files/folder.js'
 import type { Storage } from '../files/folder.js'
@@ -17,12 +18,12 @@ export interface OpenFilesOptions {
 }
 
 /**
- * Opens the index in `folder`, or makes an empty one of the form given; undefined = in memory.
+ * Opens the index in a folder, or makes an empty one of the form given; undefined = in memory.
  *
  * @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, INDEX_LOCKED
  */
 export async function openFiles(
-  folder: string | undefined,
+  where: string | undefined,
   initial: InitialManifest,
   options: OpenFilesOptions,
 ): Promise<IndexFiles> {
@@ -44,7 +45,9 @@ export async function openFiles(
     deleted: storage.create(empty.deleted.file),
     segmentBytes,
   })
-  if (folder === undefined) return new IndexFiles(made(memoryStorage(), () => {}))
+  if (where === undefined) return new IndexFiles(made(memoryStorage(), () => {}))
+  // Once and for all: files are opened later too, and the process may be elsewhere by then.
+  const folder = resolve(where)
   const found = inspectFolder(folder)
   if (found !== 'index' && (options.readonly || !options.create)) {
     const remedy = options.readonly

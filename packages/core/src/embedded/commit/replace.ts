@@ -31,7 +31,12 @@ export interface ReplaceOptions {
  */
 export async function replaceIndex(folder: string, by: string, options: ReplaceOptions = {}): Promise<void> {
   checkOptions('replaceIndex', options, ['beforeSwitch'])
-  if (resolve(folder) === resolve(by)) {
+  // Once and for all: the process may be elsewhere after `beforeSwitch`.
+  await replace(resolve(folder), resolve(by), options)
+}
+
+async function replace(folder: string, by: string, options: ReplaceOptions): Promise<void> {
+  if (folder === by) {
     throw new SerotineError('INVALID_ARGUMENT', `replaceIndex takes two folders, got ${folder} twice.`)
   }
   readManifest(by)
