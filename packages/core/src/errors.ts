@@ -40,6 +40,10 @@ export type ErrorCode =
   | 'INDEX_CORRUPT'
   /** Another process is writing to the index. */
   | 'INDEX_LOCKED'
+  /** A change was made and can be seen, but a power cut may undo it: the folder could not be synced. */
+  | 'INDEX_NOT_DURABLE'
+  /** A change failed, and what is on disk is not known or could not be put right: the index takes no more until it is opened again. */
+  | 'INDEX_POISONED'
   /** The index was opened read-only. */
   | 'INDEX_READONLY'
   /** `firstStage: 'hnsw'` was asked for and hnswlib-node cannot be loaded. */

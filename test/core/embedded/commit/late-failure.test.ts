@@ -35,11 +35,15 @@ async function failing(change: () => Promise<void>): Promise<void> {
   failures.next = true
   await expect(change()).rejects.toThrow('the disk is gone')
   expect(index.files.manifest.generation).toBe(generation + 1)
-  expect(faultsOf(index)).toEqual([])
+  expect(lacking()).toEqual([])
 }
+
+/** Files of the manifest before stay until the folder is synced. */
+const lacking = () => faultsOf(index).filter((fault) => !fault.endsWith('is left over'))
 
 /** In this process, and in the next. */
 async function expectDocuments(which: readonly number[]): Promise<void> {
+  expect(faultsOf(index)).toEqual([])
   const ids = which.map((n) => `d${n}`)
   for (let i = 0; i < 2; i++) {
     const { collection } = index.files
@@ -90,7 +94,7 @@ test('compaction', async () => {
   await expect(index.compact()).rejects.toThrow('the disk is gone')
   expect(snapshot.collection.readEmbeddings(150, 'int8', 16).length).toBe(12)
   index.files.end(snapshot)
-  expect(faultsOf(index)).toEqual([])
+  expect(lacking()).toEqual([])
   expect(index.files.deletedCount).toBe(0)
   await index.put(numbers(200, 210))
   await expectDocuments(numbers(20, 210))

@@ -10,7 +10,6 @@ import { readChecked } from '../format/checked.js'
 import type { DocumentRow } from '../format/document-table.js'
 import { fileName, segmentFiles } from '../format/file-names.js'
 import type { DerivedManifest, DerivedRole, Manifest } from '../format/manifest.js'
-import { commitManifest, readManifest } from '../format/manifest-file.js'
 import { Segment } from '../format/segment.js'
 import type { RecordedDocument } from '../format/segment.js'
 import { Collection } from './collection.js'
@@ -18,6 +17,7 @@ import { areCodesOf, compacted, copyCodes } from './compact.js'
 import type { Compacted } from './compact.js'
 import { DerivedFiles, NewFile } from './derived-files.js'
 import type { Coder } from './derived-files.js'
+import { ManifestWriter } from './manifest-writer.js'
 import { Snapshot } from './snapshot.js'
 
 /** A new segment is begun when the last one's vectors reach this, so that compacting one rewrites no more. */
@@ -47,7 +47,9 @@ export interface OpenedFiles {
 
 /**
  * The files of one index and what is in them. All changes go through `commit`, `commitDerived` and `compact`, one after the other:
- * afterwards they are on disk as a whole, or, when it throws, not at all.
+ * afterwards they are on disk as a whole, or, when it throws, not at all. Two errors say otherwise. INDEX_NOT_DURABLE: the change was
+ * made and shows, but a power cut may undo it until the folder is synced. INDEX_POISONED: what is on disk is not known; what was there
+ * before can still be read, and every further change is refused.
  */
 export class IndexFiles {
   readonly readonly: boolean
@@ -55,6 +57,7 @@ export class IndexFiles {
   readonly #unlock: () => void
   readonly #segmentBytes: number
   readonly #derived: DerivedFiles
+  readonly #writer: ManifestWriter
   #manifest: Manifest
   /** No file of this index has had this number or a higher one. */
   #nextFile: number
@@ -70,6 +73,7 @@ export class IndexFiles {
     this.#unlock = unlock
     this.#segmentBytes = segmentBytes
     this.#derived = new DerivedFiles(storage)
+    this.#writer = new ManifestWriter(storage)
     this.#manifest = manifest
     this.#nextFile = manifest.nextFile
     this.#deleted = deleted
@@ -79,6 +83,11 @@ export class IndexFiles {
 
   get folder(): string | undefined {
     return this.#storage.folder
+  }
+
+  /** No more changes, but reading. */
+  get isPoisoned(): boolean {
+    return this.#writer.isPoisoned
   }
 
   get manifest(): Manifest {
@@ -97,6 +106,7 @@ export class IndexFiles {
 
   /** Adds and deletes documents in one step, with their codes for the first stages that have everything so far. */
   async commit({ documents, deleted, dim, model }: Changes, coders: readonly Coder[] = []): Promise<void> {
+    this.#writer.check()
     const collection = this.#collection
     const segment = this.#segmentToFill()
     const lengths = documents.map(({ tokens }) => tokens)
@@ -127,12 +137,13 @@ export class IndexFiles {
         derived,
       }
       await Promise.all([segment.sync(), this.#deleted.sync(), this.#derived.sync()])
-      late = await this.#putInPlace(next)
+      late = await this.#writer.put(next)
     } catch (error) {
-      segment.rollback()
-      this.#deleted.truncate(this.#manifest.deleted.bytes)
-      this.#derived.rollback(this.#manifest)
-      throw error
+      throw this.#writer.undo(error, [
+        () => segment.rollback(),
+        () => this.#deleted.truncate(this.#manifest.deleted.bytes),
+        () => this.#derived.rollback(this.#manifest),
+      ])
     }
     this.#manifest = next
     segment.commit()
@@ -162,6 +173,7 @@ export class IndexFiles {
    * @param codes the log that commits are to append to
    */
   async commitDerived(name: string, derived: DerivedManifest | undefined, codes?: ByteLog): Promise<void> {
+    this.#writer.check()
     const before = this.#manifest.derived[name]
     const { [name]: _before, ...others } = this.#manifest.derived
     const next: Manifest = {
@@ -170,16 +182,18 @@ export class IndexFiles {
       nextFile: this.#nextFile,
       derived: derived ? { ...others, [name]: derived } : others,
     }
-    const late = await this.#putInPlace(next)
+    const late = await this.#writer.put(next)
     this.#manifest = next
     const kept = new Set(Object.values(derived?.files ?? {}).map(({ file }) => file))
     if (codes || !derived?.files.codes) this.#derived.use(name, codes)
-    for (const { file } of Object.values(before?.files ?? {})) if (!kept.has(file)) this.#storage.remove(file)
+    const names = Object.values(before?.files ?? {}).map(({ file }) => file)
+    this.#writer.remove(names.filter((file) => !kept.has(file)))
     if (late !== undefined) throw late
   }
 
   /** Rewrites segments that hold deleted documents without them. Who reads meanwhile sees what he saw before. */
   async compact(signal?: AbortSignal): Promise<void> {
+    this.#writer.check()
     const old = this.#collection
     const made: { close(): void }[] = []
     const names: string[] = []
@@ -223,10 +237,10 @@ export class IndexFiles {
         derived,
       }
       await Promise.all(result.created.map((segment) => segment.sync()))
-      late = await this.#putInPlace(next)
+      late = await this.#writer.put(next)
     } catch (error) {
       for (const each of made) each.close()
-      for (const name of names) this.#storage.remove(name)
+      if (!this.isPoisoned) for (const name of names) this.#storage.remove(name)
       throw error
     }
     for (const segment of result.created) segment.commit()
@@ -241,6 +255,7 @@ export class IndexFiles {
 
   /** An empty file of a new name, for a first stage. */
   newFile(kind: `${string}-${DerivedRole}`): NewFile {
+    this.#writer.check()
     const name = fileName(this.#nextFile++, kind)
     const { folder } = this.#storage
     return new NewFile(name, folder === undefined ? undefined : join(folder, name), this.#storage.create(name))
@@ -249,7 +264,8 @@ export class IndexFiles {
   /** Closes and removes a file that no manifest mentions. */
   discard(file: NewFile): void {
     file.close()
-    this.#storage.remove(file.name)
+    // Else one may.
+    if (!this.isPoisoned) this.#storage.remove(file.name)
   }
 
   /** For readers: keeps the files of first stages readable though a writer removes them. @throws INDEX_CORRUPT when one is missing */
@@ -284,6 +300,7 @@ export class IndexFiles {
     this.#removeRetired()
   }
 
+  /** @throws INDEX_NOT_DURABLE */
   close(): void {
     try {
       for (const segment of this.#collection.segments) segment.close()
@@ -291,6 +308,7 @@ export class IndexFiles {
       this.#derived.close()
       this.#reading.clear()
       this.#removeRetired()
+      this.#writer.close()
     } finally {
       this.#unlock()
     }
@@ -309,22 +327,6 @@ export class IndexFiles {
       if (from + CODED_AT_ONCE < documents.length) await nextTurn()
     }
     return pieces.map((list) => Buffer.concat(list))
-  }
-
-  /**
-   * Throws when the old manifest is still the one on disk. When the new one is, but may not survive a power cut, returns the
-   * error instead: the caller's state must be the new one before it is reported.
-   */
-  async #putInPlace(next: Manifest): Promise<unknown> {
-    const { folder } = this.#storage
-    if (folder === undefined) return undefined
-    try {
-      await commitManifest(folder, next)
-      return undefined
-    } catch (error) {
-      if (readManifest(folder).generation !== next.generation) throw error
-      return error
-    }
   }
 
   /** Undefined when they are damaged, or of other documents. */
@@ -361,7 +363,7 @@ export class IndexFiles {
     if (this.#reading.size > 0) return
     for (const { close, names } of this.#retired.splice(0)) {
       close()
-      for (const name of names) this.#storage.remove(name)
+      this.#writer.remove(names)
     }
   }
 }

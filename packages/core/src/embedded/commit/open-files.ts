@@ -6,7 +6,13 @@ import type { Storage } from '../files/folder.js'
 import { lockFolder } from '../files/lock.js'
 import { fileName, inspectFolder, leftovers } from '../format/file-names.js'
 import type { InitialManifest, Manifest } from '../format/manifest.js'
-import { commitManifest, FORMAT_VERSION, readManifest, readVersionedManifest } from '../format/manifest-file.js'
+import {
+  commitManifest,
+  FORMAT_VERSION,
+  readManifest,
+  readVersionedManifest,
+  syncIndex,
+} from '../format/manifest-file.js'
 import { Segment } from '../format/segment.js'
 import { IndexFiles, SEGMENT_BYTES } from './index-files.js'
 import type { OpenedFiles } from './index-files.js'
@@ -20,7 +26,8 @@ export interface OpenFilesOptions {
 /**
  * Opens the index in a folder, or makes an empty one of the form given; undefined = in memory.
  *
- * @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, INDEX_LOCKED
+ * @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, INDEX_LOCKED; INDEX_NOT_DURABLE when the folder cannot be synced: nothing was
+ * removed, and opening it again tries once more
  */
 export async function openFiles(
   where: string | undefined,
@@ -63,11 +70,23 @@ export async function openFiles(
     // Checked again: between the first check and the lock, another process may have made the index.
     if (inspectFolder(folder) !== 'index') {
       const opened = made(storage, unlock)
-      await commitManifest(folder, empty)
-      return new IndexFiles(opened)
+      try {
+        const late = await commitManifest(folder, empty)
+        if (late) throw late
+        return new IndexFiles(opened)
+      } catch (error) {
+        opened.deleted.close()
+        throw error
+      }
     }
     const { version, manifest } = readVersionedManifest(folder)
     const files = openStored(storage, false, unlock, manifest, segmentBytes)
+    // Its writer may have been killed before it had synced the folder: a power cut would bring back a manifest that needs what is removed now.
+    const late = syncIndex(folder)
+    if (late) {
+      files.close()
+      throw late
+    }
     // Only now: a manifest whose files are not all there may be older than they are. And a build that reads version 1 needs its files.
     if (version === FORMAT_VERSION) for (const name of leftovers(folder, manifest)) storage.remove(name)
     return files

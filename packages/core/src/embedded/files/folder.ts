@@ -49,8 +49,13 @@ export function fileStorage(folder: string, readonly: boolean): Storage {
         throw truncated(path, length, found)
       }
       const log = new FileLog(path, fd, length)
-      if (!readonly && found > length) log.truncate(length)
-      return log
+      try {
+        if (!readonly && found > length) log.truncate(length)
+        return log
+      } catch (error) {
+        log.close()
+        throw error
+      }
     },
     remove(name) {
       // Windows refuses to unlink a file another process holds without sharing; the next writer tries again.

@@ -58,18 +58,58 @@ function checksumOf(version: number, manifest: Manifest): number {
   return crc32(JSON.stringify([version, manifest]))
 }
 
-/** Puts the manifest in place in one step: whoever opens the folder sees the old state or the new one. */
-export async function commitManifest(folder: string, manifest: Manifest): Promise<void> {
+/**
+ * Puts the manifest in place in one step: whoever opens the folder sees the old state or the new one.
+ *
+ * @returns INDEX_NOT_DURABLE when it is in place, but after a power cut the old one may be: the files of both must stay
+ * @throws INDEX_POISONED when it is not known which is in place; anything else when the old one is
+ */
+export async function commitManifest(folder: string, manifest: Manifest): Promise<SerotineError | undefined> {
   const path = join(folder, MANIFEST_FILE)
   const whole = { format: FORMAT, version: FORMAT_VERSION, checksum: checksumOf(FORMAT_VERSION, manifest), ...manifest }
+  const bytes = Buffer.from(`${JSON.stringify(whole)}\n`)
   const fd = openSync(`${path}.tmp`, 'w')
   try {
-    const bytes = Buffer.from(`${JSON.stringify(whole)}\n`)
     for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done)
     fsyncSync(fd)
   } finally {
     closeSync(fd)
   }
-  await renameWithPatience(`${path}.tmp`, path)
-  syncFolder(folder)
+  try {
+    await renameWithPatience(`${path}.tmp`, path)
+  } catch (cause) {
+    // A network file system may report that to have failed which it has done.
+    if (!isInPlace(folder, bytes, cause)) throw cause
+  }
+  return syncIndex(folder)
+}
+
+/** @throws INDEX_POISONED when that cannot be read */
+function isInPlace(folder: string, manifest: Uint8Array, failure: unknown): boolean {
+  try {
+    return readFileSync(join(folder, MANIFEST_FILE)).equals(manifest)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw new SerotineError(
+      'INDEX_POISONED',
+      `Whether the last change of ${folder} was made is unknown (${String(failure)}, then ${String(cause)}). Nothing was removed; close ` +
+        'the index and open it again to see.',
+      { cause: failure },
+    )
+  }
+}
+
+/** Makes the manifest in place survive a power cut. @returns INDEX_NOT_DURABLE when that fails */
+export function syncIndex(folder: string): SerotineError | undefined {
+  try {
+    syncFolder(folder)
+    return undefined
+  } catch (cause) {
+    return new SerotineError(
+      'INDEX_NOT_DURABLE',
+      `What was changed in ${folder} is there, but may not survive a power cut: the folder could not be synced (${String(cause)}). The ` +
+        'next change that succeeds makes up for it, or closing the index, or opening it again to write.',
+      { cause },
+    )
+  }
 }

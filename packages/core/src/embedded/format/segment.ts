@@ -133,10 +133,10 @@ export class Segment {
     const { documents, tokenBytes, textBytes, table } = this.#committed
     this.rows.length = documents
     this.#checked.length = Math.min(this.#checked.length, documents)
+    this.#tableCrc = table.crc
     this.#tokens.truncate(tokenBytes)
     this.#texts.truncate(textBytes)
     this.#table.truncate(table.bytes)
-    this.#tableCrc = table.crc
   }
 
   /** Reads the records of rows `from` to `to` (they lie one after the other) into `target`, checking each once. */

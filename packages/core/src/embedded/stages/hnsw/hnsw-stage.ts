@@ -159,7 +159,7 @@ class HnswStage implements Stage {
   async #save(growth: number): Promise<void> {
     const { files } = this.#context
     const graph = this.#graph
-    if (!graph || graph.rows === 0 || files.readonly || files.folder === undefined) return
+    if (!graph || graph.rows === 0 || files.readonly || files.isPoisoned || files.folder === undefined) return
     const fdes = await this.#fdes(files.collection)
     if (!fdes || !graph.isOver(fdes)) return
     const saved = this.#saved

@@ -1,0 +1,69 @@
+// Faults of a disk, for tests that mock `node:fs` with it:
+// vi.mock('node:fs', async (original) => (await import('…/support/file-faults.js')).faulty(await original()))
+import type * as fs from 'node:fs'
+
+type Call =
+  | 'openSync'
+  | 'writeSync'
+  | 'ftruncateSync'
+  | 'fsyncSync'
+  | 'renameSync'
+  | 'readFileSync'
+  | 'linkSync'
+  | 'rmSync'
+
+export interface Fault {
+  readonly call: Call
+  /** Of the file, or of its new place where there are two. */
+  readonly path: RegExp
+  readonly code: string
+  /** How often; default: until `repair()`. */
+  times?: number
+  /** The call is made all the same, and then reported to have failed. */
+  readonly isDone?: boolean
+}
+
+let faults: Fault[] = []
+const paths = new Map<number, string>()
+
+export function breakFiles(...next: Fault[]): void {
+  faults.push(...next)
+}
+
+export function repair(): void {
+  faults = []
+}
+
+type Fs = typeof fs
+
+export function faulty(real: Fs): Fs {
+  const wrapped = <A extends unknown[], R>(call: Call, work: (...args: A) => R, pathOf: (...args: A) => string) => {
+    return (...args: A): R => {
+      const path = pathOf(...args)
+      const fault = faults.find((each) => each.call === call && each.path.test(path) && each.times !== 0)
+      if (!fault) return work(...args)
+      if (fault.times !== undefined) fault.times--
+      if (fault.isDone) work(...args)
+      throw Object.assign(new Error(`${fault.code}: injected, ${call} '${path}'`), { code: fault.code })
+    }
+  }
+  const first = (path: unknown): string => String(path)
+  const second = (_: unknown, path: unknown): string => String(path)
+  const ofFd = (fd: unknown): string => paths.get(fd as number) ?? ''
+  const openSync = (...args: Parameters<Fs['openSync']>): number => {
+    const fd = real.openSync(...args)
+    paths.set(fd, String(args[0]))
+    return fd
+  }
+  return {
+    ...real,
+    openSync: wrapped('openSync', openSync, first),
+    writeSync: wrapped('writeSync', real.writeSync as (...args: unknown[]) => number, ofFd),
+    ftruncateSync: wrapped('ftruncateSync', real.ftruncateSync, ofFd),
+    fsyncSync: wrapped('fsyncSync', real.fsyncSync, ofFd),
+    renameSync: wrapped('renameSync', real.renameSync, second),
+    linkSync: wrapped('linkSync', real.linkSync, second),
+    rmSync: wrapped('rmSync', real.rmSync, first),
+    readFileSync: wrapped('readFileSync', real.readFileSync as (...args: unknown[]) => string, first),
+  } as unknown as Fs
+}
