@@ -17,6 +17,8 @@ export interface Fault {
   /** Of the file, or of its new place where there are two. */
   readonly path: RegExp
   readonly code: string
+  /** So many calls succeed before. */
+  after?: number
   /** How often; default: until `repair()`. */
   times?: number
   /** The call is made all the same, and then reported to have failed. */
@@ -41,7 +43,10 @@ export function faulty(real: Fs): Fs {
     return (...args: A): R => {
       const path = pathOf(...args)
       const fault = faults.find((each) => each.call === call && each.path.test(path) && each.times !== 0)
-      if (!fault) return work(...args)
+      if (!fault || (fault.after ?? 0) > 0) {
+        if (fault) fault.after!--
+        return work(...args)
+      }
       if (fault.times !== undefined) fault.times--
       if (fault.isDone) work(...args)
       throw Object.assign(new Error(`${fault.code}: injected, ${call} '${path}'`), { code: fault.code })

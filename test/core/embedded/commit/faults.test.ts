@@ -232,6 +232,26 @@ describe('a commit that cannot be undone', () => {
     await expectWhole(numbers(0, 201))
   })
 
+  test('is no obstacle to closing, though a graph has grown', async () => {
+    const path = join(root, 'graph')
+    const graph = await StagedIndex.open({ folder: path, preferred: 'hnsw' })
+    await graph.put(numbers(0, 200))
+    await graph.upkeep()
+    await graph.put([200])
+    await graph.upkeep()
+    expect([graph.stage('hnsw').rows, graph.derived('hnsw')!.rows]).toEqual([201, 200])
+    breakFiles(
+      { call: 'writeSync', path: /\.table$/, code: 'EIO', times: 1 },
+      { call: 'ftruncateSync', path: /\.table$/, code: 'EIO' },
+    )
+    await expect(graph.put([201])).rejects.toMatchObject({ code: 'INDEX_POISONED' })
+    repair()
+    await graph.close()
+    const again = await StagedIndex.open({ folder: path, preferred: 'hnsw' })
+    expect((await again.search('hnsw', embeddingsOf(200), 1))!.ids).toEqual(['d200'])
+    await again.close()
+  })
+
   test('goes on when only the writing failed', async () => {
     await index.upkeep()
     breakFiles({ call: 'writeSync', path: /\.table$/, code: 'ENOSPC', times: 1 })

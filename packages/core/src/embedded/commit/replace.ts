@@ -1,11 +1,12 @@
-import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { constants, linkSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFile, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { checkOptions } from '../../options.js'
 import { SerotineError } from '../../errors.js'
 import { lockFolder } from '../files/lock.js'
 import { commitManifest, readManifest } from '../format/manifest-file.js'
-import { filesOf, highestNumber, inspectFolder, leftovers, shifted } from '../format/file-names.js'
-import { syncFolder } from '../files/folder.js'
+import { filesOf, highestNumber, inspectFolder, leftovers, MANIFEST_FILE, shifted } from '../format/file-names.js'
+import { renameWithPatience, syncFolder } from '../files/folder.js'
 import type { Manifest } from '../format/manifest.js'
 
 /** What is to happen before the new index takes over. */
@@ -20,14 +21,17 @@ export interface ReplaceOptions {
 /**
  * Puts an index that was built in another folder in the place of the one in `folder`, in one step: whoever opens the folder
  * finds the old index or the new one, whatever happens in between, and whoever has the old one open goes on reading it. The
- * other folder is gone afterwards. Both must be closed for writing and be on one file system, as a folder inside an index is.
+ * other folder is gone afterwards; when this throws, both indexes are as they were. Both must be closed for writing. On different
+ * file systems, or on one without hard links, the files are copied.
  *
  * @example
  * const index = await MultiVectorIndex.open('./birds/rebuild', { model })
  * await index.upsert(documents)
  * await index.close()
  * await replaceIndex('./birds', './birds/rebuild')
- * @throws INDEX_LOCKED when one of them is being written; INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT for the new one
+ * @throws INDEX_LOCKED when one of them is being written; INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT for the new one;
+ * INDEX_NOT_DURABLE when the new one is in place, but a power cut may bring back the old one until the folder is opened to write;
+ * INDEX_POISONED when it is not known which is in place. After these two the other folder is not an index any more, and is left there
  */
 export async function replaceIndex(folder: string, by: string, options: ReplaceOptions = {}): Promise<void> {
   checkOptions('replaceIndex', options, ['beforeSwitch'])
@@ -50,12 +54,16 @@ async function replace(folder: string, by: string, options: ReplaceOptions): Pro
       const manifest = readManifest(by)
       const shift = before.lastFile
       const next = renumbered(manifest, shift, Math.max(before.generation, manifest.generation) + 1)
-      // What a replacement that was killed had moved in bears numbers beyond those of the old index: out of the way first.
+      // What a replacement that was killed had brought in bears numbers beyond those of the old index: out of the way first.
       if (before.manifest) for (const name of leftovers(folder, before.manifest)) rmSync(join(folder, name))
-      for (const name of filesOf(manifest)) renameSync(join(by, name), join(folder, shifted(name, shift)))
-      await options.beforeSwitch?.(next.generation)
-      syncFolder(folder)
-      await commitManifest(folder, next)
+      const late = await switchTo(
+        next,
+        folder,
+        by,
+        new Map(filesOf(manifest).map((name) => [name, shifted(name, shift)])),
+        options,
+      )
+      if (late) throw late
       // Windows refuses to remove files that a reader holds open: the next writer tries again.
       for (const name of leftovers(folder, next)) removeIfPossible(join(folder, name))
     } finally {
@@ -67,6 +75,58 @@ async function replace(folder: string, by: string, options: ReplaceOptions): Pro
   rmSync(by, { recursive: true, force: true, maxRetries: 3 })
 }
 
+/**
+ * Brings the files in and puts their manifest in place. Until then both folders hold a whole index.
+ *
+ * @param names of the files in the other folder, and here
+ * @returns as `commitManifest`
+ */
+async function switchTo(
+  next: Manifest,
+  folder: string,
+  by: string,
+  names: ReadonlyMap<string, string>,
+  { beforeSwitch }: ReplaceOptions,
+): Promise<SerotineError | undefined> {
+  const brought: string[] = []
+  const [manifestFile, aside] = [join(by, MANIFEST_FILE), join(by, `${MANIFEST_FILE}.replaced`)]
+  let isAside = false
+  try {
+    for (const [from, to] of names) {
+      brought.push(join(folder, to))
+      await linkOrCopy(join(by, from), join(folder, to))
+    }
+    await beforeSwitch?.(next.generation)
+    syncFolder(folder)
+    // From now on nobody may write to the other folder: its files are those of this one, too.
+    await renameWithPatience(manifestFile, aside)
+    isAside = true
+    syncFolder(by)
+    return await commitManifest(folder, next)
+  } catch (error) {
+    // The manifest may be in place, and need everything.
+    if (SerotineError.isInstance(error) && error.code === 'INDEX_POISONED') throw error
+    for (const path of brought) removeIfPossible(path)
+    if (isAside) await renameWithPatience(aside, manifestFile)
+    throw error
+  }
+}
+
+/** Not moved: a replacement that fails or is killed must leave the new index where it is. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    linkSync(from, to)
+  } catch {
+    await copyFile(from, to, constants.COPYFILE_EXCL)
+    const file = await open(to, 'r+')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+}
+
 /** As much as can be known of the index that goes, which may be damaged or of a newer build. */
 function describeOld(folder: string): { manifest?: Manifest; generation: number; lastFile: number } {
   const lastFile = highestNumber(folder)
@@ -74,7 +134,7 @@ function describeOld(folder: string): { manifest?: Manifest; generation: number;
     const manifest = readManifest(folder)
     return { manifest, generation: manifest.generation, lastFile: Math.max(lastFile, manifest.nextFile) }
   } catch {
-    return { generation: generationIn(join(folder, 'manifest.json')), lastFile }
+    return { generation: generationIn(join(folder, MANIFEST_FILE)), lastFile }
   }
 }
 

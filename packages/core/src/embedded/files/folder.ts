@@ -38,7 +38,9 @@ export function fileStorage(folder: string, readonly: boolean): Storage {
     folder,
     create(name) {
       const path = join(folder, name)
-      return new FileLog(path, openSync(path, 'w+'), 0)
+      // One left over may have another name in a folder where it is in use, and must not be emptied.
+      rmSync(path, { force: true })
+      return new FileLog(path, openSync(path, 'wx+'), 0)
     },
     open(name, length) {
       const path = join(folder, name)
