@@ -278,6 +278,17 @@ export class IndexFiles {
     return this.#derived.read(name, role, this.#manifest)
   }
 
+  /** Codes of the documents that have some, one after the other. @throws INDEX_CORRUPT when they are damaged, or of other documents */
+  readCodes(name: string): Uint8Array {
+    const codes = this.readDerived(name, 'codes')
+    const derived = this.#manifest.derived[name]!
+    if (areCodesOf(this.#collection, derived, codes)) return codes
+    throw new SerotineError(
+      'INDEX_CORRUPT',
+      `The codes in ${derived.files.codes!.file} do not belong to the documents in the index.`,
+    )
+  }
+
   /** Runs `work` on what is there now, and keeps its files open until it is done. */
   async reading<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
     const snapshot = this.begin()
@@ -332,8 +343,7 @@ export class IndexFiles {
   /** Undefined when they are damaged, or of other documents. */
   #intactCodes(name: string): Uint8Array | undefined {
     try {
-      const codes = this.readDerived(name, 'codes')
-      return areCodesOf(this.#collection, this.#manifest.derived[name]!, codes) ? codes : undefined
+      return this.readCodes(name)
     } catch (error) {
       if (SerotineError.isInstance(error) && error.code === 'INDEX_CORRUPT') return undefined
       throw error

@@ -240,16 +240,8 @@ export class CodedStage implements Stage {
     const derived = this.#derived!
     try {
       const restored = this.#kind.restore(files.readDerived(this.name, 'learned'), derived.facts)
-      const codes = files.readDerived(this.name, 'codes')
-      const lengths = Array.from({ length: derived.rows }, (_, ordinal) => collection.row(ordinal)?.tokens ?? 0)
-      const { perDocument, perToken } = restored.codeBytes
-      const expected = lengths.reduce((sum, tokens) => sum + perDocument + perToken * tokens, 0)
-      if (derived.rows > collection.total || codes.length !== expected) {
-        throw new SerotineError(
-          'INDEX_CORRUPT',
-          `The codes in ${derived.files.codes!.file} do not belong to the documents in the index.`,
-        )
-      }
+      const codes = files.readCodes(this.name)
+      const lengths = Array.from({ length: derived.rows }, (_, ordinal) => collection.row(ordinal).tokens)
       restored.append(codes, lengths)
       this.#current = restored
     } catch (error) {
