@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
+  droppedFiles,
   fileName,
   filesOf,
   highestNumber,
@@ -50,6 +51,22 @@ describe('names of files', () => {
       '000002.texts',
       '000002.table',
       '000001.deleted',
+      '000003.centroids-learned',
+      '000004.centroids-codes',
+    ])
+  })
+
+  test('are dropped when the next manifest does not mention them', () => {
+    expect(droppedFiles(manifest, manifest)).toEqual([])
+    const { learned } = manifest.derived['centroids']!.files
+    const codes = { file: '000006.centroids-codes', ...extent }
+    const next: Manifest = {
+      ...manifest,
+      segments: [{ ...manifest.segments[0]!, id: 7 }],
+      derived: { centroids: { ...manifest.derived['centroids']!, files: { learned: learned!, codes } } },
+    }
+    expect(droppedFiles(manifest, next)).toEqual([...segmentFiles(2), '000004.centroids-codes'])
+    expect(droppedFiles(manifest, { ...manifest, derived: {} })).toEqual([
       '000003.centroids-learned',
       '000004.centroids-codes',
     ])

@@ -8,7 +8,7 @@ import type { ByteLog } from '../files/byte-log.js'
 import type { Storage } from '../files/folder.js'
 import { readChecked } from '../format/checked.js'
 import type { DocumentRow } from '../format/document-table.js'
-import { fileName, segmentFiles } from '../format/file-names.js'
+import { droppedFiles, fileName, segmentFiles } from '../format/file-names.js'
 import type { DerivedManifest, DerivedRole, Manifest } from '../format/manifest.js'
 import { Segment } from '../format/segment.js'
 import type { RecordedDocument } from '../format/segment.js'
@@ -174,7 +174,7 @@ export class IndexFiles {
    */
   async commitDerived(name: string, derived: DerivedManifest | undefined, codes?: ByteLog): Promise<void> {
     this.#writer.check()
-    const before = this.#manifest.derived[name]
+    const before = this.#manifest
     const { [name]: _before, ...others } = this.#manifest.derived
     const next: Manifest = {
       ...this.#manifest,
@@ -184,10 +184,8 @@ export class IndexFiles {
     }
     const late = await this.#writer.put(next)
     this.#manifest = next
-    const kept = new Set(Object.values(derived?.files ?? {}).map(({ file }) => file))
     if (codes || !derived?.files.codes) this.#derived.use(name, codes)
-    const names = Object.values(before?.files ?? {}).map(({ file }) => file)
-    this.#writer.remove(names.filter((file) => !kept.has(file)))
+    this.#writer.remove(droppedFiles(before, next))
     if (late !== undefined) throw late
   }
 
@@ -202,6 +200,8 @@ export class IndexFiles {
       names.push(...segmentFiles(id))
       return Segment.create(this.#storage, id)
     }
+    let deleted: ByteLog
+    /** Of codes, by the name of the stage. */
     const logs = new Map<string, ByteLog>()
     let result: Compacted
     let next: Manifest
@@ -211,10 +211,9 @@ export class IndexFiles {
       if (result.replaced.length === 0) return
       made.push(...result.created)
       const file = fileName(this.#nextFile++, 'deleted')
-      const log = this.#storage.create(file)
-      made.push(log)
+      deleted = this.#storage.create(file)
+      made.push(deleted)
       names.push(file)
-      logs.set('', log)
       const derived: Record<string, DerivedManifest> = {}
       for (const [name, kept] of Object.entries(this.#manifest.derived)) {
         if (!kept.codeBytes || !kept.files.codes) continue
@@ -245,7 +244,7 @@ export class IndexFiles {
     }
     for (const segment of result.created) segment.commit()
     this.#retire(result.replaced, next)
-    this.#deleted = logs.get('')!
+    this.#deleted = deleted
     for (const name of Object.keys(this.#manifest.derived)) this.#derived.use(name, logs.get(name))
     this.#manifest = next
     this.#collection = new Collection(result.segments, [])
@@ -360,11 +359,7 @@ export class IndexFiles {
 
   /** Sets aside what the next manifest does not mention. */
   #retire(replaced: readonly Segment[], next: Manifest): void {
-    const derived = Object.entries(this.#manifest.derived).flatMap(([name, { files }]) => {
-      const kept = new Set(Object.values(next.derived[name]?.files ?? {}).map(({ file }) => file))
-      return Object.values(files).flatMap(({ file }) => (kept.has(file) ? [] : [file]))
-    })
-    const names = [this.#manifest.deleted.file, ...replaced.flatMap(({ id }) => segmentFiles(id)), ...derived]
+    const names = droppedFiles(this.#manifest, next)
     const closing = [this.#deleted, ...replaced]
     this.#retired.push({ close: () => closing.forEach((each) => each.close()), names })
   }

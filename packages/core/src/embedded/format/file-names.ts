@@ -26,6 +26,12 @@ export function filesOf({ segments, deleted, derived }: Manifest): string[] {
   return [...segments.flatMap(({ id }) => segmentFiles(id)), deleted.file, ...ofStages]
 }
 
+/** Names of files that a manifest mentions and the next one does not. */
+export function droppedFiles(before: Manifest, next: Manifest): string[] {
+  const kept = new Set(filesOf(next))
+  return filesOf(before).filter((name) => !kept.has(name))
+}
+
 /** Names of files in the folder that Serotine wrote and the manifest does not mention. */
 export function leftovers(folder: string, manifest: Manifest): string[] {
   const known = new Set(filesOf(manifest))
