@@ -9,6 +9,7 @@ type Call =
   | 'fsyncSync'
   | 'renameSync'
   | 'readFileSync'
+  | 'closeSync'
   | 'linkSync'
   | 'rmSync'
 
@@ -65,6 +66,7 @@ export function faulty(real: Fs): Fs {
     openSync: wrapped('openSync', openSync, first),
     writeSync: wrapped('writeSync', real.writeSync as (...args: unknown[]) => number, ofFd),
     ftruncateSync: wrapped('ftruncateSync', real.ftruncateSync, ofFd),
+    closeSync: wrapped('closeSync', real.closeSync, ofFd),
     fsyncSync: wrapped('fsyncSync', real.fsyncSync, ofFd),
     renameSync: wrapped('renameSync', real.renameSync, second),
     linkSync: wrapped('linkSync', real.linkSync, second),

@@ -112,8 +112,15 @@ export class FileLog implements ByteLog {
   }
 
   close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd)
+    const fd = this.#fd
     this.#fd = undefined
+    if (fd === undefined) return
+    try {
+      closeSync(fd)
+    } catch {
+      // What is committed has been synced, and the descriptor is gone in any case.
+      return
+    }
   }
 }
 
