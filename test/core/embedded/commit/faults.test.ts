@@ -276,6 +276,16 @@ test('a file that cannot be closed is no failure: what is committed has been syn
   await expectWhole([...numbers(0, 5), ...numbers(6, 201)])
 })
 
+test('a file system on which folders cannot be synced is used as it is', async () => {
+  breakFiles({ call: 'fsyncSync', path: /\/index$/, code: 'EINVAL' })
+  await index.delete([5])
+  await index.compact()
+  expect(faultsOf(index)).toEqual([])
+  await index.close()
+  index = await open()
+  expect(idsOf(index)).toHaveLength(199)
+})
+
 describe('opening', () => {
   const descriptors = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0)
 

@@ -103,6 +103,9 @@ export function syncFolder(folder: string): void {
   const fd = openSync(folder, 'r')
   try {
     fsyncSync(fd)
+  } catch (cause) {
+    // Some network file systems have no such call: there is nothing more to be done.
+    if (!['EINVAL', 'ENOTSUP', 'ENOSYS'].includes((cause as NodeJS.ErrnoException).code ?? '')) throw cause
   } finally {
     closeSync(fd)
   }
