@@ -6,6 +6,7 @@
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { largeTable } from './large/table.mjs'
 import { hybridTable, stagesTable } from './stages/table.mjs'
 
 const BLOCK = /<!-- bench:([\w-]+)( brief)? -->\n([\s\S]*?)<!-- \/bench:\1 -->/g
@@ -34,6 +35,7 @@ const RENDERERS = {
   stages: stagesTable,
   'stages-hybrid': hybridTable,
   'first-stages': firstStagesTable,
+  large: largeTable,
   readers: readersTable,
   'install-matrix': installMatrixTable,
   'install-managers': installManagersTable,
