@@ -2,9 +2,8 @@
 
     python bench/large/collect.py [--out bench/.cache/large] [--most 56000]
 
-Packages are those of packages.jsonl, downloaded by pip and npm at the versions named there and kept; nothing of them is installed or
-run. Writes passages.jsonl, one topic after another and package after package, and queries.jsonl, whose first n are spread evenly
-over the topics. The same packages and seed give the same files.
+Packages are those of packages.jsonl, downloaded by pip and npm at the versions named there and kept, not installed. Writes
+passages.jsonl, one topic after another and package after package, and queries.jsonl, whose first n are spread evenly over the topics. The same packages and seed give the same files.
 """
 
 import argparse
