@@ -7,10 +7,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'tsdown'
 import { environment, round, saveResult } from './environment.mjs'
+import { indexFromSource } from './source.mjs'
 
 const { values: options } = parseArgs({
   options: {
@@ -23,22 +22,7 @@ const DIM = 128
 const QUERY_TOKENS = 32
 const ROUNDS = 20
 
-const core = fileURLToPath(new URL('../packages/core/', import.meta.url))
-// Inside the package, so that its imports resolve.
-const bundle = join(core, 'node_modules/.cache/serotine-bench')
-await build({
-  cwd: core,
-  config: false,
-  entry: { index: join(core, 'src/index/multi-vector-index.ts') },
-  outDir: bundle,
-  format: 'esm',
-  outExtensions: () => ({ js: '.mjs' }),
-  dts: false,
-  logLevel: 'silent',
-  platform: 'node',
-})
-const { MultiVectorIndex } = await import(pathToFileURL(join(bundle, 'index.mjs')).href)
-await rm(bundle, { recursive: true })
+const { MultiVectorIndex } = await indexFromSource()
 
 let state = 42
 const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1

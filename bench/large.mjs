@@ -12,7 +12,7 @@ import { ColBERT } from '@serotine/core'
 import { environment, round, saveResult } from './environment.mjs'
 import { encodedLargeCollection, readLargeCollection } from './large/collection.mjs'
 import { answers, bytesOnDisk, cpuSeconds, quality, searchesWhileCompacting } from './large/measure.mjs'
-import { indexFromSource } from './large/source.mjs'
+import { indexFromSource } from './source.mjs'
 
 const { values: options } = parseArgs({
   options: {

@@ -14,7 +14,7 @@ import { readCollection } from '@serotine/core/evaluation'
 import { BM25, words } from '../examples/demo/bm25.mjs'
 import { environment, round, saveResult } from './environment.mjs'
 import { loadModel } from './stages/models.mjs'
-import { bundledStages } from './stages/source.mjs'
+import { importSource } from './source.mjs'
 import { summarise } from './stages/table.mjs'
 
 const { values: options } = parseArgs({
@@ -42,7 +42,9 @@ if (options.help) {
 }
 const results = fileURLToPath(new URL('results', import.meta.url))
 const cache = fileURLToPath(new URL('.cache/stages', import.meta.url))
-const { compareStages, encodedCollection, formatStagesReport, KeywordStage } = await bundledStages()
+const { compareStages, encodedCollection, formatStagesReport, KeywordStage } = await importSource(
+  new URL('stages/index.ts', import.meta.url),
+)
 
 if (options.check) await check()
 else {

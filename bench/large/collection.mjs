@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { cpuSeconds } from './measure.mjs'
 
 /** Documents between two reports of progress. */
 const BATCH = 512
@@ -48,21 +49,22 @@ async function encode(place, model, passages, queries, onProgress) {
   await mkdir(place, { recursive: true })
   const file = await open(join(place, 'documents.f32'), 'w')
   const lengths = new Int32Array(passages.length)
-  const [cpu, started] = [process.cpuUsage(), performance.now()]
-  try {
-    for (let i = 0; i < passages.length; i += BATCH) {
-      const batch = await model.encodeDocuments(passages.slice(i, i + BATCH).map(({ text }) => text))
-      for (const [j, { data, length }] of batch.entries()) {
-        lengths[i + j] = length
-        await file.write(bytesOf(data))
+  const started = performance.now()
+  const { seconds: encodeCpuSeconds } = await cpuSeconds(async () => {
+    try {
+      for (let i = 0; i < passages.length; i += BATCH) {
+        const batch = await model.encodeDocuments(passages.slice(i, i + BATCH).map(({ text }) => text))
+        for (const [j, { data, length }] of batch.entries()) {
+          lengths[i + j] = length
+          await file.write(bytesOf(data))
+        }
+        onProgress(i + batch.length)
       }
-      onProgress(i + batch.length)
+    } finally {
+      await file.close()
     }
-  } finally {
-    await file.close()
-  }
+  })
   const encodeSeconds = (performance.now() - started) / 1000
-  const { user, system } = process.cpuUsage(cpu)
   await writeFile(join(place, 'document-lengths.i32'), bytesOf(lengths))
   const asked = await model.encodeQueries(queries.map(({ text }) => text))
   await writeFile(join(place, 'query-lengths.i32'), bytesOf(Int32Array.from(asked, ({ length }) => length)))
@@ -74,7 +76,7 @@ async function encode(place, model, passages, queries, onProgress) {
     tokens: lengths.reduce((sum, length) => sum + length, 0),
     queries: queries.length,
     encodeSeconds,
-    encodeCpuSeconds: (user + system) / 1e6,
+    encodeCpuSeconds,
   }
   // Last: what is named in it is whole.
   await writeFile(join(place, 'embeddings.json.part'), `${JSON.stringify(about, null, 2)}\n`)

@@ -1,6 +1,7 @@
 // What one index answers, costs and reports.
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { spread } from '../environment.mjs'
 
 const TOP = 10
 
@@ -84,7 +85,7 @@ export async function searchesWhileCompacting(index, queries, deleted) {
     cpuSeconds: seconds,
     searches: ms.length,
     longestMs: Math.max(...ms),
-    medianMs: median(ms),
+    medianMs: spread(ms).median,
     longestOtherwiseMs: Math.max(...usual.ms),
   }
 }
@@ -96,4 +97,3 @@ export async function bytesOnDisk(folder) {
 }
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]

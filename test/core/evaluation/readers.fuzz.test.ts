@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SerotineError } from '../../../packages/core/src/errors.js'
 import { readCollection, readQrels, readTrecRun, writeTrecRun } from '../../../packages/core/src/evaluation/index.js'
 
-const RUNS = { numRuns: 200, seed: 42 }
+const RUNS = { numRuns: 200 }
 
 let folder: string
 beforeAll(async () => {
