@@ -1,6 +1,6 @@
 import { trainCodebook } from '../../packages/core/src/centroids/train.js'
-import { Bitset } from '../../packages/core/src/embedded/commit/bitset.js'
 import { CentroidScan } from '../../packages/core/src/embedded/stages/centroids/centroid-scan.js'
+import { topK } from '../../packages/core/src/math/top-k.js'
 import { timed } from './stage.js'
 import type { BuildStats, Stage, StageQuery } from './stage.js'
 import type { TokenStore } from './token-store.js'
@@ -16,7 +16,6 @@ export class CentroidStage implements Stage {
   readonly group = 'centroid scan'
   readonly #store: TokenStore
   readonly #centroids: number
-  readonly #all: Bitset
   #scan: CentroidScan | undefined
 
   /** @param centroids wanted; small collections get fewer, see `trainCodebook` */
@@ -24,8 +23,6 @@ export class CentroidStage implements Stage {
     this.#store = store
     this.#centroids = centroids
     this.name = `centroid scan, K=${centroids}`
-    this.#all = new Bitset(store.documents)
-    for (let i = 0; i < store.documents; i++) this.#all.add(i)
   }
 
   async build(): Promise<BuildStats> {
@@ -42,7 +39,7 @@ export class CentroidStage implements Stage {
   async #build(): Promise<CentroidScan> {
     const { dim, documents, starts } = this.#store
     const sample = this.#store.sample(this.#centroids * TOKENS_EACH)
-    const scan = new CentroidScan(await trainCodebook(sample.rows, dim, { centroids: this.#centroids }))
+    const scan = new CentroidScan(await trainCodebook(sample.rows, dim, { centroids: this.#centroids }), null)
     for (let from = 0; from < documents; from += GROUP) {
       const to = Math.min(documents, from + GROUP)
       const length = starts[to]! - starts[from]!
@@ -56,6 +53,8 @@ export class CentroidStage implements Stage {
   }
 
   rank({ embeddings }: StageQuery, count: number): Int32Array {
-    return this.#scan!.search(embeddings, count, this.#all).ordinals
+    const scores = new Float32Array(this.#scan!.rows)
+    this.#scan!.score(embeddings, scores)
+    return topK(scores, count)
   }
 }

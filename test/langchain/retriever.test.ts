@@ -170,6 +170,21 @@ describe('k, candidates', () => {
   })
 })
 
+describe('candidates', () => {
+  it('are what the index needs where they are not given, and never fewer than k', async () => {
+    const seen: unknown[] = []
+    const search = async (_: unknown, options: { candidates?: number }) => {
+      seen.push(options.candidates)
+      return []
+    }
+    const index = { ...retriever.index, search } as unknown as typeof retriever.index
+    await new ColBERTRetriever({ index }).invoke(FLIGHTLESS)
+    await new ColBERTRetriever({ index, candidates: 50 }).invoke(FLIGHTLESS)
+    await new ColBERTRetriever({ index, k: 20 }).invoke(FLIGHTLESS, { candidates: 10 })
+    expect(seen).toEqual([undefined, 50, 20])
+  })
+})
+
 describe('bad input', () => {
   it.each(['', '   ', undefined, 42])('query %j', async (query) => {
     await expect(retriever.invoke(query as string)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })

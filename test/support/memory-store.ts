@@ -190,7 +190,7 @@ class MemoryReader implements StoreReader {
     const ids = this.#searchable(filter)
     if (ids.length === 0) return { firstStage: 'none', ids }
     if (firstStage !== 'native') return { firstStage: 'exact', ids }
-    const best = await this.#best(query, ids, count)
+    const best = await this.#best(query, ids, count ?? 100)
     return { firstStage, ids: best.map(({ id }) => id), scores: Float32Array.from(best, ({ score }) => score) }
   }
 

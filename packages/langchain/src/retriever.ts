@@ -17,7 +17,7 @@ import type { ScoreKind } from './document.js'
 export interface ColBERTSearchOptions {
   /** How many documents to return. Default 4, LangChain's. */
   k?: number
-  /** How many documents the first stage hands to exact MaxSim. Default 100, and never fewer than `k`. */
+  /** How many documents the first stage hands to exact MaxSim. Default: as many as the index measured that it needs. Never fewer than `k`. */
   candidates?: number
   /** Only documents for which this holds: `{ lang: 'en' }`, conditions, or a function. See `Where` of the core. */
   filter?: Where
@@ -97,7 +97,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
   lc_namespace = ['serotine', 'langchain', 'retrievers']
   readonly index: I
   k: number
-  candidates: number
+  candidates: number | undefined
   filter: Where | undefined
   scoreThreshold: number | undefined
   score: ScoreKind
@@ -115,7 +115,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     const { k, candidates, filter, scoreThreshold } = checkSearch(fields)
     this.index = fields.index
     this.k = k ?? 4
-    this.candidates = candidates ?? 100
+    this.candidates = candidates
     this.filter = filter
     this.scoreThreshold = scoreThreshold
     this.score = checkScoreKind(fields.score)
@@ -195,9 +195,10 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     const threshold = call?.scoreThreshold ?? this.scoreThreshold ?? -Infinity
     const signal = currentSignal()
     signal?.throwIfAborted()
+    const candidates = call?.candidates ?? this.candidates
     const hits = await this.index.search(checkQuery(query), {
       k,
-      candidates: Math.max(k, call?.candidates ?? this.candidates),
+      ...(candidates !== undefined && { candidates: Math.max(k, candidates) }),
       ...(where !== undefined && { where }),
       ...(signal && { signal }),
     })

@@ -49,8 +49,8 @@ describe('similaritiesInt8', () => {
         const packed = packInt16(c, blocks * 16, dim)
         const results = both.map((kernels) => {
           const [at, scaleAt, packedAt, laneAt, free] = place(kernels, [t, scales, packed.codes, packed.scales], 8192)
-          kernels.similaritiesInt8(at!, scaleAt!, tokens, dim, packedAt!, laneAt!, blocks, free!, free! + 1024)
-          return new Float32Array(kernels.buffer, free! + 1024, tokens * blocks * 16).slice()
+          kernels.similaritiesInt8(at!, scaleAt!, tokens, dim, packedAt!, laneAt!, blocks, free!, free! + 2048)
+          return new Float32Array(kernels.buffer, free! + 2048, tokens * blocks * 16).slice()
         })
         expect(results[1]).toEqual(results[0])
         for (let i = 0; i < tokens; i++) {

@@ -46,7 +46,9 @@ export function searchCommand(): Command {
     .argument('<query...>', 'what to ask; - reads one query per line from standard input')
     .option('-i, --index <folder>', 'folder of the index', DEFAULT_INDEX)
     .option('-k, --k <n>', 'how many hits', (text) => parseInteger(text, 1), 10)
-    .option('--candidates <n>', 'candidates to score exactly (default: 100)', (text) => parseInteger(text, 1))
+    .option('--candidates <n>', 'candidates to score exactly (default: what the index needs)', (text) =>
+      parseInteger(text, 1),
+    )
     .option('--where <condition>', 'lang=en, year>=2020, tags~new; repeatable; or JSON', parseWhere)
     .option('--first-stage <stage>', `how candidates are found: ${FIRST_STAGES.join(', ')}`)
     .option('--json', 'one JSON object per query')

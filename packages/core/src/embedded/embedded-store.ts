@@ -32,9 +32,10 @@ import type { RecordedDocument } from './format/segment.js'
 import { checkEmbedded, checkFound, initialManifest } from './options.js'
 import type { CheckedEmbedded, EmbeddedOptions } from './options.js'
 import { SnapshotReader } from './reader.js'
+import type { Chosen } from './reader.js'
 import { plan } from './stages/plan.js'
 import { FIRST_STAGES, makeStages } from './stages/registry.js'
-import type { Searcher, Stage } from './stages/stage.js'
+import type { Stage } from './stages/stage.js'
 import { Upkeep } from './stages/upkeep.js'
 import { statsOf } from './stats.js'
 import type { FdeConfig } from '../fde/config.js'
@@ -51,6 +52,9 @@ const CAPABILITIES: Omit<StoreCapabilities, 'durable'> = {
 
 /** As `EmbeddedStore.open`, for callers that checked the options under their own name. */
 export let openChecked: (checked: CheckedEmbedded) => Promise<EmbeddedStore>
+
+/** Candidates of a stage that has not been measured. */
+const CANDIDATES = 100
 
 /**
  * Documents in files of one folder, or in memory: one process writes, any number read. Each change is committed as a whole; a process
@@ -204,7 +208,7 @@ export class EmbeddedStore implements Store {
     const files = this.#open
     const snapshot = files.begin()
     try {
-      const how = { firstStage: undefined, candidates: 100, rerank: true }
+      const how = { firstStage: undefined, candidates: undefined, rerank: true }
       const chosen = await this.#choose(snapshot, snapshot.allowed(undefined), how)
       return statsOf(files, this.#stages.values(), chosen?.name ?? 'exact')
     } finally {
@@ -257,9 +261,13 @@ export class EmbeddedStore implements Store {
   async #choose(
     snapshot: Snapshot,
     allowed: Allowed,
-    how: { readonly firstStage: FirstStage | undefined; readonly candidates: number; readonly rerank: boolean },
-  ): Promise<{ name: string; searcher: Searcher } | undefined> {
-    const { firstStage: asked = this.#preferred, candidates, rerank } = how
+    how: {
+      readonly firstStage: FirstStage | undefined
+      readonly candidates: number | undefined
+      readonly rerank: boolean
+    },
+  ): Promise<Chosen | undefined> {
+    const { firstStage: asked = this.#preferred, candidates = CANDIDATES, rerank } = how
     if (how.firstStage !== undefined) this.#checkKept(how.firstStage)
     const { total, collection } = snapshot
     const rows: Record<string, number> = {}
@@ -268,8 +276,12 @@ export class EmbeddedStore implements Store {
     const isLarge = total * ((length as number | null) ?? 0) >= this.#graphNumbers
     for (;;) {
       const name = plan({ asked, rerank, candidates, allowed, total, rows, isLarge })
-      const searcher = await this.#stages.get(name)?.searcher(collection)
-      if (searcher) return { name, searcher }
+      const stage = this.#stages.get(name)
+      const searcher = await stage?.searcher(collection)
+      if (stage && searcher) {
+        const { suitability } = this.#files.manifest.derived[name] ?? {}
+        return { name, searcher, candidates: suitability?.candidates ?? CANDIDATES, trusted: stage.trusted }
+      }
       // Damaged, or of a collection that has been compacted since: what else is there?
       if (!rows[name]) return undefined
       rows[name] = 0

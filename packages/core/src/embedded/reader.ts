@@ -20,9 +20,26 @@ import type { Searcher } from './stages/stage.js'
 export type Choose = (
   snapshot: Snapshot,
   allowed: Allowed,
-  how: { readonly firstStage: FirstStage | undefined; readonly candidates: number; readonly rerank: boolean },
-) => Promise<{ readonly name: string; readonly searcher: Searcher } | undefined>
+  how: {
+    readonly firstStage: FirstStage | undefined
+    readonly candidates: number | undefined
+    readonly rerank: boolean
+  },
+) => Promise<Chosen | undefined>
 
+export interface Chosen {
+  readonly name: string
+  readonly searcher: Searcher
+  /** How many candidates it needs. */
+  readonly candidates: number
+  /** Documents before this ordinal are found as well as was measured. */
+  readonly trusted: number
+}
+
+/** Documents that a stage may not find yet are candidates whatever it says, while they have no more tokens than this: 7 ms of MaxSim. */
+const UNTRUSTED_TOKENS = 65_536
+/** Documents wanted that the number of candidates was measured for. */
+const TOP = 10
 /** Documents per batch of `scan`. */
 const BATCH = 256
 
@@ -37,7 +54,7 @@ export class SnapshotReader implements StoreReader {
   }
 
   async candidates(query: CandidateQuery): Promise<Candidates> {
-    const { embeddings, count, filter, firstStage, rerank = true, signal } = query
+    const { embeddings, count, k = 1, filter, firstStage, rerank = true, signal } = query
     signal?.throwIfAborted()
     const snapshot = this.#snapshot
     const allowed = snapshot.allowed(filter && filterPredicate(filter), signal)
@@ -46,8 +63,28 @@ export class SnapshotReader implements StoreReader {
     signal?.throwIfAborted()
     const idOf = (ordinal: number): string => snapshot.row(ordinal).id
     if (!chosen) return { firstStage: 'exact', ids: Array.from(allowed.documents, idOf) }
-    const { ordinals, scores } = chosen.searcher.search(embeddings, count, allowed.documents)
-    return { firstStage: chosen.name, ids: Array.from(ordinals, idOf), scores }
+    // Measured for 10 documents: as many beyond them for more.
+    const wanted = Math.max(k, count ?? chosen.candidates + Math.max(0, k - TOP))
+    const { ordinals, scores } = chosen.searcher.search(embeddings, wanted, allowed.documents)
+    const others = rerank ? this.#untrusted(chosen, allowed, new Set(ordinals)) : []
+    const ids = [...Array.from(ordinals, idOf), ...others.map(idOf)]
+    if (others.length === 0) return { firstStage: chosen.name, ids, scores }
+    const estimates = new Float32Array(ids.length).fill(-Infinity)
+    estimates.set(scores)
+    return { firstStage: chosen.name, ids, scores: estimates }
+  }
+
+  /** Documents added since the stage last learned, or found that what is new is like what is old. */
+  #untrusted({ trusted }: Chosen, { documents }: Allowed, found: ReadonlySet<number>): number[] {
+    const others: number[] = []
+    let tokens = 0
+    for (let ordinal = trusted; ordinal < this.#snapshot.total; ordinal++) {
+      tokens += this.#snapshot.row(ordinal).tokens
+      // The codes there are will have to do.
+      if (tokens > UNTRUSTED_TOKENS) return []
+      if (documents.has(ordinal) && !found.has(ordinal)) others.push(ordinal)
+    }
+    return others
   }
 
   async readTokens(ids: readonly string[], sink: TokenSink, signal?: AbortSignal): Promise<void> {

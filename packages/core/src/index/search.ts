@@ -14,7 +14,10 @@ import type { FirstStage, FirstStageName, Store, StoreReader } from '../store/st
 export interface SearchOptions {
   /** How many hits. If there are fewer documents, all are returned. Default 10. */
   k?: number
-  /** How many documents the first stage hands to exact MaxSim; never fewer than `k`. Default 100. */
+  /**
+   * How many documents the first stage hands to exact MaxSim; never fewer than `k`. Default: as many as the index measured that it needs,
+   * 30 to 1,000 (`stats().firstStages`), and one more for each `k` beyond 10; 100 before it has measured.
+   */
   candidates?: number
   /** Which documents to consider. */
   where?: Where
@@ -77,7 +80,7 @@ export interface SearchResult {
 
 export interface CheckedSearch {
   readonly k: number
-  readonly candidates: number
+  readonly candidates: number | undefined
   readonly filter: Filter | undefined
   readonly firstStage: FirstStage | undefined
   readonly rerank: boolean
@@ -109,7 +112,8 @@ export function checkSearch(call: string, options: SearchOptions, { capabilities
   }
   return {
     k,
-    candidates: Math.max(k, checkInteger('candidates', options.candidates ?? 100, 1)),
+    candidates:
+      options.candidates === undefined ? undefined : Math.max(k, checkInteger('candidates', options.candidates, 1)),
     filter: where === undefined ? undefined : checkFilter(parseWhere(where), capabilities),
     firstStage,
     rerank,
@@ -166,7 +170,7 @@ async function searchHere(
   const { k, candidates, filter, firstStage: asked, rerank, signal } = search
   const started = performance.now()
   const count = rerank ? candidates : k
-  const found = await reader.candidates({ embeddings: query, count, filter, firstStage: asked, rerank, signal })
+  const found = await reader.candidates({ embeddings: query, count, k, filter, firstStage: asked, rerank, signal })
   const { ids, firstStage, scores: estimates } = found
   signal?.throwIfAborted()
   const timings = { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 }
@@ -194,7 +198,9 @@ async function searchNatively(
 ): Promise<SearchResult> {
   const started = performance.now()
   const found =
-    query.length === 0 ? [] : await reader.search!({ embeddings: query, k, count: candidates, filter, signal })
+    query.length === 0
+      ? []
+      : await reader.search!({ embeddings: query, k, count: candidates ?? Math.max(k, 100), filter, signal })
   const timings = { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 }
   const firstStage = found.length === 0 ? 'none' : 'native'
   return { hits: await hitsOf(reader, found.slice(0, k), query), firstStage, candidates: 0, timings }

@@ -1,10 +1,13 @@
+import { ScalarResidualKernels } from './residual-kernels.js'
+import type { ResidualKernels } from './residual-kernels.js'
+
 /** The arithmetic of the centroid codebook; see `Kernels`, of which it is a part. */
-export interface CentroidKernels {
+export interface CentroidKernels extends ResidualKernels {
   /**
    * out[token × 16·blocks + lane] = (int8 token · i16 centroid) · scales[token] · packedScales[lane]. Centroids packed by
    * `packInt16`; tokens `[tokens × dim]`.
    *
-   * @param scratch i16 `[padded]`, padded = dim rounded up to 8
+   * @param scratch i16 `[tokens × padded]`, padded = dim rounded up to 8
    */
   similaritiesInt8(
     codes: number,
@@ -53,9 +56,7 @@ export interface CentroidKernels {
 const round = Math.fround
 
 /** The plain TypeScript implementation. */
-export abstract class ScalarCentroidKernels implements CentroidKernels {
-  abstract buffer: ArrayBuffer
-
+export abstract class ScalarCentroidKernels extends ScalarResidualKernels implements CentroidKernels {
   similaritiesInt8(
     codes: number,
     scales: number,

@@ -30,13 +30,18 @@ export function similaritiesInt8(
   codes: usize, scales: usize, tokens: i32, dim: i32, packed: usize, packedScales: usize, blocks: i32, scratch: usize, out: usize,
 ): void {
   const padded = (dim + 7) & ~7
-  for (let token = 0; token < tokens; token++) {
-    widenRow(codes + <usize>(token * dim), padded, scratch)
-    const scale = splat(scales + (<usize>token << 2))
-    for (let block = 0; block < blocks; block++) {
-      const at = <usize>block << 6
-      blockInt8(packed + (<usize>(block * padded) << 5), padded, scratch, scale, packedScales + at, out)
-      out += 64
+  const stride = <usize>padded << 1
+  for (let token = 0; token < tokens; token++) widenRow(codes + <usize>(token * dim), padded, scratch + <usize>token * stride)
+  // A block is read once, for all tokens: thousands of centroids do not fit the nearer caches.
+  for (let block = 0; block < blocks; block++) {
+    const at = <usize>block << 6
+    let to = out + at
+    let row = scratch
+    for (let token = 0; token < tokens; token++) {
+      const scale = splat(scales + (<usize>token << 2))
+      blockInt8(packed + (<usize>(block * padded) << 5), padded, row, scale, packedScales + at, to)
+      to += <usize>blocks << 6
+      row += stride
     }
   }
 }

@@ -1,5 +1,6 @@
 import { ScalarCentroidKernels } from './centroid-kernels.js'
 import type { CentroidKernels } from './centroid-kernels.js'
+import { dotInFourLanes } from './residual-kernels.js'
 
 /**
  * The arithmetic everything else is built on, as a contract with two implementations: this file's plain TypeScript, which is
@@ -370,14 +371,4 @@ export class ScalarKernels extends ScalarCentroidKernels implements Kernels {
       }
     }
   }
-}
-
-/** A dot product summed as four lanes do it, so that it equals the SIMD one bit for bit. */
-function dotInFourLanes(f: Float32Array, x: number, y: number, dim: number): number {
-  const lanes = new Float32Array(4)
-  const whole = dim & ~3
-  for (let k = 0; k < whole; k++) lanes[k & 3]! += round(f[x + k]! * f[y + k]!)
-  let sum = round(round(lanes[0]! + lanes[1]!) + round(lanes[2]! + lanes[3]!))
-  for (let k = whole; k < dim; k++) sum = round(sum + round(f[x + k]! * f[y + k]!))
-  return sum
 }

@@ -78,8 +78,10 @@ export interface HashedDocument extends StoredDocument {
 /** What candidates are asked for. */
 export interface CandidateQuery {
   readonly embeddings: TokenEmbeddings
-  /** How many are wanted; fewer come when there are fewer. */
-  readonly count: number
+  /** How many are wanted; fewer come when there are fewer. Default: as many as the store knows it needs. */
+  readonly count?: number | undefined
+  /** Never fewer than this. Default 1. */
+  readonly k?: number | undefined
   readonly filter?: Filter | undefined
   /** Default: as the store was opened with. */
   readonly firstStage?: FirstStage | undefined
@@ -96,7 +98,10 @@ export interface Candidates {
   /** What found them; `none` when nothing passes the filter. */
   readonly firstStage: FirstStageName | 'none'
   readonly ids: readonly string[]
-  /** The stage's estimate of each one's MaxSim, best first. Absent: all that pass, in no order. */
+  /**
+   * The stage's estimate of each one's MaxSim, best first; −Infinity, at the end, for those it has no estimate of. Absent: all that pass, in no
+   * order.
+   */
   readonly scores?: Float32Array
 }
 
@@ -166,14 +171,13 @@ export interface FirstStageStats {
   readonly facts: Readonly<Record<string, number | string | null>>
 }
 
-/** How much of the exact top 10 a first stage keeps, on a sample of the collection. */
+/** How much of the exact top 10 a first stage keeps, on the whole collection, of pieces of recent and of old documents as queries. */
 export interface Suitability {
   /** Share of the exact top 10 among the candidates, 0 … 1. */
   readonly recall: number
-  /** Documents and pseudo queries it was measured with. */
-  readonly documents: number
-  readonly queries: number
+  /** Candidates it was measured with, and searches take by default: the fewest that keep enough, of 100 to 1,000. */
   readonly candidates: number
+  readonly queries: number
   /** Documents in the collection then. */
   readonly collection: number
 }

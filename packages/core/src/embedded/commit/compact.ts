@@ -80,21 +80,24 @@ export function areCodesOf(collection: Collection, { rows, codeBytes }: DerivedM
  * Copies the codes of living documents, so that compaction codes nothing again.
  *
  * @param codes those of `derived`, already checked
- * @returns documents whose codes were copied: the first so many after compaction
+ * @returns documents whose codes were copied: the first so many after compaction; and the parts, renumbered
  */
 export async function copyCodes(
   collection: Collection,
-  { rows, codeBytes }: DerivedManifest,
+  { rows, parts, codeBytes }: DerivedManifest,
   codes: Uint8Array,
   target: Pick<NewFile, 'append'>,
   signal?: AbortSignal,
-): Promise<number> {
+): Promise<Pick<DerivedManifest, 'rows' | 'parts'>> {
   const { perDocument, perToken } = codeBytes!
   const living = collection.living()
   let [at, copied] = [0, 0]
   /** Where a run of codes to be copied begins. */
   let start: number | undefined
+  /** New number of each ordinal that a part mentions. */
+  const renumbered = new Map(parts.flatMap((part) => Object.values(part).map((ordinal: number) => [ordinal, 0])))
   for (let ordinal = 0; ordinal < rows; ordinal++) {
+    if (renumbered.has(ordinal)) renumbered.set(ordinal, copied)
     if (living.has(ordinal)) {
       start ??= at
       copied++
@@ -107,5 +110,11 @@ export async function copyCodes(
     signal?.throwIfAborted()
   }
   if (start !== undefined) target.append(codes.subarray(start, at))
-  return copied
+  const moved = (ordinal: number): number => (ordinal < rows ? renumbered.get(ordinal)! : copied)
+  return {
+    rows: copied,
+    parts: parts.map(({ from, learned, trusted }) => {
+      return { from: moved(from), learned: moved(learned), trusted: moved(trusted) }
+    }),
+  }
 }

@@ -223,8 +223,8 @@ export class IndexFiles {
         logs.set(name, copy.log)
         const codes = this.#intactCodes(name)
         // Of no use: upkeep codes everything anew.
-        const rows = codes ? await copyCodes(old, kept, codes, copy, signal) : 0
-        derived[name] = { ...kept, rows, files: { ...kept.files, codes: copy.extent } }
+        const copied = codes ? await copyCodes(old, kept, codes, copy, signal) : { rows: 0, parts: [] }
+        derived[name] = { ...kept, ...copied, files: { ...kept.files, codes: copy.extent } }
         await copy.log.sync()
       }
       next = {

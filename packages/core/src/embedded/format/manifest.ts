@@ -34,9 +34,20 @@ export interface DerivedManifest {
   readonly files: Readonly<Partial<Record<DerivedRole, Extent & { readonly file: string }>>>
   /** Bytes of a document's codes: `perDocument + perToken × tokens`. Null: there are no codes to be had of one document. */
   readonly codeBytes: { readonly perDocument: number; readonly perToken: number } | null
+  /** Documents that were learned from and coded together, in their order; the first begins at 0. */
+  readonly parts: readonly DerivedPart[]
   /** What the stage has to know and the files do not say. */
   readonly facts: { readonly [name: string]: Json }
   readonly suitability: Suitability | null
+}
+
+/** Ordinals, which compaction renumbers. */
+export interface DerivedPart {
+  readonly from: number
+  /** What was learned is of the documents before this one; those after it came later. */
+  readonly learned: number
+  /** Documents before this one are known to fit what was learned; those after it are always candidates. */
+  readonly trusted: number
 }
 
 /** Everything a reader needs to know; replaced as a whole at every commit. */

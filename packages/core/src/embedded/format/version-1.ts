@@ -46,7 +46,8 @@ function centroidsOf({
     rows,
     files: { learned: codebook, codes },
     codeBytes: { perDocument: 0, perToken: 2 },
-    facts: { cellBlocks, tokens },
+    parts: [{ from: 0, learned: rows, trusted: rows }],
+    facts: { codebooks: [{ cellBlocks: [...cellBlocks], tokens, similarity: null, residuals: null }], tokens },
     suitability,
   }
 }

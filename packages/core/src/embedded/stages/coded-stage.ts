@@ -4,7 +4,7 @@ import { SerotineError } from '../../errors.js'
 import type { Json } from '../../store/metadata.js'
 import type { Collection } from '../commit/collection.js'
 import type { Coder, NewFile } from '../commit/derived-files.js'
-import type { DerivedManifest } from '../format/manifest.js'
+import type { DerivedManifest, DerivedPart } from '../format/manifest.js'
 import type { Searcher, Stage, StageContext, Work } from './stage.js'
 
 /** Documents decoded, then coded at a time: the two share kernel memory and each sets it up again. */
@@ -23,6 +23,15 @@ export interface CodedSearcher extends Searcher {
   append(codes: Uint8Array, lengths: readonly number[]): void
 }
 
+/** What is in memory, and what the manifest says of it. */
+export interface Kept {
+  readonly searcher: CodedSearcher
+  readonly derived: DerivedManifest
+}
+
+/** Learn from this ordinal on; or trust the codes of documents before this one; or nothing. */
+export type Due = { readonly learn: number } | { readonly trust: number } | undefined
+
 /** What is particular to one first stage that codes every document by something it learned from the collection. */
 export interface CodedKind {
   readonly name: string
@@ -32,12 +41,20 @@ export interface CodedKind {
   /** As `Stage.refusal`. */
   refusal?(asked: string): SerotineError | undefined
   keep(): void
-  /** Whether to learn (again). @param tokens that the collection had when it was learned; undefined: never */
-  isDue(collection: Collection, tokens: number | undefined): boolean
-  /** Learns from the collection; no document is coded yet. Undefined: there is too little. */
-  learn(collection: Collection, signal: AbortSignal | undefined): Promise<CodedSearcher | undefined>
-  /** @throws INDEX_CORRUPT */
-  restore(learned: Uint8Array, facts: DerivedManifest['facts']): CodedSearcher
+  /** What there is to do, given what is there. */
+  due(collection: Collection, current: Kept | undefined, signal: AbortSignal | undefined): Due | Promise<Due>
+  /**
+   * Learns from the documents from an ordinal on. Those before it keep their codes, which are in the searcher already; those after it
+   * are not coded yet. Undefined: there is too little.
+   */
+  learn(
+    collection: Collection,
+    from: number,
+    current: Kept | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<CodedSearcher | undefined>
+  /** An empty searcher, which the codes are to be appended to. @throws INDEX_CORRUPT */
+  restore(learned: Uint8Array, derived: Pick<DerivedManifest, 'facts' | 'parts'>): CodedSearcher
   /** For people. */
   facts(derived: DerivedManifest | undefined): Readonly<Record<string, number | string | null>>
 }
@@ -70,6 +87,10 @@ export class CodedStage implements Stage {
     const { collection } = this.#context.files
     if (this.#current && this.#of === collection) return this.#current.rows
     return this.#isReadable ? this.#derived!.rows : 0
+  }
+
+  get trusted(): number {
+    return this.#derived?.parts.at(-1)?.trusted ?? 0
   }
 
   refusal(asked: string): SerotineError | undefined {
@@ -109,20 +130,27 @@ export class CodedStage implements Stage {
     const { collection } = files
     if (collection.tokens === 0 || !this.isKept) return
     const current = this.#load()
-    const isDue = this.#kind.isDue(collection, current && (this.#derived?.facts.tokens as number))
-    if (!isDue && current) {
-      if (current.rows < collection.total) await work.inTurn(() => this.#catchUp(current, work))
+    if (current && current.rows < collection.total) await work.inTurn(() => this.#catchUp(current, work))
+    const kept = current && this.#derived ? { searcher: current, derived: this.#derived } : undefined
+    const due = await this.#kind.due(collection, kept, work.signal)
+    if (!due) return
+    if ('trust' in due) {
+      await work.inTurn(() => this.#trust(collection, due.trust))
       return
     }
-    if (!isDue) return
-    const { tokens } = collection
+    const { tokens, total } = collection
+    let [from, learned] = [due.learn, total]
     // `reading`: the files stay readable, should the index be compacted meanwhile.
-    let made = await files.reading(() => this.#kind.learn(collection, work.signal))
+    let made = await files.reading(() => this.#kind.learn(collection, due.learn, kept, work.signal))
     while (made && files.collection.tokens > 0) {
       const next = made
-      if (await files.reading(() => this.#replace(next, tokens, work))) return
+      const before = this.#derived?.parts ?? []
+      if (await files.reading(() => this.#replace(next, { from, learned, tokens }, work))) return
       // What was learned is as good for what compaction left; were it learned again, compacting often would put it off for ever.
-      made = this.#kind.restore(made.learned, made.facts)
+      const renumbered = this.#renumbered(from, before)
+      if (renumbered === undefined) return this.upkeep(work)
+      from = learned = renumbered
+      made = this.#restored(made, from)
     }
   }
 
@@ -139,14 +167,51 @@ export class CodedStage implements Stage {
     return this.#context.files.manifest.derived[this.name]
   }
 
+  async #trust(collection: Collection, trusted: number): Promise<void> {
+    const { files } = this.#context
+    const derived = this.#derived
+    if (!derived || files.collection !== collection) return
+    const parts = derived.parts.map((part, i) => (i === derived.parts.length - 1 ? { ...part, trusted } : part))
+    await files.commitDerived(this.name, { ...derived, parts })
+  }
+
+  /** Where compaction put the beginning of a part, one that is there or one that was to come; undefined when that is not known. */
+  #renumbered(from: number, before: readonly DerivedPart[]): number | undefined {
+    if (from === 0) return 0
+    const after = this.#derived?.parts ?? []
+    if (after.length !== before.length) return undefined
+    const i = before.findIndex((part) => part.from === from)
+    // Without anything before it, it is no longer one of several.
+    return (i < 0 ? after.at(-1)?.trusted : after[i]!.from) || undefined
+  }
+
+  /** What was learned, over the codes that are there now. */
+  #restored({ learned, facts }: CodedSearcher, from: number): CodedSearcher {
+    const { collection } = this.#context.files
+    const earlier = this.#derived?.parts.filter((part) => part.from < from) ?? []
+    const parts = [...earlier, { from, learned: from, trusted: from }]
+    const restored = this.#kind.restore(learned, { facts, parts })
+    if (from > 0) {
+      const lengths = Array.from({ length: from }, (_, ordinal) => collection.row(ordinal).tokens)
+      restored.append(this.#codesBefore(from, restored, collection), lengths)
+    }
+    return restored
+  }
+
   /**
-   * Codes everything anew and puts it in place; false when the index was compacted meanwhile.
+   * Codes what the searcher does not hold yet and puts it in place; false when the index was compacted meanwhile.
    *
-   * @param tokens that the collection had when it was learned
+   * @param part first ordinal of what was learned from, of what came later, and tokens that the collection had then
    */
-  async #replace(made: CodedSearcher, tokens: number, work: Work): Promise<boolean> {
+  async #replace(
+    made: CodedSearcher,
+    part: { readonly from: number; readonly learned: number; readonly tokens: number },
+    work: Work,
+  ): Promise<boolean> {
     const { files } = this.#context
     const { collection } = files
+    const { from, learned: rows, tokens } = part
+    const earlier = this.#derived?.parts.filter((each) => each.from < from) ?? []
     const written: NewFile[] = []
     let isInPlace = false
     try {
@@ -155,6 +220,7 @@ export class CodedStage implements Stage {
       const codes = files.newFile(`${this.name}-codes`)
       written.push(codes)
       learned.append(made.learned)
+      if (from > 0) codes.append(this.#codesBefore(from, made, collection))
       await this.#code(made, collection, codes, work)
       return await work.inTurn(async () => {
         if (files.collection !== collection) return false
@@ -165,8 +231,9 @@ export class CodedStage implements Stage {
           rows: made.rows,
           files: { learned: learned.extent, codes: codes.extent },
           codeBytes: made.codeBytes,
+          parts: [...earlier, { from, learned: rows, trusted: rows }],
           facts: { ...made.facts, tokens },
-          suitability: null,
+          suitability: this.#derived?.suitability ?? null,
         }
         try {
           await files.commitDerived(this.name, derived, codes.log)
@@ -184,6 +251,14 @@ export class CodedStage implements Stage {
     } finally {
       if (!isInPlace) for (const file of written) files.discard(file)
     }
+  }
+
+  /** Codes that documents before an ordinal have on disk. */
+  #codesBefore(from: number, { codeBytes }: CodedSearcher, collection: Collection): Uint8Array {
+    const { perDocument, perToken } = codeBytes
+    let bytes = 0
+    for (let ordinal = 0; ordinal < from; ordinal++) bytes += perDocument + perToken * collection.row(ordinal).tokens
+    return this.#context.files.readDerived(this.name, 'codes').subarray(0, bytes)
   }
 
   /** Codes documents that were committed by a build that did not. */
@@ -239,7 +314,7 @@ export class CodedStage implements Stage {
     if (!this.#isReadable) return undefined
     const derived = this.#derived!
     try {
-      const restored = this.#kind.restore(files.readDerived(this.name, 'learned'), derived.facts)
+      const restored = this.#kind.restore(files.readDerived(this.name, 'learned'), derived)
       const codes = files.readCodes(this.name)
       const lengths = Array.from({ length: derived.rows }, (_, ordinal) => collection.row(ordinal).tokens)
       restored.append(codes, lengths)

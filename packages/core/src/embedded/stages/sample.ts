@@ -14,16 +14,17 @@ export function spread(ordinals: ArrayLike<number>, count: number): Int32Array {
 /**
  * Tokens from all over a collection, as stored: `[tokens × dim]`.
  *
- * @param most documents that are read, and tokens that are taken of them, evenly
+ * @param most documents that are read, and tokens that are taken of them, evenly; of the documents with ordinals `from` to `to`
  */
 export async function sampleTokens(
   collection: Collection,
   codec: TokenCodec,
   dim: number,
-  most: { readonly documents: number; readonly tokens: number },
+  most: { readonly documents: number; readonly tokens: number; readonly from: number; readonly to: number },
   signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
-  const chosen = spread([...collection.searchable()], most.documents)
+  const searchable = [...collection.searchable()].filter((ordinal) => ordinal >= most.from && ordinal < most.to)
+  const chosen = spread(searchable, most.documents)
   const held = chosen.reduce((sum, ordinal) => sum + collection.row(ordinal).tokens, 0)
   const wanted = Math.min(held, most.tokens)
   const rows = new Float32Array(wanted * dim)

@@ -33,6 +33,8 @@ export interface Stage {
   readonly isKept: boolean
   /** Documents that `searcher` would cover; 0: nothing is there. */
   readonly rows: number
+  /** Ordinals below it are known to be found as well as was measured; those after it are to be candidates whatever the searcher says. */
+  readonly trusted: number
   /** Why the index cannot have it; undefined where it can. @param asked the name it was asked for by */
   refusal?(asked: string): SerotineError | undefined
   /** Keeps it from now on, whatever the index was opened with. */

@@ -1,9 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TokenEmbeddings } from '../../embeddings.js'
 import type { OnWarning, Warning } from '../../errors.js'
 import { topK } from '../../math/top-k.js'
 import { exactScores } from '../../store/exact-scores.js'
 import type { EncodeQueries, Suitability } from '../../store/store.js'
-import { Bitset } from '../commit/bitset.js'
+import type { Bitset } from '../commit/bitset.js'
 import type { IndexFiles } from '../commit/index-files.js'
 import { readTokens } from '../commit/read-tokens.js'
 import type { Snapshot } from '../commit/snapshot.js'
@@ -12,13 +13,18 @@ import type { Searcher, Stage, Work } from './stage.js'
 
 /** Measured when the collection has this many documents … */
 const FIRST_AT = 1000
-/** … and again when it is this many times as large. */
-const GROWTH = 4
-/** On at most this many documents: 20 queries score them in about a second, 1 % of what encoding them took. */
-const DOCUMENTS = 3000
-const QUERIES = 20
-const CANDIDATES = 100
+/** … and again when it is this many times as large, or when a stage has learned anew. */
+const GROWTH = 2
+const QUERIES = 24
+/** Up to this many tokens the truth is MaxSim of everything, of more MaxSim of the first so many candidates, which hold .99 of it and more. */
+const TRUTH_TOKENS = 300_000
+const TRUTH_CANDIDATES = 2000
 const TOP = 10
+/** Numbers of candidates to choose from, and the share of the exact top 10 that is enough. */
+const CANDIDATES = [30, 50, 100, 200, 300, 500, 1000]
+/** So many do for most collections: what these miss is said. */
+const USUAL = 100
+const ENOUGH = 0.985
 /** Words, or tokens, of a document that stand for a query. */
 const QUERY_WORDS = 10
 /** Below this share, the candidates miss most of what MaxSim would have found. */
@@ -38,8 +44,7 @@ export async function keepSuitability(
   for (const stage of stages) {
     const derived = files.manifest.derived[stage.name]
     const isDue = derived && collection.searchableCount >= (derived.suitability?.collection ?? 0) * GROWTH
-    // Stages without codes look through those of another, which is measured.
-    const searcher = isDue && derived.codeBytes ? await stage.searcher(collection) : undefined
+    const searcher = isDue ? await stage.searcher(collection) : undefined
     if (searcher) due.push({ name: stage.name, searcher })
   }
   if (due.length === 0) return
@@ -51,20 +56,22 @@ export async function keepSuitability(
   })
   if (!reports) return
   for (const [i, { name }] of due.entries()) {
-    const suitability = reports[i]!
+    const { suitability } = reports[i]!
     await work.inTurn(async () => {
       const derived = files.manifest.derived[name]
       if (derived) await files.commitDerived(name, { ...derived, suitability })
     })
   }
   // Last, so that what it throws does not have everything measured again.
-  for (const [i, { name }] of due.entries())
-    if (reports[i]!.recall < UNSUITABLE_BELOW) onWarning?.(unsuitable(name, reports[i]!))
+  for (const [i, { name }] of due.entries()) {
+    const { suitability, ofUsual } = reports[i]!
+    if (ofUsual < UNSUITABLE_BELOW) onWarning?.(unsuitable(name, ofUsual, suitability))
+  }
 }
 
 /**
- * How much of the exact top 10 is among the 100 candidates of each stage, on a sample: pieces of documents are the queries, as
- * texts through the model where there are both, else as their stored vectors.
+ * How much of the exact top 10 is among so many candidates, of the whole collection: pieces of documents are the queries, half of them
+ * of those added last, as texts through the model where there are both, else as their stored vectors.
  */
 async function measured(
   snapshot: Snapshot,
@@ -72,38 +79,61 @@ async function measured(
   searchers: readonly Searcher[],
   encodeQueries: EncodeQueries | undefined,
   signal: AbortSignal | undefined,
-): Promise<Suitability[]> {
+): Promise<{ suitability: Suitability; ofUsual: number }[]> {
   const { codec } = files.manifest
-  const documents = spread([...snapshot.allowed(undefined).documents], DOCUMENTS)
-  const allowed = new Bitset(snapshot.total)
-  for (const ordinal of documents) allowed.add(ordinal)
-  const ids = Array.from(documents, (ordinal) => snapshot.row(ordinal).id)
-  const queries = await pseudoQueries(files, snapshot, spread(documents, QUERIES), encodeQueries)
+  const { documents } = snapshot.allowed(undefined)
+  const ordinals = [...documents]
+  const queries = await pseudoQueries(files, snapshot, queryDocuments(ordinals), encodeQueries)
+  const idOf = (ordinal: number): string => snapshot.row(ordinal).id
   const reader = { readTokens: readTokens.bind(undefined, snapshot) }
-  const recalls = searchers.map(() => 0)
+  const isWhole = snapshot.tokens <= TRUTH_TOKENS
+  const recalls = searchers.map(() => CANDIDATES.map(() => 0))
   for (const query of queries) {
-    const { scores } = await exactScores(reader, codec, query, ids, signal)
-    const best = topK(scores, TOP)
-    for (const [i, searcher] of searchers.entries()) {
-      const candidates = new Set(searcher.search(query, CANDIDATES, allowed).ordinals)
-      recalls[i]! += best.filter((at) => candidates.has(documents[at]!)).length / best.length / queries.length
+    const found = searchers.map((searcher) => searcher.search(query, CANDIDATES.at(-1)!, documents).ordinals)
+    const scored = isWhole ? ordinals : likeliest(query, searchers, documents)
+    const { scores } = await exactScores(reader, codec, query, scored.map(idOf), signal)
+    const best = Array.from(topK(scores, TOP), (at) => scored[at]!)
+    for (const [i, some] of found.entries()) {
+      const ranks = best.map((ordinal) => some.indexOf(ordinal))
+      for (const [j, candidates] of CANDIDATES.entries()) {
+        const kept = ranks.filter((rank) => rank >= 0 && rank < candidates).length
+        recalls[i]![j]! += kept / best.length / queries.length
+      }
     }
+    signal?.throwIfAborted()
+    await nextTurn()
   }
-  const { searchableCount } = snapshot.collection
-  const sizes = { documents: documents.length, queries: queries.length, collection: searchableCount }
-  return recalls.map((recall) => ({ recall, candidates: CANDIDATES, ...sizes }))
+  const collection = ordinals.length
+  return recalls.map((ofStage) => {
+    const enough = ofStage.findIndex((recall) => recall >= ENOUGH)
+    const at = enough < 0 ? CANDIDATES.length - 1 : enough
+    const suitability = { recall: ofStage[at]!, candidates: CANDIDATES[at]!, queries: queries.length, collection }
+    return { suitability, ofUsual: ofStage[CANDIDATES.indexOf(USUAL)]! }
+  })
 }
 
-function unsuitable(stage: string, { recall, queries, documents }: Suitability): Warning {
-  const isFde = stage === 'fde'
+/** The best candidates of each stage, ascending. */
+function likeliest(query: TokenEmbeddings, searchers: readonly Searcher[], documents: Bitset): number[] {
+  const all = searchers.flatMap((searcher) => [...searcher.search(query, TRUTH_CANDIDATES, documents).ordinals])
+  return [...new Set(all)].sort((a, b) => a - b)
+}
+
+/** Half of the documents from all over the collection, half from its last sixteenth. */
+function queryDocuments(ordinals: readonly number[]): Int32Array {
+  const recent = ordinals.slice(-Math.max(1, ordinals.length >> 4))
+  return Int32Array.from([...spread(ordinals, QUERIES / 2), ...spread(recent, QUERIES / 2)])
+}
+
+function unsuitable(stage: string, recall: number, { queries, candidates }: Suitability): Warning {
+  const isFde = stage !== 'centroids'
   const remedy = isFde
-    ? "Search with more candidates or firstStage: 'exact', or build the index with fde: 'quality'."
-    : "Search with more candidates or firstStage: 'exact'."
+    ? "Search with firstStage: 'exact', or build the index with fde: 'quality'."
+    : "Search with firstStage: 'exact'."
   return {
     code: isFde ? 'FDE_UNSUITABLE' : 'CENTROIDS_UNSUITABLE',
     message:
-      `The ${isFde ? 'FDE' : 'centroid'} first stage keeps ${Math.round(recall * 100)} % of the exact top ${TOP} among ${CANDIDATES} ` +
-      `candidates (${queries} pieces of text against ${documents} documents). ${remedy}`,
+      `The ${isFde ? 'FDE' : 'centroid'} first stage keeps ${Math.round(recall * 100)} % of the exact top ${TOP} among ` +
+      `${USUAL} candidates (${queries} pieces of text against all documents), so searches take ${candidates}. ${remedy}`,
   }
 }
 

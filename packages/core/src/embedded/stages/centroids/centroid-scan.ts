@@ -1,30 +1,45 @@
-import type { Codebook } from '../../../centroids/codebook.js'
+import { signBytes } from '../../../centroids/codebook.js'
+import type { Codebook, SimilarityTable } from '../../../centroids/codebook.js'
+import { encodeResiduals, residualBytes } from '../../../centroids/residuals.js'
+import type { ResidualSteps } from '../../../centroids/residuals.js'
 import type { Kernels } from '../../../math/kernels.js'
+import { RESIDUAL_SCRATCH } from '../../../math/residual-kernels.js'
 import { createKernels } from '../../../math/simd.js'
-import { topK } from '../../../math/top-k.js'
 import { align16 } from '../../../math/workspace.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
-import type { Bitset } from '../../commit/bitset.js'
-import type { CodedSearcher } from '../coded-stage.js'
-import type { Found } from '../stage.js'
+
+/** Bytes of residuals that are copied into kernel memory at a time. */
+const CHUNK_BYTES = 1 << 22
+
+/** A query as the last `score` left it in kernel memory. */
+interface Scored {
+  readonly query: TokenEmbeddings
+  readonly table: number
+  readonly similarities: SimilarityTable
+}
 
 /**
- * MaxSim of the query with the centroids the documents' tokens are coded as, for all documents: one table look-up per token.
- * The codes live in kernel memory for good, 2 bytes per token, so that a search copies nothing.
+ * MaxSim of the query with the centroids the documents' tokens are coded as, for all documents: one table look-up per token. Then, for the
+ * best of them, MaxSim with the tokens as centroids and residuals give them back. The codes live in kernel memory for good, 2 bytes per
+ * token, so that a search copies nothing; residuals beside it.
  *
- * The memory holds `[codebook][starts i32][codes u16][results i32][the query's table]`.
+ * The memory holds `[codebook][starts i32][codes u16][results i32][the query's table][what rescoring needs]`.
  */
-export class CentroidScan implements CodedSearcher {
-  readonly codeBytes = { perDocument: 0, perToken: 2 }
+export class CentroidScan {
   readonly codebook: Codebook
+  /** Null: there are no residuals, as in indexes of format 1. */
+  readonly steps: ResidualSteps | null
   #kernels: Kernels | undefined
   #rows = 0
   #codes = 0
   #rowCapacity = 0
   #codeCapacity = 0
+  #residuals = new Uint8Array(0)
+  #scored: Scored | undefined
 
-  constructor(codebook: Codebook) {
+  constructor(codebook: Codebook, steps: ResidualSteps | null) {
     this.codebook = codebook
+    this.steps = steps
   }
 
   /** Documents in it: ordinals below this. */
@@ -32,56 +47,144 @@ export class CentroidScan implements CodedSearcher {
     return this.#rows
   }
 
-  /** Float32 directions of the cells, then of the centroids. */
-  get learned(): Uint8Array {
-    const { cells, centroids } = this.codebook.data
-    const bytes = new Uint8Array(cells.byteLength + centroids.byteLength)
-    bytes.set(new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength))
-    bytes.set(new Uint8Array(centroids.buffer, centroids.byteOffset, centroids.byteLength), cells.byteLength)
-    return bytes
+  /** Bytes a token's code and residual take. */
+  get bytesPerToken(): number {
+    return 2 + this.#residualBytes
   }
 
-  get facts(): { readonly cellBlocks: readonly number[] } {
-    return { cellBlocks: [...this.codebook.data.cellBlocks] }
-  }
-
-  /** u16, one per token. */
+  /** Of each document the u16 codes of its tokens, then their residuals. */
   encode(documents: readonly TokenEmbeddings[]): Uint8Array {
     const { dim } = this.codebook
     const tokens = documents.reduce((sum, { length }) => sum + length, 0)
-    const data = new Float32Array(tokens * dim)
+    const rows = new Float32Array(tokens * dim)
     let at = 0
     for (const document of documents) {
-      data.set(document.data.subarray(0, document.length * dim), at)
+      rows.set(document.data.subarray(0, document.length * dim), at)
       at += document.length * dim
     }
-    return new Uint8Array(this.codebook.encode({ data, length: tokens, dim }).buffer)
+    const codes = this.codebook.encode({ data: rows, length: tokens, dim })
+    const codeBytes = new Uint8Array(codes.buffer)
+    if (!this.steps) return codeBytes
+    const residuals = encodeResiduals(this.codebook, { data: rows, length: tokens, dim }, codes, this.steps)
+    const out = new Uint8Array(tokens * this.bytesPerToken)
+    let [first, to] = [0, 0]
+    for (const { length } of documents) {
+      out.set(codeBytes.subarray(first * 2, (first + length) * 2), to)
+      to += length * 2
+      out.set(residuals.subarray(first * this.#residualBytes, (first + length) * this.#residualBytes), to)
+      to += length * this.#residualBytes
+      first += length
+    }
+    return out
   }
 
-  /** Adds documents: the codes of their tokens, and how many tokens each has. */
+  /** Adds documents: what `encode` gave for them, and how many tokens each has. */
   append(bytes: Uint8Array, lengths: readonly number[]): void {
-    const count = bytes.length / 2
+    const count = bytes.length / this.bytesPerToken
     this.#grow(this.#rows + lengths.length, this.#codes + count)
     const { buffer } = this.#kernels!
-    new Uint8Array(buffer, this.#codesAt, this.#codeCapacity * 2).set(bytes, this.#codes * 2)
+    const codes = new Uint8Array(buffer, this.#codesAt, this.#codeCapacity * 2)
     const starts = new Int32Array(buffer, this.#startsAt, this.#rowCapacity + 1)
-    let end = this.#codes
-    for (let i = 0; i < lengths.length; i++) starts[++this.#rows] = end += lengths[i]!
-    this.#codes = end
+    let from = 0
+    for (const length of lengths) {
+      codes.set(bytes.subarray(from, from + length * 2), this.#codes * 2)
+      from += length * 2
+      this.#residuals.set(bytes.subarray(from, from + length * this.#residualBytes), this.#codes * this.#residualBytes)
+      from += length * this.#residualBytes
+      starts[++this.#rows] = this.#codes += length
+    }
   }
 
-  search(query: TokenEmbeddings, count: number, allowed: Bitset): Found {
-    if (this.#rows === 0 || query.length === 0) return { ordinals: new Int32Array(0), scores: new Float32Array(0) }
+  /** Estimated MaxSim, by centroids alone, of the first documents, as many as `out` has room for. */
+  score(query: TokenEmbeddings, out: Float32Array): void {
+    const count = Math.min(this.#rows, out.length)
+    if (count === 0) return
     const kernels = this.#kernels!
     const results = align16(this.#codesAt + this.#codeCapacity * 2)
-    const table = align16(results + this.#rows * 4)
+    const table = align16(results + count * 4)
     kernels.reserve(table + this.codebook.tableBytes(query.length) + 64)
-    const { step, lows, lanes } = this.codebook.similarityTable(kernels, 0, table, query)
-    kernels.scanCodes(table, lanes, this.#codesAt, this.#startsAt, this.#rows, results)
-    const levels = new Float32Array(new Int32Array(kernels.buffer, results, this.#rows))
-    const ordinals = topK(levels, count, (ordinal) => allowed.has(ordinal))
+    const similarities = this.codebook.similarityTable(kernels, 0, table, query)
+    const { step, lows, lanes } = similarities
+    kernels.scanCodes(table, lanes, this.#codesAt, this.#startsAt, count, results)
+    const levels = new Int32Array(kernels.buffer, results, count)
     const low = lows.reduce((sum, value) => sum + value, 0)
-    return { ordinals, scores: Float32Array.from(ordinals, (ordinal) => levels[ordinal]! * step + low) }
+    for (let i = 0; i < count; i++) out[i] = levels[i]! * step + low
+    this.#scored = { query, table, similarities }
+  }
+
+  /** Estimated MaxSim, with residuals, of these documents for the query of the last `score`; undefined where there are none. */
+  rescore(rows: Int32Array): Float32Array | undefined {
+    if (!this.steps || !this.#scored) return undefined
+    const { query, table, similarities } = this.#scored
+    const { step, lows, lanes } = similarities
+    const bytes = signBytes(this.codebook.dim)
+    const kernels = this.#kernels!
+    const queryAt = align16(table + this.codebook.size * lanes)
+    const signsAt = align16(queryAt + bytes * 8 * lanes * 2)
+    const lowsAt = signsAt + bytes * 256 * lanes * 2
+    const scratchAt = lowsAt + lanes * 4
+    const rowsAt = scratchAt + RESIDUAL_SCRATCH
+    const outAt = align16(rowsAt + rows.length * 4)
+    const residualsAt = align16(outAt + rows.length * 4)
+    kernels.reserve(residualsAt + CHUNK_BYTES + 64)
+    const scale = packSigned(query, lanes, new Int16Array(kernels.buffer, queryAt, bytes * 8 * lanes))
+    kernels.signTable(queryAt, bytes, lanes, signsAt)
+    new Float32Array(kernels.buffer, lowsAt, lanes).fill(0).set(lows)
+    new Int32Array(kernels.buffer, rowsAt).set(rows)
+    for (let from = 0; from < rows.length;) {
+      const count = this.#copyResiduals(rows, from, residualsAt)
+      kernels.residualScores(
+        table,
+        lanes,
+        query.length,
+        step,
+        lowsAt,
+        signsAt,
+        bytes,
+        this.steps.along,
+        this.steps.across / scale,
+        this.#codesAt,
+        this.#startsAt,
+        rowsAt + from * 4,
+        count,
+        residualsAt,
+        scratchAt,
+        outAt + from * 4,
+      )
+      from += count
+    }
+    return new Float32Array(kernels.buffer, outAt, rows.length).slice()
+  }
+
+  /** Puts residuals of documents from the i-th on into kernel memory, as many as a chunk holds; returns of how many. */
+  #copyResiduals(rows: Int32Array, first: number, at: number): number {
+    const { buffer } = this.#kernels!
+    const starts = new Int32Array(buffer, this.#startsAt, this.#rows + 1)
+    const chunk = new Uint8Array(buffer, at)
+    let to = 0
+    let i = first
+    for (; i < rows.length; i++) {
+      const own = this.#residuals.subarray(
+        starts[rows[i]!]! * this.#residualBytes,
+        starts[rows[i]! + 1]! * this.#residualBytes,
+      )
+      // A document larger than a chunk goes alone.
+      if (i > first && to + own.length > CHUNK_BYTES) break
+      if (own.length > CHUNK_BYTES) return this.#copyLarge(own, at)
+      chunk.set(own, to)
+      to += own.length
+    }
+    return i - first
+  }
+
+  #copyLarge(own: Uint8Array, at: number): number {
+    this.#kernels!.reserve(at + own.length + 64)
+    new Uint8Array(this.#kernels!.buffer, at).set(own)
+    return 1
+  }
+
+  get #residualBytes(): number {
+    return this.steps ? residualBytes(this.codebook.dim) : 0
   }
 
   get #startsAt(): number {
@@ -99,14 +202,19 @@ export class CentroidScan implements CodedSearcher {
   #grow(rows: number, codes: number): void {
     if (this.#kernels && rows <= this.#rowCapacity && codes <= this.#codeCapacity) return
     const before = this.#codesAt
-    // Half as much again, so that a growing collection is not moved with every batch.
-    const rowCapacity = rows > this.#rowCapacity ? Math.ceil(rows * 1.5) : this.#rowCapacity
-    const codeCapacity = codes > this.#codeCapacity ? Math.ceil(codes * 1.5) : this.#codeCapacity
+    // Half as much again, so that a growing collection is not moved with every batch; what is read back may be all there ever is.
+    const room = this.#rows === 0 ? 1 : 1.5
+    const rowCapacity = rows > this.#rowCapacity ? Math.ceil(rows * room) : this.#rowCapacity
+    const codeCapacity = codes > this.#codeCapacity ? Math.ceil(codes * room) : this.#codeCapacity
     const kernels = (this.#kernels ??= createKernels())
     // Throws where there is no memory: then all is still where it was.
     kernels.reserve(this.#codesAfter(rowCapacity) + codeCapacity * 2 + 64)
+    const residuals = new Uint8Array(codeCapacity * this.#residualBytes)
+    residuals.set(this.#residuals.subarray(0, this.#codes * this.#residualBytes))
+    this.#residuals = residuals
     this.#rowCapacity = rowCapacity
     this.#codeCapacity = codeCapacity
+    this.#scored = undefined
     if (this.#rows === 0) {
       this.codebook.load(kernels, 0)
       new Int32Array(kernels.buffer, this.#startsAt, 1)[0] = 0
@@ -114,4 +222,21 @@ export class CentroidScan implements CodedSearcher {
       new Uint8Array(kernels.buffer).copyWithin(this.#codesAt, before, before + this.#codes * 2)
     }
   }
+}
+
+/** A query as whole numbers `[dimensions][lanes]`, as large as the sum over all dimensions allows; returns what 1 became. */
+function packSigned({ data, length, dim }: TokenEmbeddings, lanes: number, out: Int16Array): number {
+  let most = 0
+  for (let token = 0; token < length; token++) {
+    let sum = 0
+    for (let k = 0; k < dim; k++) sum += Math.abs(data[token * dim + k]!)
+    most = Math.max(most, sum)
+  }
+  // Rounding adds up to a half a dimension.
+  const scale = most > 0 ? (32767 - dim / 2 - 1) / most : 1
+  out.fill(0)
+  for (let token = 0; token < length; token++) {
+    for (let k = 0; k < dim; k++) out[k * lanes + token] = Math.round(data[token * dim + k]! * scale)
+  }
+  return scale
 }

@@ -1,23 +1,65 @@
-import { Codebook } from '../../../centroids/codebook.js'
-import { trainCodebook, TRAINING_TOKENS } from '../../../centroids/train.js'
-import { SerotineError } from '../../../errors.js'
+import type { Codebook } from '../../../centroids/codebook.js'
+import { residualSteps } from '../../../centroids/residuals.js'
+import { centroidsFor, trainCodebook, trainingTokens } from '../../../centroids/train.js'
+import type { TokenEmbeddings } from '../../../embeddings.js'
 import { LANES } from '../../../math/pack.js'
+import type { Collection } from '../../commit/collection.js'
 import { CodedStage } from '../coded-stage.js'
-import type { CodedKind } from '../coded-stage.js'
+import type { CodedKind, Due, Kept } from '../coded-stage.js'
 import { EXACT_TOKENS } from '../plan.js'
 import { sampleTokens } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
-import { CentroidScan } from './centroid-scan.js'
+import { CentroidParts } from './centroid-parts.js'
+import type { CodebookFacts } from './centroid-parts.js'
 
-/** Trained again when the collection has this many times the tokens it had. */
-const GROWTH = 4
-/** At most this many documents are read for training. */
-const TRAINING_DOCUMENTS = 4096
+/** Trained again when a part has this many times the tokens it was trained for. */
+const GROWTH = 2
+/** Documents added since are looked at when they have so many tokens; until then they are candidates of every search, for 2 ms. */
+const UNSEEN_TOKENS = 16_384
+/** New tokens fit a codebook when their mean distance (1 − similarity) from their centroids is at most this many times that of the old. */
+const FITS = 1.1
+/** A part takes in the one before it when that has no more than this many times its tokens: so parts are few. */
+const MERGE = 3
+/** Documents and tokens that a codebook's fit is measured on. */
+const FIT_DOCUMENTS = 256
+const FIT_TOKENS = 4096
 
 /** Codes of all tokens: kept where everything is not scored exactly, or where they were asked for. */
 export function centroidStage(context: StageContext): Stage {
   const { files, preferred } = context
   let isWanted = preferred === 'centroids'
+
+  /** Tokens of the documents from one ordinal up to another, and their codes. */
+  async function coded(
+    codebook: Codebook,
+    collection: Collection,
+    from: number,
+    to: number,
+    signal: AbortSignal | undefined,
+  ): Promise<{ tokens: TokenEmbeddings; codes: Uint16Array }> {
+    const { codec, dim } = files.manifest
+    const most = { documents: FIT_DOCUMENTS, tokens: FIT_TOKENS, from, to }
+    const data = await sampleTokens(collection, codec, dim!, most, signal)
+    const tokens = { data, length: data.length / dim!, dim: dim! }
+    return { tokens, codes: codebook.encode(tokens) }
+  }
+
+  async function due(collection: Collection, kept: Kept | undefined, signal: AbortSignal | undefined): Promise<Due> {
+    if (!kept) return { learn: 0 }
+    const { last, sizes } = kept.searcher as CentroidParts
+    if (!last.facts.residuals) return { learn: 0 }
+    const part = kept.derived.parts.at(-1)!
+    const now = tokensOf(collection, part.from)
+    if (now >= last.facts.tokens * GROWTH) return { learn: merged(part.from, now, sizes) }
+    if (tokensOf(collection, part.trusted) < UNSEEN_TOKENS) return undefined
+    const known = last.facts.similarity
+    const recent = await coded(last.codebook, collection, part.trusted, collection.total, signal)
+    const found = meanSimilarity(last.codebook, recent.tokens, recent.codes)
+    // Indexes of version 1 do not say how well their codebook fits.
+    if (known !== null && 1 - found <= (1 - known) * FITS) return { trust: collection.total }
+    return { learn: merged(part.trusted, tokensOf(collection, part.trusted), sizes) }
+  }
+
   const kind: CodedKind = {
     name: 'centroids',
     version: 1,
@@ -25,37 +67,71 @@ export function centroidStage(context: StageContext): Stage {
     keep: () => {
       isWanted = true
     },
-    isDue: (collection, tokens) => tokens === undefined || collection.tokens >= tokens * GROWTH,
-    async learn(collection, signal) {
+    due,
+    async learn(collection, from, kept, signal) {
       const { codec, dim } = files.manifest
-      const most = { documents: TRAINING_DOCUMENTS, tokens: TRAINING_TOKENS }
+      const to = collection.total
+      const tokens = tokensOf(collection, from)
+      const centroids = centroidsFor(tokens)
+      const most = { documents: centroids, tokens: trainingTokens(centroids), from, to }
       const rows = await sampleTokens(collection, codec, dim!, most, signal)
-      return new CentroidScan(await trainCodebook(rows, dim!, { signal }))
-    },
-    restore(learned, { cellBlocks }) {
-      const dim = files.manifest.dim!
-      const numbers = new Float32Array(learned.buffer, learned.byteOffset, learned.byteLength >> 2)
-      const blocks = Int32Array.from(cellBlocks as number[])
-      const split = (blocks.length - 1) * dim
-      if (split < 0 || numbers.length <= split) {
-        throw new SerotineError(
-          'INDEX_CORRUPT',
-          `A codebook of ${numbers.length} numbers has no ${blocks.length} cells.`,
-        )
+      const codebook = await trainCodebook(rows, dim!, { centroids, signal })
+      const sample = await coded(codebook, collection, from, to, signal)
+      const facts: CodebookFacts = {
+        cellBlocks: [...codebook.data.cellBlocks],
+        tokens,
+        similarity: meanSimilarity(codebook, sample.tokens, sample.codes),
+        residuals: residualSteps(codebook, sample.tokens, sample.codes),
       }
-      return new CentroidScan(
-        new Codebook({
-          dim,
-          cells: numbers.subarray(0, split),
-          centroids: numbers.subarray(split),
-          cellBlocks: blocks,
-        }),
-      )
+      return CentroidParts.extended(kept?.searcher as CentroidParts | undefined, from, codebook, facts)
     },
-    facts: (derived) => ({
-      centroids: derived ? (derived.facts.cellBlocks as number[]).at(-1)! * LANES : null,
-      trainedAt: (derived?.facts.tokens as number) ?? null,
-    }),
+    restore: (learned, derived) => CentroidParts.restored(learned, derived, files.manifest.dim!),
+    facts(derived) {
+      const codebooks = (derived?.facts.codebooks ?? []) as unknown as CodebookFacts[]
+      const count = codebooks.reduce((sum, { cellBlocks }) => sum + cellBlocks.at(-1)! * LANES, 0)
+      return {
+        codebooks: codebooks.length,
+        centroids: count,
+        trainedAt: (derived?.facts.tokens as number | undefined) ?? null,
+      }
+    },
   }
   return new CodedStage(kind, context)
+}
+
+/** Tokens of documents from an ordinal on, deleted ones included. */
+function tokensOf(collection: Collection, from: number): number {
+  let tokens = 0
+  for (let ordinal = from; ordinal < collection.total; ordinal++) tokens += collection.row(ordinal).tokens
+  return tokens
+}
+
+/** Where a new part begins: with the parts before it that are not much larger than it. */
+function merged(from: number, tokens: number, sizes: CentroidParts['sizes']): number {
+  let [start, sum] = [from, tokens]
+  for (const part of sizes.filter((each) => each.from < from).reverse()) {
+    if (part.tokens > sum * MERGE) break
+    start = part.from
+    sum += part.tokens
+  }
+  return start
+}
+
+/** Mean similarity of tokens with their centroids; 1 for none. */
+function meanSimilarity(codebook: Codebook, { data, length, dim }: TokenEmbeddings, codes: Uint16Array): number {
+  const { centroids } = codebook.data
+  let total = 0
+  let counted = 0
+  for (let i = 0; i < length; i++) {
+    let [product, square] = [0, 0]
+    for (let k = 0; k < dim; k++) {
+      const value = data[i * dim + k]!
+      product += value * centroids[codes[i]! * dim + k]!
+      square += value * value
+    }
+    if (square === 0) continue
+    total += product / Math.sqrt(square)
+    counted++
+  }
+  return counted === 0 ? 1 : total / counted
 }

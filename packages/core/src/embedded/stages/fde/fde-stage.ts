@@ -10,13 +10,19 @@ import type { StoredFdeMeans } from '../../../fde/stored-means.js'
 import { MIN_SAMPLE_TOKENS } from '../../../fde/suitability.js'
 import { describe } from '../../../options.js'
 import { CodedStage } from '../coded-stage.js'
-import type { CodedKind } from '../coded-stage.js'
+import type { CodedKind, Due } from '../coded-stage.js'
+import { spread } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
 import { FdeScan } from './fde-scan.js'
 
-/** Partitions are learned once, so not before there are this many tokens; until then everything is scored exactly, in a millisecond. */
+/** Partitions are not learned before there are this many tokens; until then everything is scored exactly, in a millisecond. */
 const CENTROID_SAMPLE_TOKENS = 8000
-/** Learns from at most about this many tokens. */
+/**
+ * Learned again when the collection has this many times the tokens it had: what came since may be of another kind. An index that grows
+ * document by document then makes every FDE twice, all in all.
+ */
+const GROWTH = 2
+/** Learns from about this many tokens. */
 const TOKENS_AT_MOST = 50_000
 /** Documents read before timers and sockets get their turn. */
 const SLICE = 64
@@ -39,18 +45,24 @@ export function fdeStage(context: StageContext): Stage {
     refusal: (asked) => (files.manifest.fde === null ? withoutFdes(asked, files.folder) : undefined),
     // An index made with FDEs keeps them anyway.
     keep: () => {},
-    isDue(collection, tokens) {
-      if (tokens !== undefined || files.manifest.fde === null) return false
-      const { partitioning } = withLearnedPartitions({ ...files.manifest.fde, dim: files.manifest.dim! })
-      return collection.tokens >= (partitioning === 'centroids' ? CENTROID_SAMPLE_TOKENS : MIN_SAMPLE_TOKENS)
+    due(collection, kept): Due {
+      const { fde, dim } = files.manifest
+      if (fde === null) return undefined
+      const { partitioning } = withLearnedPartitions({ ...fde, dim: dim! })
+      if (!kept) {
+        const enough = partitioning === 'centroids' ? CENTROID_SAMPLE_TOKENS : MIN_SAMPLE_TOKENS
+        return collection.tokens >= enough ? { learn: 0 } : undefined
+      }
+      const isOutgrown = collection.tokens >= (kept.derived.facts.tokens as number) * GROWTH
+      return isOutgrown ? { learn: 0 } : undefined
     },
-    async learn(collection, signal) {
+    async learn(collection, _from, _kept, signal) {
       const { codec, fde } = files.manifest
       const dim = files.manifest.dim!
       const sample: TokenEmbeddings[] = []
       let seen = 0
-      for (const ordinal of collection.living()) {
-        if (seen > TOKENS_AT_MOST) break
+      const each = collection.tokens / collection.searchableCount
+      for (const ordinal of spread([...collection.searchable()], Math.ceil(TOKENS_AT_MOST / each))) {
         sample.push(collection.readEmbeddings(ordinal, codec, dim))
         seen += collection.row(ordinal).tokens
         if (sample.length % SLICE === 0) await nextTurn()
@@ -61,7 +73,7 @@ export function fdeStage(context: StageContext): Stage {
       const learned: Learned = { config, fingerprint: encoder.fingerprint, means: storeMeans(means) }
       return new FdeScan(encoder, Buffer.from(JSON.stringify(learned)), { config: { ...config }, meanNorm })
     },
-    restore(bytes, facts) {
+    restore(bytes, { facts }) {
       const { config, fingerprint, means } = JSON.parse(Buffer.from(bytes).toString()) as Learned
       const encoder = new FdeEncoder(config, {}, restoreMeans(means))
       if (encoder.fingerprint !== fingerprint) {

@@ -49,6 +49,10 @@ class HnswStage implements Stage {
     return this.#isMissing ? 0 : (this.#saved?.rows ?? 0)
   }
 
+  get trusted(): number {
+    return this.#context.stage('fde').trusted
+  }
+
   refusal(asked: string): SerotineError | undefined {
     return this.#context.stage('fde').refusal?.(asked)
   }
@@ -168,7 +172,8 @@ class HnswStage implements Stage {
     file.close()
     try {
       const { rows, ...extent } = await graph.save(file.path!)
-      const form = { version: VERSION, codeBytes: null, facts: { over: this.#over }, suitability: null }
+      const facts = { over: this.#over }
+      const form = { version: VERSION, codeBytes: null, parts: [], facts, suitability: saved?.suitability ?? null }
       await files.commitDerived(this.name, { ...form, rows, files: { graph: { file: file.name, ...extent } } })
     } finally {
       if (this.#derived?.files.graph?.file !== file.name) files.discard(file)

@@ -1,0 +1,228 @@
+import { Codebook } from '../../../centroids/codebook.js'
+import type { ResidualSteps } from '../../../centroids/residuals.js'
+import { SerotineError } from '../../../errors.js'
+import { topK } from '../../../math/top-k.js'
+import type { TokenEmbeddings } from '../../../embeddings.js'
+import type { Bitset } from '../../commit/bitset.js'
+import type { DerivedManifest } from '../../format/manifest.js'
+import type { CodedSearcher } from '../coded-stage.js'
+import type { Found } from '../stage.js'
+import { CentroidScan } from './centroid-scan.js'
+
+/** What is known of one part's codebook. */
+export interface CodebookFacts {
+  /** As `CodebookData.cellBlocks`. */
+  readonly cellBlocks: readonly number[]
+  /** Tokens the part had when it was trained. */
+  readonly tokens: number
+  /** Mean similarity of a token that was not trained on with its centroid; null: not known. */
+  readonly similarity: number | null
+  /** Null: tokens have no residuals, as in indexes of format 1. */
+  readonly residuals: ResidualSteps | null
+}
+
+/** At most so many candidates of the centroids, or as many as are wanted, are scored again with their residuals … */
+const RESCORED = 1000
+/** … first so many, then as many as may still be among the best. */
+const FIRST_RESCORED = 100
+/** Standard deviations by which residuals may add more than they do on average. SciFact, 50 candidates: 3 rescore 456 documents and keep .997, 2 rescore 248 and keep .997. */
+const DEVIATIONS = 1.5
+
+interface Part {
+  readonly scan: CentroidScan
+  readonly facts: CodebookFacts
+  /** First ordinal. */
+  readonly from: number
+  /** Documents of the scan that belong to it; undefined: all, and those to come. */
+  readonly rows: number | undefined
+}
+
+/**
+ * Codes of a collection in parts, each by a codebook of its own: what was added later is coded by what it is like, and nothing older is
+ * coded again. A query pays a table of similarities for each codebook.
+ */
+export class CentroidParts implements CodedSearcher {
+  readonly codeBytes: { readonly perDocument: number; readonly perToken: number }
+  readonly #parts: readonly Part[]
+
+  private constructor(parts: readonly Part[]) {
+    this.#parts = parts
+    this.codeBytes = { perDocument: 0, perToken: parts.at(-1)?.scan.bytesPerToken ?? 2 }
+  }
+
+  /** Those of `before` up to an ordinal, then a part by this codebook that has no documents yet. */
+  static extended(
+    before: CentroidParts | undefined,
+    from: number,
+    codebook: Codebook,
+    facts: CodebookFacts,
+  ): CentroidParts {
+    const kept = (before ? before.#parts : [])
+      .filter((part) => part.from < from)
+      .map((part) => ({ ...part, rows: Math.min(part.rows ?? Infinity, from - part.from) }))
+    return new CentroidParts([
+      ...kept,
+      { scan: new CentroidScan(codebook, facts.residuals), facts, from, rows: undefined },
+    ])
+  }
+
+  /** Empty parts as they were saved; `append` fills them in their order. @throws INDEX_CORRUPT */
+  static restored(
+    learned: Uint8Array,
+    { facts, parts }: Pick<DerivedManifest, 'facts' | 'parts'>,
+    dim: number,
+  ): CentroidParts {
+    const numbers = new Float32Array(learned.buffer, learned.byteOffset, learned.byteLength >> 2)
+    const codebooks = facts.codebooks as unknown as readonly CodebookFacts[]
+    let at = 0
+    const restored = codebooks.map((each, i): Part => {
+      const cellBlocks = Int32Array.from(each.cellBlocks)
+      const cells = (cellBlocks.length - 1) * dim
+      const centroids = (cellBlocks.at(-1) ?? 0) * 16 * dim
+      if (cells <= 0 || at + cells + centroids > numbers.length || parts[i] === undefined) {
+        throw new SerotineError(
+          'INDEX_CORRUPT',
+          `A file of ${numbers.length} numbers does not hold ${codebooks.length} codebooks.`,
+        )
+      }
+      const data = {
+        dim,
+        cells: numbers.slice(at, at + cells),
+        centroids: numbers.slice(at + cells, at + cells + centroids),
+        cellBlocks,
+      }
+      at += cells + centroids
+      const next = parts[i + 1]?.from
+      const { from } = parts[i]
+      return {
+        scan: new CentroidScan(new Codebook(data), each.residuals),
+        facts: each,
+        from,
+        rows: next === undefined ? undefined : next - from,
+      }
+    })
+    return new CentroidParts(restored)
+  }
+
+  get rows(): number {
+    const last = this.#parts.at(-1)
+    if (!last) return 0
+    return this.#parts.reduce((sum, { scan, rows }) => sum + Math.min(scan.rows, rows ?? Infinity), 0)
+  }
+
+  /** Of the codebook that new documents are coded by. */
+  get last(): { readonly facts: CodebookFacts; readonly from: number; readonly codebook: Codebook } {
+    const { facts, from, scan } = this.#parts.at(-1)!
+    return { facts, from, codebook: scan.codebook }
+  }
+
+  /** First ordinal of each part, and the tokens its codebook was trained for. */
+  get sizes(): readonly { readonly from: number; readonly tokens: number }[] {
+    return this.#parts.map(({ from, facts }) => ({ from, tokens: facts.tokens }))
+  }
+
+  /** Each part's float32 directions of the cells, then of the centroids. */
+  get learned(): Uint8Array {
+    return Buffer.concat(
+      this.#parts.flatMap(({ scan }) => {
+        const { cells, centroids } = scan.codebook.data
+        return [cells, centroids].map((rows) => new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength))
+      }),
+    )
+  }
+
+  get facts(): DerivedManifest['facts'] {
+    return {
+      codebooks: this.#parts.map(({ facts: { residuals, ...facts } }) => ({
+        ...facts,
+        cellBlocks: [...facts.cellBlocks],
+        residuals: residuals && { ...residuals },
+      })),
+    }
+  }
+
+  encode(documents: readonly TokenEmbeddings[]): Uint8Array {
+    return this.#parts.at(-1)!.scan.encode(documents)
+  }
+
+  append(codes: Uint8Array, lengths: readonly number[]): void {
+    let [at, done] = [0, 0]
+    for (const { scan, rows } of this.#parts) {
+      const room = rows === undefined ? Infinity : rows - scan.rows
+      if (room <= 0 || done === lengths.length) continue
+      const taken = lengths.slice(done, done + room)
+      const bytes = taken.reduce((sum, length) => sum + length, 0) * this.codeBytes.perToken
+      scan.append(codes.subarray(at, at + bytes), taken)
+      at += bytes
+      done += taken.length
+    }
+  }
+
+  search(query: TokenEmbeddings, count: number, allowed: Bitset): Found {
+    const scores = new Float32Array(this.rows)
+    if (query.length > 0) {
+      for (const part of this.#parts) part.scan.score(query, scores.subarray(part.from, endOf(part, scores.length)))
+    }
+    const isAllowed = (ordinal: number): boolean => allowed.has(ordinal)
+    const hasResiduals = this.#parts.every(({ facts }) => facts.residuals)
+    if (query.length === 0 || !hasResiduals) return found(topK(scores, count, isAllowed), scores)
+    const likely = topK(scores, Math.max(RESCORED, count), isAllowed)
+    const first = likely.subarray(0, Math.max(FIRST_RESCORED, count))
+    const better = this.#rescored(first)
+    const bound = leastPromising(first, scores, better, count)
+    let end = first.length
+    while (end < likely.length && scores[likely[end]!]! >= bound) end++
+    const rest = likely.subarray(first.length, end)
+    const rescored = likely.slice(0, end)
+    const ofRest = this.#rescored(rest)
+    first.forEach((ordinal, i) => (scores[ordinal] = better[i]!))
+    rest.forEach((ordinal, i) => (scores[ordinal] = ofRest[i]!))
+    // Ties by ordinal.
+    rescored.sort()
+    const best = topK(
+      Float32Array.from(rescored, (ordinal) => scores[ordinal]!),
+      count,
+    )
+    return found(
+      best.map((at) => rescored[at]!),
+      scores,
+    )
+  }
+
+  /** Estimates with residuals for the query that was just scored. */
+  #rescored(ordinals: Int32Array): Float32Array {
+    const out = new Float32Array(ordinals.length)
+    for (const part of this.#parts) {
+      const end = endOf(part, this.rows)
+      const places = Int32Array.from(ordinals.keys()).filter((i) => ordinals[i]! >= part.from && ordinals[i]! < end)
+      const estimates = part.scan.rescore(places.map((i) => ordinals[i]! - part.from))
+      places.forEach((place, i) => (out[place] = estimates![i]!))
+    }
+    return out
+  }
+}
+
+/**
+ * The estimate by centroids below which no document is likely to be among the `count` best: residuals would have to add more than they add
+ * to these documents by so many standard deviations.
+ */
+function leastPromising(ordinals: Int32Array, scores: Float32Array, better: Float32Array, count: number): number {
+  if (ordinals.length < count) return -Infinity
+  let [sum, squares] = [0, 0]
+  ordinals.forEach((ordinal, i) => {
+    const gain = better[i]! - scores[ordinal]!
+    sum += gain
+    squares += gain * gain
+  })
+  const mean = sum / ordinals.length
+  const deviation = Math.sqrt(Math.max(0, squares / ordinals.length - mean * mean))
+  return better[topK(better, count).at(-1)!]! - mean - DEVIATIONS * deviation
+}
+
+function endOf({ from, rows }: Part, total: number): number {
+  return Math.min(total, from + (rows ?? Infinity))
+}
+
+function found(ordinals: Int32Array, scores: Float32Array): Found {
+  return { ordinals, scores: Float32Array.from(ordinals, (ordinal) => scores[ordinal]!) }
+}
