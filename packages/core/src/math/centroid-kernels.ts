@@ -42,15 +42,78 @@ export interface CentroidKernels extends ResidualKernels {
     out: number,
   ): void
   /**
-   * Turns similarities f32 `[tokens × centroids]` into u8 levels `[centroids × lanes]`, lanes ≥ tokens, the rest 0: level =
-   * (similarity − lows[token]) ÷ step, to nearest even. `centroids` is a multiple of 4. Writes `lows`, returns `step`.
+   * As `similaritiesInt8`, but only with the centroids of the cells that `near` names for a token; the rest of `out` stays as it is.
+   *
+   * @param cellBlocks as for `nearestInt8`
+   * @param near u8 `[cells × tokens]`, 1 where a token is to be compared with the centroids of a cell
    */
-  scoreTable(similarities: number, tokens: number, centroids: number, lanes: number, lows: number, out: number): number
+  similaritiesNear(
+    codes: number,
+    scales: number,
+    tokens: number,
+    dim: number,
+    packed: number,
+    packedScales: number,
+    cellBlocks: number,
+    cells: number,
+    near: number,
+    scratch: number,
+    out: number,
+  ): void
   /**
-   * out[document] (i32) = Σ over lanes of the highest level among the document's codes (u16); its codes are those from
-   * starts[document] to starts[document + 1] (i32). `lanes` is a multiple of 16.
+   * u8 levels `[centroids × lanes]`, lanes ≥ tokens, the rest 0: level × step + lows[token] is the similarity of a token with a centroid,
+   * and with the cell that the centroid is in where `near` does not name it. Rounded to nearest even. Writes `lows`, returns `step`.
+   *
+   * @param ofCells f32 `[tokens × cells rounded up to 16]`
+   * @param similarities as `similaritiesNear` made them
    */
-  scanCodes(table: number, lanes: number, codes: number, starts: number, documents: number, out: number): void
+  levelTable(
+    ofCells: number,
+    similarities: number,
+    near: number,
+    cellBlocks: number,
+    cells: number,
+    tokens: number,
+    lanes: number,
+    lows: number,
+    out: number,
+  ): number
+  /**
+   * out[document] (i32) = Σ over lanes of the highest level among the document's codes (u16), and of at least floors[lane] (u8); its
+   * codes are those from starts[document] to starts[document + 1] (i32). `lanes` is a multiple of 16.
+   */
+  scanCodes(
+    table: number,
+    lanes: number,
+    floors: number,
+    codes: number,
+    starts: number,
+    documents: number,
+    out: number,
+  ): void
+  /**
+   * What `scanCodes` says of documents in groups, by lists: group g has documents rows[g] to rows[g + 1] (i32, multiples of 16). At
+   * lists[g] (u32, an address) are i32 starts `[centroids + 1]`, then u16 documents, counted from rows[g]: those with a centroid from
+   * starts[centroid] to starts[centroid + 1]. For each token only the lists of its most similar centroids are looked at, of so many levels that they are
+   * `wanted` or all; no document counts less than the lowest of these levels, which is written to `floors` (u8 `[tokens]`).
+   *
+   * @param scratch 1,024 bytes, 4 for each centroid, and one for each document of the largest group
+   */
+  scanLists(
+    table: number,
+    lanes: number,
+    tokens: number,
+    near: number,
+    cellBlocks: number,
+    cells: number,
+    wanted: number,
+    groups: number,
+    rows: number,
+    lists: number,
+    scratch: number,
+    floors: number,
+    out: number,
+  ): void
 }
 
 const round = Math.fround
@@ -121,51 +184,158 @@ export abstract class ScalarCentroidKernels extends ScalarResidualKernels implem
     }
   }
 
-  scoreTable(
-    similarities: number,
+  similaritiesNear(
+    codes: number,
+    scales: number,
     tokens: number,
-    centroids: number,
+    dim: number,
+    packed: number,
+    packedScales: number,
+    cellBlocks: number,
+    cells: number,
+    near: number,
+    _scratch: number,
+    out: number,
+  ): void {
+    const f = new Float32Array(this.buffer)
+    const blocksOfCells = new Int32Array(this.buffer, cellBlocks, cells + 1)
+    const isNear = new Uint8Array(this.buffer, near, cells * tokens)
+    for (let cell = 0; cell < cells; cell++) {
+      for (let token = 0; token < tokens; token++) {
+        if (!isNear[cell * tokens + token]) continue
+        const scale = f[(scales >> 2) + token]!
+        for (let block = blocksOfCells[cell]!; block < blocksOfCells[cell + 1]!; block++) {
+          const to = (out >> 2) + (token * blocksOfCells[cells]! + block) * 16
+          this.#block(codes + token * dim, dim, packed, block, scale, packedScales, f.subarray(to, to + 16))
+        }
+      }
+    }
+  }
+
+  levelTable(
+    ofCells: number,
+    similarities: number,
+    near: number,
+    cellBlocks: number,
+    cells: number,
+    tokens: number,
     lanes: number,
     lows: number,
     out: number,
   ): number {
     const f = new Float32Array(this.buffer)
+    const blocksOfCells = new Int32Array(this.buffer, cellBlocks, cells + 1)
+    const isNear = new Uint8Array(this.buffer, near, cells * tokens)
+    const centroids = blocksOfCells[cells]! * 16
+    const padded = (cells + 15) & ~15
     const levels = new Uint8Array(this.buffer, out, centroids * lanes).fill(0)
+    /** Of a token with a centroid that is in a cell. */
+    const similarity = (token: number, cell: number, centroid: number): number =>
+      isNear[cell * tokens + token]
+        ? f[(similarities >> 2) + token * centroids + centroid]!
+        : f[(ofCells >> 2) + token * padded + cell]!
     let widest = 0
     for (let token = 0; token < tokens; token++) {
-      const row = f.subarray((similarities >> 2) + token * centroids, (similarities >> 2) + (token + 1) * centroids)
       let [low, high] = [Infinity, -Infinity]
-      for (const value of row) [low, high] = [Math.min(low, value), Math.max(high, value)]
+      for (let cell = 0; cell < cells; cell++) {
+        low = Math.min(low, f[(ofCells >> 2) + token * padded + cell]!)
+        if (!isNear[cell * tokens + token]) high = Math.max(high, f[(ofCells >> 2) + token * padded + cell]!)
+        else {
+          for (let centroid = blocksOfCells[cell]! * 16; centroid < blocksOfCells[cell + 1]! * 16; centroid++) {
+            const value = similarity(token, cell, centroid)
+            ;[low, high] = [Math.min(low, value), Math.max(high, value)]
+          }
+        }
+      }
       f[(lows >> 2) + token] = low
-      widest = Math.max(widest, round(high - low))
+      widest = Math.max(widest, round(Math.max(low, high) - low))
     }
     const step = round(widest / 255)
     const inverse = step > 0 ? round(1 / step) : 0
     for (let token = 0; token < tokens; token++) {
       const low = f[(lows >> 2) + token]!
-      for (let i = 0; i < centroids; i++) {
-        const exact = round(round(f[(similarities >> 2) + token * centroids + i]! - low) * inverse)
-        levels[i * lanes + token] = Math.min(255, toNearestEven(exact))
+      for (let cell = 0; cell < cells; cell++) {
+        for (let centroid = blocksOfCells[cell]! * 16; centroid < blocksOfCells[cell + 1]! * 16; centroid++) {
+          const exact = round(round(similarity(token, cell, centroid) - low) * inverse)
+          levels[centroid * lanes + token] = Math.min(255, toNearestEven(exact))
+        }
       }
     }
     return step
   }
 
-  scanCodes(table: number, lanes: number, codes: number, starts: number, documents: number, out: number): void {
-    const levels = new Uint8Array(this.buffer)
+  scanCodes(
+    table: number,
+    lanes: number,
+    floors: number,
+    codes: number,
+    starts: number,
+    documents: number,
+    out: number,
+  ): void {
+    const u8 = new Uint8Array(this.buffer)
     const all = new Uint16Array(this.buffer)
     const begin = new Int32Array(this.buffer, starts, documents + 1)
     const sums = new Int32Array(this.buffer, out, documents)
     for (let document = 0; document < documents; document++) {
       let sum = 0
       for (let lane = 0; lane < lanes; lane++) {
-        let most = 0
+        let most = u8[floors + lane]!
         for (let at = begin[document]!; at < begin[document + 1]!; at++) {
-          most = Math.max(most, levels[table + all[(codes >> 1) + at]! * lanes + lane]!)
+          most = Math.max(most, u8[table + all[(codes >> 1) + at]! * lanes + lane]!)
         }
         sum += most
       }
       sums[document] = sum
+    }
+  }
+
+  scanLists(
+    table: number,
+    lanes: number,
+    tokens: number,
+    near: number,
+    cellBlocks: number,
+    cells: number,
+    wanted: number,
+    groups: number,
+    rows: number,
+    lists: number,
+    _scratch: number,
+    floors: number,
+    out: number,
+  ): void {
+    const u8 = new Uint8Array(this.buffer)
+    const u16 = new Uint16Array(this.buffer)
+    const i32 = new Int32Array(this.buffer)
+    const blocksOfCells = new Int32Array(this.buffer, cellBlocks, cells + 1)
+    const rowsOfGroups = new Int32Array(this.buffer, rows, groups + 1)
+    const sums = new Int32Array(this.buffer, out, rowsOfGroups[groups]!).fill(0)
+    for (let token = 0; token < tokens; token++) {
+      const levelOf = (centroid: number): number => u8[table + centroid * lanes + token]!
+      const centroids: number[] = []
+      for (let cell = 0; cell < cells; cell++) {
+        if (!u8[near + cell * tokens + token]) continue
+        for (let each = blocksOfCells[cell]! * 16; each < blocksOfCells[cell + 1]! * 16; each++) centroids.push(each)
+      }
+      const counts = new Int32Array(256)
+      for (const centroid of centroids) counts[levelOf(centroid)]!++
+      let floor = 255
+      for (let seen = counts[255]!; floor > 0 && seen < wanted;) seen += counts[--floor]!
+      u8[floors + token] = floor
+      for (let group = 0; group < groups; group++) {
+        const [first, end] = [rowsOfGroups[group]!, rowsOfGroups[group + 1]!]
+        const best = new Uint8Array(end - first).fill(floor)
+        for (const centroid of centroids) {
+          const starts = i32[(lists >> 2) + group]! >>> 2
+          const entries = (starts + blocksOfCells[cells]! * 16 + 1) * 2
+          for (let at = i32[starts + centroid]!; at < i32[starts + centroid + 1]!; at++) {
+            const document = u16[entries + at]!
+            best[document] = Math.max(best[document]!, levelOf(centroid))
+          }
+        }
+        for (let document = first; document < end; document++) sums[document]! += best[document - first]!
+      }
     }
   }
 

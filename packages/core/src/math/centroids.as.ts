@@ -46,6 +46,31 @@ export function similaritiesInt8(
   }
 }
 
+export function similaritiesNear(
+  codes: usize, scales: usize, tokens: i32, dim: i32, packed: usize, packedScales: usize, cellBlocks: usize, cells: i32,
+  near: usize, scratch: usize, out: usize,
+): void {
+  const padded = (dim + 7) & ~7
+  const stride = <usize>padded << 1
+  const rowBytes = <usize>load<i32>(cellBlocks + (<usize>cells << 2)) << 6
+  for (let token = 0; token < tokens; token++) widenRow(codes + <usize>(token * dim), padded, scratch + <usize>token * stride)
+  // A cell is read once, for all tokens: thousands of centroids do not fit the nearer caches.
+  for (let cell = 0; cell < cells; cell++) {
+    const first = load<i32>(cellBlocks + (<usize>cell << 2))
+    const end = load<i32>(cellBlocks + (<usize>cell << 2), 4)
+    for (let token = 0; token < tokens; token++) {
+      if (!load<u8>(near++)) continue
+      const scale = splat(scales + (<usize>token << 2))
+      const row = scratch + <usize>token * stride
+      const to = out + <usize>token * rowBytes
+      for (let block = first; block < end; block++) {
+        const at = <usize>block << 6
+        blockInt8(packed + (<usize>(block * padded) << 5), padded, row, scale, packedScales + at, to + at)
+      }
+    }
+  }
+}
+
 export function nearestInt8(
   codes: usize, tokens: i32, dim: i32, coarse: usize, coarseScales: usize, cells: i32,
   fine: usize, fineScales: usize, cellBlocks: usize, probes: i32, scratch: usize, out: usize,
@@ -116,37 +141,147 @@ function leastLane(v: v128): f32 {
   return min(f32x4.extract_lane(half, 0), f32x4.extract_lane(half, 1))
 }
 
-export function scoreTable(similarities: usize, tokens: i32, centroids: i32, lanes: i32, lows: usize, out: usize): f32 {
+@inline
+function storeLevels(level: v128, to: usize, lanes: usize): void {
+  store<u8>(to, <u8>i32x4.extract_lane(level, 0)); to += lanes
+  store<u8>(to, <u8>i32x4.extract_lane(level, 1)); to += lanes
+  store<u8>(to, <u8>i32x4.extract_lane(level, 2)); to += lanes
+  store<u8>(to, <u8>i32x4.extract_lane(level, 3))
+}
+
+export function levelTable(
+  ofCells: usize, similarities: usize, near: usize, cellBlocks: usize, cells: i32, tokens: i32, lanes: i32, lows: usize, out: usize,
+): f32 {
+  const blocks = load<i32>(cellBlocks + (<usize>cells << 2))
+  const padded = (cells + 15) & ~15
   let widest: f32 = 0
   for (let token = 0; token < tokens; token++) {
-    const row = similarities + (<usize>(token * centroids) << 2)
-    let low = v128.load(row), high = low
-    for (let i = 4; i < centroids; i += 4) {
-      const v = v128.load(row + (<usize>i << 2))
-      low = f32x4.min(low, v)
-      high = f32x4.max(high, v)
+    const ofCell = ofCells + (<usize>(token * padded) << 2)
+    let lowest = Infinity as f32
+    for (let cell = 0; cell < cells; cell++) lowest = min(lowest, load<f32>(ofCell + (<usize>cell << 2)))
+    let high = f32x4.splat(lowest), low = high
+    for (let cell = 0; cell < cells; cell++) {
+      if (!load<u8>(near + <usize>(cell * tokens + token))) {
+        high = f32x4.max(high, splat(ofCell + (<usize>cell << 2)))
+        continue
+      }
+      const row = similarities + (<usize>(token * blocks) << 6)
+      const end = row + (<usize>load<i32>(cellBlocks + (<usize>cell << 2), 4) << 6)
+      for (let at = row + (<usize>load<i32>(cellBlocks + (<usize>cell << 2)) << 6); at < end; at += 16) {
+        const v = v128.load(at)
+        high = f32x4.max(high, v)
+        low = f32x4.min(low, v)
+      }
     }
-    const lowest = leastLane(low)
-    const highest = -leastLane(f32x4.neg(high))
+    lowest = leastLane(low)
     store<f32>(lows + (<usize>token << 2), lowest)
-    widest = max(widest, highest - lowest)
+    widest = max(widest, -leastLane(f32x4.neg(high)) - lowest)
   }
   const step = widest / <f32>255
   const inverse = f32x4.splat(step > 0 ? <f32>1 / step : 0)
-  memory.fill(out, 0, <usize>(centroids * lanes))
-  for (let token = 0; token < tokens; token++) {
-    const row = similarities + (<usize>(token * centroids) << 2)
-    const low = splat(lows + (<usize>token << 2))
-    let to = out + <usize>token
-    for (let i = 0; i < centroids; i += 4) {
-      const level = levels(v128.load(row + (<usize>i << 2)), low, inverse)
-      store<u8>(to, <u8>i32x4.extract_lane(level, 0)); to += <usize>lanes
-      store<u8>(to, <u8>i32x4.extract_lane(level, 1)); to += <usize>lanes
-      store<u8>(to, <u8>i32x4.extract_lane(level, 2)); to += <usize>lanes
-      store<u8>(to, <u8>i32x4.extract_lane(level, 3)); to += <usize>lanes
+  for (let cell = 0; cell < cells; cell++) {
+    const first = load<i32>(cellBlocks + (<usize>cell << 2))
+    const end = load<i32>(cellBlocks + (<usize>cell << 2), 4)
+    const row = out + <usize>(first * 16 * lanes)
+    const bytes = <usize>(((end - first) << 4) * lanes)
+    if (bytes == 0) continue
+    memory.fill(row, 0, <usize>lanes)
+    for (let token = 0; token < tokens; token++) {
+      if (load<u8>(near + <usize>(cell * tokens + token))) continue
+      const value = splat(ofCells + (<usize>(token * padded + cell) << 2))
+      store<u8>(row + <usize>token, <u8>i32x4.extract_lane(levels(value, splat(lows + (<usize>token << 2)), inverse), 0))
+    }
+    // The row of the cell's first centroid again and again, each time twice as many.
+    for (let done = <usize>lanes; done < bytes; done <<= 1) memory.copy(row + done, row, min(done, bytes - done))
+    for (let token = 0; token < tokens; token++) {
+      if (!load<u8>(near + <usize>(cell * tokens + token))) continue
+      const low = splat(lows + (<usize>token << 2))
+      const from = similarities + (<usize>(token * blocks) << 6)
+      let to = row + <usize>token
+      for (let at = from + (<usize>first << 6); at < from + (<usize>end << 6); at += 16) {
+        storeLevels(levels(v128.load(at), low, inverse), to, <usize>lanes)
+        to += <usize>lanes << 2
+      }
     }
   }
   return step
+}
+
+/** sums[document] (i32) += levels[document] (u8), of so many documents, a multiple of 16. */
+@inline
+function addLevels(levels: usize, documents: i32, sums: usize): void {
+  const end = levels + <usize>documents
+  for (; levels < end; levels += 16, sums += 64) {
+    const v = v128.load(levels)
+    const low = i16x8.extend_low_i8x16_u(v), high = i16x8.extend_high_i8x16_u(v)
+    v128.store(sums, i32x4.add(v128.load(sums), i32x4.extend_low_i16x8_u(low)))
+    v128.store(sums, i32x4.add(v128.load(sums, 16), i32x4.extend_high_i16x8_u(low)), 16)
+    v128.store(sums, i32x4.add(v128.load(sums, 32), i32x4.extend_low_i16x8_u(high)), 32)
+    v128.store(sums, i32x4.add(v128.load(sums, 48), i32x4.extend_high_i16x8_u(high)), 48)
+  }
+}
+
+export function scanLists(
+  table: usize, lanes: i32, tokens: i32, near: usize, cellBlocks: usize, cells: i32, wanted: i32,
+  groups: i32, rows: usize, lists: usize, scratch: usize, floors: usize, out: usize,
+): void {
+  const centroids = load<i32>(cellBlocks + (<usize>cells << 2)) << 4
+  const counts = scratch
+  const hot = scratch + 1024
+  const best = hot + (<usize>centroids << 2)
+  memory.fill(out, 0, <usize>load<i32>(rows + (<usize>groups << 2)) << 2)
+  for (let token = 0; token < tokens; token++) {
+    memory.fill(counts, 0, 1024)
+    for (let cell = 0; cell < cells; cell++) {
+      if (!load<u8>(near + <usize>(cell * tokens + token))) continue
+      const end = load<i32>(cellBlocks + (<usize>cell << 2), 4) << 4
+      for (let centroid = load<i32>(cellBlocks + (<usize>cell << 2)) << 4; centroid < end; centroid++) {
+        const count = counts + (<usize>load<u8>(table + <usize>(centroid * lanes + token)) << 2)
+        store<i32>(count, load<i32>(count) + 1)
+      }
+    }
+    let floor = 255
+    for (let seen = load<i32>(counts + 1020); floor > 0 && seen < wanted;) seen += load<i32>(counts + (<usize>(--floor) << 2))
+    store<u8>(floors + <usize>token, <u8>floor)
+    if (groups == 0) continue
+    // Ascending, so that a document's last level is its highest: places instead of numbers of centroids, level by level.
+    let placed = 0
+    for (let level = floor + 1; level < 256; level++) {
+      const count = counts + (<usize>level << 2)
+      const here = load<i32>(count)
+      store<i32>(count, placed)
+      placed += here
+    }
+    for (let cell = 0; cell < cells; cell++) {
+      if (!load<u8>(near + <usize>(cell * tokens + token))) continue
+      const end = load<i32>(cellBlocks + (<usize>cell << 2), 4) << 4
+      for (let centroid = load<i32>(cellBlocks + (<usize>cell << 2)) << 4; centroid < end; centroid++) {
+        const level = <i32>load<u8>(table + <usize>(centroid * lanes + token))
+        if (level <= floor) continue
+        const place = counts + (<usize>level << 2)
+        store<i32>(hot + (<usize>load<i32>(place) << 2), centroid)
+        store<i32>(place, load<i32>(place) + 1)
+      }
+    }
+    const hotEnd = hot + (<usize>placed << 2)
+    for (let group = 0; group < groups; group++) {
+      const first = load<i32>(rows + (<usize>group << 2))
+      const documents = load<i32>(rows + (<usize>group << 2), 4) - first
+      const starts = <usize>load<u32>(lists + (<usize>group << 2))
+      const entries = starts + (<usize>(centroids + 1) << 2)
+      memory.fill(best, <u8>floor, <usize>documents)
+      for (let at = hot; at < hotEnd; at += 4) {
+        const centroid = load<i32>(at)
+        const level = load<u8>(table + <usize>(centroid * lanes + token))
+        const start = starts + (<usize>centroid << 2)
+        const last = entries + (<usize>load<i32>(start, 4) << 1)
+        for (let entry = entries + (<usize>load<i32>(start) << 1); entry < last; entry += 2) {
+          store<u8>(best + <usize>load<u16>(entry), level)
+        }
+      }
+      addLevels(best, documents, out + (<usize>first << 2))
+    }
+  }
 }
 
 @inline
@@ -156,14 +291,16 @@ function sumBytes(v: v128): i32 {
 }
 
 /** Two vectors of 16 query tokens at a time: most queries have up to 32 tokens, and a row of the table is then two loads. */
-export function scanCodes(table: usize, lanes: i32, codes: usize, starts: usize, documents: i32, out: usize): void {
+export function scanCodes(
+  table: usize, lanes: i32, floors: usize, codes: usize, starts: usize, documents: i32, out: usize,
+): void {
   for (let document = 0; document < documents; document++) {
     const first = codes + (<usize>load<i32>(starts + (<usize>document << 2)) << 1)
     const end = codes + (<usize>load<i32>(starts + (<usize>document << 2), 4) << 1)
     let sum = 0
     let lane = 0
     for (; lane + 32 <= lanes; lane += 32) {
-      let a = i8x16.splat(0), b = a
+      let a = v128.load(floors + <usize>lane), b = v128.load(floors + <usize>lane, 16)
       for (let at = first; at < end; at += 2) {
         const row = table + <usize>(<i32>load<u16>(at) * lanes + lane)
         a = i8x16.max_u(a, v128.load(row))
@@ -172,7 +309,7 @@ export function scanCodes(table: usize, lanes: i32, codes: usize, starts: usize,
       sum += sumBytes(a) + sumBytes(b)
     }
     if (lane < lanes) {
-      let a = i8x16.splat(0)
+      let a = v128.load(floors + <usize>lane)
       for (let at = first; at < end; at += 2) {
         a = i8x16.max_u(a, v128.load(table + <usize>(<i32>load<u16>(at) * lanes + lane)))
       }

@@ -1,6 +1,10 @@
+/** From so many scores on a histogram costs less than it saves. */
+const MANY = 4096
+const BINS = 4096
+
 /**
  * The indices of the k largest scores, best first; equal scores keep their order (lower index first).
- * A heap of k: O(n log k), no copy of the scores.
+ * A heap of k: O(n log k), no copy of the scores; of many, only those that pass a bound which a histogram of them gives.
  *
  * @param k more than `scores.length` gives all of them
  * @param keep leaves out the indices for which it returns false
@@ -10,6 +14,7 @@ export function topK(scores: Float32Array | Float64Array, k: number, keep?: (ind
   const heap = new Int32Array(limit)
   let size = 0
   if (limit === 0) return heap
+  const bound = scores.length >= MANY ? lowerBound(scores, limit, keep) : -Infinity
 
   // The heap's root is the worst kept entry: lowest score, and among equals the highest index.
   const worse = (a: number, b: number): boolean => {
@@ -31,7 +36,7 @@ export function topK(scores: Float32Array | Float64Array, k: number, keep?: (ind
   }
 
   for (let i = 0; i < scores.length; i++) {
-    if (size === limit && !worse(heap[0]!, i)) continue
+    if (scores[i]! < bound || (size === limit && !worse(heap[0]!, i))) continue
     if (keep && !keep(i)) continue
     if (size < limit) {
       let child = size++
@@ -54,4 +59,28 @@ export function topK(scores: Float32Array | Float64Array, k: number, keep?: (ind
     heap[end] = worst
   }
   return size === limit ? heap : heap.slice(0, size)
+}
+
+/** A score that at least `count` of those kept reach, close below the count-th best; −Infinity where there are fewer, or none is finite. */
+function lowerBound(scores: Float32Array | Float64Array, count: number, keep?: (index: number) => boolean): number {
+  let [low, high] = [Infinity, -Infinity]
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i]!
+    if (score < low) low = score
+    if (score > high) high = score
+  }
+  const range = high - low
+  const perBin = BINS / range
+  if (!(range < Infinity && perBin < Infinity)) return -Infinity
+  const counts = new Int32Array(BINS + 1)
+  for (let i = 0; i < scores.length; i++) {
+    if (!keep || keep(i)) counts[((scores[i]! - low) * perBin) | 0]!++
+  }
+  let seen = 0
+  for (let bin = BINS; bin > 0; bin--) {
+    seen += counts[bin]!
+    // A bin lower, as rounding may put a score into the bin beside its own.
+    if (seen >= count) return low + (bin - 1) / perBin
+  }
+  return -Infinity
 }

@@ -17,7 +17,8 @@ describe('centroid codes', () => {
     estimate: byResiduals,
     // Similarities are rounded to 8 bits, so documents that are almost equal may change places.
     minFound: 0.95,
-    tolerance: 0.02,
+    // And similarities of centroids that are far from a query token are those of their cells.
+    tolerance: 0.1,
     isCoded: true,
     roles: ['learned', 'codes'],
   })

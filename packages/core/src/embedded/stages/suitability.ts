@@ -21,7 +21,7 @@ const TRUTH_TOKENS = 300_000
 const TRUTH_CANDIDATES = 2000
 const TOP = 10
 /** Numbers of candidates to choose from, and the share of the exact top 10 that is enough. */
-const CANDIDATES = [30, 50, 100, 200, 300, 500, 1000]
+const CANDIDATES = [100, 200, 300, 500, 1000]
 /** So many do for most collections: what these miss is said. */
 const USUAL = 100
 const ENOUGH = 0.985

@@ -9,7 +9,8 @@ const angles = numbers(0, 16).map((i) => (i * Math.PI) / 8)
 const centroids = Float32Array.from(angles.flatMap((angle) => [Math.cos(angle), Math.sin(angle)]))
 const codebook = () =>
   new Codebook({ dim: 2, cells: Float32Array.of(1, 0), centroids, cellBlocks: Int32Array.of(0, 1) })
-const codes = (...list: number[]) => new Uint8Array(Uint16Array.from(list).buffer)
+const codes = (...list: number[]) => bytes(list)
+const bytes = (list: number[]) => new Uint8Array(Uint16Array.from(list).buffer)
 const tokens = (...which: number[]) => ({
   data: Float32Array.from(which.flatMap((i) => [3 * Math.cos(angles[i]!), 3 * Math.sin(angles[i]!)])),
   length: which.length,
@@ -56,4 +57,32 @@ test('a scan that cannot grow stays as it was', () => {
   const before = scores(scan, tokens(0))
   expect(() => scan.append({ length: 6e9 } as Uint8Array, numbers(0, 1000))).toThrow(RangeError)
   expect([scores(scan, tokens(0)), scan.rows]).toEqual([before, 2])
+})
+
+test('documents in lists count as those whose codes are looked at one by one', () => {
+  const lengths = numbers(0, 30_000).map((i) => 40 + (i % 31))
+  const starts = [0]
+  for (const length of lengths) starts.push(starts.at(-1)! + length)
+  // A third of them lack most of the directions.
+  const all = lengths.map((length, i) => numbers(0, length).map((at) => (i % 3 === 0 ? i : (i + at * at) * 7) % 16))
+  const [listed, looked] = [new CentroidScan(codebook(), null), new Float32Array(lengths.length)]
+  for (let from = 0; from < lengths.length; from += 999) {
+    const some = all.slice(from, from + 999)
+    listed.append(bytes(some.flat()), lengths.slice(from, from + 999))
+  }
+  expect(listed.hasLists).toBe(true)
+  const query = tokens(2, 9)
+  for (const wanted of [1, 5, 16]) {
+    for (let from = 0; from < lengths.length; from += 5000) {
+      const few = new CentroidScan(codebook(), null)
+      few.append(bytes(all.slice(from, from + 5000).flat()), lengths.slice(from, from + 5000))
+      expect(few.hasLists).toBe(false)
+      few.score(query, looked.subarray(from, from + 5000), wanted)
+    }
+    for (const count of [lengths.length, 12_345]) {
+      const found = new Float32Array(count)
+      listed.score(query, found, wanted)
+      expect(found).toEqual(looked.slice(0, count))
+    }
+  }
 })

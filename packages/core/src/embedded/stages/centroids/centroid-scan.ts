@@ -7,6 +7,7 @@ import { RESIDUAL_SCRATCH } from '../../../math/residual-kernels.js'
 import { createKernels } from '../../../math/simd.js'
 import { align16 } from '../../../math/workspace.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
+import { centroidLists } from './centroid-lists.js'
 
 /** Bytes of residuals that are copied into kernel memory at a time. */
 const CHUNK_BYTES = 1 << 22
@@ -14,16 +15,16 @@ const CHUNK_BYTES = 1 << 22
 /** A query as the last `score` left it in kernel memory. */
 interface Scored {
   readonly query: TokenEmbeddings
-  readonly table: number
-  readonly similarities: SimilarityTable
+  readonly table: SimilarityTable
 }
 
 /**
- * MaxSim of the query with the centroids the documents' tokens are coded as, for all documents: one table look-up per token. Then, for the
- * best of them, MaxSim with the tokens as centroids and residuals give them back. The codes live in kernel memory for good, 2 bytes per
- * token, so that a search copies nothing; residuals beside it.
+ * MaxSim of the query with the centroids the documents' tokens are coded as: where documents are many by lists of those with a centroid,
+ * as PLAID generates candidates (Santhanam et al., arXiv:2205.09707, section 4.2), else by one look-up for every token of all. Then, for the
+ * best of them, MaxSim with the tokens as centroids and residuals give them back. Codes and lists live in kernel memory for good, so that
+ * a search copies nothing; residuals beside it.
  *
- * The memory holds `[codebook][starts i32][codes u16][results i32][the query's table][what rescoring needs]`.
+ * The memory holds `[codebook][starts i32][codes u16][lists][results i32][the query's table][what rescoring needs]`.
  */
 export class CentroidScan {
   readonly codebook: Codebook
@@ -35,6 +36,9 @@ export class CentroidScan {
   #rowCapacity = 0
   #codeCapacity = 0
   #residuals = new Uint8Array(0)
+  /** One after the last document of each group, which begins where the one before ended; and where its lists are, from the first on. */
+  readonly #groups: { readonly to: number; readonly at: number }[] = []
+  #listBytes = 0
   #scored: Scored | undefined
 
   constructor(codebook: Codebook, steps: ResidualSteps | null) {
@@ -45,6 +49,11 @@ export class CentroidScan {
   /** Documents in it: ordinals below this. */
   get rows(): number {
     return this.#rows
+  }
+
+  /** Some documents are found by the lists of their centroids. */
+  get hasLists(): boolean {
+    return this.#groups.length > 0
   }
 
   /** Bytes a token's code and residual take. */
@@ -93,33 +102,92 @@ export class CentroidScan {
       from += length * this.#residualBytes
       starts[++this.#rows] = this.#codes += length
     }
+    this.#list()
   }
 
-  /** Estimated MaxSim, by centroids alone, of the first documents, as many as `out` has room for. */
-  score(query: TokenEmbeddings, out: Float32Array): void {
+  /** Puts documents into lists where there are enough for a group. */
+  #list(): void {
+    const kernels = this.#kernels!
+    const { size } = this.codebook
+    for (;;) {
+      const codes = new Uint16Array(kernels.buffer, this.#codesAt, this.#codes)
+      const starts = new Int32Array(kernels.buffer, this.#startsAt, this.#rows + 1)
+      const lists = centroidLists(codes, starts, this.#groups.at(-1)?.to ?? 0, this.#rows, size)
+      if (!lists) return
+      const at = this.#listBytes
+      const bytes = (size + 1) * 4 + lists.documents.length * 2
+      kernels.reserve(this.#listsAt + at + bytes + 64)
+      new Int32Array(kernels.buffer, this.#listsAt + at).set(lists.starts)
+      new Uint16Array(kernels.buffer, this.#listsAt + at + (size + 1) * 4).set(lists.documents)
+      this.#groups.push({ to: lists.to, at })
+      this.#listBytes = align16(at + bytes)
+      this.#scored = undefined
+    }
+  }
+
+  /**
+   * Estimated MaxSim, by centroids alone, of the first documents, as many as `out` has room for.
+   *
+   * @param wanted for each token only about so many of the most similar centroids count, and no document less than those; undefined: all
+   */
+  score(query: TokenEmbeddings, out: Float32Array, wanted = this.codebook.size): void {
     const count = Math.min(this.#rows, out.length)
     if (count === 0) return
     const kernels = this.#kernels!
-    const results = align16(this.#codesAt + this.#codeCapacity * 2)
-    const table = align16(results + count * 4)
-    kernels.reserve(table + this.codebook.tableBytes(query.length) + 64)
-    const similarities = this.codebook.similarityTable(kernels, 0, table, query)
-    const { step, lows, lanes } = similarities
-    kernels.scanCodes(table, lanes, this.#codesAt, this.#startsAt, count, results)
+    const { codebook } = this
+    // Those that hold documents beyond `out` would have to be cut.
+    const groups = this.#groups.filter(({ to }) => to <= count)
+    const results = align16(this.#listsAt + this.#listBytes)
+    const rowsAt = align16(results + count * 4)
+    const listsAt = rowsAt + groups.length * 4 + 4
+    const floorsAt = align16(listsAt + groups.length * 4)
+    const tableAt = align16(floorsAt + query.length + 32)
+    const scratch = align16(tableAt + codebook.tableBytes(query.length))
+    kernels.reserve(scratch + 1024 + codebook.size * 4 + count + 64)
+    const table = codebook.similarityTable(kernels, 0, tableAt, query)
+    const { step, lows, lanes, near } = table
+    new Int32Array(kernels.buffer, rowsAt).set([0, ...groups.map(({ to }) => to)])
+    new Uint32Array(kernels.buffer, listsAt).set(groups.map(({ at }) => this.#listsAt + at))
+    new Uint8Array(kernels.buffer, floorsAt, lanes).fill(0)
+    kernels.scanLists(
+      tableAt,
+      lanes,
+      query.length,
+      near,
+      codebook.cellBlocksAt(0),
+      codebook.cells,
+      wanted,
+      groups.length,
+      rowsAt,
+      listsAt,
+      scratch,
+      floorsAt,
+      results,
+    )
+    const listed = groups.at(-1)?.to ?? 0
+    kernels.scanCodes(
+      tableAt,
+      lanes,
+      floorsAt,
+      this.#codesAt,
+      this.#startsAt + listed * 4,
+      count - listed,
+      results + listed * 4,
+    )
     const levels = new Int32Array(kernels.buffer, results, count)
     const low = lows.reduce((sum, value) => sum + value, 0)
     for (let i = 0; i < count; i++) out[i] = levels[i]! * step + low
-    this.#scored = { query, table, similarities }
+    this.#scored = { query, table }
   }
 
   /** Estimated MaxSim, with residuals, of these documents for the query of the last `score`; undefined where there are none. */
   rescore(rows: Int32Array): Float32Array | undefined {
     if (!this.steps || !this.#scored) return undefined
-    const { query, table, similarities } = this.#scored
-    const { step, lows, lanes } = similarities
+    const { query, table } = this.#scored
+    const { levels, step, lows, lanes } = table
     const bytes = signBytes(this.codebook.dim)
     const kernels = this.#kernels!
-    const queryAt = align16(table + this.codebook.size * lanes)
+    const queryAt = align16(levels + this.codebook.size * lanes)
     const signsAt = align16(queryAt + bytes * 8 * lanes * 2)
     const lowsAt = signsAt + bytes * 256 * lanes * 2
     const scratchAt = lowsAt + lanes * 4
@@ -134,7 +202,7 @@ export class CentroidScan {
     for (let from = 0; from < rows.length;) {
       const count = this.#copyResiduals(rows, from, residualsAt)
       kernels.residualScores(
-        table,
+        levels,
         lanes,
         query.length,
         step,
@@ -195,20 +263,24 @@ export class CentroidScan {
     return this.#codesAfter(this.#rowCapacity)
   }
 
+  get #listsAt(): number {
+    return align16(this.#codesAt + this.#codeCapacity * 2)
+  }
+
   #codesAfter(rows: number): number {
     return align16(this.#startsAt + (rows + 1) * 4)
   }
 
   #grow(rows: number, codes: number): void {
     if (this.#kernels && rows <= this.#rowCapacity && codes <= this.#codeCapacity) return
-    const before = this.#codesAt
+    const before = { codes: this.#codesAt, lists: this.#listsAt }
     // Half as much again, so that a growing collection is not moved with every batch; what is read back may be all there ever is.
     const room = this.#rows === 0 ? 1 : 1.5
     const rowCapacity = rows > this.#rowCapacity ? Math.ceil(rows * room) : this.#rowCapacity
     const codeCapacity = codes > this.#codeCapacity ? Math.ceil(codes * room) : this.#codeCapacity
     const kernels = (this.#kernels ??= createKernels())
     // Throws where there is no memory: then all is still where it was.
-    kernels.reserve(this.#codesAfter(rowCapacity) + codeCapacity * 2 + 64)
+    kernels.reserve(this.#codesAfter(rowCapacity) + codeCapacity * 2 + this.#listBytes + 128)
     const residuals = new Uint8Array(codeCapacity * this.#residualBytes)
     residuals.set(this.#residuals.subarray(0, this.#codes * this.#residualBytes))
     this.#residuals = residuals
@@ -219,7 +291,10 @@ export class CentroidScan {
       this.codebook.load(kernels, 0)
       new Int32Array(kernels.buffer, this.#startsAt, 1)[0] = 0
     } else {
-      new Uint8Array(kernels.buffer).copyWithin(this.#codesAt, before, before + this.#codes * 2)
+      // The last first: all of it moves up.
+      const memory = new Uint8Array(kernels.buffer)
+      memory.copyWithin(this.#listsAt, before.lists, before.lists + this.#listBytes)
+      memory.copyWithin(this.#codesAt, before.codes, before.codes + this.#codes * 2)
     }
   }
 }

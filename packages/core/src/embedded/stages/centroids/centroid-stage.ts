@@ -18,8 +18,8 @@ const GROWTH = 2
 const UNSEEN_TOKENS = 16_384
 /** New tokens fit a codebook when their mean distance (1 − similarity) from their centroids is at most this many times that of the old. */
 const FITS = 1.1
-/** A part takes in the one before it when that has no more than this many times its tokens: so parts are few. */
-const MERGE = 3
+/** A part takes in the one before it when that has no more than this many times its tokens: so a token is coded again log₂ times, and parts are few. */
+const MERGE = 1
 /** Documents and tokens that a codebook's fit is measured on. */
 const FIT_DOCUMENTS = 256
 const FIT_TOKENS = 4096
