@@ -219,7 +219,7 @@ function covered(name: string, { suitability, documents }: FirstStageStats, all:
     lines.push([`${name} lack`, `${counted(all - documents, 'passage')}, until the next "serotine index"`])
   if (suitability) {
     const share = `${Math.round(suitability.recall * 100)} % of the exact top 10`
-    lines.push([`${name} keep`, `${share} (${count(suitability.documents)} documents)`])
+    lines.push([`${name} keep`, `${share} (${count(suitability.collection)} documents)`])
   }
   return lines
 }

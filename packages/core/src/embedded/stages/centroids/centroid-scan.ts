@@ -24,7 +24,7 @@ interface Scored {
  * best of them, MaxSim with the tokens as centroids and residuals give them back. Codes and lists live in kernel memory for good, so that
  * a search copies nothing; residuals beside it.
  *
- * The memory holds `[codebook][starts i32][codes u16][lists][results i32][the query's table][what rescoring needs]`.
+ * The memory holds `[codebook][starts i32][codes u16][lists][results i32][the query's table]`, then what scoring again needs.
  */
 export class CentroidScan {
   readonly codebook: Codebook
