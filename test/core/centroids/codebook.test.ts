@@ -95,7 +95,8 @@ test('a code names the most similar centroid of the cells looked at, nearly alwa
     for (let c = 0; c < codebook.size; c++) most = Math.max(most, dot(sample, i, codebook.data.centroids, c))
     if (dot(sample, i, codebook.data.centroids, codes[i]!) > most - 1e-2) best++
   }
-  expect(best / 500).toBeGreaterThan(0.9)
+  // Of two cells .894 do, of three .944. For tokens of 56,000 passages the third adds .002 to the mean similarity of .931, and takes a quarter more time.
+  expect(best / 500).toBeGreaterThan(0.87)
 })
 
 test('a codebook that does not fit its own list of cells is refused', () => {

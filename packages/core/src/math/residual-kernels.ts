@@ -30,7 +30,7 @@ export interface ResidualKernels {
   signTable(rows: number, bytes: number, lanes: number, out: number): void
   /**
    * out[i] (f32) = Σ over lanes of the highest, over the tokens of document rows[i] (i32), of
-   * `(level × step + lows[lane]) × along × first + signs × across × second`. Levels u8 `[centroids × lanes]` as `scoreTable` makes them, at a
+   * `(level × step + lows[lane]) × along × first + signs × across × second`. Levels u8 `[centroids × lanes]` as `levelTable` makes them, at a
    * token's code (u16, document d's from starts[d] to starts[d + 1]); signs as `signTable` made them. In each block of 16 lanes, tokens whose
    * levels are all more than 24 below the document's highest are left out.
    *
