@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import { random } from '../../support/fake-encoder.js'
+import { numbers } from '../../support/staged-index.js'
 
 const DIM = 32
 const TOPICS = 4
@@ -107,6 +108,25 @@ test('what is new is coded by what it is like, and nothing older again', async (
   await index.upsert(topics[0]!.slice(0, 290).map(({ embeddings }, i) => ({ id: `again-${i}`, embeddings })))
   await index.prepare()
   expect((await index.stats()).firstStages.centroids!.documents).toBe(documents + 290)
+})
+
+test('more of the same is coded by what was learned from it, however little that was', async () => {
+  await using index = await MultiVectorIndex.open(folder, { firstStage: 'centroids' })
+  const added = async (count: number, name: string) => {
+    // The tokens of a document are alike: it is much closer to what was learned from it than others are.
+    const embeddings = () => {
+      const corner = Array.from({ length: DIM }, normal)
+      const data = Float32Array.from({ length: TOKENS * DIM }, (_, i) => corner[i % DIM]! + 0.4 * normal())
+      return { data, length: TOKENS, dim: DIM }
+    }
+    await index.upsert(numbers(0, count).map((i) => ({ id: `${name}-${i}`, embeddings: embeddings() })))
+    await index.prepare()
+    return (await index.stats()).firstStages.centroids!.facts
+  }
+  const { trainedAt } = await added(300, 'first')
+  expect(trainedAt).toBe(300 * TOKENS)
+  // Nearly as many again.
+  expect(await added(290, 'more')).toMatchObject({ codebooks: 1, trainedAt })
 })
 
 test('documents in any order are found as well', async () => {

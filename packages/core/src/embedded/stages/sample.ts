@@ -11,20 +11,31 @@ export function spread(ordinals: ArrayLike<number>, count: number): Int32Array {
   return Int32Array.from({ length: count }, (_, i) => ordinals[Math.floor(((i + 0.5) * ordinals.length) / count)]!)
 }
 
+/** Ordinals from one up to another. */
+interface Range {
+  readonly from: number
+  readonly to: number
+}
+
+export function searchableIn(collection: Collection, { from, to }: Range): number[] {
+  return [...collection.searchable()].filter((ordinal) => ordinal >= from && ordinal < to)
+}
+
 /**
  * Tokens from all over a collection, as stored: `[tokens × dim]`.
  *
- * @param most documents that are read, and tokens that are taken of them, evenly; of the documents with ordinals `from` to `to`
+ * @param most documents that are read, and tokens that are taken of them, evenly; of the documents with ordinals `from` to `to`,
+ * `without` those
  */
 export async function sampleTokens(
   collection: Collection,
   codec: TokenCodec,
   dim: number,
-  most: { readonly documents: number; readonly tokens: number; readonly from: number; readonly to: number },
+  most: Range & { readonly documents: number; readonly tokens: number; readonly without?: ReadonlySet<number> },
   signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
-  const searchable = [...collection.searchable()].filter((ordinal) => ordinal >= most.from && ordinal < most.to)
-  const chosen = spread(searchable, most.documents)
+  const within = searchableIn(collection, most).filter((ordinal) => !most.without?.has(ordinal))
+  const chosen = spread(within, most.documents)
   const held = chosen.reduce((sum, ordinal) => sum + collection.row(ordinal).tokens, 0)
   const wanted = Math.min(held, most.tokens)
   const rows = new Float32Array(wanted * dim)

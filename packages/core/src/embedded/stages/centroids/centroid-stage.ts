@@ -7,7 +7,7 @@ import type { Collection } from '../../commit/collection.js'
 import { CodedStage } from '../coded-stage.js'
 import type { CodedKind, Due, Kept } from '../coded-stage.js'
 import { EXACT_TOKENS } from '../plan.js'
-import { sampleTokens } from '../sample.js'
+import { sampleTokens, searchableIn, spread } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
 import { CentroidParts } from './centroid-parts.js'
 import type { CodebookFacts } from './centroid-parts.js'
@@ -17,7 +17,7 @@ const GROWTH = 2
 /** Documents added since are looked at when they have so many tokens; until then they are candidates of every search, for 2 ms. */
 const UNSEEN_TOKENS = 16_384
 /** New tokens fit a codebook when their mean distance (1 − similarity) from their centroids is at most this many times that of the old. */
-const FITS = 1.1
+const FITS = 1.2
 /** A part takes in the one before it when that has no more than this many times its tokens: so a token is coded again log₂ times, and parts are few. */
 const MERGE = 1
 /** Documents and tokens that a codebook's fit is measured on. */
@@ -29,17 +29,15 @@ export function centroidStage(context: StageContext): Stage {
   const { files, preferred } = context
   let isWanted = preferred === 'centroids'
 
-  /** Tokens of the documents from one ordinal up to another, and their codes. */
+  /** Tokens of some of the documents from one ordinal up to another, and their codes. */
   async function coded(
     codebook: Codebook,
     collection: Collection,
-    from: number,
-    to: number,
+    range: { readonly from: number; readonly to: number; readonly documents: number },
     signal: AbortSignal | undefined,
   ): Promise<{ tokens: TokenEmbeddings; codes: Uint16Array }> {
     const { codec, dim } = files.manifest
-    const most = { documents: FIT_DOCUMENTS, tokens: FIT_TOKENS, from, to }
-    const data = await sampleTokens(collection, codec, dim!, most, signal)
+    const data = await sampleTokens(collection, codec, dim!, { ...range, tokens: FIT_TOKENS }, signal)
     const tokens = { data, length: data.length / dim!, dim: dim! }
     return { tokens, codes: codebook.encode(tokens) }
   }
@@ -53,7 +51,8 @@ export function centroidStage(context: StageContext): Stage {
     if (now >= last.facts.tokens * GROWTH) return { learn: merged(part.from, now, sizes) }
     if (tokensOf(collection, part.trusted) < UNSEEN_TOKENS) return undefined
     const known = last.facts.similarity
-    const recent = await coded(last.codebook, collection, part.trusted, collection.total, signal)
+    const range = { from: part.trusted, to: collection.total, documents: FIT_DOCUMENTS }
+    const recent = await coded(last.codebook, collection, range, signal)
     const found = meanSimilarity(last.codebook, recent.tokens, recent.codes)
     // Indexes of version 1 do not say how well their codebook fits.
     if (known !== null && 1 - found <= (1 - known) * FITS) return { trust: collection.total }
@@ -73,10 +72,14 @@ export function centroidStage(context: StageContext): Stage {
       const to = collection.total
       const tokens = tokensOf(collection, from)
       const centroids = centroidsFor(tokens)
-      const most = { documents: centroids, tokens: trainingTokens(centroids), from, to }
+      // What it was trained on it fits better than what is like that: up to half as much again, in small parts.
+      const range = { from, to }
+      const documents = searchableIn(collection, range)
+      const unseen = spread(documents, Math.min(FIT_DOCUMENTS, documents.length >> 3))
+      const most = { ...range, documents: centroids, tokens: trainingTokens(centroids), without: new Set(unseen) }
       const rows = await sampleTokens(collection, codec, dim!, most, signal)
       const codebook = await trainCodebook(rows, dim!, { centroids, signal })
-      const sample = await coded(codebook, collection, from, to, signal)
+      const sample = await coded(codebook, collection, { ...range, documents: Math.max(1, unseen.length) }, signal)
       const facts: CodebookFacts = {
         cellBlocks: [...codebook.data.cellBlocks],
         tokens,
