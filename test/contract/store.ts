@@ -1,6 +1,7 @@
 import { afterEach, describe } from 'vitest'
 import { concurrencyCases } from './store/concurrency.js'
 import { filteringCases } from './store/filtering.js'
+import { keywordCases } from './store/keywords.js'
 import { lifeCases } from './store/life.js'
 import { readingCases } from './store/reading.js'
 import { searchingCases } from './store/searching.js'
@@ -24,6 +25,7 @@ export function storeContract(name: string, harness: StoreHarness): void {
     describe('a reader', () => readingCases(stores))
     describe('a filter', () => filteringCases(stores))
     describe('a search', () => searchingCases(stores))
+    describe('a search by words', () => keywordCases(stores))
     describe('token vectors', () => tokenCases(stores))
     describe('strings', () => stringCases(stores))
     describe('a store', () => lifeCases(stores))

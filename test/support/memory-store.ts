@@ -1,8 +1,10 @@
 import { SerotineError } from '../../packages/core/src/errors.js'
+import { loadStemmer } from '../../packages/core/src/keywords/stemmers.js'
 import { topK } from '../../packages/core/src/math/top-k.js'
 import { exactScores } from '../../packages/core/src/store/exact-scores.js'
 import { filterPredicate } from '../../packages/core/src/store/filter-predicate.js'
 import type { Filter } from '../../packages/core/src/store/filter.js'
+import type { KeywordMatch, KeywordQuery } from '../../packages/core/src/store/keywords.js'
 import type { Metadata } from '../../packages/core/src/store/metadata.js'
 import { encodeRecord } from '../../packages/core/src/store/records.js'
 import type { TokenCodec } from '../../packages/core/src/store/records.js'
@@ -16,6 +18,7 @@ import type {
   StoreCapabilities,
   StoreReader,
 } from '../../packages/core/src/store/store.js'
+import { plainBm25 } from './plain-bm25.js'
 
 export interface MemoryStoreOptions {
   /** Default `int8`. */
@@ -23,8 +26,11 @@ export interface MemoryStoreOptions {
   readonly readonly?: boolean
   /** The store answers searches itself, as an engine does that computes MaxSim. Default false. */
   readonly nativeSearch?: boolean
+  /** The store finds documents by their words. Default false. */
+  readonly keywords?: boolean
 }
 
+type Keywords = NonNullable<StoreReader['keywords']>
 type NativeSearch = NonNullable<StoreReader['search']>
 
 interface Entry {
@@ -51,14 +57,16 @@ export class MemoryStore implements Store {
   readonly readonly: boolean
   readonly capabilities: StoreCapabilities
   readonly search?: NativeSearch
+  readonly keywords?: Keywords
   #state: State
   #closed = false
 
-  constructor({ codec = 'int8', readonly = false, nativeSearch = false }: MemoryStoreOptions = {}) {
+  constructor({ codec = 'int8', readonly = false, nativeSearch = false, keywords = false }: MemoryStoreOptions = {}) {
     this.readonly = readonly
     this.capabilities = {
       firstStages: nativeSearch ? ['exact', 'native'] : ['exact'],
       nativeSearch,
+      keywords,
       filterOperators: ['eq', 'ne', 'in', 'nin', 'gt', 'gte', 'lt', 'lte', 'exists', 'contains'],
       filterFunctions: true,
       snapshots: true,
@@ -69,6 +77,7 @@ export class MemoryStore implements Store {
     const spec = { version: SPEC_VERSION, model: null, dim: null, codec, fde: null }
     this.#state = { spec, generation: 0, documents: new Map() }
     if (nativeSearch) this.search = async (query) => this.#reader.search!(query)
+    if (keywords) this.keywords = async (query) => this.#reader.keywords!(query)
   }
 
   get spec() {
@@ -171,13 +180,15 @@ export class MemoryStore implements Store {
 /** One state of a collection, readable as long as somebody has it. */
 class MemoryReader implements StoreReader {
   readonly search?: NativeSearch
+  readonly keywords?: Keywords
   readonly #state: State
   readonly #firstStages: StoreCapabilities['firstStages']
 
-  constructor(state: State, { firstStages, nativeSearch }: StoreCapabilities) {
+  constructor(state: State, { firstStages, nativeSearch, keywords }: StoreCapabilities) {
     this.#state = state
     this.#firstStages = firstStages
     if (nativeSearch) this.search = async (query) => this.#best(query, this.#searchable(query.filter), query.k)
+    if (keywords) this.keywords = async (query) => this.#matches(query)
   }
 
   async candidates(query: CandidateQuery): Promise<Candidates> {
@@ -225,6 +236,16 @@ class MemoryReader implements StoreReader {
   readonly count: StoreReader['count'] = async (filter) => passing(this.#state.documents, filter).length
   readonly tokens: StoreReader['tokens'] = async () =>
     [...this.#state.documents.values()].reduce((sum, { tokens }) => sum + tokens, 0)
+
+  async #matches({ text, count, also = [], filter, signal }: KeywordQuery): Promise<KeywordMatch[]> {
+    signal?.throwIfAborted()
+    const documents = Array.from(this.#state.documents, ([id, entry]) => ({ id, text: entry.text }))
+    const passing = new Set(this.#searchable(filter))
+    const all = plainBm25(documents, text, await loadStemmer('english')).filter(({ id }) => passing.has(id))
+    const best = all.filter(({ score }) => score > 0).slice(0, count)
+    const others = new Set(also)
+    return [...best, ...all.filter((match) => others.has(match.id) && !best.includes(match))]
+  }
 
   /** Documents without tokens are there, but no search returns them. */
   #searchable(filter: Filter | undefined): string[] {

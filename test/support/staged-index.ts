@@ -6,6 +6,7 @@ import { openFiles } from '../../packages/core/src/embedded/commit/open-files.js
 import { filesOf } from '../../packages/core/src/embedded/format/file-names.js'
 import type { DerivedManifest } from '../../packages/core/src/embedded/format/manifest.js'
 import type { RecordedDocument } from '../../packages/core/src/embedded/format/segment.js'
+import { KeywordLists } from '../../packages/core/src/embedded/keywords/keyword-lists.js'
 import { GRAPH_NUMBERS } from '../../packages/core/src/embedded/stages/plan.js'
 import { makeStages } from '../../packages/core/src/embedded/stages/registry.js'
 import type { Stage } from '../../packages/core/src/embedded/stages/stage.js'
@@ -59,18 +60,21 @@ export class StagedIndex {
   readonly warnings: Warning[] = []
   readonly #upkeep: Upkeep
   readonly turns = new Turns()
+  /** None. */
+  readonly keywords: KeywordLists
 
   private constructor(files: IndexFiles, { preferred = 'auto', hnswlib, graphNumbers = GRAPH_NUMBERS }: StagedOptions) {
     this.files = files
     const onWarning = (warning: Warning) => void this.warnings.push(warning)
     this.stages = makeStages({ files, preferred, hnswlib, onWarning, graphNumbers })
-    this.#upkeep = new Upkeep(files, this.stages, this.turns, onWarning)
+    this.keywords = new KeywordLists(files, false, onWarning)
+    this.#upkeep = new Upkeep(files, this.stages, this.keywords, this.turns, onWarning)
   }
 
   static async open(options: StagedOptions = {}): Promise<StagedIndex> {
     const { folder, codec = 'int8', readonly = false, segmentBytes } = options
     const { fde = { partitioning: 'hyperplanes', repetitions: 8, simHashBits: 3, finalDim: 256 } } = options
-    const initial = { codec, dim: model.dim, model: null, fde }
+    const initial = { codec, dim: model.dim, model: null, fde, keywords: false as const }
     return new StagedIndex(await openFiles(folder, initial, { readonly, create: true, segmentBytes }), options)
   }
 

@@ -8,3 +8,7 @@ storeContract('a store in memory', {
 storeContract('a store in memory that searches by itself', {
   open: async ({ codec, readonly }) => new MemoryStore({ codec, readonly, nativeSearch: true }),
 })
+
+storeContract('a store in memory that finds documents by their words', {
+  open: async ({ codec, readonly }) => new MemoryStore({ codec, readonly, keywords: true }),
+})

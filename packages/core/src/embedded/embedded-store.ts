@@ -29,6 +29,7 @@ import type { IndexFiles } from './commit/index-files.js'
 import { openFiles } from './commit/open-files.js'
 import type { Allowed, Snapshot } from './commit/snapshot.js'
 import type { RecordedDocument } from './format/segment.js'
+import { KeywordLists } from './keywords/keyword-lists.js'
 import { checkEmbedded, checkFound, initialManifest } from './options.js'
 import type { CheckedEmbedded, EmbeddedOptions } from './options.js'
 import { SnapshotReader } from './reader.js'
@@ -40,7 +41,7 @@ import { Upkeep } from './stages/upkeep.js'
 import { statsOf } from './stats.js'
 import type { FdeConfig } from '../fde/config.js'
 
-const CAPABILITIES: Omit<StoreCapabilities, 'durable'> = {
+const CAPABILITIES: Omit<StoreCapabilities, 'durable' | 'keywords'> = {
   firstStages: FIRST_STAGES,
   nativeSearch: false,
   filterOperators: ['eq', 'ne', 'in', 'nin', 'gt', 'gte', 'lt', 'lte', 'exists', 'contains'],
@@ -62,21 +63,27 @@ const CANDIDATES = 100
  */
 export class EmbeddedStore implements Store {
   readonly capabilities: StoreCapabilities
+  readonly keywords?: NonNullable<Store['keywords']>
   readonly #files: IndexFiles
   readonly #stages: ReadonlyMap<string, Stage>
+  readonly #lists: KeywordLists
   readonly #preferred: FirstStage
   readonly #graphNumbers: number
   readonly #upkeep: Upkeep
   readonly #turns = new Turns()
   #closing: Promise<void> | undefined
 
-  private constructor(files: IndexFiles, { firstStage, hnswlib, onWarning, graphNumbers }: CheckedEmbedded) {
+  private constructor(files: IndexFiles, checked: CheckedEmbedded) {
+    const { firstStage, hnswlib, onWarning, graphNumbers, keywords } = checked
     this.#files = files
     this.#preferred = firstStage
     this.#graphNumbers = graphNumbers
     this.#stages = makeStages({ files, preferred: firstStage, hnswlib, onWarning, graphNumbers })
-    this.capabilities = { ...CAPABILITIES, durable: files.folder !== undefined }
-    this.#upkeep = new Upkeep(files, this.#stages, this.#turns, onWarning)
+    this.#lists = new KeywordLists(files, keywords, onWarning)
+    const isSearchable = this.#lists.settings !== false
+    if (isSearchable) this.keywords = async (query) => this.reading((reader) => reader.keywords!(query))
+    this.capabilities = { ...CAPABILITIES, keywords: isSearchable, durable: files.folder !== undefined }
+    this.#upkeep = new Upkeep(files, this.#stages, this.#lists, this.#turns, onWarning)
   }
 
   /**
@@ -210,7 +217,7 @@ export class EmbeddedStore implements Store {
     try {
       const how = { firstStage: undefined, candidates: undefined, rerank: true }
       const chosen = await this.#choose(snapshot, snapshot.allowed(undefined), how)
-      return statsOf(files, this.#stages.values(), chosen?.name ?? 'exact')
+      return statsOf(files, this.#stages.values(), this.#lists.stats(), chosen?.name ?? 'exact')
     } finally {
       files.end(snapshot)
     }
@@ -254,7 +261,7 @@ export class EmbeddedStore implements Store {
   }
 
   #readerOf(snapshot: Snapshot): SnapshotReader {
-    return new SnapshotReader(snapshot, (...question) => this.#choose(...question))
+    return new SnapshotReader(snapshot, (...question) => this.#choose(...question), this.#lists)
   }
 
   /** @throws INVALID_ARGUMENT for a first stage the index does not keep */
@@ -306,7 +313,8 @@ export class EmbeddedStore implements Store {
   }
 
   async #coders(): Promise<Coder[]> {
-    const coders = await Promise.all([...this.#stages.values()].map((stage) => stage.coder?.()))
+    const makers = [...this.#stages.values(), this.#lists]
+    const coders = await Promise.all(makers.map((maker) => maker.coder?.()))
     return coders.filter((coder) => coder !== undefined)
   }
 

@@ -6,6 +6,8 @@ import type { FdeConfig, FdeOptions, FdePreset } from '../fde/config.js'
 import { withLearnedPartitions } from '../fde/learn.js'
 import { checkInteger, checkOptions, describe } from '../options.js'
 import { checkFirstStage } from '../store/first-stage.js'
+import { checkKeywords } from '../store/keywords.js'
+import type { KeywordSettings } from '../store/keywords.js'
 import { TOKEN_CODECS } from '../store/records.js'
 import type { TokenCodec } from '../store/records.js'
 import type { CollectionSpec, FirstStage } from '../store/store.js'
@@ -36,6 +38,12 @@ export interface EmbeddedOptions {
    * else by centroid codes. `muvera`: the FDEs are scanned, in large collections walked by hnswlib-node where it is installed.
    */
   firstStage?: FirstStage | undefined
+  /**
+   * Whether documents can be found by their words, too (`search(query, { hybrid: true })`), and the language whose word forms are told apart: true,
+   * false or `{ language }`. Takes about 300 bytes for each document of 100 words. An index that was made otherwise changes with the next `upsert()` or
+   * `prepare()`. Default: as the index was made, `{ language: 'english' }` for a new one.
+   */
+  keywords?: boolean | Partial<KeywordSettings> | undefined
   /** The `hnswlib-node` module or a function that imports it, where a bundler hides it. */
   hnswlib?: HnswlibSource | undefined
   onWarning?: OnWarning | undefined
@@ -55,6 +63,7 @@ export interface CheckedEmbedded extends Pick<
   readonly create: boolean
   readonly fde: FdeOptions | false | undefined
   readonly firstStage: FirstStage
+  readonly keywords: KeywordSettings | false | undefined
   readonly graphNumbers: number
 }
 
@@ -66,6 +75,7 @@ const OPTIONS = [
   'codec',
   'fde',
   'firstStage',
+  'keywords',
   'hnswlib',
   'onWarning',
   'segmentBytes',
@@ -88,6 +98,8 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
     ann: 'firstStage',
     stage: 'firstStage',
     muvera: 'fde',
+    hybrid: 'keywords',
+    bm25: 'keywords',
   })
   const { model, dim, readonly = false, create = true, codec, firstStage = 'auto', onWarning } = options
   for (const [name, value] of Object.entries({ readonly, create })) {
@@ -132,6 +144,7 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
     codec,
     fde,
     firstStage,
+    keywords: checkKeywords(options.keywords),
     hnswlib,
     onWarning,
     segmentBytes,
@@ -151,7 +164,14 @@ function needsFdes(firstStage: FirstStage): boolean {
 }
 
 /** What a new collection starts with. */
-export function initialManifest({ model, dim, codec = 'int8', fde, firstStage }: CheckedEmbedded): InitialManifest {
+export function initialManifest({
+  model,
+  dim,
+  codec = 'int8',
+  fde,
+  firstStage,
+  keywords,
+}: CheckedEmbedded): InitialManifest {
   // FDEs take twice as long as the embedded model does, so they are made only where they will be used.
   const wanted = fde ?? (needsFdes(firstStage) && { preset: 'compact' })
   return {
@@ -159,6 +179,7 @@ export function initialManifest({ model, dim, codec = 'int8', fde, firstStage }:
     dim: model?.dim ?? dim ?? null,
     model: model ? { name: model.name, fingerprint: model.fingerprint } : null,
     fde: wanted || null,
+    ...(keywords !== undefined && { keywords }),
   }
 }
 

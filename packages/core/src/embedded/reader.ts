@@ -14,6 +14,8 @@ import type {
 import { readTokens } from './commit/read-tokens.js'
 import type { Allowed, Snapshot } from './commit/snapshot.js'
 import { metadataOf } from './format/document-table.js'
+import type { KeywordLists } from './keywords/keyword-lists.js'
+import { searchKeywords } from './keywords/keyword-search.js'
 import type { Searcher } from './stages/stage.js'
 
 /** What `plan` says and what there is for it; undefined: everything is scored exactly. */
@@ -45,12 +47,14 @@ const BATCH = 256
 
 /** One state of an embedded collection. */
 export class SnapshotReader implements StoreReader {
+  readonly keywords?: NonNullable<StoreReader['keywords']>
   readonly #snapshot: Snapshot
   readonly #choose: Choose
 
-  constructor(snapshot: Snapshot, choose: Choose) {
+  constructor(snapshot: Snapshot, choose: Choose, lists: KeywordLists) {
     this.#snapshot = snapshot
     this.#choose = choose
+    if (lists.settings) this.keywords = async (query) => searchKeywords(snapshot, lists, query)
   }
 
   async candidates(query: CandidateQuery): Promise<Candidates> {

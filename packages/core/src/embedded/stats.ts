@@ -1,9 +1,15 @@
+import type { KeywordStats } from '../store/keywords.js'
 import type { FirstStageName, FirstStageStats, StoreStats } from '../store/store.js'
 import type { IndexFiles } from './commit/index-files.js'
 import type { Stage } from './stages/stage.js'
 
 /** @param firstStage what `plan` says serves a search over everything */
-export function statsOf(files: IndexFiles, stages: Iterable<Stage>, firstStage: FirstStageName): StoreStats {
+export function statsOf(
+  files: IndexFiles,
+  stages: Iterable<Stage>,
+  keywords: KeywordStats | undefined,
+  firstStage: FirstStageName,
+): StoreStats {
   const { manifest, collection, deletedCount } = files
   const bytes: Record<string, number> = { tokens: 0, texts: 0, table: manifest.deleted.bytes }
   for (const { tokenBytes, textBytes, table } of manifest.segments) {
@@ -20,6 +26,7 @@ export function statsOf(files: IndexFiles, stages: Iterable<Stage>, firstStage: 
     const { suitability = null } = derived ?? {}
     firstStages[stage.name] = { bytes: size, documents: stage.rows, suitability, facts: stage.facts() }
   }
+  if (keywords) bytes.keywords = keywords.bytes
   const total = Object.values(bytes).reduce((sum, part) => sum + part, 0)
   return {
     documents: collection.size,
@@ -29,5 +36,6 @@ export function statsOf(files: IndexFiles, stages: Iterable<Stage>, firstStage: 
     generation: manifest.generation,
     firstStage,
     firstStages,
+    ...(keywords && { keywords }),
   }
 }

@@ -27,6 +27,7 @@ export type {
   Suitability,
   TokenSink,
 } from '../store/store.js'
+export type { KeywordMatch, KeywordQuery, KeywordSettings, KeywordStats } from '../store/keywords.js'
 export { exactScores } from '../store/exact-scores.js'
 export type { ExactScores } from '../store/exact-scores.js'
 export { constantAnswer, parseWhere } from '../store/filter.js'

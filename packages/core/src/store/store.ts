@@ -3,6 +3,7 @@ import type { OnProgress } from '../encoder.js'
 import type { OnWarning } from '../errors.js'
 import type { FdeConfig, FdeOptions } from '../fde/config.js'
 import type { Filter, FilterOperator } from './filter.js'
+import type { KeywordMatch, KeywordQuery, KeywordStats } from './keywords.js'
 import type { Metadata } from './metadata.js'
 import type { TokenCodec } from './records.js'
 
@@ -32,6 +33,8 @@ export interface StoreCapabilities {
   readonly firstStages: readonly FirstStage[]
   /** `search` is there: the engine computes MaxSim itself. */
   readonly nativeSearch: boolean
+  /** `keywords` is there: documents are found by their words. */
+  readonly keywords: boolean
   /** Operators it filters by. */
   readonly filterOperators: readonly FilterOperator[]
   /** Filters that are functions. */
@@ -135,6 +138,12 @@ export interface StoreReader {
   readTokens(ids: readonly string[], sink: TokenSink, signal?: AbortSignal): Promise<void>
   /** Only with `capabilities.nativeSearch`: the best `k`, exactly scored among `candidates`. */
   search?(query: CandidateQuery & { readonly k: number }): Promise<readonly NativeHit[]>
+  /**
+   * Only with `capabilities.keywords`: the `count` documents whose words match best, best first, then those of `also` that are not among them, where
+   * the filter and what is quoted in the text let them through. Unknown ids are left out, documents that share no word with the query have score 0 and
+   * are among `also` only.
+   */
+  keywords?(query: KeywordQuery): Promise<readonly KeywordMatch[]>
   /** In the order of the ids; undefined for those that are not there. `text: false` leaves texts out. Default true. */
   get(ids: readonly string[], options?: { readonly text?: boolean }): Promise<(HashedDocument | undefined)[]>
   /**
@@ -196,6 +205,8 @@ export interface StoreStats {
   /** What serves a search over everything. */
   readonly firstStage: FirstStageName
   readonly firstStages: Readonly<Partial<Record<FirstStageName, FirstStageStats>>>
+  /** Absent: documents cannot be found by their words. */
+  readonly keywords?: KeywordStats
 }
 
 /** Whether everything answers. */

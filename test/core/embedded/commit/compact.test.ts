@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { areCodesOf, copyCodes } from '../../../../packages/core/src/embedded/commit/compact.js'
-import type { DerivedManifest } from '../../../../packages/core/src/embedded/format/manifest.js'
+import type { CodeBytes, DerivedManifest } from '../../../../packages/core/src/embedded/format/manifest.js'
 import type { RecordedDocument } from '../../../../packages/core/src/embedded/format/segment.js'
 import { StagedIndex } from '../../../support/staged-index.js'
 
@@ -26,10 +26,10 @@ const derivedOf = (rows: number, perDocument: number, perToken: number) =>
   }) as DerivedManifest
 
 /** Codes of the first documents: each byte says of which. */
-const codesOf = (lengths: readonly number[], { rows, codeBytes }: DerivedManifest) =>
-  lengths
-    .slice(0, rows)
-    .flatMap((tokens, i) => Array<number>(codeBytes!.perDocument + codeBytes!.perToken * tokens).fill(i))
+const codesOf = (lengths: readonly number[], { rows, codeBytes }: DerivedManifest) => {
+  const { perDocument, perToken } = codeBytes as CodeBytes
+  return lengths.slice(0, rows).flatMap((tokens, i) => Array<number>(perDocument + perToken * tokens).fill(i))
+}
 
 describe('codes', () => {
   const lengths = [2, 0, 3, 1, 1, 4, 2]

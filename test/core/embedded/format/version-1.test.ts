@@ -124,7 +124,7 @@ describe('what first stages had kept in version 1', () => {
     await index.upsert([{ id: 'new', text: 'zyzzyva syzygy' }])
     await index.close()
     const made = readManifest(folder).derived.centroids!
-    expect([made.codeBytes!.perToken, made.rows]).toEqual([2 + 2 + 2, 43])
+    expect(made).toMatchObject({ codeBytes: { perToken: 2 + 2 + 2 }, rows: 43 })
     await using again = await open('centroids', { readonly: true })
     const found = await again.searchDetailed('zyzzyva syzygy', { firstStage: 'centroids', k: 1, candidates: 3 })
     expect(found).toMatchObject({ firstStage: 'centroids', hits: [{ id: 'new' }] })

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { DerivedManifest } from '../format/manifest.js'
+import { recordLength } from '../../keywords/term-lists.js'
+import type { CodeBytes, DerivedManifest } from '../format/manifest.js'
 import type { Segment } from '../format/segment.js'
 import type { Collection } from './collection.js'
 import type { NewFile } from './derived-files.js'
@@ -70,10 +71,15 @@ function copyDocument(from: Segment, index: number, to: Segment): void {
 /** Whether codes are of these documents: a build that does not know them may have compacted the index, and left them as they were. */
 export function areCodesOf(collection: Collection, { rows, codeBytes }: DerivedManifest, codes: Uint8Array): boolean {
   if (rows > collection.total) return false
-  const { perDocument, perToken } = codeBytes!
   let bytes = 0
-  for (let ordinal = 0; ordinal < rows; ordinal++) bytes += perDocument + perToken * collection.row(ordinal).tokens
+  for (let ordinal = 0; ordinal < rows; ordinal++)
+    bytes += lengthOf(codeBytes!, codes, bytes, collection.row(ordinal).tokens)
   return codes.length === bytes
+}
+
+/** Bytes of the codes of a document of so many tokens that begin at `at`; Infinity when there are none. */
+function lengthOf(codeBytes: CodeBytes | 'counted', codes: Uint8Array, at: number, tokens: number): number {
+  return codeBytes === 'counted' ? recordLength(codes, at) : codeBytes.perDocument + codeBytes.perToken * tokens
 }
 
 /**
@@ -89,7 +95,6 @@ export async function copyCodes(
   target: Pick<NewFile, 'append'>,
   signal?: AbortSignal,
 ): Promise<Pick<DerivedManifest, 'rows' | 'parts'>> {
-  const { perDocument, perToken } = codeBytes!
   const living = collection.living()
   let [at, copied] = [0, 0]
   /** Where a run of codes to be copied begins. */
@@ -105,7 +110,7 @@ export async function copyCodes(
       target.append(codes.subarray(start, at))
       start = undefined
     }
-    at += perDocument + perToken * collection.row(ordinal).tokens
+    at += lengthOf(codeBytes!, codes, at, collection.row(ordinal).tokens)
     if (ordinal % (SLICE * 16) === 0) await nextTurn()
     signal?.throwIfAborted()
   }

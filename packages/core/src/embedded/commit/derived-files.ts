@@ -4,13 +4,23 @@ import type { ByteLog } from '../files/byte-log.js'
 import type { Storage } from '../files/folder.js'
 import { readChecked } from '../format/checked.js'
 import type { DerivedManifest, DerivedRole, Extent, Manifest } from '../format/manifest.js'
+import type { RecordedDocument } from '../format/segment.js'
+
+/** Documents that are being committed. */
+export interface CodedBatch {
+  readonly documents: readonly RecordedDocument[]
+  /** Decoded from their records when first wanted, so that codes made later are the same. */
+  readonly embeddings: readonly TokenEmbeddings[]
+}
 
 /** Makes codes of documents while they are committed, so that both become visible together. */
 export interface Coder {
   /** Name of the stage in the manifest. */
   readonly name: string
-  /** Codes of these documents, one after the other. Documents decoded from their records, so that codes made later are the same. */
-  encode(documents: readonly TokenEmbeddings[]): Uint8Array
+  /** What there is before the first document: its codes begin with it. Absent: something has to be learned first. */
+  readonly beginning?: Pick<DerivedManifest, 'version' | 'codeBytes' | 'facts'> | undefined
+  /** Codes of these documents, one after the other. */
+  encode(batch: CodedBatch): Uint8Array
   /** The codes are committed. */
   accept(codes: Uint8Array, lengths: readonly number[]): void
 }

@@ -1,8 +1,5 @@
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { TokenEmbeddings } from '../../embeddings.js'
 import { SerotineError } from '../../errors.js'
-import { decodeRecord } from '../../store/records.js'
 import { checksum } from '../files/byte-log.js'
 import type { ByteLog } from '../files/byte-log.js'
 import type { Storage } from '../files/folder.js'
@@ -17,13 +14,12 @@ import { areCodesOf, compacted, copyCodes } from './compact.js'
 import type { Compacted } from './compact.js'
 import { DerivedFiles, NewFile } from './derived-files.js'
 import type { Coder } from './derived-files.js'
+import { encodeCodes } from './encode-codes.js'
 import { ManifestWriter } from './manifest-writer.js'
 import { Snapshot } from './snapshot.js'
 
 /** A new segment is begun when the last one's vectors reach this, so that compacting one rewrites no more. */
 export const SEGMENT_BYTES = 2 ** 30
-/** Documents coded before timers and sockets get their turn. */
-const CODED_AT_ONCE = 64
 
 /** What one commit changes. */
 export interface Changes {
@@ -110,8 +106,13 @@ export class IndexFiles {
     const collection = this.#collection
     const segment = this.#segmentToFill()
     const lengths = documents.map(({ tokens }) => tokens)
+    const begun = coders.filter(({ name, beginning }) => {
+      return beginning && collection.total === 0 && this.#manifest.derived[name] === undefined
+    })
     const current = coders.filter(({ name }) => this.#manifest.derived[name]?.rows === collection.total)
-    const codes = await this.#encode(documents, dim, current)
+    current.push(...begun)
+    const created: NewFile[] = []
+    const codes = await encodeCodes(documents, this.#manifest.codec, dim, current)
     const ordinals = new Uint8Array(Uint32Array.from(deleted).buffer)
     let rows: DocumentRow[]
     let next: Manifest
@@ -120,8 +121,18 @@ export class IndexFiles {
       rows = documents.map((document) => segment.append(document))
       this.#deleted.append(ordinals)
       const derived = { ...this.#manifest.derived }
-      for (const [i, { name }] of current.entries())
-        derived[name] = this.#derived.append(name, this.#manifest, codes[i]!, documents.length)
+      for (const [i, { name, beginning }] of current.entries()) {
+        if (this.#manifest.derived[name]) {
+          derived[name] = this.#derived.append(name, this.#manifest, codes[i]!, documents.length)
+          continue
+        }
+        const file = this.newFile(`${name}-codes`)
+        created.push(file)
+        file.append(codes[i]!)
+        this.#derived.use(name, file.log)
+        const rows = documents.length
+        derived[name] = { ...beginning!, rows, files: { codes: file.extent }, parts: [], suitability: null }
+      }
       next = {
         ...this.#manifest,
         generation: this.#manifest.generation + 1,
@@ -142,6 +153,8 @@ export class IndexFiles {
       throw this.#writer.undo(error, [
         () => segment.rollback(),
         () => this.#deleted.truncate(this.#manifest.deleted.bytes),
+        () => begun.forEach(({ name }) => this.#derived.use(name, undefined)),
+        () => created.forEach((file) => this.discard(file)),
         () => this.#derived.rollback(this.#manifest),
       ])
     }
@@ -171,13 +184,20 @@ export class IndexFiles {
    * Changes what is kept for one first stage; undefined: nothing from now on. Files that are no longer mentioned are removed.
    *
    * @param codes the log that commits are to append to
+   * @param settings what else of the manifest changes with it
    */
-  async commitDerived(name: string, derived: DerivedManifest | undefined, codes?: ByteLog): Promise<void> {
+  async commitDerived(
+    name: string,
+    derived: DerivedManifest | undefined,
+    codes?: ByteLog,
+    settings: Pick<Manifest, 'keywords'> = {},
+  ): Promise<void> {
     this.#writer.check()
     const before = this.#manifest
     const { [name]: _before, ...others } = this.#manifest.derived
     const next: Manifest = {
       ...this.#manifest,
+      ...settings,
       generation: this.#manifest.generation + 1,
       nextFile: this.#nextFile,
       derived: derived ? { ...others, [name]: derived } : others,
@@ -322,21 +342,6 @@ export class IndexFiles {
     } finally {
       this.#unlock()
     }
-  }
-
-  /** Codes of the documents for each coder, made from what their records hold. */
-  async #encode(documents: readonly RecordedDocument[], dim: number, coders: readonly Coder[]): Promise<Uint8Array[]> {
-    if (coders.length === 0) return []
-    const pieces = coders.map((): Uint8Array[] => [])
-    for (let from = 0; from < documents.length; from += CODED_AT_ONCE) {
-      const group = documents.slice(from, from + CODED_AT_ONCE)
-      const embeddings = group.map(({ record, tokens }): TokenEmbeddings => {
-        return decodeRecord(this.#manifest.codec, record, tokens, dim)
-      })
-      for (const [i, coder] of coders.entries()) pieces[i]!.push(coder.encode(embeddings))
-      if (from + CODED_AT_ONCE < documents.length) await nextTurn()
-    }
-    return pieces.map((list) => Buffer.concat(list))
   }
 
   /** Undefined when they are damaged, or of other documents. */

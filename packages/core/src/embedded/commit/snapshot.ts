@@ -56,6 +56,10 @@ export class Snapshot {
     return this.#living
   }
 
+  get living(): Bitset {
+    return this.#living
+  }
+
   /** Documents with tokens that pass. */
   allowed(passes: ((document: FilteredDocument) => boolean) | undefined, signal?: AbortSignal): Allowed {
     if (!passes) return { documents: this.#searchable, count: this.#searchableCount, tokens: this.tokens }

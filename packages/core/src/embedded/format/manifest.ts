@@ -1,5 +1,6 @@
 import type { FdeOptions } from '../../fde/config.js'
 import type { Json } from '../../store/metadata.js'
+import type { KeywordSettings } from '../../store/keywords.js'
 import type { TokenCodec } from '../../store/records.js'
 import type { Suitability } from '../../store/store.js'
 
@@ -32,13 +33,21 @@ export interface DerivedManifest {
   /** Documents in it: ordinals below this. */
   readonly rows: number
   readonly files: Readonly<Partial<Record<DerivedRole, Extent & { readonly file: string }>>>
-  /** Bytes of a document's codes: `perDocument + perToken × tokens`. Null: there are no codes to be had of one document. */
-  readonly codeBytes: { readonly perDocument: number; readonly perToken: number } | null
+  /**
+   * Bytes of a document's codes: `perDocument + perToken × tokens`; `counted`: they begin with their own length, a u32. Null: there are no
+   * codes to be had of one document.
+   */
+  readonly codeBytes: CodeBytes | 'counted' | null
   /** Documents that were learned from and coded together, in their order; the first begins at 0. */
   readonly parts: readonly DerivedPart[]
   /** What the stage has to know and the files do not say. */
   readonly facts: { readonly [name: string]: Json }
   readonly suitability: Suitability | null
+}
+
+export interface CodeBytes {
+  readonly perDocument: number
+  readonly perToken: number
 }
 
 /** Ordinals, which compaction renumbers. */
@@ -63,9 +72,11 @@ export interface Manifest {
   readonly segments: readonly SegmentManifest[]
   /** Ordinals (u32) of deleted documents, in the order of deletion. */
   readonly deleted: Extent & { readonly file: string }
-  /** By the name of the first stage. */
+  /** How documents are found by their words; false: not at all. Absent: nothing was said when the index was made, as in older builds. */
+  readonly keywords?: KeywordSettings | false
+  /** By the name of the first stage; `keywords`: the terms of every document. */
   readonly derived: Readonly<Record<string, DerivedManifest>>
 }
 
 /** What is decided when an index is made. */
-export type InitialManifest = Pick<Manifest, 'codec' | 'dim' | 'model' | 'fde'>
+export type InitialManifest = Pick<Manifest, 'codec' | 'dim' | 'model' | 'fde' | 'keywords'>

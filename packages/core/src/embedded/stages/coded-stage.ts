@@ -4,7 +4,7 @@ import { SerotineError } from '../../errors.js'
 import type { Json } from '../../store/metadata.js'
 import type { Collection } from '../commit/collection.js'
 import type { Coder, NewFile } from '../commit/derived-files.js'
-import type { DerivedManifest, DerivedPart } from '../format/manifest.js'
+import type { CodeBytes, DerivedManifest, DerivedPart } from '../format/manifest.js'
 import type { Searcher, Stage, StageContext, Work } from './stage.js'
 
 /** Documents decoded, then coded at a time: the two share kernel memory and each sets it up again. */
@@ -14,7 +14,7 @@ const GROUP_TOKENS = 8192
 
 /** Codes of documents in memory, and what they were coded by. */
 export interface CodedSearcher extends Searcher {
-  readonly codeBytes: NonNullable<DerivedManifest['codeBytes']>
+  readonly codeBytes: CodeBytes
   /** What `CodedKind.restore` makes the searcher of again. */
   readonly learned: Uint8Array
   readonly facts: { readonly [name: string]: Json }
@@ -111,7 +111,7 @@ export class CodedStage implements Stage {
     return (
       current && {
         name: this.name,
-        encode: (documents) => current.encode(documents),
+        encode: ({ embeddings }) => current.encode(embeddings),
         accept: (codes, lengths) => {
           try {
             current.append(codes, lengths)

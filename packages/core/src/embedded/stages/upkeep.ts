@@ -7,10 +7,11 @@ import type { IndexFiles } from '../commit/index-files.js'
 import type { Stage, Work } from './stage.js'
 import { keepSuitability } from './suitability.js'
 
-/** What first stages learn, code and build: one run at a time, while searches and commits go on. */
+/** What is kept for searches beside the documents; what first stages learn, code and build: one run at a time, while searches and commits go on. */
 export class Upkeep {
   readonly #files: IndexFiles
   readonly #stages: ReadonlyMap<string, Stage>
+  readonly #keywords: { upkeep(work: Work): Promise<void> }
   readonly #changes: Turns
   readonly #onWarning: OnWarning | undefined
   readonly #listeners = new Set<OnProgress>()
@@ -18,9 +19,16 @@ export class Upkeep {
   readonly #runs = new Turns()
 
   /** @param changes where commits wait for each other */
-  constructor(files: IndexFiles, stages: ReadonlyMap<string, Stage>, changes: Turns, onWarning: OnWarning | undefined) {
+  constructor(
+    files: IndexFiles,
+    stages: ReadonlyMap<string, Stage>,
+    keywords: { upkeep(work: Work): Promise<void> },
+    changes: Turns,
+    onWarning: OnWarning | undefined,
+  ) {
     this.#files = files
     this.#stages = stages
+    this.#keywords = keywords
     this.#changes = changes
     this.#onWarning = onWarning
   }
@@ -69,9 +77,9 @@ export class Upkeep {
         for (const listener of this.#listeners) listener({ phase: 'build', done, total })
       },
     }
-    for (const stage of this.#stages.values()) {
+    for (const each of [this.#keywords, ...this.#stages.values()]) {
       signal.throwIfAborted()
-      await stage.upkeep(work)
+      await each.upkeep(work)
     }
     signal.throwIfAborted()
     await keepSuitability(this.#files, this.#stages.values(), encodeQueries, onWarning, work)

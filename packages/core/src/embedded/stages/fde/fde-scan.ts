@@ -2,7 +2,7 @@ import type { TokenEmbeddings } from '../../../embeddings.js'
 import type { FdeEncoder } from '../../../fde/encode.js'
 import { topK } from '../../../math/top-k.js'
 import type { Bitset } from '../../commit/bitset.js'
-import type { DerivedManifest } from '../../format/manifest.js'
+import type { CodeBytes, DerivedManifest } from '../../format/manifest.js'
 import type { CodedSearcher } from '../coded-stage.js'
 import type { Found } from '../stage.js'
 import { encodeFdeRow, fdeRowBytes, FdeRows } from './fde-rows.js'
@@ -14,7 +14,7 @@ export class FdeScan implements CodedSearcher {
   readonly fdes: FdeRows
   readonly learned: Uint8Array
   readonly facts: DerivedManifest['facts']
-  readonly codeBytes: NonNullable<DerivedManifest['codeBytes']>
+  readonly codeBytes: CodeBytes
 
   constructor(encoder: FdeEncoder, learned: Uint8Array, facts: DerivedManifest['facts']) {
     this.encoder = encoder

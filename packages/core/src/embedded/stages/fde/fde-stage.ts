@@ -9,6 +9,7 @@ import { restoreMeans, storeMeans } from '../../../fde/stored-means.js'
 import type { StoredFdeMeans } from '../../../fde/stored-means.js'
 import { MIN_SAMPLE_TOKENS } from '../../../fde/suitability.js'
 import { describe } from '../../../options.js'
+import type { CodeBytes } from '../../format/manifest.js'
 import { CodedStage } from '../coded-stage.js'
 import type { CodedKind, Due } from '../coded-stage.js'
 import { spread } from '../sample.js'
@@ -90,7 +91,7 @@ export function fdeStage(context: StageContext): Stage {
       return {
         preset: files.manifest.fde?.preset ?? null,
         length: config ? fdeLength(config) : null,
-        bytesPerDocument: derived?.codeBytes?.perDocument ?? null,
+        bytesPerDocument: (derived?.codeBytes as CodeBytes | undefined)?.perDocument ?? null,
         meanNorm: (derived?.facts.meanNorm as number) ?? null,
         prepare: config?.prepare ?? null,
         partitioning: config ? (config.partitioning ?? 'hyperplanes') : null,
