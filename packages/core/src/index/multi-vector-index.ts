@@ -12,6 +12,7 @@ import { Turns } from '../store/turns.js'
 import { untilAborted } from '../store/until-aborted.js'
 import { checkWritable } from '../store/writable.js'
 import { Background } from './background.js'
+import { searchHybrid } from './hybrid.js'
 import { checkId, checkSource } from './input.js'
 import type { DocumentSource } from './input.js'
 import { openStore } from './open.js'
@@ -177,7 +178,9 @@ export class MultiVectorIndex {
     checked.signal?.throwIfAborted()
     const encode = performance.now() - started
     if (this.#closing) throw closed()
-    return searchStore(store, embeddings, checked, encode)
+    const { hybrid } = checked
+    if (!hybrid) return searchStore(store, embeddings, checked, encode)
+    return searchHybrid(store, query as string, embeddings, { ...checked, hybrid }, encode)
   }
 
   /**

@@ -12,7 +12,7 @@ import type { CheckedSearch } from './search.js'
 /** A query as token embeddings of the index's dimension. @throws INVALID_ARGUMENT, INDEX_MISMATCH, DIM_MISMATCH, EMBEDDINGS_SHAPE, NOT_FINITE */
 export async function encodeQuery(
   query: string | TokenEmbeddings,
-  { encoding, signal }: CheckedSearch,
+  { encoding, signal, hybrid }: CheckedSearch,
   { name, spec: { dim, model: builtWith } }: Pick<Store, 'name' | 'spec'>,
   model: Encoder | undefined,
   onWarning: OnWarning | undefined,
@@ -38,6 +38,12 @@ export async function encodeQuery(
   }
   if (typeof query !== 'object' || query === null || !(query.data instanceof Float32Array)) {
     throw new SerotineError('INVALID_ARGUMENT', `The query must be a text or token embeddings, got ${describe(query)}.`)
+  }
+  if (hybrid) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      'A hybrid search needs the words of the query, and this one is already encoded. Search with the text, or leave out hybrid.',
+    )
   }
   if (Object.keys(encoding).length > 0) {
     throw new SerotineError(

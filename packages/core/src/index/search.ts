@@ -27,6 +27,12 @@ export interface SearchOptions {
    * Default true. False returns what the first stage alone finds, with its estimate of MaxSim as score: for measurements.
    */
   rerank?: boolean
+  /**
+   * Words count, too: candidates are also found by BM25, and what it says of a document is added to its MaxSim. `weight` says how much: a document one
+   * standard deviation better by BM25 gains `weight` standard deviations of MaxSim. True: .25. What the query has between double quotes has to occur in a hit
+   * as it is written. For queries that are texts. Default false.
+   */
+  hybrid?: boolean | { weight?: number }
   /** Put in front of the query, as in `encodeQueries`: models that follow instructions want one. */
   prompt?: string
   /** Key of the model's `prompts`. */
@@ -37,10 +43,17 @@ export interface SearchOptions {
 /** A document that was found. */
 export interface SearchHit {
   readonly id: string
-  /** MaxSim: the sum over query tokens of the best dot product. Higher is better. */
+  /**
+   * MaxSim: the sum over query tokens of the best dot product. Higher is better. In a hybrid search with what the words add or take, so that it can be
+   * compared with others of the same search only.
+   */
   readonly score: number
-  /** `score` ÷ query tokens: −1 … 1 for normalised embeddings. */
+  /** MaxSim ÷ query tokens: −1 … 1 for normalised embeddings. */
   readonly meanSimilarity: number
+  /** MaxSim alone, in a hybrid search. */
+  readonly maxSim?: number
+  /** In a hybrid search: BM25, and the words of the query that the document holds (small letters, stemmed), those that gave most first. */
+  readonly keywords?: { readonly score: number; readonly words: readonly string[] }
   /** As it was added; absent when the document came only as embeddings. */
   readonly text?: string
   /** A copy: changing it changes nothing else. */
@@ -53,7 +66,13 @@ export interface SearchHit {
 export interface SearchableIndex {
   search(
     query: string,
-    options: { k: number; candidates?: number; where?: Where; signal?: AbortSignal },
+    options: {
+      k: number
+      candidates?: number
+      where?: Where
+      hybrid?: boolean | { weight?: number }
+      signal?: AbortSignal
+    },
   ): Promise<readonly SearchHit[]>
 }
 
@@ -62,6 +81,8 @@ export interface SearchTimings {
   readonly encode: number
   /** Filter and first stage. */
   readonly firstStage: number
+  /** Finding and scoring documents by their words; 0 when the search is not hybrid. */
+  readonly keywords: number
   /** Reading token vectors. */
   readonly fetch: number
   /** Exact MaxSim and ordering. */
@@ -84,15 +105,21 @@ export interface CheckedSearch {
   readonly filter: Filter | undefined
   readonly firstStage: FirstStage | undefined
   readonly rerank: boolean
+  /** Undefined: MaxSim alone. */
+  readonly hybrid: { readonly weight: number } | undefined
   /** For a query that is a text. */
   readonly encoding: Pick<EncodeOptions, 'prompt' | 'promptName'>
   readonly signal: AbortSignal | undefined
 }
 
-const OPTIONS = ['k', 'candidates', 'where', 'firstStage', 'rerank', 'prompt', 'promptName', 'signal']
+/** See docs/hybrid.md: where it was measured. */
+const HYBRID_WEIGHT = 0.25
+
+const OPTIONS = ['k', 'candidates', 'where', 'firstStage', 'rerank', 'hybrid', 'prompt', 'promptName', 'signal']
 
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
-export function checkSearch(call: string, options: SearchOptions, { capabilities }: Store): CheckedSearch {
+export function checkSearch(call: string, options: SearchOptions, store: Store): CheckedSearch {
+  const { capabilities } = store
   checkOptions(call, options, OPTIONS, {
     topK: 'k',
     top_k: 'k',
@@ -102,6 +129,9 @@ export function checkSearch(call: string, options: SearchOptions, { capabilities
     filter: 'where',
     numCandidates: 'candidates',
     stage: 'firstStage',
+    keywords: 'hybrid',
+    bm25: 'hybrid',
+    alpha: 'hybrid',
     abortSignal: 'signal',
   })
   const { where, firstStage, rerank = true, prompt, promptName, signal } = options
@@ -117,9 +147,43 @@ export function checkSearch(call: string, options: SearchOptions, { capabilities
     filter: where === undefined ? undefined : checkFilter(parseWhere(where), capabilities),
     firstStage,
     rerank,
+    hybrid: checkHybrid(call, options.hybrid, rerank, store),
     encoding: { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) },
     signal,
   }
+}
+
+function checkHybrid(
+  call: string,
+  hybrid: unknown,
+  rerank: boolean,
+  { name, capabilities }: Store,
+): { weight: number } | undefined {
+  if (hybrid === undefined || hybrid === false) return undefined
+  if (hybrid !== true && (typeof hybrid !== 'object' || hybrid === null)) {
+    throw new SerotineError('INVALID_ARGUMENT', `hybrid must be true, false or { weight }, got ${describe(hybrid)}.`)
+  }
+  if (hybrid !== true) checkOptions(`The hybrid of ${call}`, hybrid, ['weight'], { alpha: 'weight', factor: 'weight' })
+  const { weight = HYBRID_WEIGHT } = hybrid === true ? {} : (hybrid as { weight?: unknown })
+  if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The weight of hybrid must be a number of at least 0, got ${describe(weight)}.`,
+    )
+  }
+  if (!rerank) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      'hybrid adds to exact MaxSim, which rerank: false leaves out. Leave out one of them.',
+    )
+  }
+  if (!capabilities.keywords) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The index ${name} keeps no words for a hybrid search. Open it once to write with { keywords: true } and run prepare(), or leave out hybrid.`,
+    )
+  }
+  return { weight }
 }
 
 /** @throws INVALID_ARGUMENT when the store cannot filter so */
@@ -173,7 +237,7 @@ async function searchHere(
   const found = await reader.candidates({ embeddings: query, count, k, filter, firstStage: asked, rerank, signal })
   const { ids, firstStage, scores: estimates } = found
   signal?.throwIfAborted()
-  const timings = { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 }
+  const timings = { encode, firstStage: performance.now() - started, keywords: 0, fetch: 0, rerank: 0 }
   if (ids.length === 0) return { hits: [], firstStage, candidates: 0, timings }
   if (estimates && !rerank) {
     const best = ids.map((id, i) => ({ id, score: estimates[i]! }))
@@ -201,7 +265,7 @@ async function searchNatively(
     query.length === 0
       ? []
       : await reader.search!({ embeddings: query, k, count: candidates ?? Math.max(k, 100), filter, signal })
-  const timings = { encode, firstStage: performance.now() - started, fetch: 0, rerank: 0 }
+  const timings = { encode, firstStage: performance.now() - started, keywords: 0, fetch: 0, rerank: 0 }
   const firstStage = found.length === 0 ? 'none' : 'native'
   return { hits: await hitsOf(reader, found.slice(0, k), query), firstStage, candidates: 0, timings }
 }
@@ -216,13 +280,16 @@ function best(ids: readonly string[], scores: Float64Array, k: number): { id: st
   return good.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).slice(0, k)
 }
 
-async function hitsOf(
+/** A document's place in the answer. */
+export interface Ranked extends Pick<SearchHit, 'id' | 'score' | 'maxSim' | 'keywords'> {}
+
+export async function hitsOf(
   reader: StoreReader,
-  ranked: readonly { readonly id: string; readonly score: number }[],
+  ranked: readonly Ranked[],
   query: TokenEmbeddings,
 ): Promise<SearchHit[]> {
   const documents = await reader.get(ranked.map(({ id }) => id))
-  return ranked.flatMap(({ id, score }, i) => {
+  return ranked.flatMap(({ id, score, maxSim, keywords }, i) => {
     const document = documents[i]
     // Deleted between two questions to an engine without snapshots.
     if (!document) return []
@@ -230,7 +297,9 @@ async function hitsOf(
     return {
       id,
       score,
-      meanSimilarity: score / query.length,
+      meanSimilarity: (maxSim ?? score) / query.length,
+      ...(maxSim !== undefined && { maxSim }),
+      ...(keywords && { keywords }),
       ...(text !== undefined && { text }),
       metadata,
       rank: i + 1,
