@@ -15,7 +15,7 @@ export interface Word {
  */
 const WORDS =
   /[\p{L}\p{M}\p{N}]+(?:(?:[._\-:/@]|,(?=\p{N}))[\p{L}\p{M}\p{N}]+|__+[\p{L}\p{M}\p{N}]+)*(?:[+#]{1,2}(?![\p{L}\p{N}]))?/gu
-const ASCII = /^[\x00-\x7f]*$/
+const ASCII = /^[\t\n\r -~]*$/
 const PARTS = /[\p{L}\p{M}\p{N}]+/gu
 /** Where a word begins inside of one written in camel case: `readFileSync`, `HTTPServer`. */
 const HUMPS = /(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u
