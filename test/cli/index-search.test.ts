@@ -95,6 +95,33 @@ describe('index and search', () => {
     expect(Object.keys(answer!.milliseconds)).toEqual(['encode', 'firstStage', 'fetch', 'rerank'])
   })
 
+  it('counts words, too, where that is asked for', async () => {
+    const hybrid = await inWork('search', 'what about "its own size"', '--hybrid', '--json')
+    const [answer] = answers(hybrid.stdout)
+    expect(answer!.hits).toHaveLength(1)
+    expect(answer!.hits[0]).toMatchObject({
+      id: 'library/birds/kiwi.md#1',
+      maxSim: expect.any(Number),
+      keywords: { score: expect.any(Number), words: expect.arrayContaining(['size']) },
+    })
+    expect(answer!.milliseconds.keywords).toBeGreaterThan(0)
+    const [weighted] = answers((await inWork('search', 'kiwi', '--hybrid-weight', '2', '--json')).stdout)
+    const { score, maxSim } = weighted!.hits[0]! as Hit & { maxSim: number }
+    expect(score).toBeGreaterThan(maxSim)
+    const wrong = await inWork('search', 'kiwi', '--hybrid-weight', 'much')
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('It must be a number of at least 0.') })
+  })
+
+  it('keeps words of another language, or none', async () => {
+    expect((await inWork('index', 'library', '--out', 'german', '--keywords', 'german')).code).toBe(0)
+    expect((await inWork('inspect', 'german')).stdout).toMatch(/^words +german$/m)
+    expect((await inWork('index', 'library', '--out', 'wordless', '--keywords', 'off')).code).toBe(0)
+    const { code, stderr } = await inWork('search', 'kiwi', '--index', 'wordless', '--hybrid')
+    expect([code, stderr]).toEqual([1, expect.stringContaining('keeps no words for a hybrid search')])
+    const wrong = await inWork('index', 'library', '--out', 'wrong', '--keywords', 'germn')
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('Did you mean "german"?') })
+  })
+
   it('answers one query per line from standard input', async () => {
     const { stdout } = await serotine(['search', '-', '--json', '-k', '1'], {
       cwd: work.path,

@@ -42,6 +42,7 @@ describe('flags', () => {
       codec: true,
       fde: true,
       firstStage: true,
+      keywords: true,
     }
     expect(sorted(INDEX_OPTIONS.map(({ name }) => name))).toEqual(sorted(Object.keys(options)))
   })

@@ -185,6 +185,20 @@ describe('candidates', () => {
   })
 })
 
+describe('hybrid', () => {
+  it('counts words, too, for all calls or for one', async () => {
+    const { index } = retriever
+    const ids = (found: readonly { id?: string | undefined }[]) => found.map(({ id }) => id)
+    const expected = (await index.search('"fly" kiwi', { k: 4, hybrid: { weight: 1 } })).map(({ id }) => id)
+    const hybrid = new ColBERTRetriever({ index, hybrid: { weight: 1 } })
+    expect(ids(await hybrid.invoke('"fly" kiwi'))).toEqual(expected)
+    expect(ids(await retriever.invoke('"fly" kiwi', { hybrid: { weight: 1 } }))).toEqual(expected)
+    expect(await hybrid.invoke('"fly" kiwi', { hybrid: false })).toHaveLength(4)
+    expect(expected.length).toBeLessThan(4)
+    await expect(retriever.invoke('kiwi', { hybrd: true } as never)).rejects.toThrow('Did you mean "hybrid"')
+  })
+})
+
 describe('bad input', () => {
   it.each(['', '   ', undefined, 42])('query %j', async (query) => {
     await expect(retriever.invoke(query as string)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })

@@ -62,6 +62,13 @@ describe('ColBERTRetriever', () => {
     expect((await german.retrieve(FLIGHTLESS)).map(({ node }) => node.id_)).toEqual(['zug'])
   })
 
+  it('counts words, too, where that is asked for', async () => {
+    const hybrid = new ColBERTRetriever(retriever.index, { hybrid: true, similarityTopK: 9 })
+    const found = await hybrid.retrieve('a bird that "cannot fly"')
+    const expected = BIRDS.filter(({ text }) => text.toLowerCase().includes('cannot fly')).map(({ id }) => id)
+    expect(found.map(({ node }) => node.id_).sort()).toEqual(expected.sort())
+  })
+
   it('reads an index that was not made from nodes', async () => {
     const plain = await MultiVectorIndex.open(undefined, { model })
     await plain.upsert([{ id: 'a', text: 'Kiwis cannot fly.', metadata: { n: 1 } }])

@@ -8,6 +8,12 @@ export function parseInteger(text: string, min: number): number {
   throw new InvalidArgumentError(`It must be an integer of at least ${min}.`)
 }
 
+export function parseWeight(text: string): number {
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isFinite(value) && value >= 0) return value
+  throw new InvalidArgumentError('It must be a number of at least 0.')
+}
+
 /** `a b c`, `a,b,c`, one character, or a JSON array; `""` is the empty list. Repeating the flag adds words. */
 export function parseWords(text: string, previous: unknown): string[] {
   const before = Array.isArray(previous) ? (previous as string[]) : []
@@ -72,6 +78,11 @@ export function parseDenseOverride(text: string, previous: unknown): DenseOverri
 export function parseFde(text: string): unknown {
   if (text === 'none' || text === 'false') return false
   return parseJson(text, '{') ?? text
+}
+
+/** A language, which the library checks. */
+export function parseKeywords(text: string): unknown {
+  return text === 'off' ? false : { language: text }
 }
 
 /** JSON when the text starts like it; undefined when it does not, or for `[` when it is not JSON (`[MASK]` is a word). */

@@ -1,6 +1,13 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
-import { parseDenseOverride, parseFde, parseInteger, parseKeyValue, parseWords } from './option-values.js'
+import {
+  parseDenseOverride,
+  parseFde,
+  parseInteger,
+  parseKeywords,
+  parseKeyValue,
+  parseWords,
+} from './option-values.js'
 
 /**
  * One option of the library as a flag: `name` is the library's, the flag is the same in kebab-case, and commander gives
@@ -82,6 +89,12 @@ export const INDEX_OPTIONS: readonly OptionSpec[] = [
   { name: 'codec', value: 'type', choices: ['f32', 'f16', 'int8'], help: 'how token vectors are stored:' },
   { name: 'fde', value: 'preset', parse: parseFde, help: 'MUVERA: compact, small, quality, paper, none, or JSON' },
   { name: 'firstStage', value: 'stage', choices: FIRST_STAGES, help: 'how candidates are found:' },
+  {
+    name: 'keywords',
+    value: 'language',
+    parse: parseKeywords,
+    help: 'language of the words kept for --hybrid; off: none',
+  },
 ]
 
 /** The flag of a library option: `queryLength` → `--query-length`. */

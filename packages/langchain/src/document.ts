@@ -23,7 +23,7 @@ export function withRelevance(document: DocumentInterface, relevance: Relevance)
 
 /** What the index returned, as a LangChain document. */
 export function documentFromHit(hit: SearchHit, score: ScoreKind): Document {
-  const relevanceScore = score === 'maxSim' ? hit.score : hit.meanSimilarity
+  const relevanceScore = score === 'maxSim' ? (hit.maxSim ?? hit.score) : hit.meanSimilarity
   return new Document({
     id: hit.id,
     pageContent: hit.text ?? '',

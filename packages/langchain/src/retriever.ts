@@ -21,6 +21,8 @@ export interface ColBERTSearchOptions {
   candidates?: number
   /** Only documents for which this holds: `{ lang: 'en' }`, conditions, or a function. See `Where` of the core. */
   filter?: Where
+  /** Words count, too: `true`, or `{ weight }`. See `SearchOptions.hybrid` of the core. Default: MaxSim alone. */
+  hybrid?: boolean | { weight?: number }
   /** Documents scoring less are left out, on the scale of `score`. Default: all are kept. */
   scoreThreshold?: number
 }
@@ -48,10 +50,10 @@ export interface BuildOptions {
 
 type RetrieverOptions = Omit<ColBERTRetrieverInput, 'index'>
 
-const SEARCH_OPTIONS = ['k', 'candidates', 'filter', 'scoreThreshold'] as const
+const SEARCH_OPTIONS = ['k', 'candidates', 'filter', 'hybrid', 'scoreThreshold'] as const
 const RETRIEVER_OPTIONS = [...SEARCH_OPTIONS, 'score', 'index', 'callbacks', 'tags', 'metadata', 'verbose']
 /** Those that a misspelling can be told by. */
-const LONG_OPTIONS = ['candidates', 'filter', 'scoreThreshold']
+const LONG_OPTIONS = ['candidates', 'filter', 'hybrid', 'scoreThreshold']
 /** LangChain's own, which are never misspellings. */
 const CONFIG_KEYS = new Set<string>([
   ...SEARCH_OPTIONS,
@@ -99,6 +101,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
   k: number
   candidates: number | undefined
   filter: Where | undefined
+  hybrid: boolean | { weight?: number } | undefined
   scoreThreshold: number | undefined
   score: ScoreKind
   readonly #callOptions = new AsyncLocalStorage<ColBERTSearchOptions>()
@@ -112,11 +115,12 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
         `index must be a MultiVectorIndex or have its search method, got ${describe(fields.index)}.`,
       )
     }
-    const { k, candidates, filter, scoreThreshold } = checkSearch(fields)
+    const { k, candidates, filter, hybrid, scoreThreshold } = checkSearch(fields)
     this.index = fields.index
     this.k = k ?? 4
     this.candidates = candidates
     this.filter = filter
+    this.hybrid = hybrid
     this.scoreThreshold = scoreThreshold
     this.score = checkScoreKind(fields.score)
   }
@@ -196,10 +200,12 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     const signal = currentSignal()
     signal?.throwIfAborted()
     const candidates = call?.candidates ?? this.candidates
+    const hybrid = call?.hybrid ?? this.hybrid
     const hits = await this.index.search(checkQuery(query), {
       k,
       ...(candidates !== undefined && { candidates: Math.max(k, candidates) }),
       ...(where !== undefined && { where }),
+      ...(hybrid !== undefined && { hybrid }),
       ...(signal && { signal }),
     })
     return hits
@@ -232,7 +238,7 @@ function checkCallOptions(config: object): void {
 }
 
 /** The given search options, without those that are undefined. @throws INVALID_ARGUMENT */
-function checkSearch({ k, candidates, filter, scoreThreshold }: ColBERTSearchOptions): ColBERTSearchOptions {
+function checkSearch({ k, candidates, filter, hybrid, scoreThreshold }: ColBERTSearchOptions): ColBERTSearchOptions {
   if (k !== undefined) checkInteger('k', k, 1)
   if (candidates !== undefined) checkInteger('candidates', candidates, 1)
   if (scoreThreshold !== undefined) checkThreshold(scoreThreshold)
@@ -240,6 +246,7 @@ function checkSearch({ k, candidates, filter, scoreThreshold }: ColBERTSearchOpt
     ...(k !== undefined && { k }),
     ...(candidates !== undefined && { candidates }),
     ...(filter !== undefined && { filter }),
+    ...(hybrid !== undefined && { hybrid }),
     ...(scoreThreshold !== undefined && { scoreThreshold }),
   }
 }

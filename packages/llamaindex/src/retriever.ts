@@ -13,6 +13,8 @@ export interface ColBERTRetrieverOptions {
   candidates?: number
   /** Only nodes whose metadata matches: `{ lang: 'en' }`, conditions, or a function. See `Where` of the core. */
   where?: Where
+  /** Words count, too: `true`, or `{ weight }`. See `SearchOptions.hybrid` of the core. Default: MaxSim alone. */
+  hybrid?: boolean | { weight?: number }
 }
 
 export interface FromNodesOptions extends ColBERTRetrieverOptions {
@@ -26,7 +28,7 @@ export interface FromNodesOptions extends ColBERTRetrieverOptions {
   signal?: AbortSignal
 }
 
-const SEARCH_OPTIONS = ['similarityTopK', 'candidates', 'where']
+const SEARCH_OPTIONS = ['similarityTopK', 'candidates', 'where', 'hybrid']
 const ALIASES = {
   topK: 'similarityTopK',
   k: 'similarityTopK',
@@ -51,6 +53,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
   readonly similarityTopK: number
   readonly candidates: number
   readonly where: Where | undefined
+  readonly hybrid: boolean | { weight?: number } | undefined
 
   constructor(index: I, options: ColBERTRetrieverOptions = {}) {
     checkOptions('ColBERTRetriever', options, SEARCH_OPTIONS, ALIASES)
@@ -65,6 +68,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
     this.similarityTopK = checkInteger('similarityTopK', options.similarityTopK ?? 2, 1)
     this.candidates = checkInteger('candidates', options.candidates ?? 100, 1)
     this.where = options.where
+    this.hybrid = options.hybrid
   }
 
   /** Indexes nodes and returns a retriever over them. Ids are the nodes' own; relationships come back with them. */
@@ -99,6 +103,7 @@ export class ColBERTRetriever<I extends SearchableIndex = SearchableIndex> exten
       k: this.similarityTopK,
       candidates: Math.max(this.similarityTopK, this.candidates),
       ...(this.where !== undefined && { where: this.where }),
+      ...(this.hybrid !== undefined && { hybrid: this.hybrid }),
     })
     return hits.map((hit) => ({ node: nodeOf(hit), score: hit.meanSimilarity }))
   }

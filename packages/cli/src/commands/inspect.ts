@@ -169,6 +169,7 @@ async function inspectIndex({ terminal }: Context, folder: string, values: Value
         ['search', SEARCHED[firstStage] ?? firstStage],
         ...describeCentroids(stats),
         ...describeFde(stats),
+        ['words', describeKeywords(stats)],
         ...(record ? describeRecord(folder, record) : []),
       ],
       terminal.colors,
@@ -184,7 +185,14 @@ const SEARCHED: Readonly<Record<string, string>> = {
 }
 
 /** The parts of an index that grow with it. */
-const PARTS = { tokens: 'vectors', texts: 'texts', fde: 'FDEs', hnsw: 'HNSW', centroids: 'centroid codes' } as const
+const PARTS = {
+  tokens: 'vectors',
+  texts: 'texts',
+  keywords: 'words',
+  fde: 'FDEs',
+  hnsw: 'HNSW',
+  centroids: 'centroid codes',
+} as const
 
 function describeBytes({ bytes }: IndexStats): string {
   const parts = Object.entries(PARTS).flatMap(([part, name]) => {
@@ -210,6 +218,15 @@ function describeFde({ firstStages, documents }: IndexStats): [string, string][]
   if (length === null) return [['FDE', 'not needed yet: few passages are scored exactly']]
   const shape = `${count(Number(length))} numbers${preset === null ? '' : ` (${preset})`}: partitions by ${partitioning}, preparation ${prepare}`
   return [['FDE', shape], ...covered('FDEs', fde, documents)]
+}
+
+function describeKeywords({ keywords, documents }: IndexStats): string {
+  if (!keywords) return 'not kept, so that --hybrid cannot be asked for'
+  const missing = documents - keywords.documents
+  const language = keywords.language === 'none' ? 'as they are written' : keywords.language
+  return missing > 0
+    ? `${language}; those of ${counted(missing, 'passage')} from the next "serotine index" on`
+    : language
 }
 
 /** What a first stage finds, and how much of the index it does not cover yet. */

@@ -10,7 +10,7 @@ import { readInput } from '../input/standard-input.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { ENCODING_OPTIONS, FIRST_STAGES, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
 import type { FirstStageChoice } from '../options.js'
-import { parseInteger } from '../option-values.js'
+import { parseInteger, parseWeight } from '../option-values.js'
 import { commonWords } from '../output/common-words.js'
 import { formatHit } from '../output/hits.js'
 import { shortFloat } from '../output/json.js'
@@ -23,6 +23,8 @@ export interface SearchValues extends CommonValues {
   candidates?: number
   where?: SearchOptions['where']
   firstStage?: FirstStageChoice
+  hybrid?: boolean
+  hybridWeight?: number
   prompt?: string
   promptName?: string
   explain?: boolean
@@ -40,6 +42,7 @@ export function searchCommand(): Command {
       ['serotine search how do I configure a proxy', ''],
       ['serotine search "flightless birds" --where lang=en --where "year>=2020" -k 3', ''],
       ['serotine search "flightless birds" --json | jq -r .hits[].source', ''],
+      ['serotine search \'what throws "ERR_2041"\' --hybrid', 'words count, too'],
       ['serotine search - --json < queries.txt', 'one query per line'],
     ],
   })
@@ -51,6 +54,8 @@ export function searchCommand(): Command {
     )
     .option('--where <condition>', 'lang=en, year>=2020, tags~new; repeatable; or JSON', parseWhere)
     .option('--first-stage <stage>', `how candidates are found: ${FIRST_STAGES.join(', ')}`)
+    .option('--hybrid', 'words count, too: identifiers, numbers, and "what is quoted" has to occur')
+    .option('--hybrid-weight <n>', 'how much words count (default: 0.25); --hybrid is meant', parseWeight)
     .option('--json', 'one JSON object per query')
     .option('--explain', 'in JSON: which words matched')
   command.option('-m, --model <model>', 'folder or Hub id (default: the index’s model)')
@@ -101,6 +106,7 @@ async function search(context: Context, query: string, values: SearchValues): Pr
         { name: 'where', help: '' },
       ]),
       ...(values.firstStage !== undefined && { firstStage: values.firstStage }),
+      ...hybridOf(values),
     }
     const isCommon = values.json ? () => false : await wordsOf(index)
     const passages = await index.count()
@@ -122,6 +128,11 @@ async function search(context: Context, query: string, values: SearchValues): Pr
     await index?.close()
     await model.close()
   }
+}
+
+function hybridOf({ hybrid, hybridWeight: weight }: SearchValues): Pick<SearchOptions, 'hybrid'> {
+  if (weight !== undefined && hybrid !== false) return { hybrid: { weight } }
+  return hybrid === undefined ? {} : { hybrid }
 }
 
 /** A search only reads: what a first stage looks at has been made before. @throws INVALID_ARGUMENT */
@@ -182,12 +193,14 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
     text === undefined ? Promise.resolve([]) : model.explain(query, text, { ...prompts, signal })
   if (values.json) {
     const shown = []
-    for (const { rank, id, score, meanSimilarity, text, metadata } of hits) {
+    for (const { rank, id, score, meanSimilarity, maxSim, keywords, text, metadata } of hits) {
       shown.push({
         rank,
         id,
         score: shortFloat(score),
         meanSimilarity: shortFloat(meanSimilarity),
+        ...(maxSim !== undefined && { maxSim: shortFloat(maxSim) }),
+        ...(keywords && { keywords: { ...keywords, score: shortFloat(keywords.score) } }),
         ...place(metadata, answer.root),
         text,
         metadata,
@@ -260,5 +273,7 @@ function describeFirstStage(firstStage: string, candidates: number): string {
 }
 
 function rounded(timings: SearchTimings): Record<string, number> {
-  return Object.fromEntries(Object.entries(timings).map(([part, time]) => [part, Number((time as number).toFixed(2))]))
+  // Words take no time where they are not looked at.
+  const parts = Object.entries(timings).filter(([part, time]) => part !== 'keywords' || time > 0)
+  return Object.fromEntries(parts.map(([part, time]) => [part, Number((time as number).toFixed(2))]))
 }
