@@ -3,7 +3,7 @@ import { describe, nearestName } from '../options.js'
 import type { Stemmer } from './words.js'
 
 /**
- * Porter's stemmer for English; for the others Snowball's as Orama packs them (its English one makes `connec` of `connection`). Each is loaded when it is
+ * Porter's stemmer for English; for the others Snowball's as Orama packs them (its English one cuts “connection” to “connec”). Each is loaded when it is
  * first wanted.
  */
 const STEMMERS = {
@@ -42,9 +42,13 @@ const KEPT = 50_000
 /** What is longer is no word of a language. */
 const LONGEST = 40
 
+export function isLanguage(language: unknown): language is KeywordLanguage {
+  return KEYWORD_LANGUAGES.includes(language as KeywordLanguage)
+}
+
 /** @throws INVALID_ARGUMENT */
 export function checkLanguage(language: unknown): KeywordLanguage {
-  if (KEYWORD_LANGUAGES.includes(language as KeywordLanguage)) return language as KeywordLanguage
+  if (isLanguage(language)) return language
   const guess = typeof language === 'string' ? nearestName(language, KEYWORD_LANGUAGES) : undefined
   throw new SerotineError(
     'INVALID_ARGUMENT',

@@ -177,6 +177,19 @@ describe('the terms of documents', () => {
     await stillOff.close()
   })
 
+  it('of an index that was empty until then are of the language it was opened with', async () => {
+    await (await open()).close()
+    const german = await open({ keywords: { language: 'german' } })
+    await put(german, { cats: 'Viele Katzen.' })
+    await german.close()
+    const again = await open()
+    expect(again.capabilities.keywords).toBe(true)
+    expect(await found(again, 'Katze')).toEqual(['cats'])
+    await again.prepare()
+    expect(derived()).toMatchObject({ facts: { language: 'german' }, rows: 1 })
+    await again.close()
+  })
+
   it('are not half there when the first commit fails', async () => {
     const store = await open()
     const broken = { ...newDocument('x', { text: 'ant' }), metadata: undefined as unknown as string }

@@ -343,7 +343,13 @@ test('to stop it is to wait for the step that is under way, and to do no other',
       },
     },
   ]
-  const upkeep = new Upkeep(index.files, new Map([stage('one'), stage('other')]), index.keywords, index.turns, undefined)
+  const upkeep = new Upkeep(
+    index.files,
+    new Map([stage('one'), stage('other')]),
+    index.keywords,
+    index.turns,
+    undefined,
+  )
   const runs = Promise.allSettled([upkeep.run({}), upkeep.run({})])
   await nextTurn()
   let isStopped = false

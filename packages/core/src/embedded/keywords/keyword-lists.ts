@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SerotineError } from '../../errors.js'
 import type { OnWarning } from '../../errors.js'
 import { InvertedIndex } from '../../keywords/inverted-index.js'
-import { loadStemmer } from '../../keywords/stemmers.js'
+import { isLanguage, loadStemmer } from '../../keywords/stemmers.js'
 import { emptyTermList, recordLength, TERM_LIST_VERSION, termList } from '../../keywords/term-lists.js'
 import type { Stemmer } from '../../keywords/words.js'
 import type { KeywordSettings, KeywordStats } from '../../store/keywords.js'
@@ -46,8 +46,13 @@ export class KeywordLists {
 
   /** False: documents are not to be found by their words. */
   get settings(): KeywordSettings | false {
-    // Readers cannot make the lists again, but they can read the texts.
-    return this.#asked ?? this.#files.manifest.keywords ?? DEFAULT
+    if (this.#asked !== undefined) return this.#asked
+    const { keywords } = this.#files.manifest
+    if (keywords === false) return false
+    // What is there goes before what was said when the index was made, which was empty then.
+    const language = this.#derived?.facts.language ?? keywords?.language
+    // A later build may know more languages.
+    return isLanguage(language) ? { language } : DEFAULT
   }
 
   async stemmer(): Promise<Stemmer> {
