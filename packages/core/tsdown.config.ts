@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { gzipSync } from 'node:zlib'
 import { defineConfig } from 'tsdown'
@@ -12,6 +12,18 @@ function packWebAssembly(): void {
   const found = createRequire(import.meta.url).resolve('onnxruntime-web/ort-wasm-simd-threaded.wasm')
   const packed = gzipSync(readFileSync(found), { level: 9 })
   writeFileSync(new URL('dist/ort-wasm-simd-threaded.wasm.gz', import.meta.url), packed)
+}
+
+/** Source maps of the stemmers, which are generated code, would be larger than they are. */
+function dropMapsOfStemmers(): void {
+  const dist = new URL('dist/', import.meta.url)
+  for (const name of readdirSync(dist).filter((file) => /\.c?js$/.test(file))) {
+    const code = readFileSync(new URL(name, dist), 'utf8')
+    if (!/^\/\/#region \S*node_modules\/(@orama\/stemmers|stemmer)\//m.test(code)) continue
+    writeFileSync(new URL(name, dist), code.replace(/^\/\/# sourceMappingURL=.*\n?/m, ''))
+    // Called once for each format.
+    rmSync(new URL(`${name}.map`, dist), { force: true })
+  }
 }
 
 /**
@@ -59,7 +71,12 @@ export default defineConfig([
     },
     dts: true,
     clean: true,
-    hooks: { 'build:done': packWebAssembly },
+    hooks: {
+      'build:done': () => {
+        packWebAssembly()
+        dropMapsOfStemmers()
+      },
+    },
   },
   // One file without shared chunks, so that it can be copied anywhere; `.mjs`, so that it is a module there too.
   {
