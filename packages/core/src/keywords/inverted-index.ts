@@ -84,26 +84,25 @@ export class InvertedIndex {
 
   /** The `count` best of those allowed that hold a term; ties by ordinal. */
   search(terms: readonly QueryTerm[], count: number, scope: Scope): KeywordRanking {
-    if (this.#scores.length < this.#rows) this.#scores = new Float64Array(this.#words.length)
-    const scores = this.#scores
-    const touched: number[] = []
+    const { total, allowed } = scope
+    if (this.#scores.length < total) this.#scores = new Float64Array(this.#words.length)
+    const scores = this.#scores.subarray(0, total)
     const mean = this.#meanWords(scope)
     for (const { hash, count: weight } of terms) {
       const idf = weight * this.#idf(hash, scope)
-      this.#eachPosting(hash, scope, (ordinal, occurrences) => {
-        if (!scope.allowed.has(ordinal)) return
-        if (scores[ordinal] === 0) touched.push(ordinal)
-        scores[ordinal]! += idf * this.#saturated(ordinal, occurrences, mean)
-      })
+      for (const part of this.#parts) {
+        const { documents, counts } = part
+        const [from, to] = part.range(hash)
+        for (let at = from; at < to && documents[at]! < total; at++) {
+          const ordinal = documents[at]!
+          if (allowed.has(ordinal)) scores[ordinal]! += idf * this.#saturated(ordinal, counts[at]!, mean)
+        }
+      }
     }
-    touched.sort((a, b) => a - b)
-    const found = Float64Array.from(touched, (ordinal) => scores[ordinal]!)
-    for (const ordinal of touched) scores[ordinal] = 0
-    const best = topK(found, count)
-    return {
-      ordinals: Uint32Array.from(best, (i) => touched[i]!),
-      scores: Float64Array.from(best, (i) => found[i]!),
-    }
+    const best = topK(scores, count, (ordinal) => scores[ordinal]! > 0)
+    const found = Float64Array.from(best, (ordinal) => scores[ordinal]!)
+    scores.fill(0)
+    return { ordinals: Uint32Array.from(best), scores: found }
   }
 
   /** Documents of the scope that hold every one of these terms. */
@@ -150,17 +149,24 @@ export class InvertedIndex {
     }
   }
 
-  #idf(hash: number, scope: Scope): number {
+  #idf(hash: number, { total, living, size }: Scope): number {
     let documents = 0
-    this.#eachPosting(hash, scope, (ordinal) => {
-      if (scope.living.has(ordinal)) documents++
-    })
-    return Math.log(1 + (scope.size - documents + 0.5) / (documents + 0.5))
+    for (const part of this.#parts) {
+      const [from, to] = part.range(hash)
+      // Where all live, they need not be looked at.
+      if (size === total) documents += find(part.documents, total, from, to) - from
+      else
+        for (let at = from; at < to && part.documents[at]! < total; at++)
+          if (living.has(part.documents[at]!)) documents++
+    }
+    return Math.log(1 + (size - documents + 0.5) / (documents + 0.5))
   }
 
   #meanWords({ total, living, size }: Scope): number {
     let words = 0
-    for (let ordinal = 0; ordinal < total; ordinal++) if (living.has(ordinal)) words += this.#words[ordinal]!
+    for (let ordinal = 0; ordinal < total; ordinal++) {
+      if (size === total || living.has(ordinal)) words += this.#words[ordinal]!
+    }
     return words > 0 ? words / size : 1
   }
 

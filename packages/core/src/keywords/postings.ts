@@ -24,9 +24,10 @@ export class Postings {
   /** @param first ordinal of the first document */
   static of(lists: TermLists, first: number): Postings {
     const hashes = distinct(lists.hashes)
-    const terms = Uint32Array.from(lists.hashes, (hash) => find(hashes, hash))
+    const terms = new Uint32Array(lists.hashes.length)
+    for (let i = 0; i < terms.length; i++) terms[i] = find(hashes, lists.hashes[i]!)
     const starts = new Uint32Array(hashes.length + 1)
-    for (const term of terms) starts[term + 1]!++
+    for (let i = 0; i < terms.length; i++) starts[terms[i]! + 1]!++
     for (let i = 0; i < hashes.length; i++) starts[i + 1]! += starts[i]!
     const [documents, counts] = [new Uint32Array(terms.length), new Uint8Array(terms.length)]
     const next = starts.slice()
