@@ -6,6 +6,7 @@
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { hybridSearchTable } from './hybrid/table.mjs'
 import { largeTable } from './large/table.mjs'
 import { hybridTable, stagesTable } from './stages/table.mjs'
 
@@ -34,6 +35,7 @@ const RENDERERS = {
   'single-vector': singleVectorTable,
   stages: stagesTable,
   'stages-hybrid': hybridTable,
+  hybrid: hybridSearchTable,
   'first-stages': firstStagesTable,
   large: largeTable,
   readers: readersTable,

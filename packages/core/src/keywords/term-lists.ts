@@ -1,6 +1,6 @@
 import { fmix32 } from '../math/random.js'
+import { wordsIn, writtenIn } from './words.js'
 import type { Stemmer } from './words.js'
-import { wordsOf } from './words.js'
 
 /** Raised whenever the same text would give another list: lists of another version are made again. */
 export const TERM_LIST_VERSION = 1
@@ -29,22 +29,50 @@ export function hashOf(term: string): number {
  * files of an index: length of the record in bytes, words, the terms' hashes in ascending order; then a byte for each count, filled up to a multiple of 4.
  */
 export function termList(text: string, stem: Stemmer): Uint8Array {
-  const counts = new Map<number, number>()
+  const all: number[] = []
   let words = 0
-  for (const { term, isExtra } of wordsOf(text, stem)) {
-    const hash = hashOf(term)
-    counts.set(hash, (counts.get(hash) ?? 0) + 1)
-    if (!isExtra) words++
+  for (const written of writtenIn(text)) {
+    for (const { hash, isExtra } of hashedWords(written, stem)) {
+      all.push(hash)
+      if (!isExtra) words++
+    }
   }
-  const hashes = Uint32Array.from(counts.keys()).sort()
-  const numbers = new Uint32Array(2 + hashes.length + Math.ceil(hashes.length / 4))
+  // Equal ones lie together then.
+  const sorted = Uint32Array.from(all).sort()
+  let terms = 0
+  for (let i = 0; i < sorted.length; i++) if (i === 0 || sorted[i] !== sorted[i - 1]) terms++
+  const numbers = new Uint32Array(2 + terms + Math.ceil(terms / 4))
   numbers[0] = numbers.byteLength
   numbers[1] = words
-  numbers.set(hashes, 2)
-  const bytes = new Uint8Array(numbers.buffer)
-  const at = HEADER + 4 * hashes.length
-  for (const [i, hash] of hashes.entries()) bytes[at + i] = Math.min(counts.get(hash)!, MOST)
-  return bytes
+  const counts = new Uint8Array(numbers.buffer, HEADER + 4 * terms)
+  for (let i = 0, term = -1; i < sorted.length; i++) {
+    if (i === 0 || sorted[i] !== sorted[i - 1]) numbers[2 + ++term] = sorted[i]!
+    if (counts[term]! < MOST) counts[term]!++
+  }
+  return new Uint8Array(numbers.buffer)
+}
+
+interface HashedWord {
+  readonly hash: number
+  readonly isExtra: boolean
+}
+
+/** What comes again and again is analysed once. */
+const known = new WeakMap<Stemmer, Map<string, readonly HashedWord[]>>()
+const KNOWN_AT_MOST = 50_000
+/** What is longer comes once. */
+const LONGEST_KNOWN = 40
+
+function hashedWords(written: string, stem: Stemmer): readonly HashedWord[] {
+  let ofStemmer = known.get(stem)
+  if (!ofStemmer) known.set(stem, (ofStemmer = new Map()))
+  const before = ofStemmer.get(written)
+  if (before) return before
+  const words = wordsIn(written, stem).map(({ term, isExtra }) => ({ hash: hashOf(term), isExtra }))
+  if (written.length > LONGEST_KNOWN) return words
+  if (ofStemmer.size >= KNOWN_AT_MOST) ofStemmer.clear()
+  ofStemmer.set(written, words)
+  return words
 }
 
 /** Of a document without text. */

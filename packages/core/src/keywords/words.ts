@@ -42,11 +42,19 @@ export function folded(text: string): string {
  * with every version of its dictionary, and what one process wrote another has to find.
  */
 export function* wordsOf(text: string, stem: Stemmer): Generator<Word> {
-  for (const [written] of text.matchAll(WORDS)) {
-    // The most common case first: one word of a language with spaces.
-    if (isPlain(written)) yield { term: termOf(written, stem), isExtra: false }
-    else yield* partsOf(written, stem)
-  }
+  for (const written of writtenIn(text)) yield* wordsIn(written, stem)
+}
+
+/** What is written together: words, and what is joined by signs. */
+export function writtenIn(text: string): readonly string[] {
+  return text.match(WORDS) ?? []
+}
+
+/** The words of something that is written together. */
+export function wordsIn(written: string, stem: Stemmer): readonly Word[] {
+  // The most common case first: one word of a language with spaces.
+  if (isPlain(written)) return [{ term: termOf(written, stem), isExtra: false }]
+  return [...partsOf(written, stem)]
 }
 
 /** Letters of an alphabet in one case, but for the first. */

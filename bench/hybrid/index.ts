@@ -1,0 +1,6 @@
+export { EmbeddedStore } from '../../packages/core/src/embedded/embedded-store.js'
+export { loadStemmer } from '../../packages/core/src/keywords/stemmers.js'
+export { wordsOf } from '../../packages/core/src/keywords/words.js'
+export { MultiVectorIndex } from '../../packages/core/src/index/multi-vector-index.js'
+export { encodedCollection } from '../stages/encoded.js'
+export { compareWays, WAYS } from './compare.js'
