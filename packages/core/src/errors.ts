@@ -44,6 +44,8 @@ export type ErrorCode =
   | 'INDEX_NOT_DURABLE'
   /** A change failed, and what is on disk is not known or could not be put right: the index takes no more until it is opened again. */
   | 'INDEX_POISONED'
+  /** The lock, the folder or the manifest is another process's by now: nothing was changed, and this process may write no more. */
+  | 'INDEX_FENCED'
   /** The index was opened read-only. */
   | 'INDEX_READONLY'
   /** `firstStage: 'hnsw'` was asked for and hnswlib-node cannot be loaded. */

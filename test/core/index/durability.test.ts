@@ -16,13 +16,14 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'tsdown'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { FileLog } from '../../../packages/core/src/embedded/files/byte-log.js'
 import { lockFolder } from '../../../packages/core/src/embedded/files/lock.js'
+import { thisOwner } from '../../../packages/core/src/embedded/files/lock-owner.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { Warning } from '../../../packages/core/src/errors.js'
 import type { OpenOptions } from '../../../packages/core/src/index/open.js'
@@ -391,11 +392,8 @@ describe('the lock', () => {
     writeFileSync(join(folder, 'lock'), typeof content === 'string' ? content : JSON.stringify(content))
 
   test.each([
-    ['a process that is gone', { pid: 2 ** 22 + 1, host: hostname(), started: 5 }],
-    [
-      'an earlier process with our own pid, as after a restart in a container',
-      { pid: process.pid, host: hostname(), started: 5 },
-    ],
+    ['a process that is gone', { ...thisOwner(), pid: 2 ** 22 + 1 }],
+    ['an earlier process with our own pid, as after a restart in a container', { ...thisOwner(), started: 5 }],
     ['nobody: it is empty', ''],
   ])('left behind by %s is taken over', async (_name, content) => {
     await filled()
@@ -411,14 +409,14 @@ describe('the lock', () => {
     await expect(open()).rejects.toMatchObject(error('INDEX_LOCKED', /process 1 on elsewhere.*delete .*lock/))
   })
 
-  test('released twice harms nobody', () => {
+  test('released twice harms nobody', async () => {
     mkdirSync(folder)
-    const release = lockFolder(folder)
-    release()
-    const other = lockFolder(folder)
-    release()
+    const lock = await lockFolder(folder)
+    lock.release()
+    const other = await lockFolder(folder)
+    lock.release()
     expect(existsSync(join(folder, 'lock'))).toBe(true)
-    other()
+    other.release()
     expect(existsSync(join(folder, 'lock'))).toBe(false)
   })
 })

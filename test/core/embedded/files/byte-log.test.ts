@@ -54,14 +54,20 @@ describe.each([
 describe('a log in a folder', () => {
   const path = join(folder, '000002.codes')
 
-  test('opened by a writer ends where the manifest says, by a reader it is left as it is', () => {
+  test('ends where the manifest says; what follows is cut off by a writer when it is told to, or before it appends', () => {
     for (const readonly of [true, false]) {
       writeFileSync(path, bytes(0, 20))
       const log = fileStorage(folder, readonly).open('000002.codes', 15)
-      expect(log.length).toBe(15)
+      expect([log.length, statSync(path).size]).toEqual([15, 20])
+      log.trim()
       log.close()
       expect(statSync(path).size).toBe(readonly ? 20 : 15)
     }
+    writeFileSync(path, bytes(0, 20))
+    const log = fileStorage(folder, false).open('000002.codes', 15)
+    log.append(bytes(50, 52))
+    log.truncate(15)
+    log.close()
     expect(readFileSync(path)).toEqual(Buffer.from(bytes(0, 15)))
   })
 

@@ -79,6 +79,7 @@ export class DerivedFiles {
     const known = this.#codes.get(name)
     if (known) return known
     const log = this.#held.get(extent.file) ?? this.#storage.open(extent.file, extent.bytes)
+    log.trim()
     this.#codes.set(name, log)
     return log
   }

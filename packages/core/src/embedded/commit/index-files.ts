@@ -3,6 +3,7 @@ import { SerotineError } from '../../errors.js'
 import { checksum } from '../files/byte-log.js'
 import type { ByteLog } from '../files/byte-log.js'
 import type { Storage } from '../files/folder.js'
+import type { FolderLock } from '../files/lock.js'
 import { readChecked } from '../format/checked.js'
 import type { DocumentRow } from '../format/document-table.js'
 import { droppedFiles, fileName, segmentFiles } from '../format/file-names.js'
@@ -34,8 +35,11 @@ export interface Changes {
 export interface OpenedFiles {
   readonly storage: Storage
   readonly readonly: boolean
-  readonly unlock: () => void
+  /** Undefined in memory and for readers. */
+  readonly lock: FolderLock | undefined
   readonly manifest: Manifest
+  /** Of the manifest as it is on disk. */
+  readonly checksum: number
   readonly segments: Segment[]
   readonly deleted: ByteLog
   readonly segmentBytes: number
@@ -50,7 +54,7 @@ export interface OpenedFiles {
 export class IndexFiles {
   readonly readonly: boolean
   readonly #storage: Storage
-  readonly #unlock: () => void
+  readonly #lock: FolderLock | undefined
   readonly #segmentBytes: number
   readonly #derived: DerivedFiles
   readonly #writer: ManifestWriter
@@ -63,13 +67,13 @@ export class IndexFiles {
   #retired: { close(): void; names: readonly string[] }[] = []
   readonly #reading = new Set<Snapshot>()
 
-  constructor({ storage, readonly, unlock, manifest, segments, deleted, segmentBytes }: OpenedFiles) {
+  constructor({ storage, readonly, lock, manifest, checksum, segments, deleted, segmentBytes }: OpenedFiles) {
     this.readonly = readonly
     this.#storage = storage
-    this.#unlock = unlock
+    this.#lock = lock
     this.#segmentBytes = segmentBytes
     this.#derived = new DerivedFiles(storage)
-    this.#writer = new ManifestWriter(storage)
+    this.#writer = new ManifestWriter(storage, lock, checksum)
     this.#manifest = manifest
     this.#nextFile = manifest.nextFile
     this.#deleted = deleted
@@ -117,6 +121,8 @@ export class IndexFiles {
     let rows: DocumentRow[]
     let next: Manifest
     let late: unknown
+    // Once more: coding takes its time.
+    this.#writer.check()
     try {
       rows = documents.map((document) => segment.append(document))
       this.#deleted.append(ordinals)
@@ -272,6 +278,12 @@ export class IndexFiles {
     if (late !== undefined) throw late
   }
 
+  /** Cuts off what an interrupted commit left behind the committed bytes of each file. */
+  trim(): void {
+    for (const segment of this.#collection.segments) segment.trim()
+    this.#deleted.trim()
+  }
+
   /** An empty file of a new name, for a first stage. */
   newFile(kind: `${string}-${DerivedRole}`): NewFile {
     this.#writer.check()
@@ -340,7 +352,7 @@ export class IndexFiles {
       this.#removeRetired()
       this.#writer.close()
     } finally {
-      this.#unlock()
+      this.#lock?.release()
     }
   }
 

@@ -1,7 +1,9 @@
 import { SerotineError } from '../../errors.js'
 import type { Storage } from '../files/folder.js'
+import type { FolderLock } from '../files/lock.js'
 import type { Manifest } from '../format/manifest.js'
-import { commitManifest, syncIndex } from '../format/manifest-file.js'
+import { checksumOf, commitManifest, FORMAT_VERSION, syncIndex } from '../format/manifest-file.js'
+import { ManifestInPlace } from './manifest-in-place.js'
 
 /**
  * Puts the manifests of one index in place, one after the other, and decides what may be removed by what is on disk then:
@@ -10,30 +12,52 @@ import { commitManifest, syncIndex } from '../format/manifest-file.js'
  * - The next one is, and the folder is synced: files that it does not mention are removed.
  * - The next one is, but the folder could not be synced. After a power cut the old one may be back, so that the files of both stay until
  *   the folder is synced: by the next change that succeeds, by `close`, or when the index is opened again.
+ * - Somebody else's is, or the lock is somebody else's: nothing more is written or removed.
  * - It is not known which, or what was written could not be taken back: nothing is removed, and there are no more changes. Opening the
  *   index again finds one whole state.
  */
 export class ManifestWriter {
   readonly #storage: Storage
+  readonly #lock: FolderLock | undefined
+  readonly #inPlace: ManifestInPlace | undefined
   #isSynced = true
   /** Files that the manifest in place does not mention, and the one before does. */
   readonly #dropped: string[] = []
   /** Why there are no more changes. */
   #poison: SerotineError | undefined
 
-  constructor(storage: Storage) {
+  /** @param checksum of the manifest that is in place */
+  constructor(storage: Storage, lock: FolderLock | undefined, checksum: number) {
     this.#storage = storage
+    this.#lock = lock
+    if (storage.folder !== undefined) this.#inPlace = new ManifestInPlace(storage.folder, checksum)
   }
 
   get isPoisoned(): boolean {
     return this.#poison !== undefined
   }
 
-  /** @throws INDEX_POISONED */
+  /**
+   * To be asked right before anything is written: files of the index are not ours when another process writes them.
+   *
+   * @throws INDEX_POISONED; INDEX_FENCED when somebody else has the lock, or has replaced the folder or the manifest
+   */
   check(): void {
-    if (!this.#poison) return
-    const message = `${this.#storage.folder} takes no more changes since one failed. ${this.#poison.message}`
-    throw new SerotineError('INDEX_POISONED', message, { cause: this.#poison })
+    if (this.#poison) {
+      const message = `${this.#storage.folder} takes no more changes since one failed. ${this.#poison.message}`
+      throw new SerotineError('INDEX_POISONED', message, { cause: this.#poison })
+    }
+    this.#fence()
+  }
+
+  #fence(): void {
+    try {
+      this.#lock?.check()
+      this.#inPlace?.check()
+    } catch (error) {
+      if (SerotineError.isInstance(error) && error.code === 'INDEX_FENCED') this.#poison = error
+      throw error
+    }
   }
 
   /**
@@ -45,7 +69,8 @@ export class ManifestWriter {
     const { folder } = this.#storage
     if (folder === undefined) return undefined
     try {
-      const late = await commitManifest(folder, next)
+      const late = await commitManifest(folder, next, () => this.#fence())
+      this.#inPlace!.became(checksumOf(FORMAT_VERSION, next))
       this.#settled(late)
       return late
     } catch (error) {
@@ -77,13 +102,13 @@ export class ManifestWriter {
   /** Removes files that the manifest in place does not mention, when it is sure to stay there. */
   remove(names: readonly string[]): void {
     this.#dropped.push(...names)
-    if (!this.#isSynced) return
+    if (!this.#isSynced || this.#poison) return
     for (const name of this.#dropped.splice(0)) this.#storage.remove(name)
   }
 
   /** Syncs the folder where that failed before. @throws INDEX_NOT_DURABLE */
   close(): void {
-    if (this.#isSynced) return
+    if (this.#isSynced || this.#poison) return
     const late = syncIndex(this.#storage.folder!)
     this.#settled(late)
     if (late) throw late

@@ -4,15 +4,18 @@ import { SerotineError } from '../../errors.js'
 import { fileStorage, memoryStorage } from '../files/folder.js'
 import type { Storage } from '../files/folder.js'
 import { lockFolder } from '../files/lock.js'
-import { fileName, inspectFolder, leftovers } from '../format/file-names.js'
+import type { FolderLock } from '../files/lock.js'
+import { fileName, inspectFolder, isComplete, leftovers } from '../format/file-names.js'
 import type { InitialManifest, Manifest } from '../format/manifest.js'
 import {
+  checksumOf,
   commitManifest,
   FORMAT_VERSION,
   readManifest,
   readVersionedManifest,
   syncIndex,
 } from '../format/manifest-file.js'
+import type { FoundManifest } from '../format/manifest-file.js'
 import { Segment } from '../format/segment.js'
 import { IndexFiles, SEGMENT_BYTES } from './index-files.js'
 import type { OpenedFiles } from './index-files.js'
@@ -43,16 +46,17 @@ export async function openFiles(
     derived: {},
   }
   const { segmentBytes = SEGMENT_BYTES } = options
-  const made = (storage: Storage, unlock: () => void): OpenedFiles => ({
+  const made = (storage: Storage, lock?: FolderLock): OpenedFiles => ({
     storage,
     readonly: false,
-    unlock,
+    lock,
     manifest: empty,
+    checksum: checksumOf(FORMAT_VERSION, empty),
     segments: [],
     deleted: storage.create(empty.deleted.file),
     segmentBytes,
   })
-  if (where === undefined) return new IndexFiles(made(memoryStorage(), () => {}))
+  if (where === undefined) return new IndexFiles(made(memoryStorage()))
   // Once and for all: files are opened later too, and the process may be elsewhere by then.
   const folder = resolve(where)
   const found = inspectFolder(folder)
@@ -64,14 +68,14 @@ export async function openFiles(
   }
   if (options.readonly) return openReader(folder, segmentBytes)
   mkdirSync(folder, { recursive: true })
-  const unlock = lockFolder(folder)
+  const lock = await lockFolder(folder)
   try {
     const storage = fileStorage(folder, false)
     // Checked again: between the first check and the lock, another process may have made the index.
     if (inspectFolder(folder) !== 'index') {
-      const opened = made(storage, unlock)
+      const opened = made(storage, lock)
       try {
-        const late = await commitManifest(folder, empty)
+        const late = await commitManifest(folder, empty, () => lock.check())
         if (late) throw late
         return new IndexFiles(opened)
       } catch (error) {
@@ -79,34 +83,41 @@ export async function openFiles(
         throw error
       }
     }
-    const { version, manifest } = readVersionedManifest(folder)
-    const files = openStored(storage, false, unlock, manifest, segmentBytes)
-    // Its writer may have been killed before it had synced the folder: a power cut would bring back a manifest that needs what is removed now.
-    const late = syncIndex(folder)
-    if (late) {
+    const found = readVersionedManifest(folder)
+    const files = openStored(storage, lock, found, segmentBytes)
+    try {
+      // Its writer may have been killed before it had synced the folder: a power cut would bring back a manifest that needs what is removed now.
+      const late = syncIndex(folder)
+      if (late) throw late
+      const { version, manifest } = found
+      // Only now, and only then: a manifest whose files are not all there may be older than they are.
+      if (isComplete(folder, manifest)) {
+        files.trim()
+        // A build that reads version 1 needs its files.
+        if (version === FORMAT_VERSION) for (const name of leftovers(folder, manifest)) storage.remove(name)
+      }
+      return files
+    } catch (error) {
       files.close()
-      throw late
+      throw error
     }
-    // Only now: a manifest whose files are not all there may be older than they are. And a build that reads version 1 needs its files.
-    if (version === FORMAT_VERSION) for (const name of leftovers(folder, manifest)) storage.remove(name)
-    return files
   } catch (error) {
-    unlock()
+    lock.release()
     throw error
   }
 }
 
 function openReader(folder: string, segmentBytes: number): IndexFiles {
   for (let attempt = 0; ; attempt++) {
-    const manifest = readManifest(folder)
+    const found = readVersionedManifest(folder)
     let files: IndexFiles | undefined
     try {
-      files = openStored(fileStorage(folder, true), true, () => {}, manifest, segmentBytes)
+      files = openStored(fileStorage(folder, true), undefined, found, segmentBytes)
       files.holdDerived()
       return files
     } catch (error) {
       // A writer may have changed the index between the two reads, and removed the files of this manifest.
-      const isCurrent = attempt > 5 || readManifest(folder).generation === manifest.generation
+      const isCurrent = attempt > 5 || readManifest(folder).generation === found.manifest.generation
       // Documents can be read without what first stages keep.
       if (isCurrent && files) return files
       files?.close()
@@ -115,11 +126,11 @@ function openReader(folder: string, segmentBytes: number): IndexFiles {
   }
 }
 
+/** Opens and checks what the manifest mentions; without a lock to read it only. */
 function openStored(
   storage: Storage,
-  readonly: boolean,
-  unlock: () => void,
-  manifest: Manifest,
+  lock: FolderLock | undefined,
+  { manifest, checksum }: FoundManifest,
   segmentBytes: number,
 ): IndexFiles {
   const opened: { close(): void }[] = []
@@ -131,7 +142,8 @@ function openStored(
     })
     const deleted = storage.open(manifest.deleted.file, manifest.deleted.bytes)
     opened.push(deleted)
-    return new IndexFiles({ storage, readonly, unlock, manifest, segments, deleted, segmentBytes })
+    const readonly = lock === undefined
+    return new IndexFiles({ storage, readonly, lock, manifest, checksum, segments, deleted, segmentBytes })
   } catch (error) {
     for (const file of opened) file.close()
     throw error

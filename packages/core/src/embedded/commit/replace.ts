@@ -46,9 +46,9 @@ async function replace(folder: string, by: string, options: ReplaceOptions): Pro
   readManifest(by)
   inspectFolder(folder)
   mkdirSync(folder, { recursive: true })
-  const unlockOld = lockFolder(folder)
+  const lockOld = await lockFolder(folder)
   try {
-    const unlockNew = lockFolder(by)
+    const lockNew = await lockFolder(by)
     try {
       const before = describeOld(folder)
       const manifest = readManifest(by)
@@ -61,16 +61,17 @@ async function replace(folder: string, by: string, options: ReplaceOptions): Pro
         folder,
         by,
         new Map(filesOf(manifest).map((name) => [name, shifted(name, shift)])),
+        () => lockOld.check(),
         options,
       )
       if (late) throw late
       // Windows refuses to remove files that a reader holds open: the next writer tries again.
       for (const name of leftovers(folder, next)) removeIfPossible(join(folder, name))
     } finally {
-      unlockNew()
+      lockNew.release()
     }
   } finally {
-    unlockOld()
+    lockOld.release()
   }
   rmSync(by, { recursive: true, force: true, maxRetries: 3 })
 }
@@ -79,6 +80,7 @@ async function replace(folder: string, by: string, options: ReplaceOptions): Pro
  * Brings the files in and puts their manifest in place. Until then both folders hold a whole index.
  *
  * @param names of the files in the other folder, and here
+ * @param fence throws when the folder is no longer ours to write
  * @returns as `commitManifest`
  */
 async function switchTo(
@@ -86,6 +88,7 @@ async function switchTo(
   folder: string,
   by: string,
   names: ReadonlyMap<string, string>,
+  fence: () => void,
   { beforeSwitch }: ReplaceOptions,
 ): Promise<SerotineError | undefined> {
   const brought: string[] = []
@@ -102,7 +105,7 @@ async function switchTo(
     await renameWithPatience(manifestFile, aside)
     isAside = true
     syncFolder(by)
-    return await commitManifest(folder, next)
+    return await commitManifest(folder, next, fence)
   } catch (error) {
     // The manifest may be in place, and need everything.
     if (SerotineError.isInstance(error) && error.code === 'INDEX_POISONED') throw error

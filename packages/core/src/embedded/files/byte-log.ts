@@ -19,6 +19,8 @@ export interface ByteLog {
   read(target: Uint8Array, offset: number): void
   /** Resolves when what was appended survives a power cut. */
   sync(): Promise<void>
+  /** Cuts off what an interrupted commit left behind what is committed. */
+  trim(): void
   /** Forgets everything from `length` on: what an aborted commit had appended. */
   truncate(length: number): void
   close(): void
@@ -60,6 +62,8 @@ export class MemoryLog implements ByteLog {
 
   async sync(): Promise<void> {}
 
+  trim(): void {}
+
   truncate(length: number): void {
     this.length = length
   }
@@ -71,11 +75,14 @@ export class FileLog implements ByteLog {
   readonly name: string
   length: number
   #fd: number | undefined
+  #hasMore: boolean
 
-  constructor(path: string, fd: number, length: number) {
+  /** @param hasMore the file is longer, and `trim` is to cut it */
+  constructor(path: string, fd: number, length: number, hasMore = false) {
     this.name = path
     this.#fd = fd
     this.length = length
+    this.#hasMore = hasMore
   }
 
   get #open(): number {
@@ -84,6 +91,7 @@ export class FileLog implements ByteLog {
   }
 
   append(bytes: Uint8Array): void {
+    this.trim()
     for (let done = 0; done < bytes.length;) {
       const length = Math.min(bytes.length - done, PIECE_BYTES)
       done += writeSync(this.#open, bytes, done, length, this.length + done)
@@ -104,6 +112,11 @@ export class FileLog implements ByteLog {
 
   async sync(): Promise<void> {
     await fdatasyncAsync(this.#open)
+  }
+
+  trim(): void {
+    if (this.#hasMore) this.truncate(this.length)
+    this.#hasMore = false
   }
 
   truncate(length: number): void {

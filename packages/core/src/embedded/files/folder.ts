@@ -10,7 +10,7 @@ export interface Storage {
   /** The folder; undefined in memory. */
   readonly folder: string | undefined
   create(name: string): ByteLog
-  /** Opens `length` committed bytes; a writer cuts off what an interrupted commit left behind them. */
+  /** Opens `length` committed bytes. What follows them stays until `trim()`: the manifest may be older than its files. */
   open(name: string, length: number): ByteLog
   /** Nothing happens when it is not there. */
   remove(name: string): void
@@ -50,14 +50,7 @@ export function fileStorage(folder: string, readonly: boolean): Storage {
         closeSync(fd)
         throw truncated(path, length, found)
       }
-      const log = new FileLog(path, fd, length)
-      try {
-        if (!readonly && found > length) log.truncate(length)
-        return log
-      } catch (error) {
-        log.close()
-        throw error
-      }
+      return new FileLog(path, fd, length, !readonly && found > length)
     },
     remove(name) {
       // Windows refuses to unlink a file another process holds without sharing; the next writer tries again.

@@ -9,7 +9,7 @@ export const MANIFEST_FILE = 'manifest.json'
 /** Files we may have written: `000001.tokens`, `000004.centroids-codes`; `fde` and the short names after it are of version 1. */
 const OURS = /^\d{6,}\.(tokens|texts|table|deleted|[a-z]+-(learned|codes|graph)|fde|hnsw|centroids|codes)(\.tmp)?$/
 
-const SEGMENT_KINDS = ['tokens', 'texts', 'table'] as const
+export const SEGMENT_KINDS = ['tokens', 'texts', 'table'] as const
 export type SegmentKind = (typeof SEGMENT_KINDS)[number]
 /** No file of an index has had this number before. */
 export function fileName(number: number, kind: SegmentKind | 'deleted' | `${string}-${DerivedRole}`): string {
@@ -36,6 +36,18 @@ export function droppedFiles(before: Manifest, next: Manifest): string[] {
 export function leftovers(folder: string, manifest: Manifest): string[] {
   const known = new Set(filesOf(manifest))
   return readdirSync(folder).filter((name) => OURS.test(name) && !known.has(name))
+}
+
+/** Whether all files that the manifest mentions are there, as long as it says. Where not, they may be of another manifest. */
+export function isComplete(folder: string, manifest: Manifest): boolean {
+  const lengths = new Map(filesOf(manifest).map((name) => [name, 0]))
+  for (const { files } of Object.values(manifest.derived)) {
+    for (const { file, bytes } of Object.values(files)) lengths.set(file, bytes)
+  }
+  return [...lengths].every(([name, bytes]) => {
+    const stat = statSync(join(folder, name), { throwIfNoEntry: false })
+    return stat !== undefined && stat.size >= bytes
+  })
 }
 
 /** The highest number a file in the folder bears; 0 when there are none. */

@@ -19,8 +19,17 @@ export function readManifest(folder: string): Manifest {
   return readVersionedManifest(folder).manifest
 }
 
-/** The manifest, and the version that it has on disk. @throws as `readManifest` */
-export function readVersionedManifest(folder: string): { readonly version: number; readonly manifest: Manifest } {
+/** A manifest as it was found. */
+export interface FoundManifest {
+  /** Of the format that it has on disk. */
+  readonly version: number
+  readonly manifest: Manifest
+  /** What it says of itself: another one has another. */
+  readonly checksum: number
+}
+
+/** @throws as `readManifest` */
+export function readVersionedManifest(folder: string): FoundManifest {
   const path = join(folder, MANIFEST_FILE)
   let parsed: { format?: unknown; version?: unknown; checksum?: unknown }
   try {
@@ -50,21 +59,29 @@ export function readVersionedManifest(folder: string): { readonly version: numbe
       `${path} fails its checksum. The file is damaged; restore it or build the index again.`,
     )
   }
-  if (version === 1) return { version, manifest: fromVersion1(manifest as unknown as Version1Manifest) }
-  return { version: version as number, manifest }
+  const found = { version: version as number, checksum }
+  if (version === 1) return { ...found, manifest: fromVersion1(manifest as unknown as Version1Manifest) }
+  return { ...found, manifest }
 }
 
-function checksumOf(version: number, manifest: Manifest): number {
+/** What a manifest says of itself. */
+export function checksumOf(version: number, manifest: Manifest): number {
   return crc32(JSON.stringify([version, manifest]))
 }
 
 /**
  * Puts the manifest in place in one step: whoever opens the folder sees the old state or the new one.
  *
+ * @param fence throws when the folder is no longer ours to write; asked before anything is written and once more before the step
  * @returns INDEX_NOT_DURABLE when it is in place, but after a power cut the old one may be: the files of both must stay
  * @throws INDEX_POISONED when it is not known which is in place; anything else when the old one is
  */
-export async function commitManifest(folder: string, manifest: Manifest): Promise<SerotineError | undefined> {
+export async function commitManifest(
+  folder: string,
+  manifest: Manifest,
+  fence: () => void = () => {},
+): Promise<SerotineError | undefined> {
+  fence()
   const path = join(folder, MANIFEST_FILE)
   const whole = { format: FORMAT, version: FORMAT_VERSION, checksum: checksumOf(FORMAT_VERSION, manifest), ...manifest }
   const bytes = Buffer.from(`${JSON.stringify(whole)}\n`)
@@ -75,6 +92,7 @@ export async function commitManifest(folder: string, manifest: Manifest): Promis
   } finally {
     closeSync(fd)
   }
+  fence()
   try {
     await renameWithPatience(`${path}.tmp`, path)
   } catch (cause) {

@@ -5,8 +5,7 @@ import type { Storage } from '../files/folder.js'
 import { corrupt, readChecked } from './checked.js'
 import { decodeRows, decodeText, encodeRow, encodeText } from './document-table.js'
 import type { DocumentRow } from './document-table.js'
-import { fileName } from './file-names.js'
-import type { SegmentKind } from './file-names.js'
+import { fileName, SEGMENT_KINDS } from './file-names.js'
 import type { SegmentManifest } from './manifest.js'
 
 /** A document as it is written: its vectors as a record. */
@@ -44,8 +43,14 @@ export class Segment {
   static create(storage: Storage, id: number): Segment {
     const none = { bytes: 0, crc: 0 }
     const manifest = { id, documents: 0, tokenBytes: 0, textBytes: 0, table: none }
-    const create = (kind: SegmentKind) => storage.create(fileName(id, kind))
-    return new Segment(manifest, [create('tokens'), create('texts'), create('table')])
+    const files: ByteLog[] = []
+    try {
+      for (const kind of SEGMENT_KINDS) files.push(storage.create(fileName(id, kind)))
+    } catch (error) {
+      for (const file of files) file.close()
+      throw error
+    }
+    return new Segment(manifest, files as [ByteLog, ByteLog, ByteLog])
   }
 
   /** @throws INDEX_CORRUPT when a file is missing or short, or the table fails its checksum */
@@ -116,6 +121,11 @@ export class Segment {
     this.#tableCrc = checksum(bytes, this.#tableCrc)
     this.rows.push(row)
     return row
+  }
+
+  /** Cuts off what an interrupted commit left behind. */
+  trim(): void {
+    for (const file of [this.#tokens, this.#texts, this.#table]) file.trim()
   }
 
   /** Resolves when everything appended survives a power cut. */
