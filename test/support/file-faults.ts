@@ -5,8 +5,10 @@ import type * as fs from 'node:fs'
 type Call =
   | 'openSync'
   | 'writeSync'
+  | 'readSync'
   | 'ftruncateSync'
   | 'fsyncSync'
+  | 'fdatasync'
   | 'renameSync'
   | 'readFileSync'
   | 'closeSync'
@@ -14,7 +16,8 @@ type Call =
   | 'rmSync'
 
 export interface Fault {
-  readonly call: Call
+  /** Default: each of them. */
+  readonly call?: Call
   /** Of the file, or of its new place where there are two. */
   readonly path: RegExp
   readonly code: string
@@ -37,21 +40,35 @@ export function repair(): void {
   faults = []
 }
 
+let seen = 0
+/** Calls on files whose faults can be injected, since the last time somebody asked. */
+export function countCalls(): number {
+  const count = seen
+  seen = 0
+  return count
+}
+
 type Fs = typeof fs
 
 export function faulty(real: Fs): Fs {
   const wrapped = <A extends unknown[], R>(call: Call, work: (...args: A) => R, pathOf: (...args: A) => string) => {
     return (...args: A): R => {
-      const path = pathOf(...args)
-      const fault = faults.find((each) => each.call === call && each.path.test(path) && each.times !== 0)
-      if (!fault || (fault.after ?? 0) > 0) {
-        if (fault) fault.after!--
-        return work(...args)
-      }
-      if (fault.times !== undefined) fault.times--
-      if (fault.isDone) work(...args)
-      throw Object.assign(new Error(`${fault.code}: injected, ${call} '${path}'`), { code: fault.code })
+      const error = failing(call, pathOf(...args), () => work(...args))
+      if (error) throw error
+      return work(...args)
     }
+  }
+  const failing = (call: Call, path: string, work: () => unknown): Error | undefined => {
+    seen++
+    const fault = faults.find((each) => (each.call ?? call) === call && each.path.test(path) && each.times !== 0)
+    if (!fault || (fault.after ?? 0) > 0) {
+      if (fault) fault.after!--
+      return undefined
+    }
+    if (fault.times !== undefined) fault.times--
+    // A descriptor is gone whatever closing it said.
+    if (fault.isDone || call === 'closeSync') work()
+    return Object.assign(new Error(`${fault.code}: injected, ${call} '${path}'`), { code: fault.code })
   }
   const first = (path: unknown): string => String(path)
   const second = (_: unknown, path: unknown): string => String(path)
@@ -65,6 +82,12 @@ export function faulty(real: Fs): Fs {
     ...real,
     openSync: wrapped('openSync', openSync, first),
     writeSync: wrapped('writeSync', real.writeSync as (...args: unknown[]) => number, ofFd),
+    readSync: wrapped('readSync', real.readSync as (...args: unknown[]) => number, ofFd),
+    fdatasync: (fd: number, done: (error: Error | null) => void) => {
+      const error = failing('fdatasync', ofFd(fd), () => {})
+      if (error) setImmediate(done, error)
+      else real.fdatasync(fd, done)
+    },
     ftruncateSync: wrapped('ftruncateSync', real.ftruncateSync, ofFd),
     closeSync: wrapped('closeSync', real.closeSync, ofFd),
     fsyncSync: wrapped('fsyncSync', real.fsyncSync, ofFd),

@@ -32,10 +32,10 @@ export function droppedFiles(before: Manifest, next: Manifest): string[] {
   return filesOf(before).filter((name) => !kept.has(name))
 }
 
-/** Names of files in the folder that Serotine wrote and the manifest does not mention. */
+/** Names of files in the folder that Serotine wrote and the manifest does not mention. For the holder of the lock. */
 export function leftovers(folder: string, manifest: Manifest): string[] {
   const known = new Set(filesOf(manifest))
-  return readdirSync(folder).filter((name) => OURS.test(name) && !known.has(name))
+  return readdirSync(folder).filter((name) => (OURS.test(name) && !known.has(name)) || name === `${MANIFEST_FILE}.tmp`)
 }
 
 /** Whether all files that the manifest mentions are there, as long as it says. Where not, they may be of another manifest. */
