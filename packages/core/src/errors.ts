@@ -86,6 +86,7 @@ export interface Warning {
     | 'FDE_UNSUITABLE'
     | 'CENTROIDS_UNSUITABLE'
     | 'INDEX_REPAIRED'
+    | 'DOCUMENT_DAMAGED'
     | 'UPKEEP_FAILED'
     | 'INT8_SATURATES'
     | 'RUNTIME_WASM'

@@ -11,6 +11,7 @@ import type {
   Candidates,
   CollectionSpec,
   FirstStage,
+  GetOptions,
   HashedDocument,
   NewDocument,
   PrepareOptions,
@@ -142,7 +143,7 @@ export class EmbeddedStore implements Store {
     return this.reading((reader) => reader.readTokens(ids, sink, signal))
   }
 
-  async get(ids: readonly string[], options?: { readonly text?: boolean }): Promise<(HashedDocument | undefined)[]> {
+  async get(ids: readonly string[], options?: GetOptions): Promise<(HashedDocument | undefined)[]> {
     return this.reading((reader) => reader.get(ids, options))
   }
 

@@ -6,12 +6,14 @@ import type {
   CandidateQuery,
   Candidates,
   FirstStage,
+  GetOptions,
   HashedDocument,
   ScanOptions,
   StoreReader,
   TokenSink,
 } from '../store/store.js'
 import { readTokens } from './commit/read-tokens.js'
+import { isDamage } from './format/checked.js'
 import type { Allowed, Snapshot } from './commit/snapshot.js'
 import { metadataOf } from './format/document-table.js'
 import type { KeywordLists } from './keywords/keyword-lists.js'
@@ -98,11 +100,20 @@ export class SnapshotReader implements StoreReader {
 
   async get(
     ids: readonly string[],
-    { text = true }: { readonly text?: boolean } = {},
+    { text = true, onDamaged, checked = false }: GetOptions = {},
   ): Promise<(HashedDocument | undefined)[]> {
+    const { collection } = this.#snapshot
     return ids.map((id) => {
       const ordinal = this.#snapshot.ordinalOf(id)
-      return ordinal === undefined ? undefined : this.#document(ordinal, text)
+      if (ordinal === undefined) return undefined
+      if (checked && !collection.isIntact(ordinal)) return { ...this.#document(ordinal, false), hash: '' }
+      try {
+        return this.#document(ordinal, text)
+      } catch (error) {
+        if (!onDamaged || !isDamage(error)) throw error
+        onDamaged(id, error)
+        return this.#document(ordinal, false)
+      }
     })
   }
 

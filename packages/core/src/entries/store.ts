@@ -12,6 +12,7 @@ export type {
   FirstStage,
   FirstStageName,
   FirstStageStats,
+  GetOptions,
   HashedDocument,
   NativeHit,
   NewDocument,

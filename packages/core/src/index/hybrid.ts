@@ -24,7 +24,7 @@ export async function searchHybrid(
   encode: number,
 ): Promise<SearchResult> {
   return store.reading(async (reader) => {
-    const { k, filter, firstStage: asked, signal, hybrid } = search
+    const { k, filter, firstStage: asked, signal, hybrid, onDamaged } = search
     const count = Math.max(k, search.candidates ?? CANDIDATES)
     const started = performance.now()
     const found = await reader.candidates({
@@ -44,12 +44,12 @@ export async function searchHybrid(
     const matches = await reader.keywords!({ text, count, filter, signal })
     let keywords = performance.now() - asking
     const ids = [...new Set([...found.ids, ...matches.map(({ id }) => id)])]
-    const { scores, fetchMs, scoreMs } = await exactScores(reader, store.spec.codec, query, ids, signal)
+    const { scores, fetchMs, scoreMs } = await exactScores(reader, store.spec.codec, query, ids, signal, onDamaged)
     const askingAgain = performance.now()
     const united = await withOthers(reader, text, { ids, scores, count, matches }, search)
     keywords += performance.now() - askingAgain
     const ordering = performance.now()
-    const hits = await hitsOf(reader, fused(united, hybrid.weight).slice(0, k), query)
+    const hits = await hitsOf(reader, fused(united, hybrid.weight).slice(0, k), query, onDamaged)
     const rerank = scoreMs + performance.now() - ordering
     const timings = { encode, firstStage, keywords, fetch: fetchMs, rerank }
     return { hits, firstStage: found.firstStage, candidates: ids.length, timings }

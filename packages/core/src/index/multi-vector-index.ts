@@ -49,6 +49,8 @@ export class MultiVectorIndex {
   readonly #onWarning: OnWarning | undefined
   readonly #turns = new Turns()
   readonly #background: Background
+  /** What was reported to be damaged, once each. */
+  readonly #damaged = new Set<string>()
   #closing: Promise<void> | undefined
 
   private constructor(store: Store, folder: string | undefined, { model, onWarning }: OpenOptions) {
@@ -178,9 +180,18 @@ export class MultiVectorIndex {
     checked.signal?.throwIfAborted()
     const encode = performance.now() - started
     if (this.#closing) throw closed()
-    const { hybrid } = checked
-    if (!hybrid) return searchStore(store, embeddings, checked, encode)
-    return searchHybrid(store, query as string, embeddings, { ...checked, hybrid }, encode)
+    const search = { ...checked, onDamaged: this.#reportDamage }
+    const { hybrid } = search
+    if (!hybrid) return searchStore(store, embeddings, search, encode)
+    return searchHybrid(store, query as string, embeddings, { ...search, hybrid }, encode)
+  }
+
+  readonly #reportDamage = (id: string, error: unknown): void => {
+    const why = error instanceof Error ? error.message : String(error)
+    if (!this.#onWarning || this.#damaged.has(why)) return
+    this.#damaged.add(why)
+    const message = `Searches do without what is damaged of document ${describe(id)}: ${why}`
+    this.#onWarning({ code: 'DOCUMENT_DAMAGED', message })
   }
 
   /**

@@ -110,7 +110,11 @@ export interface CheckedSearch {
   /** For a query that is a text. */
   readonly encoding: Pick<EncodeOptions, 'prompt' | 'promptName'>
   readonly signal: AbortSignal | undefined
+  /** Told of documents that cannot be read: searches do without them, or without their texts. */
+  readonly onDamaged?: OnDamaged
 }
+
+type OnDamaged = (id: string, error: unknown) => void
 
 /** See docs/hybrid.md: where it was measured. */
 const HYBRID_WEIGHT = 0.25
@@ -231,7 +235,7 @@ async function searchHere(
   search: CheckedSearch,
   encode: number,
 ): Promise<SearchResult> {
-  const { k, candidates, filter, firstStage: asked, rerank, signal } = search
+  const { k, candidates, filter, firstStage: asked, rerank, signal, onDamaged } = search
   const started = performance.now()
   const count = rerank ? candidates : k
   const found = await reader.candidates({ embeddings: query, count, k, filter, firstStage: asked, rerank, signal })
@@ -241,11 +245,11 @@ async function searchHere(
   if (ids.length === 0) return { hits: [], firstStage, candidates: 0, timings }
   if (estimates && !rerank) {
     const best = ids.map((id, i) => ({ id, score: estimates[i]! }))
-    return { hits: await hitsOf(reader, best, query), firstStage, candidates: 0, timings }
+    return { hits: await hitsOf(reader, best, query, onDamaged), firstStage, candidates: 0, timings }
   }
-  const { scores, fetchMs, scoreMs } = await exactScores(reader, store.spec.codec, query, ids, signal)
+  const { scores, fetchMs, scoreMs } = await exactScores(reader, store.spec.codec, query, ids, signal, onDamaged)
   const ordering = performance.now()
-  const hits = await hitsOf(reader, best(ids, scores, k), query)
+  const hits = await hitsOf(reader, best(ids, scores, k), query, onDamaged)
   return {
     hits,
     firstStage,
@@ -257,7 +261,7 @@ async function searchHere(
 async function searchNatively(
   reader: StoreReader,
   query: TokenEmbeddings,
-  { k, candidates, filter, signal }: CheckedSearch,
+  { k, candidates, filter, signal, onDamaged }: CheckedSearch,
   encode: number,
 ): Promise<SearchResult> {
   const started = performance.now()
@@ -267,7 +271,7 @@ async function searchNatively(
       : await reader.search!({ embeddings: query, k, count: candidates ?? Math.max(k, 100), filter, signal })
   const timings = { encode, firstStage: performance.now() - started, keywords: 0, fetch: 0, rerank: 0 }
   const firstStage = found.length === 0 ? 'none' : 'native'
-  return { hits: await hitsOf(reader, found.slice(0, k), query), firstStage, candidates: 0, timings }
+  return { hits: await hitsOf(reader, found.slice(0, k), query, onDamaged), firstStage, candidates: 0, timings }
 }
 
 /** The k best, ties by id: the order does not depend on the order of insertion. */
@@ -287,8 +291,10 @@ export async function hitsOf(
   reader: StoreReader,
   ranked: readonly Ranked[],
   query: TokenEmbeddings,
+  onDamaged: OnDamaged | undefined,
 ): Promise<SearchHit[]> {
-  const documents = await reader.get(ranked.map(({ id }) => id))
+  const ids = ranked.map(({ id }) => id)
+  const documents = await reader.get(ids, onDamaged && { onDamaged })
   return ranked.flatMap(({ id, score, maxSim, keywords }, i) => {
     const document = documents[i]
     // Deleted between two questions to an engine without snapshots.

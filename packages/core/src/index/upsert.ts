@@ -111,7 +111,7 @@ async function planBatch(
   const plan: Plan = { changed: [], toEncode: [] }
   const known = await store.get(
     batch.map(({ id }) => id),
-    { text: false },
+    { text: false, checked: true },
   )
   for (const [i, document] of batch.entries()) {
     const before = known[i]

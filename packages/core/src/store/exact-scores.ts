@@ -6,7 +6,7 @@ import type { StoreReader } from './store.js'
 
 /** MaxSim of a query with documents, and the milliseconds it took to read and to score them. */
 export interface ExactScores {
-  /** One per id given; −Infinity for documents that are gone. */
+  /** One per id given; −Infinity for documents that are gone or damaged. */
   readonly scores: Float64Array
   readonly fetchMs: number
   readonly scoreMs: number
@@ -16,7 +16,8 @@ export interface ExactScores {
  * Exact MaxSim of a query with stored documents: the store puts records straight into the kernel's memory, and they are scored as they
  * are stored.
  *
- * @throws INDEX_CORRUPT when a record is damaged; the signal's reason when aborted
+ * @param onDamaged told of documents whose vectors cannot be read: their score is −Infinity
+ * @throws INDEX_CORRUPT when a record is damaged and there is no `onDamaged`; the signal's reason when aborted
  */
 export async function exactScores(
   reader: Pick<StoreReader, 'readTokens'>,
@@ -24,6 +25,7 @@ export async function exactScores(
   query: TokenEmbeddings,
   ids: readonly string[],
   signal?: AbortSignal,
+  onDamaged?: (id: string, error: unknown) => void,
 ): Promise<ExactScores> {
   const scorer = new MaxSimScorer(query)
   const scores = new Float64Array(ids.length).fill(-Infinity)
@@ -50,6 +52,7 @@ export async function exactScores(
         turn(true)
         scores[position] = scoreRecord(scorer, codec, offset, tokens)
       },
+      ...(onDamaged && { damaged: (position, error) => onDamaged(ids[position]!, error) }),
     },
     signal,
   )

@@ -117,6 +117,18 @@ export interface TokenSink {
    * tokens have one of 0 bytes.
    */
   record(position: number, offset: number, tokens: number): void
+  /** `ids[position]` has vectors that cannot be read; the others come all the same. Absent: `readTokens` throws `error`. */
+  damaged?(position: number, error: unknown): void
+}
+
+/** What `get` gives of documents. */
+export interface GetOptions {
+  /** False leaves texts out. Default true. */
+  readonly text?: boolean
+  /** Told of documents whose text cannot be read; they come without. Absent: `get` throws `error`. */
+  readonly onDamaged?: ((id: string, error: unknown) => void) | undefined
+  /** Documents whose vectors or text cannot be read come with '' as hash, so that they are written anew. Default false. */
+  readonly checked?: boolean | undefined
 }
 
 /** A document that an engine found and scored. */
@@ -144,8 +156,8 @@ export interface StoreReader {
    * are among `also` only.
    */
   keywords?(query: KeywordQuery): Promise<readonly KeywordMatch[]>
-  /** In the order of the ids; undefined for those that are not there. `text: false` leaves texts out. Default true. */
-  get(ids: readonly string[], options?: { readonly text?: boolean }): Promise<(HashedDocument | undefined)[]>
+  /** In the order of the ids; undefined for those that are not there. */
+  get(ids: readonly string[], options?: GetOptions): Promise<(HashedDocument | undefined)[]>
   /**
    * All documents in batches, in an order that stays the same; those after `after` when an id is given.
    *

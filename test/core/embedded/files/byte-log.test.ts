@@ -71,6 +71,14 @@ describe('a log in a folder', () => {
     expect(readFileSync(path)).toEqual(Buffer.from(bytes(0, 15)))
   })
 
+  test('names its file in what the system says', async () => {
+    writeFileSync(path, bytes(0, 15))
+    const log = fileStorage(folder, true).open('000002.codes', 15)
+    const named = { code: 'EBADF', path, message: expect.stringContaining(path) as string }
+    expect(() => log.append(bytes(0, 1))).toThrow(expect.objectContaining(named) as Error)
+    log.close()
+  })
+
   test('that is short or missing is damage, and a closed one says so', () => {
     const storage = fileStorage(folder, false)
     expect(() => storage.open('000002.codes', 16)).toThrow(/ends after 15 bytes where 16 are committed/)

@@ -6,6 +6,7 @@ import { decodeRecord } from '../../store/records.js'
 import type { TokenCodec } from '../../store/records.js'
 import type { DocumentRow } from '../format/document-table.js'
 import { metadataOf } from '../format/document-table.js'
+import { isDamage } from '../format/checked.js'
 import type { Segment } from '../format/segment.js'
 
 /** A run of records that lie one after the other in one segment. */
@@ -103,9 +104,34 @@ export class Collection {
     return record
   }
 
-  /** A document's token vectors, as precisely as the codec kept them. */
+  /** A document's token vectors, as precisely as the codec kept them. Zeros where they are damaged: no search returns it, whatever is made of them. */
   readEmbeddings(ordinal: number, codec: TokenCodec, dim: number): TokenEmbeddings {
-    return decodeRecord(codec, this.readRecord(ordinal), this.row(ordinal).tokens, dim)
+    const { tokens: length } = this.row(ordinal)
+    try {
+      return decodeRecord(codec, this.readRecord(ordinal), length, dim)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      return { data: new Float32Array(length * dim), length, dim }
+    }
+  }
+
+  /** Whether a document's vectors and text can be read. */
+  isIntact(ordinal: number): boolean {
+    return this.damage(ordinal).length === 0
+  }
+
+  /** Why a document's vectors or text cannot be read. */
+  damage(ordinal: number): unknown[] {
+    const read = [() => this.readRecord(ordinal), () => this.readText(ordinal)]
+    return read.flatMap((each) => {
+      try {
+        each()
+        return []
+      } catch (error) {
+        if (!isDamage(error)) throw error
+        return [error]
+      }
+    })
   }
 
   /** Cuts ascending ordinals into runs that can be read with one call each. */

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { recordLength } from '../../keywords/term-lists.js'
 import type { CodeBytes, DerivedManifest } from '../format/manifest.js'
 import type { Segment } from '../format/segment.js'
+import { isDamage } from '../format/checked.js'
 import type { Collection } from './collection.js'
 import type { NewFile } from './derived-files.js'
 
@@ -62,10 +63,25 @@ export async function compacted(
 }
 
 function copyDocument(from: Segment, index: number, to: Segment): void {
-  const { id, metadata, hash, tokens, tokenBytes } = from.rows[index]!
+  const { id, metadata, hash, tokens, tokenBytes, tokenCrc, textCrc } = from.rows[index]!
   const record = new Uint8Array(tokenBytes)
-  from.readRecords(index, index + 1, record)
-  to.append({ id, metadata, hash, tokens, record, text: from.readText(index) })
+  const hasVectors = isRead(() => from.readRecords(index, index + 1, record))
+  let text: string | undefined = ''
+  const hasText = isRead(() => (text = from.readText(index)))
+  // What is damaged stays so, to be found and written anew.
+  if (!hasVectors) record.fill(0)
+  const damaged = { ...(!hasVectors && { tokenCrc }), ...(!hasText && { textCrc }) }
+  to.append({ id, metadata, hash, tokens, record, text, damaged })
+}
+
+function isRead(read: () => void): boolean {
+  try {
+    read()
+    return true
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return false
+  }
 }
 
 /** Whether codes are of these documents: a build that does not know them may have compacted the index, and left them as they were. */

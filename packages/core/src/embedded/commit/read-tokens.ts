@@ -1,5 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TokenSink } from '../../store/store.js'
+import { isDamage } from '../format/checked.js'
+import type { Segment } from '../format/segment.js'
 import type { Run } from './collection.js'
 import type { Snapshot } from './snapshot.js'
 
@@ -11,7 +13,7 @@ const SLICE_MS = 15
 /**
  * Reads the records of documents straight into the sink's memory, those that lie one after the other with one call.
  *
- * @throws INDEX_CORRUPT when a record fails its checksum; the signal's reason when aborted
+ * @throws INDEX_CORRUPT when a record fails its checksum and the sink does not want to know; the signal's reason when aborted
  */
 export async function readTokens(
   snapshot: Snapshot,
@@ -30,21 +32,44 @@ export async function readTokens(
     }
     // From here to the end of the loop nothing may wait: the room is borrowed.
     const room = sink.room(chunk.reduce((sum, { segment, from, to }) => sum + segment.recordsLength(from, to), 0))
-    let at = 0
+    const damaged = new Map<number, unknown>()
+    let [at, row] = [0, done]
     for (const { segment, from, to } of chunk) {
       const length = segment.recordsLength(from, to)
-      segment.readRecords(from, to, room.subarray(at, at + length))
+      for (const [i, error] of readIntact(segment, from, to, room.subarray(at, at + length)))
+        damaged.set(row + i, error)
       at += length
+      row += to - from
     }
     at = 0
     for (const { segment, from, to } of chunk) {
-      for (let i = from; i < to; i++) {
+      for (let i = from; i < to; i++, done++) {
         const { tokens, tokenBytes } = segment.rows[i]!
-        sink.record(positions[done++]!, at, tokens)
+        if (!damaged.has(done)) sink.record(positions[done]!, at, tokens)
+        else if (sink.damaged) sink.damaged(positions[done]!, damaged.get(done))
+        else throw damaged.get(done)
         at += tokenBytes
       }
     }
   }
+}
+
+/** Reads records; those that are damaged, by their number among these, with what is wrong with each. */
+function readIntact(segment: Segment, from: number, to: number, target: Uint8Array): [number, unknown][] {
+  try {
+    segment.readRecords(from, to, target)
+    return []
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    if (to - from === 1) return [[0, error]]
+  }
+  let at = 0
+  return Array.from({ length: to - from }, (_, i): [number, unknown][] => {
+    const length = segment.recordsLength(from + i, from + i + 1)
+    const found = readIntact(segment, from + i, from + i + 1, target.subarray(at, at + length))
+    at += length
+    return found.map(([, error]) => [i, error])
+  }).flat()
 }
 
 /** Ordinals of the documents that are there, ascending, and the position of each one's id. */

@@ -90,11 +90,27 @@ export class FileLog implements ByteLog {
     return this.#fd
   }
 
+  #named<T>(call: (fd: number) => T): T {
+    const fd = this.#open
+    try {
+      return call(fd)
+    } catch (error) {
+      throw this.#withPath(error)
+    }
+  }
+
+  /** What the system says of a descriptor does not say of which file. */
+  #withPath(error: unknown): unknown {
+    if (!(error instanceof Error) || 'path' in error) return error
+    error.message += ` '${this.name}'`
+    return Object.assign(error, { path: this.name })
+  }
+
   append(bytes: Uint8Array): void {
     this.trim()
     for (let done = 0; done < bytes.length;) {
       const length = Math.min(bytes.length - done, PIECE_BYTES)
-      done += writeSync(this.#open, bytes, done, length, this.length + done)
+      done += this.#named((fd) => writeSync(fd, bytes, done, length, this.length + done))
     }
     this.length += bytes.length
   }
@@ -104,14 +120,18 @@ export class FileLog implements ByteLog {
   read(target: Uint8Array, offset: number): void {
     for (let done = 0; done < target.length;) {
       const length = Math.min(target.length - done, PIECE_BYTES)
-      const read = readSync(this.#open, target, done, length, offset + done)
+      const read = this.#named((fd) => readSync(fd, target, done, length, offset + done))
       if (read === 0) throw truncated(this.name, offset + target.length, offset + done)
       done += read
     }
   }
 
   async sync(): Promise<void> {
-    await fdatasyncAsync(this.#open)
+    try {
+      await fdatasyncAsync(this.#open)
+    } catch (error) {
+      throw this.#withPath(error)
+    }
   }
 
   trim(): void {
@@ -120,7 +140,7 @@ export class FileLog implements ByteLog {
   }
 
   truncate(length: number): void {
-    ftruncateSync(this.#open, length)
+    this.#named((fd) => ftruncateSync(fd, length))
     this.length = length
   }
 

@@ -11,9 +11,17 @@ export function readChecked(file: ByteLog, { bytes: length, crc }: Extent, secti
   return bytes
 }
 
-export function corrupt(path: string, section: string): SerotineError {
-  return new SerotineError(
-    'INDEX_CORRUPT',
-    `${path}: the checksum of ${section} is wrong. The file is damaged; restore it or build the index again.`,
-  )
+/** Whether an error says that one place of a file cannot be read: the rest of it may be. */
+export function isDamage(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  // A bad sector.
+  return code === 'INDEX_CORRUPT' || code === 'EIO'
+}
+
+export function corrupt(
+  path: string,
+  section: string,
+  remedy = 'The file is damaged; restore it or build the index again.',
+): SerotineError {
+  return new SerotineError('INDEX_CORRUPT', `${path}: the checksum of ${section} is wrong. ${remedy}`)
 }

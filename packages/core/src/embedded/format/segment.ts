@@ -8,6 +8,9 @@ import type { DocumentRow } from './document-table.js'
 import { fileName, SEGMENT_KINDS } from './file-names.js'
 import type { SegmentManifest } from './manifest.js'
 
+/** For a document that is damaged. */
+const REMEDY = 'Upsert the document once more, or restore the file.'
+
 /** A document as it is written: its vectors as a record. */
 export interface RecordedDocument {
   readonly id: string
@@ -17,6 +20,8 @@ export interface RecordedDocument {
   readonly tokens: number
   /** Its vectors in the index's codec. */
   readonly record: Uint8Array
+  /** Checksums of what should be there, of a document that is damaged and stays so. */
+  readonly damaged?: Partial<Pick<DocumentRow, 'tokenCrc' | 'textCrc'>>
 }
 
 /**
@@ -113,6 +118,7 @@ export class Segment {
       textBytes: text?.bytes.length ?? 0,
       textCrc: text ? checksum(text.bytes) : 0,
       textIsUtf16: text?.isUtf16 ?? false,
+      ...document.damaged,
     }
     this.#tokens.append(document.record)
     if (text) this.#texts.append(text.bytes)
@@ -158,7 +164,7 @@ export class Segment {
       const { id, tokenOffset, tokenBytes, tokenCrc } = this.rows[i]!
       const at = tokenOffset - start
       if (checksum(target.subarray(at, at + tokenBytes)) !== tokenCrc) {
-        throw corrupt(this.#tokens.name, `the token vectors of document ${JSON.stringify(id)}`)
+        throw corrupt(this.#tokens.name, `the token vectors of document ${JSON.stringify(id)}`, REMEDY)
       }
       this.#checked[i] = true
     }
@@ -176,7 +182,7 @@ export class Segment {
     const bytes = new Uint8Array(row.textBytes)
     this.#texts.read(bytes, row.textOffset)
     if (checksum(bytes) !== row.textCrc)
-      throw corrupt(this.#texts.name, `the text of document ${JSON.stringify(row.id)}`)
+      throw corrupt(this.#texts.name, `the text of document ${JSON.stringify(row.id)}`, REMEDY)
     return decodeText(bytes, row.textIsUtf16)
   }
 

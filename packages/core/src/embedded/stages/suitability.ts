@@ -91,7 +91,7 @@ async function measured(
   for (const query of queries) {
     const found = searchers.map((searcher) => searcher.search(query, CANDIDATES.at(-1)!, documents).ordinals)
     const scored = isWhole ? ordinals : likeliest(query, searchers, documents)
-    const { scores } = await exactScores(reader, codec, query, scored.map(idOf), signal)
+    const { scores } = await exactScores(reader, codec, query, scored.map(idOf), signal, () => {})
     const best = Array.from(topK(scores, TOP), (at) => scored[at]!)
     for (const [i, some] of found.entries()) {
       const ranks = best.map((ordinal) => some.indexOf(ordinal))
@@ -146,7 +146,9 @@ async function pseudoQueries(
   const { codec, dim, model } = files.manifest
   const { collection } = snapshot
   if (encodeQueries && model) {
-    const texts = Array.from(ordinals, (ordinal) => middleWords(collection.readText(ordinal)))
+    const texts = Array.from(ordinals, (ordinal) =>
+      middleWords(collection.isIntact(ordinal) ? collection.readText(ordinal) : undefined),
+    )
     const written = texts.filter((text) => text !== undefined)
     if (written.length === ordinals.length) return encodeQueries(written)
   }
