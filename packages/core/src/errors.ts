@@ -28,6 +28,8 @@ export type ErrorCode =
   | 'DIM_MISMATCH'
   /** A vector holds NaN or an infinity. */
   | 'NOT_FINITE'
+  /** A callback of yours threw: what had been done stays done, and the message says what that is. */
+  | 'CALLBACK_FAILED'
   /** The same id twice where ids must be unique. */
   | 'DUPLICATE_ID'
   /** An index was built by another model or with other settings than the ones asked for. */

@@ -1,4 +1,5 @@
 import { SerotineError } from '../errors.js'
+import type { OnWarning } from '../errors.js'
 import { describe } from '../options.js'
 import { checkFirstStage } from '../store/first-stage.js'
 import { filterPredicate } from '../store/filter-predicate.js'
@@ -19,6 +20,7 @@ import type {
   Store,
   StoreCapabilities,
   StoreHealth,
+  StoreProblem,
   StoreReader,
   StoreStats,
   TokenSink,
@@ -28,7 +30,9 @@ import { checkWritable } from '../store/writable.js'
 import type { Coder } from './commit/derived-files.js'
 import type { IndexFiles } from './commit/index-files.js'
 import { openFiles } from './commit/open-files.js'
+import { repairFiles } from './commit/repair.js'
 import type { Allowed, Snapshot } from './commit/snapshot.js'
+import { verifyIndex } from './commit/verify.js'
 import type { RecordedDocument } from './format/segment.js'
 import { KeywordLists } from './keywords/keyword-lists.js'
 import { checkEmbedded, checkFound, initialManifest } from './options.js'
@@ -70,6 +74,7 @@ export class EmbeddedStore implements Store {
   readonly #lists: KeywordLists
   readonly #preferred: FirstStage
   readonly #graphNumbers: number
+  readonly #onWarning: OnWarning | undefined
   readonly #upkeep: Upkeep
   readonly #turns = new Turns()
   #closing: Promise<void> | undefined
@@ -79,6 +84,7 @@ export class EmbeddedStore implements Store {
     this.#files = files
     this.#preferred = firstStage
     this.#graphNumbers = graphNumbers
+    this.#onWarning = onWarning
     this.#stages = makeStages({ files, preferred: firstStage, hnswlib, onWarning, graphNumbers })
     this.#lists = new KeywordLists(files, keywords, onWarning)
     const isSearchable = this.#lists.settings !== false
@@ -212,6 +218,17 @@ export class EmbeddedStore implements Store {
     await this.#change((files) => files.compact(signal))
   }
 
+  async verify(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly StoreProblem[]> {
+    const { folder } = this.#open
+    if (folder === undefined) return []
+    // In turn: a commit that ends meanwhile would look like damage.
+    return this.#turns.take(async () => (await verifyIndex(folder, options)).problems)
+  }
+
+  async repair(problems: readonly StoreProblem[]): Promise<void> {
+    await this.#change((files) => repairFiles(files, problems))
+  }
+
   async stats(): Promise<StoreStats> {
     const files = this.#open
     const snapshot = files.begin()
@@ -237,9 +254,20 @@ export class EmbeddedStore implements Store {
     await this.#upkeep.stop(closed())
     await this.#turns.settled()
     try {
-      for (const stage of this.#stages.values()) await stage.flush?.()
+      for (const stage of this.#stages.values()) await this.#flush(stage)
     } finally {
       this.#files.close()
+    }
+  }
+
+  /** What a stage could not save it makes again; all documents are committed. */
+  async #flush(stage: Stage): Promise<void> {
+    try {
+      await stage.flush?.()
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      const message = `What the first stage ${stage.name} has in memory could not be saved when ${this.name} was closed, and is made again: ${why}`
+      this.#onWarning?.({ code: 'UPKEEP_FAILED', message })
     }
   }
 

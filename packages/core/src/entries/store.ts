@@ -2,6 +2,8 @@ export { EmbeddedStore } from '../embedded/embedded-store.js'
 export type { EmbeddedOptions } from '../embedded/options.js'
 export { replaceIndex } from '../embedded/commit/replace.js'
 export type { ReplaceOptions } from '../embedded/commit/replace.js'
+export { verifyIndex } from '../embedded/commit/verify.js'
+export type { VerifiedSection, VerifyReport } from '../embedded/commit/verify.js'
 
 export { SPEC_VERSION } from '../store/store.js'
 export type {

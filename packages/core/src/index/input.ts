@@ -5,6 +5,7 @@ import { checkEmbeddings } from '../embeddings.js'
 import type { Metadata } from '../store/metadata.js'
 import type { TokenEmbeddings } from '../embeddings.js'
 import { metadataJson } from '../store/metadata.js'
+import { untilAborted } from '../store/until-aborted.js'
 
 /** A document to put into an index. */
 export interface IndexedDocument {
@@ -92,16 +93,42 @@ function checkMatrix(embeddings: TokenEmbeddings, what: string): void {
   checkEmbeddings(embeddings, dim, what)
 }
 
+/** Whether documents come in their own time. */
+export function isStream(source: DocumentSource): source is AsyncIterable<IndexedDocument> {
+  return Symbol.asyncIterator in source
+}
+
+/** What a stream gives, until the signal: a stream that stalls is left alone. @throws the signal's reason */
+async function* untilStopped<T>(stream: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T> {
+  const iterator = stream[Symbol.asyncIterator]()
+  let isDone = false
+  try {
+    while (!isDone) {
+      const next = await untilAborted(iterator.next(), signal)
+      isDone = next.done === true
+      if (!isDone) yield next.value as T
+    }
+  } catch (error) {
+    // Its own failure has ended it.
+    isDone = !signal?.aborted
+    throw error
+  } finally {
+    // Not waited for: while it stalls, it cannot end either.
+    if (!isDone) void Promise.resolve(iterator.return?.()).catch(() => {})
+  }
+}
+
 /**
  * Cuts documents into batches, checking each. An array is checked as a whole before its first batch is given out.
  *
- * @param seen ids met so far in this call; a second one is an error
- * @throws DUPLICATE_ID and what `checkDocument` throws
+ * @param signal ends the wait for a stream
+ * @throws DUPLICATE_ID and what `checkDocument` throws; the signal's reason
  */
 export async function* batches(
   source: DocumentSource,
   size: number,
   hasModel: boolean,
+  signal?: AbortSignal,
 ): AsyncGenerator<CheckedDocument[]> {
   const positions = new Map<string, number>()
   const check = (document: IndexedDocument, position: number): CheckedDocument => {
@@ -119,7 +146,7 @@ export async function* batches(
   const documents = Array.isArray(source) ? (source as IndexedDocument[]).map(check) : undefined
   let batch: CheckedDocument[] = []
   let [characters, numbers, position] = [0, 0, 0]
-  for await (const document of documents ?? (source as DocumentSource)) {
+  for await (const document of documents ?? (isStream(source) ? untilStopped(source, signal) : source)) {
     const checked = documents ? (document as CheckedDocument) : check(document as IndexedDocument, position)
     position++
     batch.push(checked)

@@ -13,7 +13,7 @@ import { untilAborted } from '../store/until-aborted.js'
 import { checkWritable } from '../store/writable.js'
 import { Background } from './background.js'
 import { searchHybrid } from './hybrid.js'
-import { checkId, checkSource } from './input.js'
+import { checkId, checkSource, isStream } from './input.js'
 import type { DocumentSource } from './input.js'
 import { openStore } from './open.js'
 import type { OpenOptions } from './open.js'
@@ -51,6 +51,8 @@ export class MultiVectorIndex {
   readonly #background: Background
   /** What was reported to be damaged, once each. */
   readonly #damaged = new Set<string>()
+  /** Ends the wait for documents that are still to come. */
+  readonly #stopStreams = new AbortController()
   #closing: Promise<void> | undefined
 
   private constructor(store: Store, folder: string | undefined, { model, onWarning }: OpenOptions) {
@@ -226,13 +228,15 @@ export class MultiVectorIndex {
   }
 
   /**
-   * Waits for changes under way, and for what is being made in the background, then releases the lock. May be called again.
+   * Waits for changes under way, and for what is being made in the background, then releases the lock. An `upsert` of a stream ends after the
+   * batch that is being written, with CLOSED. May be called again.
    *
    * @param options.prepare false leaves what is being learned or built to the next process that writes. Default true.
    */
   close(options: { prepare?: boolean } = {}): Promise<void> {
     checkOptions('close()', options, ['prepare'])
     if (options.prepare === false) this.#background.stop()
+    this.#stopStreams.abort(closed())
     return (this.#closing ??= this.#end())
   }
 
@@ -269,14 +273,17 @@ export class MultiVectorIndex {
     )
     const batchSize = checkInteger('batchSize', options.batchSize ?? 256, 1)
     const given = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) }
-    const step = { batchSize, insertOnly, encoding, ...given }
-    return this.#change(async (store) => {
+    const step = { batchSize, insertOnly, encoding, ...given, closing: this.#stopStreams.signal }
+    const put = async (inTurn: <T>(change: () => Promise<T>) => Promise<T>): Promise<UpsertResult> => {
       try {
-        return await putDocuments(store, this.#model, documents, step)
+        return await putDocuments(this.#store, this.#model, documents, { ...step, inTurn })
       } finally {
         this.#background.request()
       }
-    })
+    }
+    checkWritable(this.#open)
+    // What is there already is written as a whole, in the order of the calls. A stream may stall, or wait for a change of its own: only its batches wait in line.
+    return isStream(documents) ? put((change) => this.#change(change)) : this.#change(() => put((change) => change()))
   }
 
   /** Runs a change after those before it. @throws CLOSED, INDEX_READONLY */

@@ -40,6 +40,10 @@ interface Step extends Pick<UpsertOptions, 'signal' | 'onProgress' | 'onWarning'
   readonly encoding: DocumentEncoding
   /** A known id is an error. */
   readonly insertOnly: boolean
+  /** Runs what is written of one batch after all changes before it. */
+  readonly inTurn: <T>(change: () => Promise<T>) => Promise<T>
+  /** Ends the wait for documents of a stream, beside `signal`. */
+  readonly closing?: AbortSignal
 }
 
 /**
@@ -62,10 +66,16 @@ export async function putDocuments(
   const report = (more: number) => {
     const seconds = (performance.now() - started) / 1000
     const speed = tokens > 0 && seconds > 0 ? { tokensPerSecond: tokens / seconds } : {}
-    onProgress?.({ phase: 'index', done: done + more, ...total, ...speed })
+    try {
+      onProgress?.({ phase: 'index', done: done + more, ...total, ...speed })
+    } catch (cause) {
+      throw callbackFailed(cause, done)
+    }
   }
   signal?.throwIfAborted()
-  for await (const batch of batches(source, options.batchSize, model !== undefined)) {
+  const stops = [signal, options.closing].filter((each) => each !== undefined)
+  const stop = stops.length > 0 ? AbortSignal.any(stops) : undefined
+  const write = async (batch: CheckedDocument[]): Promise<void> => {
     signal?.throwIfAborted()
     const plan = await planBatch(store, model, batch, options)
     const embeddings = await embed(store, model, plan.toEncode, options, report)
@@ -88,9 +98,22 @@ export async function putDocuments(
     result.added += plan.changed.filter(({ isThere }) => !isThere).length
     result.unchanged += batch.length - plan.changed.length
     done += batch.length
+  }
+  for await (const batch of batches(source, options.batchSize, model !== undefined, stop)) {
+    await options.inTurn(() => write(batch))
     report(0)
   }
   return result
+}
+
+function callbackFailed(cause: unknown, done: number): SerotineError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new SerotineError(
+    'CALLBACK_FAILED',
+    `onProgress threw when ${done} documents had been taken in, and the call ended there: ${why} What is committed stays; repeating the ` +
+      'call goes on from there.',
+    { cause },
+  )
 }
 
 interface Plan {

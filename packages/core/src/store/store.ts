@@ -293,6 +293,10 @@ export interface PrepareOptions {
 export interface StoreProblem {
   /** Undefined: not of one document. */
   readonly id?: string
+  /** What is damaged: `vectors` or `text` of a document, else a part of the collection. */
+  readonly section: string
+  /** Where it is; undefined where there are no files. */
+  readonly file?: string
   /** What is wrong, and where. */
   readonly message: string
 }

@@ -1,5 +1,5 @@
 /** Waits for a promise, but no longer than until the signal. @throws the signal's reason */
-export async function untilAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise
   let stop: (() => void) | undefined
   const aborted = new Promise<never>((_, reject) => {
@@ -8,7 +8,7 @@ export async function untilAborted(promise: Promise<void>, signal: AbortSignal |
     signal.addEventListener('abort', stop, { once: true })
   })
   try {
-    await Promise.race([promise, aborted])
+    return await Promise.race([promise, aborted])
   } finally {
     signal.removeEventListener('abort', stop!)
   }

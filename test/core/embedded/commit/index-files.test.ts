@@ -155,7 +155,7 @@ describe('a commit', () => {
       vi.spyOn(searcher, 'append').mockImplementationOnce(() => {
         throw new RangeError('no memory')
       })
-      await expect(index.put(numbers(200, 210))).rejects.toThrow('no memory')
+      await index.put(numbers(200, 210))
       expect([index.files.collection.size, index.derived(which)!.rows]).toEqual([210, 210])
       await index.put(numbers(210, 220))
       for (const name of ['fde', 'centroids']) {

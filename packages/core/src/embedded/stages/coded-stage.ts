@@ -115,10 +115,10 @@ export class CodedStage implements Stage {
         accept: (codes, lengths) => {
           try {
             current.append(codes, lengths)
-          } catch (error) {
-            // Out of memory: it lacks what is committed, and codes appended later would be taken for those of other documents.
+          } catch {
+            // Out of memory: it lacks what is committed, and codes appended later would be taken for those of other documents. They are read
+            // when they are wanted; the commit has not failed.
             this.#current = undefined
-            throw error
           }
         },
       }
