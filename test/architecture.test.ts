@@ -23,6 +23,7 @@ const ARROWS = `
   embedded/stages ← embedded/options, embedded/stats ← embedded/embedded-store
   embedded/files ← embedded/format ← embedded/options, embedded/stats
   embedded/commit ← embedded/stats
+  embedded/files ← embedded/format ← embedded/commit ← embedded/verify ← embedded/embedded-store
 `
 
 /** Faults that are known: until embedded/ exists as a whole and index/ and evaluation/ have been cut to size. */

@@ -3,6 +3,7 @@ import { Command, CommanderError, Help } from 'commander'
 import { SerotineError } from '@serotine/core'
 import { normalizeArguments } from './arguments.js'
 import { GROUPS, Incomplete, Interrupted, addCommonOptions } from './command.js'
+import { compactCommand } from './commands/compact.js'
 import { downloadCommand } from './commands/download.js'
 import { encodeCommand } from './commands/encode.js'
 import { evalCommand } from './commands/eval.js'
@@ -12,6 +13,7 @@ import { helpCommand } from './commands/help.js'
 import { removeCommand } from './commands/remove.js'
 import { rerankCommand } from './commands/rerank.js'
 import { searchCommand } from './commands/search.js'
+import { verifyCommand } from './commands/verify.js'
 import { HELP_LAYOUT, helpColumns } from './output/help.js'
 import { isSystemError, systemMessage } from './output/system-error.js'
 import { createTerminal } from './output/terminal.js'
@@ -65,6 +67,8 @@ export function createProgram({ helpAll = false } = {}): Command {
     evalCommand(),
     inspectCommand(),
     removeCommand(),
+    verifyCommand(),
+    compactCommand(),
     downloadCommand(),
     helpCommand(program),
   ]

@@ -2,8 +2,8 @@ export { EmbeddedStore } from '../embedded/embedded-store.js'
 export type { EmbeddedOptions } from '../embedded/options.js'
 export { replaceIndex } from '../embedded/commit/replace.js'
 export type { ReplaceOptions } from '../embedded/commit/replace.js'
-export { verifyIndex } from '../embedded/commit/verify.js'
-export type { VerifiedSection, VerifyReport } from '../embedded/commit/verify.js'
+export { verifyIndex } from '../embedded/verify/verify-index.js'
+export type { VerifiedSection, VerifyReport } from '../embedded/verify/verify-index.js'
 
 export { SPEC_VERSION } from '../store/store.js'
 export type {

@@ -7,7 +7,7 @@ import { constantAnswer, parseWhere } from '../store/filter.js'
 import type { Filter, Where } from '../store/filter.js'
 import { fieldNames } from '../store/metadata.js'
 import { decodeRecord, recordBytes } from '../store/records.js'
-import type { HashedDocument, PrepareOptions, Store, StoredDocument } from '../store/store.js'
+import type { HashedDocument, PrepareOptions, Store, StoredDocument, StoreProblem } from '../store/store.js'
 import { Turns } from '../store/turns.js'
 import { untilAborted } from '../store/until-aborted.js'
 import { checkWritable } from '../store/writable.js'
@@ -18,6 +18,8 @@ import type { DocumentSource } from './input.js'
 import { openStore } from './open.js'
 import type { OpenOptions } from './open.js'
 import { encodeQuery } from './query.js'
+import { repairStore } from './repair.js'
+import type { RepairResult } from './repair.js'
 import { checkFilter, checkSearch, searchStore } from './search.js'
 import type { SearchHit, SearchOptions, SearchResult } from './search.js'
 import { statsOf } from './stats.js'
@@ -219,6 +221,33 @@ export class MultiVectorIndex {
     await this.#change(async (store) => {
       await store.compact?.(options)
       this.#background.request()
+    })
+  }
+
+  /**
+   * Reads everything and compares checksums: what is damaged, by document or part. Empty when all is well. Reads the whole index.
+   *
+   * @throws CLOSED; the signal's reason
+   */
+  async verify(options: { signal?: AbortSignal } = {}): Promise<readonly StoreProblem[]> {
+    checkOptions('verify()', options, ['signal'])
+    return (await this.#open.verify?.(options)) ?? []
+  }
+
+  /**
+   * Mends what `verify` finds, and gives up what it cannot: vectors are made again from texts where the model is the one they were made by; else a
+   * document stays with what is left of it. Intact documents are not touched.
+   *
+   * @throws INDEX_CORRUPT for damage that cannot be mended, CLOSED, INDEX_READONLY
+   */
+  async repair(options: { signal?: AbortSignal } = {}): Promise<RepairResult> {
+    checkOptions('repair()', options, ['signal'])
+    return this.#change(async (store) => {
+      try {
+        return await repairStore(store, this.#model, options.signal)
+      } finally {
+        this.#background.request()
+      }
     })
   }
 

@@ -151,11 +151,11 @@ async function planBatch(
 }
 
 /** The vectors of the documents, in their order, checked: all have the index's dimension and hold numbers. */
-async function embed(
+export async function embed(
   store: Store,
   model: Encoder | undefined,
   documents: readonly CheckedDocument[],
-  options: Step,
+  options: { readonly [K in 'signal' | 'onWarning' | 'encoding']?: Step[K] | undefined },
   report: (done: number) => void,
 ): Promise<TokenEmbeddings[]> {
   const { signal, onWarning, encoding } = options

@@ -294,7 +294,7 @@ export interface StoreProblem {
   /** Undefined: not of one document. */
   readonly id?: string
   /** What is damaged: `vectors` or `text` of a document, else a part of the collection. */
-  readonly section: string
+  readonly section?: string
   /** Where it is; undefined where there are no files. */
   readonly file?: string
   /** What is wrong, and where. */

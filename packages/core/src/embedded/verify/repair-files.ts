@@ -1,12 +1,15 @@
 import { SerotineError } from '../../errors.js'
 import type { StoreProblem } from '../../store/store.js'
 import type { RecordedDocument } from '../format/segment.js'
-import type { Collection } from './collection.js'
+import type { Collection } from '../commit/collection.js'
 import { isDamage } from '../format/checked.js'
-import type { IndexFiles } from './index-files.js'
+import type { IndexFiles } from '../commit/index-files.js'
 
 /** Of no content: what is upserted next is written, whatever it is. */
 const NO_HASH = '0'.repeat(32)
+
+/** Sections without which there is no index. */
+const NEEDED: readonly string[] = ['manifest', 'table', 'deleted', 'vectors', 'text']
 
 /**
  * Gives up what cannot be read, and nothing else: a document whose vectors are damaged stays with its text and metadata and is not found any more,
@@ -24,10 +27,7 @@ export async function repairFiles(files: IndexFiles, problems: readonly StorePro
   const deleted = [...ids].flatMap((id) => collection.ordinalOf(id) ?? [])
   const documents = deleted.map((ordinal) => left(collection, ordinal))
   if (documents.length > 0) await files.commit({ documents, deleted, dim: manifest.dim!, model: manifest.model })
-  const others = problems.filter(
-    ({ id, section, file }) =>
-      id === undefined && ['manifest', 'table', 'deleted', 'vectors', 'text'].includes(section) && file,
-  )
+  const others = problems.filter(({ id, section = '' }) => id === undefined && NEEDED.includes(section))
   if (others.length === 0) return
   throw new SerotineError(
     'INDEX_CORRUPT',
