@@ -22,7 +22,8 @@ const ARROWS = `
   embedded/files ← embedded/format ← embedded/commit ← embedded/stages ← embedded/keywords ← embedded/reader ← embedded/embedded-store
   embedded/stages ← embedded/options, embedded/stats ← embedded/embedded-store
   embedded/files ← embedded/format ← embedded/options, embedded/stats
-  embedded/commit ← embedded/stats
+  embedded/commit, embedded/options ← embedded/stats
+  embedded/files ← embedded/format ← embedded/commit ← embedded/new-documents ← embedded/embedded-store
   embedded/files ← embedded/format ← embedded/commit ← embedded/verify ← embedded/embedded-store
 `
 

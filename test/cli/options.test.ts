@@ -36,7 +36,7 @@ describe('flags', () => {
 
   it('are the options of an index', () => {
     const options: Record<
-      Exclude<keyof OpenOptions, 'model' | 'dim' | 'readonly' | 'create' | 'hnswlib' | 'onWarning'>,
+      Exclude<keyof OpenOptions, 'model' | 'dim' | 'readonly' | 'create' | 'hnswlib' | 'onWarning' | 'compactAt'>,
       true
     > = {
       codec: true,

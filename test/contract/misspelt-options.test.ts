@@ -69,6 +69,8 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
       'search()': (wrong) => index.search('a', wrong),
       'searchDetailed()': (wrong) => index.searchDetailed('a', wrong),
       'prepare()': (wrong) => index.prepare(wrong),
+      'verify()': (wrong) => index.verify(wrong),
+      'repair()': (wrong) => index.repair(wrong),
       'compact()': (wrong) => index.compact(wrong),
       'close()': (wrong) => index.close(wrong),
       'where.lang': (wrong) => index.search('a', { where: { lang: wrong } }),
@@ -80,6 +82,7 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
   '@serotine/core/store': {
     EmbeddedStore: { 'EmbeddedStore.open()': (wrong) => stores.EmbeddedStore.open(undefined, wrong) },
     replaceIndex: { replaceIndex: (wrong) => stores.replaceIndex(folder, folder, wrong) },
+    verifyIndex: { verifyIndex: (wrong) => stores.verifyIndex(folder, wrong) },
     compileWhere: { 'where.lang': (wrong) => stores.compileWhere({ lang: wrong }) },
     parseWhere: { 'where.lang': (wrong) => stores.parseWhere({ lang: wrong }) },
   },

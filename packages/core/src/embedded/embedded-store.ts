@@ -1,11 +1,8 @@
 import { SerotineError } from '../errors.js'
-import type { OnWarning } from '../errors.js'
 import { describe } from '../options.js'
 import { checkFirstStage } from '../store/first-stage.js'
 import { filterPredicate } from '../store/filter-predicate.js'
 import type { Filter } from '../store/filter.js'
-import { encodeRecord } from '../store/records.js'
-import { checkSameModel } from '../store/same-model.js'
 import { SPEC_VERSION } from '../store/store.js'
 import type {
   CandidateQuery,
@@ -26,6 +23,7 @@ import type {
   TokenSink,
 } from '../store/store.js'
 import { Turns } from '../store/turns.js'
+import { untilAborted } from '../store/until-aborted.js'
 import { checkWritable } from '../store/writable.js'
 import type { Coder } from './commit/derived-files.js'
 import type { IndexFiles } from './commit/index-files.js'
@@ -33,8 +31,8 @@ import { openFiles } from './commit/open-files.js'
 import { repairFiles } from './verify/repair-files.js'
 import type { Allowed, Snapshot } from './commit/snapshot.js'
 import { verifyIndex } from './verify/verify-index.js'
-import type { RecordedDocument } from './format/segment.js'
 import { KeywordLists } from './keywords/keyword-lists.js'
+import { formWith, recordedDocument } from './new-documents.js'
 import { checkEmbedded, checkFound, initialManifest } from './options.js'
 import type { CheckedEmbedded, EmbeddedOptions } from './options.js'
 import { SnapshotReader } from './reader.js'
@@ -43,7 +41,7 @@ import { plan } from './stages/plan.js'
 import { FIRST_STAGES, makeStages } from './stages/registry.js'
 import type { Stage } from './stages/stage.js'
 import { Upkeep } from './stages/upkeep.js'
-import { statsOf } from './stats.js'
+import { isToBeCompacted, statsOf } from './stats.js'
 import type { FdeConfig } from '../fde/config.js'
 
 const CAPABILITIES: Omit<StoreCapabilities, 'durable' | 'keywords'> = {
@@ -72,19 +70,17 @@ export class EmbeddedStore implements Store {
   readonly #files: IndexFiles
   readonly #stages: ReadonlyMap<string, Stage>
   readonly #lists: KeywordLists
-  readonly #preferred: FirstStage
-  readonly #graphNumbers: number
-  readonly #onWarning: OnWarning | undefined
+  readonly #options: CheckedEmbedded
   readonly #upkeep: Upkeep
   readonly #turns = new Turns()
+  /** What `reading` runs: files stay open until it has ended. */
+  readonly #running = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
 
-  private constructor(files: IndexFiles, checked: CheckedEmbedded) {
-    const { firstStage, hnswlib, onWarning, graphNumbers, keywords } = checked
+  private constructor(files: IndexFiles, options: CheckedEmbedded) {
+    const { firstStage, hnswlib, onWarning, graphNumbers, keywords } = options
     this.#files = files
-    this.#preferred = firstStage
-    this.#graphNumbers = graphNumbers
-    this.#onWarning = onWarning
+    this.#options = options
     this.#stages = makeStages({ files, preferred: firstStage, hnswlib, onWarning, graphNumbers })
     this.#lists = new KeywordLists(files, keywords, onWarning)
     const isSearchable = this.#lists.settings !== false
@@ -138,7 +134,13 @@ export class EmbeddedStore implements Store {
   }
 
   async reading<T>(work: (reader: StoreReader) => Promise<T>): Promise<T> {
-    return this.#open.reading((snapshot) => work(this.#readerOf(snapshot)))
+    const running = this.#open.reading((snapshot) => work(this.#readerOf(snapshot)))
+    this.#running.add(running)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(running)
+    }
   }
 
   async candidates(query: CandidateQuery): Promise<Candidates> {
@@ -178,8 +180,8 @@ export class EmbeddedStore implements Store {
     await this.#change(async (files) => {
       if (documents.length === 0) return
       const { collection } = files
-      const form = this.#formWith(documents, adopt)
-      const recorded = documents.map((document) => this.#recorded(document))
+      const form = formWith(files.manifest, this.name, documents, adopt)
+      const recorded = documents.map((document) => recordedDocument(files, document))
       const deleted = documents.map(({ id }) => collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
       await files.commit({ documents: recorded, deleted, ...form }, await this.#coders())
     })
@@ -210,6 +212,9 @@ export class EmbeddedStore implements Store {
       if (refusal) throw refusal
       this.#stage(name).keep()
     }
+    const { signal } = options
+    // Before what is due for first stages, which it would make anew in part.
+    if (isToBeCompacted(this.#files, this.#options)) await untilAborted(this.compact({ signal }), signal)
     await this.#upkeep.run(options)
   }
 
@@ -220,6 +225,7 @@ export class EmbeddedStore implements Store {
 
   async verify(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly StoreProblem[]> {
     const { folder } = this.#open
+    options.signal?.throwIfAborted()
     if (folder === undefined) return []
     // In turn: a commit that ends meanwhile would look like damage.
     return this.#turns.take(async () => (await verifyIndex(folder, options)).problems)
@@ -253,6 +259,7 @@ export class EmbeddedStore implements Store {
   async #end(): Promise<void> {
     await this.#upkeep.stop(closed())
     await this.#turns.settled()
+    await Promise.allSettled(this.#running)
     try {
       for (const stage of this.#stages.values()) await this.#flush(stage)
     } finally {
@@ -267,7 +274,7 @@ export class EmbeddedStore implements Store {
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       const message = `What the first stage ${stage.name} has in memory could not be saved when ${this.name} was closed, and is made again: ${why}`
-      this.#onWarning?.({ code: 'UPKEEP_FAILED', message })
+      this.#options.onWarning?.({ code: 'UPKEEP_FAILED', message })
     }
   }
 
@@ -303,13 +310,13 @@ export class EmbeddedStore implements Store {
       readonly rerank: boolean
     },
   ): Promise<Chosen | undefined> {
-    const { firstStage: asked = this.#preferred, candidates = CANDIDATES, rerank } = how
+    const { firstStage: asked = this.#options.firstStage, candidates = CANDIDATES, rerank } = how
     if (how.firstStage !== undefined) this.#checkKept(how.firstStage)
     const { total, collection } = snapshot
     const rows: Record<string, number> = {}
     for (const [name, stage] of this.#stages) rows[name] = stage.rows
     const { length } = this.#stages.get('fde')!.facts()
-    const isLarge = total * ((length as number | null) ?? 0) >= this.#graphNumbers
+    const isLarge = total * ((length as number | null) ?? 0) >= this.#options.graphNumbers
     for (;;) {
       const name = plan({ asked, rerank, candidates, allowed, total, rows, isLarge })
       const stage = this.#stages.get(name)
@@ -345,45 +352,6 @@ export class EmbeddedStore implements Store {
     const makers = [...this.#stages.values(), this.#lists]
     const coders = await Promise.all(makers.map((maker) => maker.coder?.()))
     return coders.filter((coder) => coder !== undefined)
-  }
-
-  /**
-   * Dimension and model that the collection has with these documents. Compared within the change: another may have been the first.
-   *
-   * @throws DIM_MISMATCH, INDEX_MISMATCH
-   */
-  #formWith(documents: readonly NewDocument[], adopt: Pick<CollectionSpec, 'dim' | 'model'>) {
-    const { manifest } = this.#files
-    checkSameModel(this.name, manifest.model, adopt.model)
-    const given = documents.filter(({ embeddings }) => embeddings)
-    // What has no tokens is of every dimension.
-    const told = given.filter(({ embeddings }) => embeddings!.length > 0)
-    const dim = manifest.dim ?? adopt.dim ?? (told[0] ?? given[0])?.embeddings!.dim
-    for (const { id, embeddings } of told) {
-      if (embeddings!.dim === dim) continue
-      throw new SerotineError(
-        'DIM_MISMATCH',
-        `Document ${describe(id)} has dimension ${embeddings!.dim}, but the index ${this.name} has ${dim}. Was it made by another model?`,
-      )
-    }
-    // Undefined only where no document has vectors, which `#recorded` refuses.
-    return { dim: dim!, model: manifest.model ?? adopt.model ?? null }
-  }
-
-  #recorded({ id, text, metadata, hash, embeddings }: NewDocument): RecordedDocument {
-    const { manifest, collection } = this.#files
-    if (embeddings) {
-      const record = encodeRecord(manifest.codec, embeddings)
-      return { id, text, metadata, hash, tokens: embeddings.length, record }
-    }
-    const ordinal = collection.ordinalOf(id)
-    if (ordinal === undefined) {
-      throw new SerotineError(
-        'INVALID_ARGUMENT',
-        `Document ${describe(id)} comes without embeddings, and there is none whose vectors it could keep.`,
-      )
-    }
-    return { id, text, metadata, hash, tokens: collection.row(ordinal).tokens, record: collection.readRecord(ordinal) }
   }
 }
 

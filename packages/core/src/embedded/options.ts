@@ -49,6 +49,13 @@ export interface EmbeddedOptions {
   onWarning?: OnWarning | undefined
   /** A new segment of files is begun when the vectors of the last one reach this many bytes. Default 1 GiB. */
   segmentBytes?: number | undefined
+  /**
+   * Share of the bytes of texts and vectors that deleted and replaced documents take up, from which they are freed: in the background after
+   * changes, and by `prepare`. False: by `compact` only. Default 0.5.
+   */
+  compactAt?: number | false | undefined
+  /** Not for fewer bytes than these. Default 16 MB. */
+  compactBytes?: number | undefined
   /** With `muvera`, a graph is built from this many FDE numbers (documents × numbers each) on. Default 250,000,000. */
   graphNumbers?: number | undefined
 }
@@ -65,7 +72,12 @@ export interface CheckedEmbedded extends Pick<
   readonly firstStage: FirstStage
   readonly keywords: KeywordSettings | false | undefined
   readonly graphNumbers: number
+  readonly compactAt: number | false
+  readonly compactBytes: number
 }
+
+/** Bytes of deleted documents that are not worth rewriting files for. */
+const COMPACT_BYTES = 16_000_000
 
 const OPTIONS = [
   'model',
@@ -80,6 +92,8 @@ const OPTIONS = [
   'onWarning',
   'segmentBytes',
   'graphNumbers',
+  'compactAt',
+  'compactBytes',
 ]
 
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT, DIM_MISMATCH */
@@ -135,6 +149,14 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
   const { hnswlib, segmentBytes, graphNumbers = GRAPH_NUMBERS } = options
   if (segmentBytes !== undefined) checkInteger('segmentBytes', segmentBytes, 1)
   checkInteger('graphNumbers', graphNumbers, 0)
+  const { compactAt = 0.5, compactBytes = COMPACT_BYTES } = options
+  if (compactAt !== false && !(typeof compactAt === 'number' && compactAt > 0 && compactAt <= 1)) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `compactAt must be a share above 0 and up to 1, or false; got ${describe(compactAt)}.`,
+    )
+  }
+  checkInteger('compactBytes', compactBytes, 0)
   return {
     folder: inMemory ? undefined : folder,
     model,
@@ -149,6 +171,8 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
     onWarning,
     segmentBytes,
     graphNumbers,
+    compactAt,
+    compactBytes,
   }
 }
 

@@ -1,7 +1,25 @@
 import type { KeywordStats } from '../store/keywords.js'
 import type { FirstStageName, FirstStageStats, StoreStats } from '../store/store.js'
 import type { IndexFiles } from './commit/index-files.js'
+import type { CheckedEmbedded } from './options.js'
 import type { Stage } from './stages/stage.js'
+
+/** Whether deleted and replaced documents take up so much that they are to be freed without being told to. */
+export function isToBeCompacted(
+  { manifest, collection, isPoisoned, deletedCount }: IndexFiles,
+  { compactAt, compactBytes }: Pick<CheckedEmbedded, 'compactAt' | 'compactBytes'>,
+): boolean {
+  if (compactAt === false || isPoisoned || deletedCount === 0) return false
+  let total = 0
+  for (const { tokenBytes, textBytes } of manifest.segments) total += tokenBytes + textBytes
+  let living = 0
+  for (const ordinal of collection.ordinals()) {
+    const { tokenBytes, textBytes } = collection.row(ordinal)
+    living += tokenBytes + textBytes
+  }
+  const dead = total - living
+  return dead > compactBytes && dead >= total * compactAt
+}
 
 /** @param firstStage what `plan` says serves a search over everything */
 export function statsOf(

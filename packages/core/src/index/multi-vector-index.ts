@@ -3,8 +3,8 @@ import type { Encoder } from '../encoder.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import { checkInteger, checkOptions, describe } from '../options.js'
-import { constantAnswer, parseWhere } from '../store/filter.js'
-import type { Filter, Where } from '../store/filter.js'
+import { parseWhere } from '../store/filter.js'
+import type { Where } from '../store/filter.js'
 import { fieldNames } from '../store/metadata.js'
 import { decodeRecord, recordBytes } from '../store/records.js'
 import type { HashedDocument, PrepareOptions, Store, StoredDocument, StoreProblem } from '../store/store.js'
@@ -16,12 +16,13 @@ import { searchHybrid } from './hybrid.js'
 import { checkId, checkSource, isStream } from './input.js'
 import type { DocumentSource } from './input.js'
 import { openStore } from './open.js'
-import type { OpenOptions } from './open.js'
+import type { OpenedStore, OpenOptions } from './open.js'
 import { encodeQuery } from './query.js'
 import { repairStore } from './repair.js'
 import type { RepairResult } from './repair.js'
 import { checkFilter, checkSearch, searchStore } from './search.js'
 import type { SearchHit, SearchOptions, SearchResult } from './search.js'
+import { selected } from './select.js'
 import { statsOf } from './stats.js'
 import type { IndexStats } from './stats.js'
 import { DOCUMENT_ENCODING, putDocuments } from './upsert.js'
@@ -46,20 +47,24 @@ export type PrepareIndexOptions = Pick<PrepareOptions, 'firstStage' | 'signal' |
 export class MultiVectorIndex {
   /** Folder of the index; undefined in memory and in a store that was given. */
   readonly folder: string | undefined
-  readonly #store: Store
+  #store: Store
+  readonly #reopen: OpenedStore['reopen']
   readonly #model: Encoder | undefined
   readonly #onWarning: OnWarning | undefined
   readonly #turns = new Turns()
   readonly #background: Background
   /** What was reported to be damaged, once each. */
   readonly #damaged = new Set<string>()
+  /** Searches under way. */
+  readonly #running = new Set<Promise<SearchResult>>()
   /** Ends the wait for documents that are still to come. */
   readonly #stopStreams = new AbortController()
   #closing: Promise<void> | undefined
 
-  private constructor(store: Store, folder: string | undefined, { model, onWarning }: OpenOptions) {
+  private constructor({ store, folder, reopen }: OpenedStore, { model, onWarning }: OpenOptions) {
     this.folder = folder
     this.#store = store
+    this.#reopen = reopen
     this.#model = model
     this.#onWarning = onWarning
     this.#background = new Background(store, this.#measuring(), onWarning)
@@ -73,8 +78,7 @@ export class MultiVectorIndex {
    * INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT, HNSWLIB_MISSING
    */
   static async open(where?: string | Store, options: OpenOptions = {}): Promise<MultiVectorIndex> {
-    const { store, folder } = await openStore(where, options)
-    return new MultiVectorIndex(store, folder, options)
+    return new MultiVectorIndex(await openStore(where, options), options)
   }
 
   /** Number of documents, or of those that pass a filter. @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
@@ -157,7 +161,11 @@ export class MultiVectorIndex {
    */
   async delete(which: string | readonly string[] | { where: Where }): Promise<number> {
     const chosen = selected(which, this.#open)
-    return this.#change((store) => store.delete(chosen))
+    return this.#change(async (store) => {
+      const deleted = await store.delete(chosen)
+      if (deleted > 0) this.#background.request()
+      return deleted
+    })
   }
 
   /**
@@ -175,7 +183,19 @@ export class MultiVectorIndex {
     return this.#search('searchDetailed()', query, options)
   }
 
-  async #search(call: string, query: string | TokenEmbeddings, options: SearchOptions): Promise<SearchResult> {
+  async #search(
+    ...question: [call: string, query: string | TokenEmbeddings, options: SearchOptions]
+  ): Promise<SearchResult> {
+    const running = this.#answer(...question)
+    this.#running.add(running)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(running)
+    }
+  }
+
+  async #answer(call: string, query: string | TokenEmbeddings, options: SearchOptions): Promise<SearchResult> {
     const store = this.#open
     const checked = checkSearch(call, options, store)
     checked.signal?.throwIfAborted()
@@ -183,7 +203,6 @@ export class MultiVectorIndex {
     const embeddings = await encodeQuery(query, checked, store, this.#model, this.#onWarning)
     checked.signal?.throwIfAborted()
     const encode = performance.now() - started
-    if (this.#closing) throw closed()
     const search = { ...checked, onDamaged: this.#reportDamage }
     const { hybrid } = search
     if (!hybrid) return searchStore(store, embeddings, search, encode)
@@ -196,6 +215,36 @@ export class MultiVectorIndex {
     this.#damaged.add(why)
     const message = `Searches do without what is damaged of document ${describe(id)}: ${why}`
     this.#onWarning({ code: 'DOCUMENT_DAMAGED', message })
+  }
+
+  /**
+   * Shows what a writer has committed since an index was opened with `readonly: true`, or refreshed. Searches under way end on the state they began
+   * with; when it cannot be opened, the state before stays.
+   *
+   * @returns whether anything had changed
+   * @throws INVALID_ARGUMENT for an index that is not opened so, CLOSED and what opening throws
+   */
+  async refresh(): Promise<boolean> {
+    void this.#open
+    const reopen = this.#reopen
+    if (!reopen) {
+      throw new SerotineError(
+        'INVALID_ARGUMENT',
+        'refresh() is for a folder opened with { readonly: true }. What this index holds is seen by the next search as it is.',
+      )
+    }
+    return this.#turns.take(async () => {
+      const before = this.#open
+      const next = await reopen()
+      if (this.#closing || (await next.stats()).generation === (await before.stats()).generation) {
+        await next.close()
+        return false
+      }
+      this.#store = next
+      await Promise.allSettled(this.#running)
+      await before.close()
+      return true
+    })
   }
 
   /**
@@ -215,7 +264,7 @@ export class MultiVectorIndex {
     await untilAborted(background, signal)
   }
 
-  /** Frees the space of deleted and replaced documents. The index can be searched meanwhile. @throws CLOSED, INDEX_READONLY */
+  /** Frees the space of deleted and replaced documents, which happens by itself when it is much (`OpenOptions.compactAt`). The index can be searched meanwhile. @throws CLOSED, INDEX_READONLY */
   async compact(options: { signal?: AbortSignal } = {}): Promise<void> {
     checkOptions('compact()', options, ['signal'])
     await this.#change(async (store) => {
@@ -257,7 +306,7 @@ export class MultiVectorIndex {
   }
 
   /**
-   * Waits for changes under way, and for what is being made in the background, then releases the lock. An `upsert` of a stream ends after the
+   * Waits for searches and changes under way, and for what is being made in the background, then releases the lock. An `upsert` of a stream ends after the
    * batch that is being written, with CLOSED. May be called again.
    *
    * @param options.prepare false leaves what is being learned or built to the next process that writes. Default true.
@@ -273,6 +322,7 @@ export class MultiVectorIndex {
     try {
       await this.#turns.settled()
       await this.#background.settled()
+      await Promise.allSettled(this.#running)
     } finally {
       await this.#store.close()
     }
@@ -338,31 +388,4 @@ function withoutHash(document: HashedDocument | undefined): StoredDocument | und
   if (!document) return undefined
   const { hash: _hash, ...rest } = document
   return rest
-}
-
-/** What `delete` was told, checked at once. */
-function selected(
-  which: string | readonly string[] | { where: Where },
-  { capabilities }: Store,
-): { ids: string[] } | { filter: Filter } {
-  if (typeof which === 'string' || Array.isArray(which)) {
-    const list = typeof which === 'string' ? [which] : (which as readonly string[])
-    return { ids: Array.from(list, (id, i) => checkId(id, `Id ${i}`)) }
-  }
-  checkOptions('delete()', which, ['where'], { filter: 'where' })
-  const { where } = (which ?? {}) as { where?: Where }
-  if (where === undefined) {
-    throw new SerotineError(
-      'INVALID_ARGUMENT',
-      `delete() takes an id, an array of ids or { where }, got ${describe(which)}.`,
-    )
-  }
-  const filter = checkFilter(parseWhere(where), capabilities)
-  if (constantAnswer(filter) === true) {
-    throw new SerotineError(
-      'INVALID_ARGUMENT',
-      'The where of delete() holds for every document. To delete everything, pass { where: () => true }.',
-    )
-  }
-  return { filter }
 }

@@ -8,9 +8,17 @@ import { checkSameModel } from '../store/same-model.js'
 import type { Store } from '../store/store.js'
 
 /** How an index is opened or made. */
-export interface OpenOptions extends Omit<EmbeddedOptions, 'model' | 'segmentBytes' | 'graphNumbers'> {
+export interface OpenOptions extends Omit<EmbeddedOptions, 'model' | 'segmentBytes' | 'graphNumbers' | 'compactBytes'> {
   /** Encodes queries and added texts. Without one, documents and queries must be embeddings. */
   model?: Encoder | undefined
+}
+
+/** A store, and how to open what is there later. */
+export interface OpenedStore {
+  readonly store: Store
+  readonly folder: string | undefined
+  /** Of a folder that is only read. */
+  readonly reopen?: () => Promise<Store>
 }
 
 /** What is left to say of a store that is open already. */
@@ -21,10 +29,7 @@ const OPTIONS_OF_STORES = ['model', 'onWarning']
  *
  * @throws INVALID_ARGUMENT, UNKNOWN_OPTION, INDEX_MISMATCH and what opening throws
  */
-export async function openStore(
-  where: string | Store | undefined,
-  options: OpenOptions,
-): Promise<{ store: Store; folder: string | undefined }> {
+export async function openStore(where: string | Store | undefined, options: OpenOptions): Promise<OpenedStore> {
   const { model } = options ?? {}
   if (model !== undefined && typeof model?.encodeQueries !== 'function') {
     throw new SerotineError(
@@ -38,14 +43,19 @@ export async function openStore(
     checkModel(where, model)
     return { store: where, folder: undefined }
   }
-  const store = await openChecked(checkEmbedded('MultiVectorIndex.open()', where, options))
-  try {
-    checkModel(store, model)
-    return { store, folder: store.folder }
-  } catch (error) {
-    await store.close()
-    throw error
+  const checked = checkEmbedded('MultiVectorIndex.open()', where, options)
+  const open = async () => {
+    const store = await openChecked(checked)
+    try {
+      checkModel(store, model)
+      return store
+    } catch (error) {
+      await store.close()
+      throw error
+    }
   }
+  const store = await open()
+  return { store, folder: store.folder, ...(checked.readonly && { reopen: open }) }
 }
 
 function isStore(where: unknown): where is Store {

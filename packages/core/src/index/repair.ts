@@ -29,9 +29,10 @@ export async function repairStore(
   const problems = (await store.verify?.({ signal })) ?? []
   const ids = [...new Set(problems.flatMap(({ id }) => id ?? []))]
   const mended: string[] = []
-  for (let at = 0; at < ids.length && model; at += BATCH) {
+  const toEncode = model ? ids : []
+  for (let at = 0; at < toEncode.length; at += BATCH) {
     signal?.throwIfAborted()
-    mended.push(...(await encodeAgain(store, model, ids.slice(at, at + BATCH), signal)))
+    mended.push(...(await encodeAgain(store, model!, toEncode.slice(at, at + BATCH), signal)))
   }
   const left = problems.filter(({ id }) => id === undefined || !mended.includes(id))
   if (left.length > 0) await store.repair?.(left)

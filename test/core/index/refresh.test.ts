@@ -1,0 +1,70 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
+import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
+
+const model = new FakeEncoder()
+const next = random(5)
+const documents = Array.from({ length: 200 }, (_, i) => ({ id: `d${i}`, text: randomText(next, 10) }))
+
+let folder: string
+let writer: MultiVectorIndex
+let reader: MultiVectorIndex
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'serotine-refresh-'))
+  writer = await MultiVectorIndex.open(folder, { model })
+  await writer.upsert(documents.slice(0, 100))
+  reader = await MultiVectorIndex.open(folder, { model, readonly: true })
+})
+afterEach(async () => {
+  await Promise.all([writer.close(), reader.close()])
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('a reader sees what was committed since, when it is refreshed', async () => {
+  expect(await reader.refresh()).toBe(false)
+  await writer.upsert(documents)
+  await writer.delete('d0')
+  await writer.compact()
+  expect([await reader.count(), await reader.has('d0')]).toEqual([100, true])
+  expect(await reader.refresh()).toBe(true)
+  expect([await reader.count(), await reader.has('d0')]).toEqual([199, false])
+  expect((await reader.search(documents[150]!.text))[0]!.id).toBe('d150')
+  expect(await reader.refresh()).toBe(false)
+  await expect(reader.upsert(documents)).rejects.toMatchObject({ code: 'INDEX_READONLY' })
+})
+
+test('searches that are under way end on what they began with', async () => {
+  const searches = Array.from({ length: 20 }, (_, i) => reader.search(documents[i]!.text, { k: 1 }))
+  await writer.delete(documents.slice(0, 50).map(({ id }) => id))
+  await writer.compact()
+  const refreshed = reader.refresh()
+  const hits = await Promise.all(searches)
+  expect(hits.map(([hit]) => hit?.id)).toEqual(documents.slice(0, 20).map(({ id }) => id))
+  expect([await refreshed, await reader.count()]).toEqual([true, 50])
+})
+
+test('searches that are under way end when the index is closed', async () => {
+  const slow = await MultiVectorIndex.open(folder, { readonly: true })
+  const queries = documents.slice(0, 20).map(({ text }) => model.embed(text))
+  const searches = queries.map((query) => slow.search(query, { k: 1 }))
+  await slow.close()
+  expect((await Promise.all(searches)).map(([hit]) => hit!.id)).toEqual(documents.slice(0, 20).map(({ id }) => id))
+  await expect(slow.search(queries[0]!)).rejects.toMatchObject({ code: 'CLOSED' })
+})
+
+test('the state before stays when the next one cannot be opened', async () => {
+  await writer.upsert(documents)
+  const table = readdirSync(folder).find((name) => name.endsWith('.table'))!
+  writeFileSync(join(folder, table), 'x', { flag: 'r+' })
+  await expect(reader.refresh()).rejects.toMatchObject({ code: 'INDEX_CORRUPT' })
+  expect((await reader.search(documents[7]!.text))[0]!.id).toBe('d7')
+})
+
+test('is for readers, that are open', async () => {
+  await expect(writer.refresh()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await reader.close()
+  await expect(reader.refresh()).rejects.toMatchObject({ code: 'CLOSED' })
+})
