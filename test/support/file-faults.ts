@@ -40,12 +40,12 @@ export function repair(): void {
   faults = []
 }
 
-let seen = 0
+let seen: { readonly call: Call; readonly path: string }[] = []
 /** Calls on files whose faults can be injected, since the last time somebody asked. */
-export function countCalls(): number {
-  const count = seen
-  seen = 0
-  return count
+export function takeCalls(): typeof seen {
+  const calls = seen
+  seen = []
+  return calls
 }
 
 type Fs = typeof fs
@@ -59,7 +59,7 @@ export function faulty(real: Fs): Fs {
     }
   }
   const failing = (call: Call, path: string, work: () => unknown): Error | undefined => {
-    seen++
+    seen.push({ call, path })
     const fault = faults.find((each) => (each.call ?? call) === call && each.path.test(path) && each.times !== 0)
     if (!fault || (fault.after ?? 0) > 0) {
       if (fault) fault.after!--

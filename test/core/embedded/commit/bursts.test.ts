@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { breakFiles, countCalls, repair } from '../../../support/file-faults.js'
+import { breakFiles, repair, takeCalls } from '../../../support/file-faults.js'
 import { isLong } from '../../../support/long.js'
 import { embeddingsOf, faultsOf, numbers, StagedIndex } from '../../../support/staged-index.js'
 
@@ -93,12 +93,43 @@ async function changes(index: StagedIndex): Promise<number> {
 /** Calls that the changes make. */
 async function callsOfAll(): Promise<number> {
   const index = await open()
-  countCalls()
+  takeCalls()
   for (const { run } of CHANGES) await run(index)
-  const calls = countCalls()
+  const calls = takeCalls().length
   await index.close()
   return calls
 }
+
+test('what is written is synced before the manifest is, that before it is renamed, and the folder after it', async () => {
+  const index = await open()
+  for (const { run } of CHANGES) {
+    takeCalls()
+    await run(index)
+    const calls = takeCalls()
+    const renames = calls.flatMap(({ call, path }, i) =>
+      call === 'renameSync' && path.endsWith('manifest.json') ? [i] : [],
+    )
+    let from = 0
+    for (const rename of renames) {
+      const before = calls.slice(from, rename)
+      const written = new Set(before.filter(({ call }) => call === 'writeSync').map(({ path }) => path))
+      written.delete(join(folder, 'lock'))
+      expect([...written].some((path) => path.endsWith('manifest.json.tmp'))).toBe(true)
+      for (const path of written) {
+        const last = before.findLastIndex((each) => each.call === 'writeSync' && each.path === path)
+        const synced = before.findLastIndex(({ call, path: of }) => /^f(data)?sync/.test(call) && of === path)
+        expect([path, synced > last]).toEqual([path, true])
+        // Of all others before anything of the manifest is.
+        const manifest = before.findIndex(({ path: of }) => of.endsWith('manifest.json.tmp'))
+        if (!path.endsWith('manifest.json.tmp')) expect([path, synced < manifest]).toEqual([path, true])
+      }
+      const next = calls.slice(rename).find(({ call }) => call === 'fsyncSync' || call === 'rmSync')
+      expect(next).toEqual({ call: 'fsyncSync', path: folder })
+      from = rename + 1
+    }
+  }
+  await index.close()
+})
 
 for (const length of [1, 2, 3, 8, 40]) {
   test(`a burst of ${length} at any call`, async () => {
