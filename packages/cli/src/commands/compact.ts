@@ -13,7 +13,10 @@ export function compactCommand(): Command {
   return createCommand('compact', {
     summary: 'free the space of removed passages',
     description: 'Rewrites the files of an index without what was removed or replaced. Others may search it meanwhile.',
-    examples: [['serotine compact', `the index in ./${DEFAULT_INDEX}`]],
+    examples: [
+      ['serotine compact', `the index in ./${DEFAULT_INDEX}`],
+      ['serotine compact ./birds --json', 'and what was freed as JSON'],
+    ],
   })
     .argument('[index]', 'folder of the index', DEFAULT_INDEX)
     .option('--json', 'one JSON object on standard output')
