@@ -190,7 +190,7 @@ describe('a folder of 300 mixed files', () => {
       passages: { split: false },
     })
     const left = (await readdir(join(work.path, 'mixed-index'))).filter(
-      (name) => !/^\d{6}\.(tokens|texts|table|fde|deleted|centroids|codes)$/.test(name),
+      (name) => !/^\d{6}\.(tokens|texts|table|fde|deleted|keywords-codes)$/.test(name),
     )
     expect(left.sort()).toEqual(['manifest.json', 'serotine.json'])
   })

@@ -46,6 +46,7 @@ const damageText = (id: string) => flip(file('texts'), rowOf(id).textOffset)
 const SECTIONS: [section: string, kind: string][] = [
   ['manifest', 'manifest.json'],
   ['deleted', 'deleted'],
+  ['keywords codes', 'keywords-codes'],
   ['centroids learned', 'centroids-learned'],
   ['centroids codes', 'centroids-codes'],
   ['table', 'table'],
