@@ -176,6 +176,21 @@ describe('repair', () => {
     })
   })
 
+  test('makes keywords again, and knows those of what it mended', async () => {
+    flip(file('keywords-codes'))
+    damageVectors('d7')
+    await using index = await open()
+    expect(await index.repair()).toMatchObject({ mended: ['d7'] })
+    await index.prepare()
+    expect(await index.verify()).toEqual([])
+    for (const n of [7, 8]) {
+      const [word] = documents[n]!.text.split(' ')
+      const hits = await index.search(`"${word}"`, { hybrid: true, k: 200 })
+      const holding = documents.filter(({ id, text }) => id !== 'd1' && text.split(' ').includes(word!))
+      expect(hits.map(({ id }) => id).sort()).toEqual(holding.map(({ id }) => id).sort())
+    }
+  })
+
   test('is for writers, of folders', async () => {
     await using reader = await open({ readonly: true })
     expect(await reader.verify()).toEqual([])
