@@ -24,10 +24,10 @@ beforeEach(async () => {
 
 test('verify prints a line per file of a whole index, and ends with 0', async () => {
   const { code, stdout, stderr } = await run('verify')
-  expect([code, stderr]).toEqual([0, expect.stringContaining('.serotine is as it was written: 5 files')])
+  expect([code, stderr]).toEqual([0, expect.stringContaining('.serotine is as it was written: 6 files')])
   expect(stdout.split('\n')[0]).toMatch(/^file +holds +size +state$/)
   expect(stdout).toMatch(/\d+\.tokens +vectors +[\d.]+ kB +intact\n/)
-  expect(stdout.match(/ intact\n/g)).toHaveLength(5)
+  expect(stdout.match(/ intact\n/g)).toHaveLength(6)
 })
 
 test('verify names what is damaged and ends with 1; index mends it', async () => {
@@ -44,7 +44,7 @@ test('verify --repair gives up what cannot be read, and says what to do', async 
   flip(file('tokens'))
   const { code, stdout, stderr } = await run('verify', '--repair', '--json')
   const report = JSON.parse(stdout) as { problems: unknown[]; incomplete: string[]; sections: unknown[] }
-  expect([code, report.problems, report.incomplete.length, report.sections.length]).toEqual([0, [], 1, 5])
+  expect([code, report.problems, report.incomplete.length, report.sections.length]).toEqual([0, [], 1, 6])
   expect(stderr).toMatch(/repaired\. 1 passage incomplete: run "serotine index"/)
   expect(JSON.parse((await run('index', 'library', '--json', '-q')).stdout)).toMatchObject({ updated: 1 })
 })

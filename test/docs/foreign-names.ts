@@ -44,7 +44,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'HTML and CSS': 'pre display nav details',
   'file name endings': 'rst adoc mdx htm xhtml ndjson',
   'values made up for an example':
-    'Guide Proxy tenant rebuild draft urgent de Ode poem e5 e400 Kiwi kiwi cannot fly head Question handbook Ġthe matches',
+    'Guide Proxy tenant rebuild draft urgent de Ode poem e5 e400 Kiwi kiwi fly head Question handbook Ġthe matches',
   'words of messages that are quoted': 'must got hold VERS_1 can requires Cannot',
   formulas: 'act Wᵀ W_resᵀ W_res',
   'a prefix of several names': 'IS_',

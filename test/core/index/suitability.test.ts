@@ -122,6 +122,7 @@ describe('centroid suitability', () => {
     await index.prepare()
     const { candidates, recall } = (await index.stats()).firstStages.centroids!.suitability!
     expect(recall).toBeGreaterThan(0.985)
-    expect([candidates, warnings]).toEqual([100, []])
+    expect(candidates).toBeLessThanOrEqual(200)
+    expect(warnings).toEqual([])
   })
 })

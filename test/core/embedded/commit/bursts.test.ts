@@ -174,3 +174,20 @@ test.each(
   expect([idsOf(index).length, faultsOf(index)]).toEqual([38, []])
   await index.close()
 })
+
+test('a read that fails once costs no document its vectors: neither compaction nor learning takes them for lost', async () => {
+  const index = await open()
+  await index.put(numbers(0, 40))
+  await index.delete([3, 33])
+  const failure = { call: 'readSync', path: /\.tokens$/, code: 'EIO', times: 1 } as const
+  for (const work of [() => index.upkeep(), () => index.compact()]) {
+    breakFiles({ ...failure, after: 7 })
+    await expect(work()).rejects.toMatchObject({ code: 'EIO' })
+    repair()
+    await work()
+    for (const n of [5, 7, 8]) expect((await index.search('centroids', embeddingsOf(n), 1))!.ids).toEqual([`d${n}`])
+    const { collection } = index.files
+    for (const ordinal of collection.ordinals()) expect(collection.isIntact(ordinal)).toBe(true)
+  }
+  await index.close()
+})

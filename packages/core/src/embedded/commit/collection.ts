@@ -6,7 +6,7 @@ import { decodeRecord } from '../../store/records.js'
 import type { TokenCodec } from '../../store/records.js'
 import type { DocumentRow } from '../format/document-table.js'
 import { metadataOf } from '../format/document-table.js'
-import { isDamage } from '../format/checked.js'
+import { isDamage, isLost } from '../format/checked.js'
 import type { Segment } from '../format/segment.js'
 
 /** A run of records that lie one after the other in one segment. */
@@ -104,13 +104,13 @@ export class Collection {
     return record
   }
 
-  /** A document's token vectors, as precisely as the codec kept them. Zeros where they are damaged: no search returns it, whatever is made of them. */
+  /** A document's token vectors, as precisely as the codec kept them. Zeros where they are lost: no search returns it, whatever is made of them. */
   readEmbeddings(ordinal: number, codec: TokenCodec, dim: number): TokenEmbeddings {
     const { tokens: length } = this.row(ordinal)
     try {
       return decodeRecord(codec, this.readRecord(ordinal), length, dim)
     } catch (error) {
-      if (!isDamage(error)) throw error
+      if (!isLost(error)) throw error
       return { data: new Float32Array(length * dim), length, dim }
     }
   }

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { recordLength } from '../../keywords/term-lists.js'
 import type { CodeBytes, DerivedManifest } from '../format/manifest.js'
 import type { Segment } from '../format/segment.js'
-import { isDamage } from '../format/checked.js'
+import { isLost } from '../format/checked.js'
 import type { Collection } from './collection.js'
 import type { NewFile } from './derived-files.js'
 
@@ -79,7 +79,8 @@ function isRead(read: () => void): boolean {
     read()
     return true
   } catch (error) {
-    if (!isDamage(error)) throw error
+    // What is copied takes the place of what is there: not where that may be whole.
+    if (!isLost(error)) throw error
     return false
   }
 }

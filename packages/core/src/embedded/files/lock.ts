@@ -64,7 +64,7 @@ export async function lockFolder(folder: string, lease: Lease = LEASE): Promise<
   if (held.has(path)) throw locked(folder, path, me, true)
   const content = JSON.stringify(me)
   // Written whole under another name first: a lock that can be seen can be read.
-  const whole = `${path}.${me.id}`
+  const whole = beside(path, me.id)
   writeFileSync(whole, content)
   try {
     for (let attempt = 0; !place(whole, path, content); attempt++) {
@@ -137,13 +137,13 @@ function claimsOn(path: string): Claim[] {
     const identity = ownerIn(content) ? content : `${stat.ino} ${stat.mtimeMs}`
     const key = createHash('sha256').update(identity).digest('hex').slice(0, 24)
     claims.push({ path: at, content, time: stat.mtimeMs, key })
-    at = `${path}.${key}.heir`
+    at = beside(path, `${key}.heir`)
   }
 }
 
 /** Takes the place of a lock that was left behind; false when another process was first. */
 function takeOver(path: string, claims: readonly Claim[], whole: string, content: string): boolean {
-  const claim = `${path}.${claims.at(-1)!.key}.heir`
+  const claim = beside(path, `${claims.at(-1)!.key}.heir`)
   if (!place(whole, claim, content)) return false
   try {
     // Whoever took over before has removed the claims that led to it, so that this one may be to nothing.
@@ -229,6 +229,11 @@ function removeOld(path: string): void {
     const stat = statSync(other, { throwIfNoEntry: false })
     if (stat && now - stat.mtimeMs > LEFT_BEHIND) rmSync(other, { force: true })
   }
+}
+
+/** Put together so that a tracer of files does not read it as a pattern, and take every `lock.*` into a deployment. */
+function beside(path: string, name: string): string {
+  return [path, name].join('.')
 }
 
 function readIfThere(path: string): string | undefined {

@@ -18,6 +18,11 @@ export function isDamage(error: unknown): boolean {
   return code === 'INDEX_CORRUPT' || code === 'EIO'
 }
 
+/** Whether an error says that bytes are others than were written, and will be the next time. A disk that failed may be well again. */
+export function isLost(error: unknown): boolean {
+  return (error as { code?: string }).code === 'INDEX_CORRUPT'
+}
+
 export function corrupt(
   path: string,
   section: string,

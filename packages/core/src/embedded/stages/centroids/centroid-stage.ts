@@ -17,7 +17,7 @@ const GROWTH = 2
 /** Documents added since are looked at when they have so many tokens; until then they are candidates of every search, for 2 ms. */
 const UNSEEN_TOKENS = 16_384
 /** New tokens fit a codebook when their mean distance (1 − similarity) from their centroids is at most this many times that of the old. */
-const FITS = 1.2
+const FITS = 1.1
 /** A part takes in the one before it when that has no more than this many times its tokens: so a token is coded again log₂ times, and parts are few. */
 const MERGE = 1
 /** Documents and tokens that a codebook's fit is measured on. */
@@ -75,7 +75,7 @@ export function centroidStage(context: StageContext): Stage {
       // What it was trained on it fits better than what is like that: up to half as much again, in small parts.
       const range = { from, to }
       const documents = searchableIn(collection, range)
-      const unseen = spread(documents, Math.min(FIT_DOCUMENTS, documents.length >> 3))
+      const unseen = spread(documents, Math.min(FIT_DOCUMENTS, documents.length >> 4))
       const most = { ...range, documents: centroids, tokens: trainingTokens(centroids), without: new Set(unseen) }
       const rows = await sampleTokens(collection, codec, dim!, most, signal)
       const codebook = await trainCodebook(rows, dim!, { centroids, signal })
