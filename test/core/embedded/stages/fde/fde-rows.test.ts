@@ -26,6 +26,16 @@ describe('FDE rows', () => {
     })
   })
 
+  test('some of them are multiplied as all are', () => {
+    const rows = new FdeRows(40)
+    rows.append(Buffer.concat(Array.from({ length: 2100 }, () => encodeFdeRow(vector(40)))))
+    const query = vector(40)
+    const some = Int32Array.of(2099, 0, 1024, 1023)
+    const all = rows.innerProducts(query)
+    expect([...rows.innerProductsWith(query, some)]).toEqual(Array.from(some, (row) => all[row]))
+    expect([...rows.innerProductsWith(new Float32Array(40), some)]).toEqual([0, 0, 0, 0])
+  })
+
   test('a zero row and a zero query give zero', () => {
     const rows = new FdeRows(32)
     rows.append(encodeFdeRow(new Float32Array(32)))

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { encodeFdeRow } from '../../../../../packages/core/src/embedded/stages/fde/fde-rows.js'
 import { FdeScan } from '../../../../../packages/core/src/embedded/stages/fde/fde-scan.js'
 import { HnswGraph } from '../../../../../packages/core/src/embedded/stages/hnsw/hnsw-graph.js'
 import { loadHnswlib } from '../../../../../packages/core/src/embedded/stages/hnsw/hnswlib.js'
@@ -25,26 +26,28 @@ describe.skipIf(!hnswlib)('an HNSW graph', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   test('saved with more points than there are rows is not used: its points would have no document', async () => {
-    const graph = HnswGraph.create(hnswlib, scanOf(20))
+    const graph = await HnswGraph.create(hnswlib, scanOf(20))
     await graph.update()
     const saved = await graph.save(file)
     expect(saved.rows).toBe(20)
-    expect(HnswGraph.load(hnswlib, scanOf(19), file, saved)).toBeUndefined()
-    expect(HnswGraph.load(hnswlib, scanOf(20), file, saved)?.rows).toBe(20)
-    expect(HnswGraph.load(hnswlib, scanOf(21), file, saved)?.rows).toBe(20)
+    const { vectors } = graph
+    expect(await HnswGraph.load(hnswlib, scanOf(19), vectors, file, saved)).toBeUndefined()
+    expect((await HnswGraph.load(hnswlib, scanOf(20), vectors, file, saved))?.rows).toBe(20)
+    expect((await HnswGraph.load(hnswlib, scanOf(21), vectors, file, saved))?.rows).toBe(20)
   })
 
   test('is read only where the file is what was saved: hnswlib ends the process on other bytes', async () => {
     const scan = scanOf(50)
-    const graph = HnswGraph.create(hnswlib, scan)
+    const graph = await HnswGraph.create(hnswlib, scan)
     await graph.update()
     const saved = await graph.save(file)
-    expect(() => HnswGraph.load(hnswlib, scan, file, { ...saved, rows: 49 })).toThrow(/holds 50 points.*says 49/)
-    expect(HnswGraph.load(hnswlib, scan, file, { ...saved, crc: saved.crc ^ 1 })).toBeUndefined()
-    expect(HnswGraph.load(hnswlib, scan, `${file}-gone`, saved)).toBeUndefined()
+    const load = (path: string, as: typeof saved) => HnswGraph.load(hnswlib, scan, graph.vectors, path, as)
+    await expect(load(file, { ...saved, rows: 49 })).rejects.toThrow(/holds 50 points.*says 49/)
+    expect(await load(file, { ...saved, crc: saved.crc ^ 1 })).toBeUndefined()
+    expect(await load(`${file}-gone`, saved)).toBeUndefined()
     truncateSync(file, saved.bytes - 1)
-    expect(HnswGraph.load(hnswlib, scan, file, saved)).toBeUndefined()
-    expect(() => HnswGraph.load(hnswlib, scan, join(file, 'below'), saved)).toThrow(/ENOTDIR|ENOENT/)
+    expect(await load(file, saved)).toBeUndefined()
+    await expect(load(join(file, 'below'), saved)).rejects.toThrow(/ENOTDIR|ENOENT/)
   })
 
   test('that cannot be written leaves nothing of it', async () => {
@@ -54,7 +57,7 @@ describe.skipIf(!hnswlib)('an HNSW graph', () => {
         throw new Error('no room')
       }
     }
-    const graph = HnswGraph.create({ HierarchicalNSW: Failing }, scanOf(10))
+    const graph = await HnswGraph.create({ HierarchicalNSW: Failing }, scanOf(10))
     await graph.update()
     const before = readdirSync(folder)
     await expect(graph.save(join(folder, 'other'))).rejects.toThrow('no room')
@@ -63,7 +66,7 @@ describe.skipIf(!hnswlib)('an HNSW graph', () => {
 
   test('grows beyond the room it was made with', async () => {
     const scan = scanOf(1000)
-    const graph = HnswGraph.create(hnswlib, scan)
+    const graph = await HnswGraph.create(hnswlib, scan)
     await graph.update()
     scan.append(scan.encode(numbers(1000, 1100).map(embeddingsOf)))
     expect([graph.rows, graph.isOver(scan), graph.isOver(scanOf(1))]).toEqual([1000, true, false])
@@ -75,7 +78,7 @@ describe.skipIf(!hnswlib)('an HNSW graph', () => {
 
   test('finds rows that are not in it yet as well as those that are', async () => {
     const scan = scanOf(200)
-    const graph = HnswGraph.create(hnswlib, scan)
+    const graph = await HnswGraph.create(hnswlib, scan)
     for (const built of [0, 200]) {
       expect(graph.rows).toBe(built)
       for (const allowed of [numbers(0, scan.rows), numbers(0, scan.rows).filter((i) => i % 3 === 0)]) {
@@ -91,8 +94,28 @@ describe.skipIf(!hnswlib)('an HNSW graph', () => {
     }
   })
 
+  test('finds what has the largest products also where some FDEs are much longer than others', async () => {
+    // By inner product alone a walk ends among the long ones.
+    const scan = new FdeScan(encoder, new Uint8Array(0), {})
+    const fdes = numbers(0, 3000).map((n) => {
+      const fde = encoder.encodeDocument(embeddingsOf(n))
+      return fde.map((x) => (n % 50 === 0 ? 3 * x : x))
+    })
+    scan.append(Buffer.concat(fdes.map(encodeFdeRow)))
+    const graph = await HnswGraph.create(hnswlib, scan)
+    await graph.update()
+    const allowed = bitsetOf(numbers(0, 3000))
+    let kept = 0
+    for (const n of numbers(0, 20)) {
+      const found = new Set(graph.search(queryOf(n), 50, allowed).ordinals)
+      const expected = scan.search(queryOf(n), 50, allowed)
+      kept += [...expected.ordinals].filter((ordinal) => found.has(ordinal)).length / 50 / 20
+    }
+    expect(kept).toBeGreaterThan(0.97)
+  })
+
   test('that is stopped keeps what was built', async () => {
-    const graph = HnswGraph.create(hnswlib, scanOf(30))
+    const graph = await HnswGraph.create(hnswlib, scanOf(30))
     await expect(graph.update(AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
     expect(graph.rows).toBe(0)
     await graph.update()

@@ -274,6 +274,79 @@ describe.skipIf(!hnswlib)('a graph and what it is over', () => {
     await index.close()
   })
 
+  describe('over long FDEs', () => {
+    const long = { fde: { partitioning: 'hyperplanes', repetitions: 8, simHashBits: 5, finalDim: 1024 } } as const
+    const filled = async () => {
+      const index = await staged('hnsw', long)
+      await index.put(numbers(0, 400))
+      await index.upkeep()
+      return index
+    }
+
+    test('keeps what shortens them, and finds the same again with it', async () => {
+      const index = await filled()
+      const before = await index.answers('hnsw', numbers(0, 10))
+      expect(stageFiles(folder, 'hnsw').map((name) => name.split('.')[1])).toEqual(['hnsw-graph', 'hnsw-learned'])
+      const { bytes } = index.derived('hnsw')!.files.graph!
+      // 1,024 numbers would take 4,096 bytes.
+      expect(bytes / 400).toBeLessThan(2000)
+      await index.close()
+      const again = await staged('hnsw', long)
+      expect(again.stage('hnsw').rows).toBe(400)
+      expect(await again.answers('hnsw', numbers(0, 10))).toEqual(before)
+      expect(faultsOf(again)).toEqual([])
+      await again.close()
+    })
+
+    test('is built again where that is damaged', async () => {
+      const index = await filled()
+      const before = await index.answers('hnsw', [1, 2])
+      await index.close()
+      const learned = stageFiles(folder, 'hnsw').find((name) => name.endsWith('learned'))!
+      const bytes = readFileSync(join(folder, learned))
+      bytes[100]! ^= 0xff
+      writeFileSync(join(folder, learned), bytes)
+      const again = await staged('hnsw', long)
+      expect(await again.search('hnsw', queryOf(1), 10)).toBeUndefined()
+      expect(again.warnings).toMatchObject([{ code: 'INDEX_REPAIRED', message: expect.stringMatching(/is damaged/) }])
+      await again.upkeep()
+      expect(await again.answers('hnsw', [1, 2])).toEqual(before)
+      expect(faultsOf(again)).toEqual([])
+      await again.close()
+    })
+
+    test('of an earlier form is built again; until then FDEs are scanned', async () => {
+      const index = await filled()
+      const { files, facts, ...derived } = index.derived('hnsw')!
+      const old = { ...derived, version: 1, files: { graph: files.graph! }, facts: { over: facts.over! } }
+      await index.files.commitDerived('hnsw', old)
+      index.files.close()
+      const again = await staged('hnsw', long)
+      expect([again.stage('hnsw').rows, await again.search('hnsw', queryOf(1), 10)]).toEqual([0, undefined])
+      expect((await again.search('fde', queryOf(1), 10))!.ids).toContain('d1')
+      await again.upkeep()
+      expect([again.stage('hnsw').rows, again.derived('hnsw')!.version, again.warnings]).toEqual([400, 2, []])
+      expect(faultsOf(again)).toEqual([])
+      await again.close()
+    })
+
+    test('is read once by searches at the same time', async () => {
+      const index = await filled()
+      await index.close()
+      let read = 0
+      class Counting extends hnswlib!.HierarchicalNSW {
+        override readIndex(path: string): Promise<boolean> {
+          read++
+          return super.readIndex(path)
+        }
+      }
+      const again = await staged('hnsw', { ...long, hnswlib: { HierarchicalNSW: Counting } })
+      const answers = await again.answers('hnsw', [1, 2, 3])
+      expect([read, answers.every((answer) => answer !== undefined)]).toEqual([1, true])
+      await again.close()
+    })
+  })
+
   test('leaves no file behind when it cannot be written', async () => {
     const index = await staged()
     await index.put(numbers(0, 300))

@@ -75,7 +75,9 @@ export class FdeRows {
     const row = index % BLOCK_ROWS
     const codes = new Int8Array(kernels.buffer, block + row * this.#stride, this.dim)
     const scale = new Float32Array(kernels.buffer, block + BLOCK_ROWS * this.#stride + row * 4, 1)[0]!
-    return Float32Array.from(codes, (code) => code * scale)
+    const fde = new Float32Array(this.dim)
+    for (let i = 0; i < fde.length; i++) fde[i] = codes[i]! * scale
+    return fde
   }
 
   /**
@@ -85,23 +87,47 @@ export class FdeRows {
    */
   innerProducts(query: Float32Array, from = 0): Float32Array {
     const out = new Float32Array(this.#length)
+    const unit = this.#ask(query)
+    if (unit === 0) return out
+    for (let start = from - (from % BLOCK_ROWS); start < this.#length; start += BLOCK_ROWS) {
+      this.#score(start, Math.min(BLOCK_ROWS, this.#length - start), out, start)
+    }
+    for (let i = 0; i < out.length; i++) out[i]! *= unit
+    return out
+  }
+
+  /** As `innerProducts`, with some rows only: `[rows.length]`. */
+  innerProductsWith(query: Float32Array, rows: Int32Array): Float32Array {
+    const out = new Float32Array(rows.length)
+    const unit = this.#ask(query)
+    if (unit === 0) return out
+    for (let i = 0; i < rows.length; i++) {
+      this.#score(rows[i]!, 1, out, i)
+      out[i]! *= unit
+    }
+    return out
+  }
+
+  /** Puts a query where rows are scored. @returns what a product is to be multiplied by; 0: all are 0 */
+  #ask(query: Float32Array): number {
     const codes = new Int16Array(this.#stride)
     const largest = query.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
-    if (largest === 0) return out
+    if (largest === 0) return 0
     // The kernel adds at most 2,048 products in one 32-bit lane.
     const limit = int16Limit(2048)
     for (let i = 0; i < query.length; i++) codes[i] = Math.round((query[i]! * limit) / largest)
     for (const { buffer } of this.#memories) new Int16Array(buffer, 64, this.#stride).set(codes)
-    for (let start = from - (from % BLOCK_ROWS); start < this.#length; start += BLOCK_ROWS) {
-      const { kernels, block } = this.#place(start)
-      const count = Math.min(BLOCK_ROWS, this.#length - start)
-      const scales = block + BLOCK_ROWS * this.#stride
-      const results = scales + BLOCK_ROWS * 4
-      kernels.dotsInt8(64, this.#stride, block, scales, count, results)
-      out.set(new Float32Array(kernels.buffer, results, count), start)
-    }
-    for (let i = 0; i < out.length; i++) out[i]! *= largest / limit
-    return out
+    return largest / limit
+  }
+
+  /** Scores rows of one block. */
+  #score(first: number, count: number, out: Float32Array, at: number): void {
+    const { kernels, block } = this.#place(first)
+    const row = first % BLOCK_ROWS
+    const scales = block + BLOCK_ROWS * this.#stride
+    const results = scales + BLOCK_ROWS * 4
+    kernels.dotsInt8(64, this.#stride, block + row * this.#stride, scales + row * 4, count, results)
+    out.set(new Float32Array(kernels.buffer, results, count), at)
   }
 
   /** The block a row is in, made when it is the first of one. */

@@ -4,12 +4,14 @@ import type { Collection } from '../../commit/collection.js'
 import type { DerivedManifest } from '../../format/manifest.js'
 import { FdeScan } from '../fde/fde-scan.js'
 import type { Searcher, Stage, StageContext, Work } from '../stage.js'
+import { GraphVectors } from './graph-vectors.js'
 import { HnswGraph } from './hnsw-graph.js'
 import { loadHnswlib } from './hnswlib.js'
 import type { Hnswlib, HnswlibSource } from './hnswlib.js'
+import { PrincipalDirections } from './principal-directions.js'
 
 /** Of the files; those of another version are built again. */
-const VERSION = 1
+const VERSION = 2
 /** A graph is saved again when it has grown by this share. */
 const SAVE_SHARE = 0.1
 
@@ -26,6 +28,7 @@ class HnswStage implements Stage {
   #of: Collection | undefined
   #library: Promise<Hnswlib> | undefined
   #isWanted: boolean
+  #loading: Promise<HnswGraph | undefined> | undefined
   /** hnswlib cannot be loaded, which was reported. */
   #isMissing = false
   /** File of a graph that could not be read: do not try again. */
@@ -77,7 +80,7 @@ class HnswStage implements Stage {
     const fdes = await this.#fdes(collection)
     const library = fdes && (await this.#libraryIfThere())
     if (!library) return
-    const graph = (await this.#load(fdes, collection)) ?? HnswGraph.create(library, fdes)
+    const graph = (await this.#load(fdes, collection)) ?? (await HnswGraph.create(library, fdes, work.signal))
     this.#graph = graph
     this.#of = collection
     await graph.update(work.signal, (done, total) => work.onDocument(done, total))
@@ -139,25 +142,47 @@ class HnswStage implements Stage {
   /** The graph over these FDEs that is in memory, or else on disk. */
   async #load(fdes: FdeScan, collection: Collection): Promise<HnswGraph | undefined> {
     if (this.#graph?.isOver(fdes)) return this.#graph
-    const { folder, readonly } = this.#context.files
-    const saved = this.#saved?.files.graph
-    if (!saved || folder === undefined) return undefined
-    const { rows } = this.#saved!
+    // Searches that come meanwhile wait for the same one.
+    this.#loading ??= this.#read(fdes, collection).finally(() => (this.#loading = undefined))
+    const graph = await this.#loading
+    return graph?.isOver(fdes) ? graph : undefined
+  }
+
+  async #read(fdes: FdeScan, collection: Collection): Promise<HnswGraph | undefined> {
+    const { files, onWarning } = this.#context
+    const saved = this.#saved
+    const extent = saved?.files.graph
+    if (!extent || files.folder === undefined) return undefined
     const library = await this.#libraryIfThere()
-    if (!library) return undefined
-    const file = join(folder, saved.file)
-    const graph = HnswGraph.load(library, fdes, file, { ...saved, rows })
+    if (!library || this.#saved !== saved) return undefined
+    const file = join(files.folder, extent.file)
+    const vectors = this.#vectors(fdes, saved)
+    const graph = vectors && (await HnswGraph.load(library, fdes, vectors, file, { ...extent, rows: saved.rows }))
+    // Of what is no longer the index's, or replaced meanwhile: nothing is wrong then.
+    if (files.collection !== collection || this.#saved?.files.graph?.file !== extent.file) return undefined
     if (graph) {
       this.#of = collection
       return (this.#graph = graph)
     }
-    this.#damaged = saved.file
+    this.#damaged = extent.file
     // A writer may have replaced a reader's graph since: nothing is wrong then.
-    if (!readonly) {
+    if (!files.readonly) {
       const message = `${file} is damaged; the graph is built again from the FDEs, by the next upsert() or prepare().`
-      this.#context.onWarning?.({ code: 'INDEX_REPAIRED', message })
+      onWarning?.({ code: 'INDEX_REPAIRED', message })
     }
     return undefined
+  }
+
+  /** What the points of a saved graph are; undefined when that is damaged. */
+  #vectors({ encoder: { outputDim } }: FdeScan, { files, facts }: DerivedManifest): GraphVectors | undefined {
+    try {
+      const bytes = files.learned && this.#context.files.readDerived(this.name, 'learned')
+      const directions = bytes && PrincipalDirections.restore(bytes, outputDim)
+      return new GraphVectors(outputDim, directions, facts.norm as number)
+    } catch (error) {
+      if (!SerotineError.isInstance(error) || error.code !== 'INDEX_CORRUPT') throw error
+      return undefined
+    }
   }
 
   async #save(growth: number): Promise<void> {
@@ -168,15 +193,21 @@ class HnswStage implements Stage {
     if (!fdes || !graph.isOver(fdes)) return
     const saved = this.#saved
     if (saved && graph.rows - saved.rows <= saved.rows * growth) return
+    const { directions, norm } = graph.vectors
     const file = files.newFile(`${this.name}-graph`)
+    const learned = directions && files.newFile(`${this.name}-learned`)
     file.close()
     try {
+      learned?.append(directions!.bytes)
+      await learned?.log.sync()
       const { rows, ...extent } = await graph.save(file.path!)
-      const facts = { over: this.#over }
+      const facts = { over: this.#over, norm }
       const form = { version: VERSION, codeBytes: null, parts: [], facts, suitability: saved?.suitability ?? null }
-      await files.commitDerived(this.name, { ...form, rows, files: { graph: { file: file.name, ...extent } } })
+      const written = { graph: { file: file.name, ...extent }, ...(learned && { learned: learned.extent }) }
+      await files.commitDerived(this.name, { ...form, rows, files: written })
     } finally {
-      if (this.#derived?.files.graph?.file !== file.name) files.discard(file)
+      if (this.#derived?.files.graph?.file === file.name) learned?.close()
+      else for (const each of [file, learned]) if (each) files.discard(each)
     }
   }
 }

@@ -17,7 +17,7 @@ export interface Hnswlib {
     ): { distances: number[]; neighbors: number[] }
     getCurrentCount(): number
     getMaxElements(): number
-    readIndexSync(file: string): void
+    readIndex(file: string): Promise<boolean>
     writeIndex(file: string): Promise<boolean>
   }
 }
