@@ -61,13 +61,22 @@ export async function learnFde(
   const means: FdeMeans = { document, ...(query && { query }) }
   if (config.partitioning !== 'centroids') return { config, means, meanNorm, tokens }
   const rows = concatenate(documents, config.dim, tokens)
+  prepareRows(rows, config, means)
   if (config.prepare === 'deflate') {
-    remove(rows, unit(document))
     means.directions = principalDirection(rows, config.dim)
     remove(rows, means.directions)
-  } else if (config.prepare === 'center') subtract(rows, document)
+  }
   means.centroids = await learnCentroids(rows, config, signal)
   return { config, means, meanNorm, tokens }
+}
+
+/** Takes out of document tokens what the encoder will, in place. */
+export function prepareRows(rows: Float32Array, { prepare, dim }: FdeConfig, means: FdeMeans): void {
+  if (prepare === 'center') subtract(rows, means.document!)
+  if (prepare !== 'deflate') return
+  remove(rows, unit(means.document!))
+  const { directions = new Float32Array() } = means
+  for (let at = 0; at < directions.length; at += dim) remove(rows, directions.subarray(at, at + dim))
 }
 
 /** The options with what they leave open for centroids, unless they ask for hyperplanes. An undefined option was not given. */

@@ -4,15 +4,17 @@ import { SerotineError } from '../../../errors.js'
 import { fdeLength } from '../../../fde/config.js'
 import type { FdeConfig } from '../../../fde/config.js'
 import { FdeEncoder } from '../../../fde/encode.js'
+import { partitionFit } from '../../../fde/partition-fit.js'
 import { learnFde, withLearnedPartitions } from '../../../fde/learn.js'
 import { restoreMeans, storeMeans } from '../../../fde/stored-means.js'
 import type { StoredFdeMeans } from '../../../fde/stored-means.js'
 import { MIN_SAMPLE_TOKENS } from '../../../fde/suitability.js'
 import { describe } from '../../../options.js'
 import type { CodeBytes } from '../../format/manifest.js'
+import type { Collection } from '../../commit/collection.js'
 import { CodedStage } from '../coded-stage.js'
 import type { CodedKind, Due } from '../coded-stage.js'
-import { spread } from '../sample.js'
+import { sampleTokens, spread } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
 import { FdeScan } from './fde-scan.js'
 
@@ -23,6 +25,17 @@ const CENTROID_SAMPLE_TOKENS = 8000
  * document by document then makes every FDE twice, all in all.
  */
 const GROWTH = 2
+/**
+ * Where what came since is of another kind, learned again when the collection has this many times the tokens: growing topic by topic, at
+ * worst, every FDE is then made three times.
+ */
+const GROWTH_OF_OTHERS = 1.5
+/** Documents added since are looked at when they have so many tokens; until then they are candidates of every search, for 2 ms. */
+const UNSEEN_TOKENS = 16_384
+/** New tokens fit the partitions when their mean distance (1 − similarity) from their centroids is at most this many times that of the old. */
+const FITS = 1.1
+/** Documents and tokens that the fit is measured on. */
+const FIT = { documents: 256, tokens: 4096 } as const
 /** Learns from about this many tokens. */
 const TOKENS_AT_MOST = 50_000
 /** Documents read before timers and sockets get their turn. */
@@ -39,6 +52,19 @@ interface Learned {
 /** FDEs of all documents: kept where the index was made with them. */
 export function fdeStage(context: StageContext): Stage {
   const { files } = context
+  /** How well the partitions fit documents from an ordinal on. */
+  async function fit(
+    { encoder, learned }: FdeScan,
+    collection: Collection,
+    from: number,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    const { codec, dim } = files.manifest
+    const data = await sampleTokens(collection, codec, dim!, { ...FIT, from, to: collection.total }, signal)
+    const { means } = JSON.parse(Buffer.from(learned).toString()) as Learned
+    return partitionFit(encoder, restoreMeans(means), { data, length: data.length / dim!, dim: dim! })
+  }
+
   const kind: CodedKind = {
     name: 'fde',
     version: 1,
@@ -46,7 +72,7 @@ export function fdeStage(context: StageContext): Stage {
     refusal: (asked) => (files.manifest.fde === null ? withoutFdes(asked, files.folder) : undefined),
     // An index made with FDEs keeps them anyway.
     keep: () => {},
-    due(collection, kept): Due {
+    async due(collection, kept, signal): Promise<Due> {
       const { fde, dim } = files.manifest
       if (fde === null) return undefined
       const { partitioning } = withLearnedPartitions({ ...fde, dim: dim! })
@@ -54,8 +80,15 @@ export function fdeStage(context: StageContext): Stage {
         const enough = partitioning === 'centroids' ? CENTROID_SAMPLE_TOKENS : MIN_SAMPLE_TOKENS
         return collection.tokens >= enough ? { learn: 0 } : undefined
       }
-      const isOutgrown = collection.tokens >= (kept.derived.facts.tokens as number) * GROWTH
-      return isOutgrown ? { learn: 0 } : undefined
+      const { tokens, similarity } = kept.derived.facts as { tokens: number; similarity?: number | null }
+      const growth = collection.tokens / tokens
+      if (growth >= GROWTH) return { learn: 0 }
+      const { trusted } = kept.derived.parts.at(-1)!
+      // Hyperplanes fit nothing, and older indexes do not say how well their partitions do.
+      if (typeof similarity !== 'number' || tokensFrom(collection, trusted) < UNSEEN_TOKENS) return undefined
+      const found = await fit(kept.searcher as FdeScan, collection, trusted, signal)
+      if (1 - found <= (1 - similarity) * FITS) return { trust: collection.total }
+      return growth >= GROWTH_OF_OTHERS ? { learn: 0 } : undefined
     },
     async learn(collection, _from, _kept, signal) {
       const { codec, fde } = files.manifest
@@ -72,7 +105,9 @@ export function fdeStage(context: StageContext): Stage {
       const { config, means, meanNorm } = await learnFde(sample, { ...fde, dim }, { signal })
       const encoder = new FdeEncoder(config, {}, means)
       const learned: Learned = { config, fingerprint: encoder.fingerprint, means: storeMeans(means) }
-      return new FdeScan(encoder, Buffer.from(JSON.stringify(learned)), { config: { ...config }, meanNorm })
+      const scan = new FdeScan(encoder, Buffer.from(JSON.stringify(learned)), { config: { ...config }, meanNorm })
+      const similarity = config.partitioning === 'centroids' ? await fit(scan, collection, 0, signal) : null
+      return new FdeScan(encoder, scan.learned, { ...scan.facts, similarity })
     },
     restore(bytes, { facts }) {
       const { config, fingerprint, means } = JSON.parse(Buffer.from(bytes).toString()) as Learned
@@ -99,6 +134,13 @@ export function fdeStage(context: StageContext): Stage {
     },
   }
   return new CodedStage(kind, context)
+}
+
+/** Tokens of documents from an ordinal on, deleted ones included. */
+function tokensFrom(collection: Collection, from: number): number {
+  let tokens = 0
+  for (let ordinal = from; ordinal < collection.total; ordinal++) tokens += collection.row(ordinal).tokens
+  return tokens
 }
 
 export function withoutFdes(firstStage: string, folder: string | undefined): SerotineError {
