@@ -1,5 +1,5 @@
 // An index that grows topic by topic: what is added later is of another kind than what its first stage learned from.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -146,4 +146,34 @@ test('documents added since are candidates until their codes are known to fit', 
     expect(hits[0]!.id).toBe(`late-${i}`)
     expect(candidates).toBeGreaterThanOrEqual(20)
   }
+})
+
+test('FDEs are learned again early where what came since is of another kind, and trusted where it is not', async () => {
+  const learnt = () => {
+    const { derived } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'))
+    return { tokens: derived.fde.facts.tokens, trusted: derived.fde.parts.at(-1).trusted }
+  }
+  await using index = await MultiVectorIndex.open(folder, { firstStage: 'fde' })
+  const add = async (prefix: string, topic: number, from: number, to: number) => {
+    const documents = topics[topic]!.slice(from, to)
+    await index.upsert(documents.map(({ embeddings }, i) => ({ id: `${prefix}-${topic}-${from + i}`, embeddings })))
+    await index.prepare()
+  }
+  await index.upsert(all.slice(0, 2 * DOCUMENTS))
+  await index.prepare()
+  const before = 2 * DOCUMENTS * TOKENS
+  expect(learnt()).toEqual({ tokens: before, trusted: 2 * DOCUMENTS })
+  // Half as many again of what there is.
+  await add('again', 0, 0, 200)
+  await add('again', 1, 0, 200)
+  expect(learnt().tokens).toBe(before)
+  expect(learnt().trusted).toBeGreaterThanOrEqual(2 * DOCUMENTS + 280)
+  await index.delete({ where: ({ id }) => id.startsWith('again') })
+  await index.compact()
+  await index.prepare()
+  // Of another kind: not trusted, and learned again when there are half as many.
+  await add('new', 2, 0, 300)
+  expect(learnt()).toEqual({ tokens: before, trusted: 2 * DOCUMENTS })
+  await add('new', 2, 300, 400)
+  expect(learnt()).toEqual({ tokens: 3 * DOCUMENTS * TOKENS, trusted: 3 * DOCUMENTS })
 })

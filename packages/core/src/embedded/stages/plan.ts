@@ -6,12 +6,11 @@ import type { FirstStage, FirstStageName } from '../../store/store.js'
  */
 export const EXACT_TOKENS = 250_000
 /**
- * `muvera` builds a graph from this many FDE numbers (documents × numbers each) on: about 100,000 documents of the `compact` preset.
- * CPU time of one core by `bench/first-stages.mjs`: a scan of 10,000 takes 3.3 ms, of 50,000 17 ms; a graph of 10,000 takes
- * 4.4 ms, 3.3 ms per document to build, 10 kB of memory each, and loses some candidates. So a graph is worth it only where a scan
- * takes tens of milliseconds.
+ * `muvera` builds a graph from this many FDE numbers (documents × numbers each) on: about 230,000 documents of the `compact` preset, 58,000
+ * of `quality`. A graph loses candidates, so a scan serves until it takes some 80 ms. CPU time of one core by `bench/first-stages.mjs` and
+ * `bench/large.mjs`: a scan of 10,000 `compact` FDEs takes 3.3 ms, of 50,000 17 ms, of 56,000 `quality` FDEs 64 ms.
  */
-export const GRAPH_NUMBERS = 250_000_000
+export const GRAPH_NUMBERS = 600_000_000
 /** When fewer of the documents pass the filter, the graph would walk past most of its nodes: a scan is faster. */
 const GRAPH_SHARE = 0.2
 /** `muvera` scans when more documents than these are not in the graph yet. */

@@ -2,7 +2,6 @@ import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { encodeFdeRow } from '../../../../../packages/core/src/embedded/stages/fde/fde-rows.js'
 import { FdeScan } from '../../../../../packages/core/src/embedded/stages/fde/fde-scan.js'
 import { HnswGraph } from '../../../../../packages/core/src/embedded/stages/hnsw/hnsw-graph.js'
 import { loadHnswlib } from '../../../../../packages/core/src/embedded/stages/hnsw/hnswlib.js'
@@ -94,24 +93,25 @@ describe.skipIf(!hnswlib)('an HNSW graph', () => {
     }
   })
 
-  test('finds what has the largest products also where some FDEs are much longer than others', async () => {
-    // By inner product alone a walk ends among the long ones.
-    const scan = new FdeScan(encoder, new Uint8Array(0), {})
-    const fdes = numbers(0, 3000).map((n) => {
-      const fde = encoder.encodeDocument(embeddingsOf(n))
-      return fde.map((x) => (n % 50 === 0 ? 3 * x : x))
-    })
-    scan.append(Buffer.concat(fdes.map(encodeFdeRow)))
-    const graph = await HnswGraph.create(hnswlib, scan)
-    await graph.update()
-    const allowed = bitsetOf(numbers(0, 3000))
-    let kept = 0
-    for (const n of numbers(0, 20)) {
-      const found = new Set(graph.search(queryOf(n), 50, allowed).ordinals)
-      const expected = scan.search(queryOf(n), 50, allowed)
-      kept += [...expected.ordinals].filter((ordinal) => found.has(ordinal)).length / 50 / 20
+  test('looks for as many whatever is wanted, and ranks them by the whole FDEs', async () => {
+    const looked: number[] = []
+    class Counting extends hnswlib.HierarchicalNSW {
+      override searchKnn(...args: Parameters<InstanceType<typeof hnswlib.HierarchicalNSW>['searchKnn']>) {
+        looked.push(args[1])
+        return super.searchKnn(...args)
+      }
     }
-    expect(kept).toBeGreaterThan(0.97)
+    const scan = scanOf(900)
+    const graph = await HnswGraph.create({ HierarchicalNSW: Counting }, scan)
+    await graph.update()
+    const allowed = bitsetOf(numbers(0, 900))
+    const [few, many] = [10, 200].map((count) => graph.search(queryOf(3), count, allowed))
+    expect([few!.ordinals.length, many!.ordinals.length]).toEqual([10, 200])
+    expect(many!.ordinals.slice(0, 10)).toEqual(few!.ordinals)
+    graph.search(queryOf(3), 400, allowed)
+    // 17 × √900, twice 400.
+    expect(looked).toEqual([510, 510, 800])
+    expect(many!.scores).toEqual(scan.search(queryOf(3), 200, bitsetOf([...many!.ordinals])).scores)
   })
 
   test('that is stopped keeps what was built', async () => {

@@ -15,11 +15,12 @@ import type { Hnswlib } from './hnswlib.js'
 const M = 16
 const EF_CONSTRUCTION = 200
 /**
- * So many of the graph are ranked again by their whole FDEs, at the least and for each one that is wanted: they cost a microsecond or two
- * each, and what the graph ranks by is shorter than an FDE.
+ * What the walk looks for, and the whole FDEs rank again, is this many times the square root of the number of points: 4,000 of 56,000. What
+ * a graph is of is shorter than an FDE, so more has to be looked at; how much, does not depend on how many are wanted of it.
  */
-const REACH = 2000
-const REACH_EACH = 4
+const REACH = 17
+/** More where many are wanted: as many times that. */
+const REACH_EACH = 2
 /** The graph is built in slices of about this many milliseconds, so that timers and sockets get their turn. */
 const SLICE_MS = 20
 
@@ -136,7 +137,8 @@ export class HnswGraph implements Searcher {
     const fde = this.#fdes.encoder.encodeQuery(query)
     const { repetitions } = this.#fdes.encoder.config
     const { fdes } = this.#fdes
-    const found = this.#walk(this.vectors.ofQuery(fde), Math.max(REACH, REACH_EACH * count), allowed)
+    const reach = Math.max(Math.ceil(REACH * Math.sqrt(this.#built)), REACH_EACH * count)
+    const found = this.#walk(this.vectors.ofQuery(fde), reach, allowed)
     // By ordinal: ties come in the order of the walk.
     const rows = Int32Array.from(found).sort()
     const products = fdes.innerProductsWith(fde, rows)
