@@ -33,7 +33,7 @@ export function encodeResiduals(
   for (let token = 0; token < tokens.length; token++) {
     const at = token * (bytes + 2)
     for (let i = 0; i < bytes; i++) out[at + i] = signs[token * bytes + i]!
-    const { first, second } = leastSquares(sums, token, tokens.dim)
+    const { first, second } = fitted(sums, tokens, token)
     out[at + bytes] = level(first, along)
     out[at + bytes + 1] = level(second, across)
   }
@@ -45,11 +45,26 @@ export function residualSteps(codebook: Codebook, tokens: TokenEmbeddings, codes
   const { sums } = codebook.residualSigns(tokens, codes)
   let [along, across] = [0, 0]
   for (let token = 0; token < tokens.length; token++) {
-    const { first, second } = leastSquares(sums, token, tokens.dim)
+    const { first, second } = fitted(sums, tokens, token)
     along = Math.max(along, first)
     across = Math.max(across, second)
   }
   return { along: Math.fround(along / 255), across: Math.fround(across / 255) }
+}
+
+/**
+ * As `leastSquares` says, made as long as the token is: what least squares leaves of it is shorter, by as much as its direction is missed, and
+ * MaxSim would take a token that is coded badly for one that is far. nDCG@10 of the embedded model from these vectors alone, with the shorter ones
+ * and as they are: CoSQA .684 and .714, XQuAD .977 and .981, Cranfield .343 both, ADI .464 and .463.
+ */
+function fitted(sums: Float32Array, { data, dim }: TokenEmbeddings, token: number): { first: number; second: number } {
+  const { first, second } = leastSquares(sums, token, dim)
+  const [both, square] = [sums[token * 4 + 2]!, sums[token * 4 + 3]!]
+  const fit = first * first * square + 2 * first * second * both + second * second * dim
+  let length = 0
+  for (let k = token * dim; k < (token + 1) * dim; k++) length += data[k]! * data[k]!
+  const stretch = fit > 0 ? Math.sqrt(length / fit) : 1
+  return { first: first * stretch, second: second * stretch }
 }
 
 /** How far a token goes along its centroid c and along its signs s: the normal equations with c · c, c · s and s · s = dim. */

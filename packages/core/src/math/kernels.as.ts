@@ -7,7 +7,7 @@
 import { dotInFourLanes, raise, splat, sumLanes, tileF32 } from './lanes.as'
 
 export { levelTable, nearestInt8, scanCodes, scanLists, similaritiesInt8, similaritiesNear } from './centroids.as'
-export { residualScores, residualSigns, signTable } from './residuals.as'
+export { decompressInt8, residualScores, residualSigns, signTable } from './residuals.as'
 export { accumulate, deflate, norms, project, scatter, signBits, subtract } from './fde.as'
 
 @inline

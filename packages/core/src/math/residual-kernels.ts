@@ -56,6 +56,26 @@ export interface ResidualKernels {
     scratch: number,
     out: number,
   ): void
+  /**
+   * What centroids and residuals keep of tokens, first × along × centroid + second × across × ±1 (+ where the bit of the dimension is 1), rounded as
+   * `quantizeInt8` does: int8 `[count × dim]` and `scales` f32 `[count]`.
+   *
+   * @param centroids f32 `[… × dim]`, of which `codes` (u16) names each token's
+   * @param residuals of each token a bit a dimension, in whole bytes, then the u8 `first` and `second`
+   * @param scratch f32 `[dim]`, and 16 bytes
+   */
+  decompressInt8(
+    centroids: number,
+    dim: number,
+    codes: number,
+    count: number,
+    residuals: number,
+    along: number,
+    across: number,
+    scratch: number,
+    out: number,
+    scales: number,
+  ): void
 }
 
 const round = Math.fround
@@ -63,6 +83,7 @@ const round = Math.fround
 /** The plain TypeScript implementation. */
 export abstract class ScalarResidualKernels implements ResidualKernels {
   abstract buffer: ArrayBuffer
+  abstract quantizeInt8(rows: number, count: number, dim: number, codes: number, stride: number, scales: number): void
 
   residualSigns(
     rows: number,
@@ -176,6 +197,34 @@ export abstract class ScalarResidualKernels implements ResidualKernels {
       }
       residuals += (end - first) * (bytes + 2)
       f32[(out >> 2) + i] = sum
+    }
+  }
+
+  decompressInt8(
+    centroids: number,
+    dim: number,
+    codes: number,
+    count: number,
+    residuals: number,
+    along: number,
+    across: number,
+    scratch: number,
+    out: number,
+    scales: number,
+  ): void {
+    const u8 = new Uint8Array(this.buffer)
+    const f32 = new Float32Array(this.buffer)
+    const bytes = (dim + 7) >> 3
+    for (let i = 0; i < count; i++) {
+      const centroid = (centroids >> 2) + new Uint16Array(this.buffer, codes, count)[i]! * dim
+      const signs = residuals + i * (bytes + 2)
+      const first = round(u8[signs + bytes]! * round(along))
+      const second = round(u8[signs + bytes + 1]! * round(across))
+      for (let k = 0; k < dim; k++) {
+        const isAbove = (u8[signs + (k >> 3)]! >> (k & 7)) & 1
+        f32[(scratch >> 2) + k] = round(f32[centroid + k]! * first) + (isAbove ? second : -second)
+      }
+      this.quantizeInt8(scratch, 1, dim, out + i * dim, dim, scales + i * 4)
     }
   }
 }

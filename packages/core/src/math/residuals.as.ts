@@ -174,3 +174,59 @@ export function residualScores(
     store<f32>(out + (<usize>i << 2), <f32>sum)
   }
 }
+
+/** As `quantizeInt8` rounds. */
+@inline
+function int8CodesOf(row: usize, inverse: v128): v128 {
+  const magic = f32x4.splat(12582912)
+  return i32x4.trunc_sat_f32x4_s(f32x4.sub(f32x4.add(f32x4.mul(v128.load(row), inverse), magic), magic))
+}
+
+export function decompressInt8(
+  centroids: usize, dim: i32, codes: usize, count: i32, residuals: usize, along: f32, across: f32, scratch: usize,
+  out: usize, scales: usize,
+): void {
+  const whole = dim & ~7
+  const low = i32x4(1, 2, 4, 8), high = i32x4(16, 32, 64, 128)
+  for (let i = 0; i < count; i++) {
+    let centroid = centroids + ((<usize>load<u16>(codes + (<usize>i << 1)) * <usize>dim) << 2)
+    const numbers = residuals + <usize>((dim + 7) >> 3)
+    const first = <f32>load<u8>(numbers) * along, second = <f32>load<u8>(numbers, 1) * across
+    const a = f32x4.splat(first), b = f32x4.splat(second), c = f32x4.neg(b)
+    let m = f32x4.splat(0)
+    let row = scratch
+    for (let k = 0; k < whole; k += 8) {
+      const signs = i32x4.splat(<i32>load<u8>(residuals++))
+      const x = f32x4.add(f32x4.mul(v128.load(centroid), a), v128.bitselect(b, c, i32x4.eq(v128.and(signs, low), low)))
+      const y = f32x4.add(f32x4.mul(v128.load(centroid, 16), a), v128.bitselect(b, c, i32x4.eq(v128.and(signs, high), high)))
+      v128.store(row, x); v128.store(row, y, 16)
+      m = f32x4.pmax(m, f32x4.pmax(f32x4.abs(x), f32x4.abs(y)))
+      centroid += 32; row += 32
+    }
+    let largest = max(
+      max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1)), max(f32x4.extract_lane(m, 2), f32x4.extract_lane(m, 3)),
+    )
+    for (let k = whole; k < dim; k++) {
+      const isAbove = (load<u8>(residuals) >> <u8>(k & 7)) & 1
+      const x = load<f32>(centroid) * first + (isAbove ? second : -second)
+      store<f32>(row, x)
+      largest = max(largest, abs(x))
+      centroid += 4; row += 4
+    }
+    const zero = largest < <f32>1e-30
+    store<f32>(scales + (<usize>i << 2), zero ? 0 : largest / <f32>127)
+    const inverse = f32x4.splat(zero ? 0 : <f32>127 / largest)
+    row = scratch
+    for (let k = 0; k < whole; k += 8) {
+      const half = i16x8.narrow_i32x4_s(int8CodesOf(row, inverse), int8CodesOf(row + 16, inverse))
+      v128.store64_lane(out, i8x16.narrow_i16x8_s(half, half), 0)
+      row += 32; out += 8
+    }
+    // Numbers beyond the last are of another token, and not stored.
+    for (let k = whole; k < dim; k++) {
+      store<i8>(out++, <i8>i32x4.extract_lane(int8CodesOf(row, inverse), 0))
+      row += 4
+    }
+    residuals = numbers + 2
+  }
+}
