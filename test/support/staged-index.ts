@@ -7,7 +7,7 @@ import { filesOf } from '../../packages/core/src/embedded/format/file-names.js'
 import type { DerivedManifest } from '../../packages/core/src/embedded/format/manifest.js'
 import type { RecordedDocument } from '../../packages/core/src/embedded/format/segment.js'
 import { KeywordLists } from '../../packages/core/src/embedded/keywords/keyword-lists.js'
-import { GRAPH_NUMBERS } from '../../packages/core/src/embedded/stages/plan.js'
+import { COMPRESS_TOKENS, GRAPH_NUMBERS } from '../../packages/core/src/embedded/stages/plan.js'
 import { makeStages } from '../../packages/core/src/embedded/stages/registry.js'
 import type { Stage } from '../../packages/core/src/embedded/stages/stage.js'
 import { Upkeep } from '../../packages/core/src/embedded/stages/upkeep.js'
@@ -45,6 +45,7 @@ export interface StagedOptions {
   segmentBytes?: number
   hnswlib?: unknown
   graphNumbers?: number
+  compressTokens?: number
 }
 
 export interface Answer {
@@ -63,10 +64,11 @@ export class StagedIndex {
   /** None. */
   readonly keywords: KeywordLists
 
-  private constructor(files: IndexFiles, { preferred = 'auto', hnswlib, graphNumbers = GRAPH_NUMBERS }: StagedOptions) {
+  private constructor(files: IndexFiles, options: StagedOptions) {
+    const { preferred = 'auto', hnswlib, graphNumbers = GRAPH_NUMBERS, compressTokens = COMPRESS_TOKENS } = options
     this.files = files
     const onWarning = (warning: Warning) => void this.warnings.push(warning)
-    this.stages = makeStages({ files, preferred, hnswlib, onWarning, graphNumbers })
+    this.stages = makeStages({ files, preferred, hnswlib, onWarning, graphNumbers, compressTokens })
     this.keywords = new KeywordLists(files, false, onWarning)
     this.#upkeep = new Upkeep(files, this.stages, this.keywords, this.turns, onWarning)
   }
@@ -108,7 +110,7 @@ export class StagedIndex {
   }
 
   compact(signal?: AbortSignal): Promise<void> {
-    return this.inTurn(() => this.files.compact(signal))
+    return this.inTurn(() => this.files.compact({ signal }))
   }
 
   upkeep(options: PrepareOptions = {}): Promise<void> {

@@ -86,7 +86,7 @@ export type FirstStageChoice = (typeof FIRST_STAGES)[number]
 
 /** `MultiVectorIndex.open`. */
 export const INDEX_OPTIONS: readonly OptionSpec[] = [
-  { name: 'codec', value: 'type', choices: ['f32', 'f16', 'int8'], help: 'how token vectors are stored:' },
+  { name: 'codec', value: 'type', choices: ['f32', 'f16', 'int8', 'residual'], help: 'how token vectors are stored:' },
   { name: 'fde', value: 'preset', parse: parseFde, help: 'MUVERA: compact, small, quality, paper, none, or JSON' },
   { name: 'firstStage', value: 'stage', choices: FIRST_STAGES, help: 'how candidates are found:' },
   {

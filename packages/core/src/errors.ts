@@ -87,6 +87,7 @@ export interface Warning {
     | 'HNSWLIB_MISSING'
     | 'FDE_UNSUITABLE'
     | 'CENTROIDS_UNSUITABLE'
+    | 'RESIDUALS_UNSUITABLE'
     | 'INDEX_REPAIRED'
     | 'DOCUMENT_DAMAGED'
     | 'UPKEEP_FAILED'

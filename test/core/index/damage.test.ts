@@ -143,6 +143,88 @@ describe('a document whose vectors are damaged', () => {
   })
 })
 
+test('a read that fails once gives up no document: what needed it is not done, and is the next time', async () => {
+  await using index = await open()
+  await index.delete(['d0', 'd30'])
+  const { segments } = readManifest(folder)
+  const once = {
+    path: new RegExp(fileName(segments[0]!.id, 'tokens')),
+    call: 'readSync',
+    code: 'EIO',
+    times: 1,
+  } as const
+  breakFiles({ ...once })
+  await expect(index.compact()).rejects.toMatchObject({ code: 'EIO' })
+  await index.compact()
+  breakFiles({ ...once, path: /\.tokens$/ })
+  await expect(index.prepare({ firstStage: 'centroids' })).rejects.toMatchObject({ code: 'EIO' })
+  await index.prepare({ firstStage: 'centroids' })
+  expect(await index.verify()).toEqual([])
+  for (const firstStage of ['exact', 'centroids']) expect(await allIds(index, firstStage)).toEqual(without('d0', 'd30'))
+  expect(warnings).toEqual([])
+})
+
+describe('with codec residual, once vectors are compressed,', () => {
+  let many: { id: string; text: string }[]
+  beforeEach(async () => {
+    folder = join(folder, 'residual')
+    many = Array.from({ length: 200 }, (_, i) => ({ id: `d${i}`, text: randomText(random(i + 1), 12) }))
+    const index = await openResidual()
+    await index.upsert(many)
+    await index.prepare()
+    const { compressed } = (await index.stats()).firstStages.centroids!.facts
+    if (compressed !== 200) throw new Error(`${compressed} documents were compressed`)
+    await index.close()
+  })
+  const openResidual = (options: OpenOptions = {}) =>
+    open({ codec: 'residual', compressTokens: 300, ...options } as OpenOptions)
+  const others = (lost: string) =>
+    many
+      .map(({ id }) => id)
+      .filter((id) => id !== lost)
+      .sort()
+  const found = async (index: MultiVectorIndex, firstStage: string) =>
+    (await index.search('kiwi river', { k: 500, candidates: 500, firstStage })).map(({ id }) => id).sort()
+
+  test('a damaged document costs no other, and is mended by upserting it again', async () => {
+    damage('d7', 'tokens')
+    const index = await openResidual()
+    for (const firstStage of ['exact', 'centroids']) expect(await found(index, firstStage)).toEqual(others('d7'))
+    expect(warnings).toMatchObject([
+      { code: 'DOCUMENT_DAMAGED', message: expect.stringMatching(/\.tokens.*"d7"/) as string },
+    ])
+    await expect(index.embeddings('d7')).rejects.toMatchObject({ code: 'INDEX_CORRUPT' })
+    await index.delete('d8')
+    await index.compact()
+    await index.close()
+    await using again = await openResidual()
+    expect(await again.upsert(many)).toEqual({ added: 1, updated: 1, unchanged: 198 })
+    expect((await again.search(many[7]!.text, { k: 1 }))[0]!.id).toBe('d7')
+    for (const firstStage of ['exact', 'centroids']) expect(await found(again, firstStage)).toEqual(others(''))
+  })
+
+  test('a codebook that is lost is named once, and its documents are mended by upserting them again', async () => {
+    const own = { id: 'own', text: 'kiwi' }
+    const index = await openResidual()
+    await index.upsert([own])
+    await index.close()
+    rmSync(join(folder, readManifest(folder).codebooks![0]!.file))
+    await using again = await openResidual()
+    expect((await again.search('kiwi', { k: 500 })).map(({ id }) => id)).toEqual(['own'])
+    expect(warnings).toMatchObject([
+      { code: 'DOCUMENT_DAMAGED', message: expect.stringMatching(/\.codebook is missing/) as string },
+    ])
+    await expect(again.prepare()).rejects.toMatchObject({ code: 'INDEX_CORRUPT' })
+    expect(await again.upsert([...many, own])).toEqual({ added: 0, updated: 200, unchanged: 1 })
+    expect(await found(again, 'exact')).toEqual([...others(''), 'own'].sort())
+    await again.compact()
+    await again.prepare()
+    expect(await again.verify()).toEqual([])
+    expect((await again.stats()).firstStages.centroids!.facts.compressed).toBeGreaterThan(0)
+    expect(await found(again, 'centroids')).toEqual([...others(''), 'own'].sort())
+  })
+})
+
 test('a document whose text is damaged is found without it, and named', async () => {
   damage('d7', 'texts')
   await using index = await open()

@@ -474,7 +474,7 @@ test('wrong options of open are named, and nothing is created', async () => {
     error('UNKNOWN_OPTION', /Did you mean "readonly"/),
   )
   await expect(MultiVectorIndex.open(folder, { codec: any('int4') })).rejects.toMatchObject(
-    error('INVALID_ARGUMENT', /f32, f16, int8; got "int4"/),
+    error('INVALID_ARGUMENT', /f32, f16, int8, residual; got "int4"/),
   )
   await expect(MultiVectorIndex.open(folder, { firstStage: any('ann') })).rejects.toMatchObject(
     error('INVALID_ARGUMENT', /firstStage/),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
+import type { OpenOptions } from '../../../packages/core/src/index/open.js'
 import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 const model = new FakeEncoder()
@@ -34,6 +35,30 @@ test('a reader sees what was committed since, when it is refreshed', async () =>
   expect((await reader.search(documents[150]!.text))[0]!.id).toBe('d150')
   expect(await reader.refresh()).toBe(false)
   await expect(reader.upsert(documents)).rejects.toMatchObject({ code: 'INDEX_READONLY' })
+})
+
+test('a reader takes over vectors that were compressed since, with what they were compressed by', async () => {
+  const options = { model, codec: 'residual', compressTokens: 300 } as OpenOptions
+  const own = join(folder, 'residual')
+  await using writing = await MultiVectorIndex.open(own, options)
+  await writing.upsert(documents)
+  await using reading = await MultiVectorIndex.open(own, { ...options, readonly: true })
+  const vectors = await reading.embeddings('d7')
+  await writing.prepare()
+  expect((await writing.stats()).firstStages.centroids!.facts.compressed).toBe(200)
+  expect(await reading.embeddings('d7')).toEqual(vectors)
+  expect(await reading.refresh()).toBe(true)
+  expect(await reading.embeddings('d7')).toEqual(await writing.embeddings('d7'))
+  expect(await reading.embeddings('d7')).not.toEqual(vectors)
+  // Those that come later bring their own.
+  await writing.upsert(Array.from({ length: 250 }, (_, i) => ({ id: `e${i}`, text: randomText(next, 10) })))
+  await writing.prepare()
+  expect(await reading.refresh()).toBe(true)
+  expect((await reading.stats()).firstStages.centroids!.facts.compressed).toBe(450)
+  for (const firstStage of ['exact', 'centroids']) {
+    const search = { k: 500, candidates: 500, firstStage }
+    expect(await reading.search('kiwi river', search)).toEqual(await writing.search('kiwi river', search))
+  }
 })
 
 test('searches that are under way end on what they began with', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -199,4 +199,76 @@ describe('repair', () => {
     await memory.upsert(documents)
     expect([await memory.verify(), (await memory.repair()).problems]).toEqual([[], []])
   })
+})
+
+describe('with codec residual', () => {
+  const openResidual = (options: OpenOptions = {}) =>
+    MultiVectorIndex.open(join(folder, 'residual'), {
+      model,
+      codec: 'residual',
+      compressTokens: 300,
+      ...options,
+    } as OpenOptions)
+  const inFolder = (kind: string) =>
+    readdirSync(join(folder, 'residual'))
+      .filter((name) => name.endsWith(kind))
+      .map((name) => join(folder, 'residual', name))
+  beforeEach(async () => {
+    const index = await openResidual()
+    await index.upsert(documents)
+    await index.prepare()
+    await index.upsert([{ id: 'own', text: 'kiwi', embeddings: model.embed('kiwi') }])
+    await index.close()
+  })
+
+  test('records and codebooks are read, and every file is named', async () => {
+    const { sections, problems } = await verifyIndex(join(folder, 'residual'))
+    expect(problems).toEqual([])
+    expect(sections.map(({ file }) => file).sort()).toEqual(readdirSync(join(folder, 'residual')).sort())
+    expect(sections.filter(({ section }) => section === 'codebook')).toMatchObject([
+      {
+        file: expect.stringMatching(/\.codebook$/) as string,
+        isIntact: true,
+        damaged: 0,
+        bytes: statSync(inFolder('codebook')[0]!).size,
+      },
+    ])
+    const [first] = inFolder('.tokens')
+    flip(first!, 40)
+    expect((await verifyIndex(join(folder, 'residual'))).problems).toMatchObject([{ id: 'd0', section: 'vectors' }])
+  })
+
+  test.each([
+    ['damaged', (path: string) => flip(path)],
+    ['short', (path: string) => truncateSync(path, 100)],
+    ['missing', (path: string) => rmSync(path)],
+  ])(
+    'a %s codebook is named with its documents; repair makes their vectors again, or gives them up',
+    async (_, damage) => {
+      const copy = join(folder, 'copy')
+      damage(inFolder('codebook')[0]!)
+      cpSync(join(folder, 'residual'), copy, { recursive: true })
+      const { sections, problems } = await verifyIndex(copy)
+      expect(sections.filter(({ isIntact }) => !isIntact)).toMatchObject([{ section: 'codebook', damaged: 200 }])
+      expect(problems).toHaveLength(201)
+      expect(problems.slice(0, 2)).toMatchObject([
+        { section: 'codebook', file: expect.stringContaining('.codebook') as string },
+        { id: 'd0', section: 'vectors', file: expect.stringContaining('.codebook') as string },
+      ])
+      await using index = await openResidual()
+      const ids = documents.map(({ id }) => id)
+      expect(await index.repair()).toMatchObject({ mended: ids, incomplete: [] })
+      expect([await index.verify(), inFolder('codebook')]).toEqual([[], []])
+      await index.prepare()
+      expect((await index.stats()).firstStages.centroids!.facts.compressed).toBeGreaterThan(0)
+      expect((await index.search(documents[7]!.text))[0]!.id).toBe('d7')
+      expect(await index.upsert(documents)).toMatchObject({ updated: 0, unchanged: 200 })
+      // Without the model, texts and everything else stay.
+      await using without = await MultiVectorIndex.open(copy)
+      expect(await without.repair()).toMatchObject({ mended: [], incomplete: ids })
+      expect(await without.verify()).toEqual([])
+      expect(await without.get('d7')).toEqual({ ...documents[7], tokens: 0 })
+      expect((await without.search(model.embed('kiwi'), { k: 500 })).map(({ id }) => id)).toEqual(['own'])
+    },
+  )
 })

@@ -57,6 +57,8 @@ const CAPABILITIES: Omit<StoreCapabilities, 'durable' | 'keywords'> = {
 /** As `EmbeddedStore.open`, for callers that checked the options under their own name. */
 export let openChecked: (checked: CheckedEmbedded) => Promise<EmbeddedStore>
 
+/** Vectors that `compact` lets go for codes: where their tokens are at least this share of those compressed before. */
+const COMPACTED_SHARE = 1 / 8
 /** Candidates of a stage that has not been measured. */
 const CANDIDATES = 100
 
@@ -78,10 +80,10 @@ export class EmbeddedStore implements Store {
   #closing: Promise<void> | undefined
 
   private constructor(files: IndexFiles, options: CheckedEmbedded) {
-    const { firstStage, hnswlib, onWarning, graphNumbers, keywords } = options
+    const { firstStage, hnswlib, onWarning, graphNumbers, compressTokens, keywords } = options
     this.#files = files
     this.#options = options
-    this.#stages = makeStages({ files, preferred: firstStage, hnswlib, onWarning, graphNumbers })
+    this.#stages = makeStages({ files, preferred: firstStage, hnswlib, onWarning, graphNumbers, compressTokens })
     this.#lists = new KeywordLists(files, keywords, onWarning)
     const isSearchable = this.#lists.settings !== false
     if (isSearchable) this.keywords = async (query) => this.reading((reader) => reader.keywords!(query))
@@ -220,7 +222,12 @@ export class EmbeddedStore implements Store {
 
   async compact({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     signal?.throwIfAborted()
-    await this.#change((files) => files.compact(signal))
+    await this.#change(async (files) => {
+      const compressions = await Promise.all(
+        [...this.#stages.values()].map((stage) => stage.compression?.(COMPACTED_SHARE)),
+      )
+      await files.compact({ compression: compressions.find((each) => each !== undefined), signal })
+    })
   }
 
   async verify(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly StoreProblem[]> {

@@ -12,7 +12,7 @@ import { TOKEN_CODECS } from '../store/records.js'
 import type { TokenCodec } from '../store/records.js'
 import type { CollectionSpec, FirstStage } from '../store/store.js'
 import type { InitialManifest, Manifest } from './format/manifest.js'
-import { GRAPH_NUMBERS } from './stages/plan.js'
+import { COMPRESS_TOKENS, GRAPH_NUMBERS } from './stages/plan.js'
 import type { HnswlibSource } from './stages/hnsw/hnswlib.js'
 import { FIRST_STAGES } from './stages/registry.js'
 
@@ -26,7 +26,10 @@ export interface EmbeddedOptions {
   readonly?: boolean | undefined
   /** Create the collection if it does not exist. Default true. */
   create?: boolean | undefined
-  /** How token vectors are stored in a new collection. Default `int8`. */
+  /**
+   * How token vectors are stored in a new collection. Default `int8`. `residual`: as int8 at first; where there are many, and where that was measured
+   * to rank them nearly alike, a centroid and a bit a component take their place, a sixth of the bytes.
+   */
   codec?: TokenCodec | undefined
   /**
    * Fixed-dimensional encodings of a new collection: a preset or its fields. Default: `compact` where `firstStage` is `muvera`, `fde`
@@ -58,6 +61,8 @@ export interface EmbeddedOptions {
   compactBytes?: number | undefined
   /** With `muvera`, a graph is built from this many FDE numbers (documents × numbers each) on. Default 250,000,000. */
   graphNumbers?: number | undefined
+  /** With codec `residual`, vectors are compressed from so many tokens on. Default 250,000. */
+  compressTokens?: number | undefined
 }
 
 /** Options whose form has been checked; undefined: nothing was said, and what is in the folder decides. */
@@ -74,6 +79,7 @@ export interface CheckedEmbedded extends Pick<
   readonly graphNumbers: number
   readonly compactAt: number | false
   readonly compactBytes: number
+  readonly compressTokens: number
 }
 
 /** Bytes of deleted documents that are not worth rewriting files for. */
@@ -94,6 +100,7 @@ const OPTIONS = [
   'graphNumbers',
   'compactAt',
   'compactBytes',
+  'compressTokens',
 ]
 
 /** @throws UNKNOWN_OPTION, INVALID_ARGUMENT, DIM_MISMATCH */
@@ -146,7 +153,7 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
   if (inMemory && readonly) {
     throw new SerotineError('INVALID_ARGUMENT', 'An index in memory cannot be opened readonly: it would stay empty.')
   }
-  const { hnswlib, segmentBytes, graphNumbers = GRAPH_NUMBERS } = options
+  const { hnswlib, segmentBytes, graphNumbers = GRAPH_NUMBERS, compressTokens = COMPRESS_TOKENS } = options
   if (segmentBytes !== undefined) checkInteger('segmentBytes', segmentBytes, 1)
   checkInteger('graphNumbers', graphNumbers, 0)
   const { compactAt = 0.5, compactBytes = COMPACT_BYTES } = options
@@ -157,6 +164,7 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
     )
   }
   checkInteger('compactBytes', compactBytes, 0)
+  checkInteger('compressTokens', compressTokens, 1)
   return {
     folder: inMemory ? undefined : folder,
     model,
@@ -173,6 +181,7 @@ export function checkEmbedded(call: string, folder: unknown, options: EmbeddedOp
     graphNumbers,
     compactAt,
     compactBytes,
+    compressTokens,
   }
 }
 

@@ -35,6 +35,7 @@ export function statsOf(
     bytes.texts! += textBytes
     bytes.table! += table.bytes
   }
+  if (manifest.codebooks) bytes.codebooks = manifest.codebooks.reduce((sum, file) => sum + file.bytes, 0)
   const firstStages: Record<string, FirstStageStats> = {}
   for (const stage of stages) {
     const derived = manifest.derived[stage.name]

@@ -8,7 +8,10 @@ import { checkSameModel } from '../store/same-model.js'
 import type { Store } from '../store/store.js'
 
 /** How an index is opened or made. */
-export interface OpenOptions extends Omit<EmbeddedOptions, 'model' | 'segmentBytes' | 'graphNumbers' | 'compactBytes'> {
+export interface OpenOptions extends Omit<
+  EmbeddedOptions,
+  'model' | 'segmentBytes' | 'graphNumbers' | 'compactBytes' | 'compressTokens'
+> {
   /** Encodes queries and added texts. Without one, documents and queries must be embeddings. */
   model?: Encoder | undefined
 }

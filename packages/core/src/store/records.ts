@@ -4,29 +4,30 @@ import { align16, workspace } from '../math/workspace.js'
 
 /**
  * How token vectors are stored. Bytes per component, and what it does to the ranking (recall of the exact fp32 top 10
- * over 2,000 documents of an anisotropic model): `f32` 4, exact; `f16` 2, 1.000; `int8` 1 (and 4 per token), .990.
+ * over 2,000 documents of an anisotropic model): `f32` 4, exact; `f16` 2, 1.000; `int8` 1 (and 4 per token), .990. `residual`: a record is as with
+ * `int8`; the embedded store keeps a centroid and a bit a component of most (20 bytes for 128 components) and makes the record of them.
  */
-export type TokenCodec = 'f32' | 'f16' | 'int8'
+export type TokenCodec = 'f32' | 'f16' | 'int8' | 'residual'
 
 /** Every codec there is, the most precise first. */
-export const TOKEN_CODECS: readonly TokenCodec[] = ['f32', 'f16', 'int8']
+export const TOKEN_CODECS: readonly TokenCodec[] = ['f32', 'f16', 'int8', 'residual']
 
-/** Where in an int8 record the scales start: one float32 per token, after the codes. */
+/** Where in an int8 or residual record the scales start: one float32 per token, after the codes. */
 export function scaleOffset(tokens: number, dim: number): number {
   return (tokens * dim + 3) & ~3
 }
 
 /** Bytes of the record of one document, padded so that the next one can be viewed as any typed array. */
 export function recordBytes(codec: TokenCodec, tokens: number, dim: number): number {
-  if (codec === 'int8') return align16(scaleOffset(tokens, dim) + 4 * tokens)
-  return align16(tokens * dim * (codec === 'f32' ? 4 : 2))
+  if (codec === 'f32' || codec === 'f16') return align16(tokens * dim * (codec === 'f32' ? 4 : 2))
+  return align16(scaleOffset(tokens, dim) + 4 * tokens)
 }
 
 /** Who the kernel memory belongs to while a record is made or read. */
 const owner = {}
 
 /**
- * The record of one document: row-major components `[tokens × dim]`; for int8 then one scale per token (component =
+ * The record of one document: row-major components `[tokens × dim]`; for int8 and residual then one scale per token (component =
  * code × scale).
  *
  * @throws INVALID_ARGUMENT when a component does not fit f16

@@ -72,6 +72,6 @@ describe('codes', () => {
     const derived = derivedOf(7, 0, 2)
     const signal = AbortSignal.abort(new Error('enough'))
     const codes = Uint8Array.from(codesOf(lengths, derived))
-    await expect(copyCodes(files.collection, derived, codes, { append: () => {} }, signal)).rejects.toThrow('enough')
+    await expect(copyCodes(files.collection, derived, codes, { append: () => {} }, 0, signal)).rejects.toThrow('enough')
   })
 })

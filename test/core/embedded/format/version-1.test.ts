@@ -183,7 +183,7 @@ describe('what first stages had kept in version 1', () => {
 
 test('a manifest of a later version, and a damaged one, are refused', async () => {
   for (const [from, to, code] of [
-    ['"version":1', '"version":3', 'INDEX_VERSION'],
+    ['"version":1', '"version":4', 'INDEX_VERSION'],
     ['"dim":16', '"dim":17', 'INDEX_CORRUPT'],
     ['"version":1', '"version":2', 'INDEX_CORRUPT'],
   ] as const) {

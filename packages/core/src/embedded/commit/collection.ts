@@ -63,6 +63,11 @@ export class Collection {
     return this.#tokens
   }
 
+  /** The first so many have codes in the place of vectors: their records are what those stand for. */
+  get compressed(): number {
+    return this.segments.reduce((sum, { codebook, rows }) => sum + (codebook ? rows.length : 0), 0)
+  }
+
   /** A copy: what is deleted while somebody reads does not disturb him. */
   living(): Bitset {
     return this.#living.clone()
@@ -98,8 +103,8 @@ export class Collection {
   }
 
   readRecord(ordinal: number): Uint8Array {
-    const record = new Uint8Array(this.row(ordinal).tokenBytes)
     const { segment, from, to } = this.#locate(ordinal)
+    const record = new Uint8Array(segment.recordBytes(from))
     segment.readRecords(from, to, record)
     return record
   }

@@ -5,14 +5,16 @@ import type { ByteLog } from '../files/byte-log.js'
 import type { Storage } from '../files/folder.js'
 import type { FolderLock } from '../files/lock.js'
 import { readChecked } from '../format/checked.js'
+import type { CodebookFile } from '../format/codebook-file.js'
 import type { DocumentRow } from '../format/document-table.js'
-import { droppedFiles, fileName, segmentFiles } from '../format/file-names.js'
+import { droppedFiles, fileName } from '../format/file-names.js'
 import type { DerivedManifest, DerivedRole, Manifest } from '../format/manifest.js'
 import { Segment } from '../format/segment.js'
 import type { RecordedDocument } from '../format/segment.js'
 import { Collection } from './collection.js'
-import { areCodesOf, compacted, copyCodes } from './compact.js'
-import type { Compacted } from './compact.js'
+import { areCodesOf } from './compact.js'
+import { writeCompacted } from './compaction.js'
+import type { CompactionContext, CompactOptions, Made, Written } from './compaction.js'
 import { DerivedFiles, NewFile } from './derived-files.js'
 import type { Coder } from './derived-files.js'
 import { encodeCodes } from './encode-codes.js'
@@ -41,6 +43,7 @@ export interface OpenedFiles {
   /** Of the manifest as it is on disk. */
   readonly checksum: number
   readonly segments: Segment[]
+  readonly codebooks: readonly CodebookFile[]
   readonly deleted: ByteLog
   readonly segmentBytes: number
 }
@@ -62,12 +65,14 @@ export class IndexFiles {
   /** No file of this index has had this number or a higher one. */
   #nextFile: number
   #collection: Collection
+  #codebooks: readonly CodebookFile[]
   #deleted: ByteLog
   /** Files that compaction replaced, still open for those who began to read before it. */
   #retired: { close(): void; names: readonly string[] }[] = []
   readonly #reading = new Set<Snapshot>()
 
-  constructor({ storage, readonly, lock, manifest, checksum, segments, deleted, segmentBytes }: OpenedFiles) {
+  constructor(opened: OpenedFiles) {
+    const { storage, readonly, lock, manifest, checksum, segments, codebooks, deleted, segmentBytes } = opened
     this.readonly = readonly
     this.#storage = storage
     this.#lock = lock
@@ -76,6 +81,7 @@ export class IndexFiles {
     this.#writer = new ManifestWriter(storage, lock, checksum)
     this.#manifest = manifest
     this.#nextFile = manifest.nextFile
+    this.#codebooks = codebooks
     this.#deleted = deleted
     const ordinals = readChecked(deleted, manifest.deleted, 'list of deleted documents')
     this.#collection = new Collection(segments, new Uint32Array(ordinals.buffer))
@@ -92,6 +98,11 @@ export class IndexFiles {
 
   get manifest(): Manifest {
     return this.#manifest
+  }
+
+  /** What vectors were compressed by, in the order of the first documents. */
+  get codebooks(): readonly CodebookFile[] {
+    return this.#codebooks
   }
 
   /** As of the last commit; compaction makes another. */
@@ -215,65 +226,34 @@ export class IndexFiles {
     if (late !== undefined) throw late
   }
 
-  /** Rewrites segments that hold deleted documents without them. Who reads meanwhile sees what he saw before. */
-  async compact(signal?: AbortSignal): Promise<void> {
+  /**
+   * Rewrites segments that hold deleted documents without them, and those whose vectors are to be compressed. Who reads meanwhile sees what he
+   * saw before.
+   */
+  async compact(how: CompactOptions = {}): Promise<void> {
     this.#writer.check()
-    const old = this.#collection
-    const made: { close(): void }[] = []
-    const names: string[] = []
-    const create = () => {
-      const id = this.#nextFile++
-      names.push(...segmentFiles(id))
-      return Segment.create(this.#storage, id)
-    }
-    let deleted: ByteLog
-    /** Of codes, by the name of the stage. */
-    const logs = new Map<string, ByteLog>()
-    let result: Compacted
+    const made: Made[] = []
+    let written: Written | undefined
     let next: Manifest
     let late: unknown
     try {
-      result = await compacted(old, create, this.#segmentBytes, signal)
-      if (result.replaced.length === 0) return
-      made.push(...result.created)
-      const file = fileName(this.#nextFile++, 'deleted')
-      deleted = this.#storage.create(file)
-      made.push(deleted)
-      names.push(file)
-      const derived: Record<string, DerivedManifest> = {}
-      for (const [name, kept] of Object.entries(this.#manifest.derived)) {
-        if (!kept.codeBytes || !kept.files.codes) continue
-        const copy = this.newFile(`${name}-codes`)
-        made.push(copy)
-        names.push(copy.name)
-        logs.set(name, copy.log)
-        const codes = this.#intactCodes(name)
-        // Of no use: upkeep codes everything anew.
-        const copied = codes ? await copyCodes(old, kept, codes, copy, signal) : { rows: 0, parts: [] }
-        derived[name] = { ...kept, ...copied, files: { ...kept.files, codes: copy.extent } }
-        await copy.log.sync()
-      }
-      next = {
-        ...this.#manifest,
-        generation: this.#manifest.generation + 1,
-        nextFile: this.#nextFile,
-        segments: result.segments.map(({ manifest }) => manifest),
-        deleted: { file, bytes: 0, crc: 0 },
-        derived,
-      }
-      await Promise.all(result.created.map((segment) => segment.sync()))
+      written = await writeCompacted(this.#compacting(), made, how)
+      if (!written) return
+      next = { ...written.next, generation: this.#manifest.generation + 1, nextFile: this.#nextFile }
       late = await this.#writer.put(next)
     } catch (error) {
       for (const each of made) each.close()
-      if (!this.isPoisoned) for (const name of names) this.#storage.remove(name)
+      if (!this.isPoisoned) for (const { names } of made) for (const name of names) this.#storage.remove(name)
       throw error
     }
-    for (const segment of result.created) segment.commit()
-    this.#retire(result.replaced, next)
-    this.#deleted = deleted
-    for (const name of Object.keys(this.#manifest.derived)) this.#derived.use(name, logs.get(name))
+    for (const segment of written.created) segment.commit()
+    const dropped = this.#codebooks.filter((file) => !written.codebooks.includes(file))
+    this.#retire([...written.replaced, ...dropped], next)
+    this.#deleted = written.deleted
+    for (const name of Object.keys(this.#manifest.derived)) this.#derived.use(name, written.logs.get(name))
     this.#manifest = next
-    this.#collection = new Collection(result.segments, [])
+    this.#codebooks = written.codebooks
+    this.#collection = new Collection(written.segments, [])
     this.#removeRetired()
     if (late !== undefined) throw late
   }
@@ -284,8 +264,21 @@ export class IndexFiles {
     this.#deleted.trim()
   }
 
+  #compacting(): CompactionContext {
+    return {
+      collection: this.#collection,
+      manifest: this.#manifest,
+      codebooks: this.#codebooks,
+      segmentBytes: this.#segmentBytes,
+      intactCodes: (name) => this.#intactCodes(name),
+      nextNumber: () => this.#nextFile++,
+      createSegment: (number, codebook) => Segment.create(this.#storage, number, codebook),
+      newFile: (kind) => this.newFile(kind),
+    }
+  }
+
   /** An empty file of a new name, for a first stage. */
-  newFile(kind: `${string}-${DerivedRole}`): NewFile {
+  newFile(kind: `${string}-${DerivedRole}` | 'deleted' | 'codebook'): NewFile {
     this.#writer.check()
     const name = fileName(this.#nextFile++, kind)
     const { folder } = this.#storage
@@ -299,8 +292,9 @@ export class IndexFiles {
     if (!this.isPoisoned) this.#storage.remove(file.name)
   }
 
-  /** For readers: keeps the files of first stages readable though a writer removes them. @throws INDEX_CORRUPT when one is missing */
+  /** For readers: keeps the files of first stages readable though a writer removes them. @throws INDEX_CORRUPT when one is missing, or a codebook */
   holdDerived(): void {
+    for (const codebook of this.#codebooks) codebook.check()
     this.#derived.hold(this.#manifest)
   }
 
@@ -309,7 +303,7 @@ export class IndexFiles {
     return this.#derived.read(name, role, this.#manifest)
   }
 
-  /** Codes of the documents that have some, one after the other. @throws INDEX_CORRUPT when they are damaged, or of other documents */
+  /** Codes that a stage has in a file of its own, from document `codesFrom` on, one after the other. @throws INDEX_CORRUPT when they are damaged, or of other documents */
   readCodes(name: string): Uint8Array {
     const codes = this.readDerived(name, 'codes')
     const derived = this.#manifest.derived[name]!
@@ -345,7 +339,7 @@ export class IndexFiles {
   /** @throws INDEX_NOT_DURABLE */
   close(): void {
     try {
-      for (const segment of this.#collection.segments) segment.close()
+      for (const file of [...this.#collection.segments, ...this.#codebooks]) file.close()
       this.#deleted.close()
       this.#derived.close()
       this.#reading.clear()
@@ -368,14 +362,14 @@ export class IndexFiles {
 
   #segmentToFill(): Segment {
     const last = this.#collection.segments.at(-1)
-    if (last && last.tokenBytes < this.#segmentBytes) return last
+    if (last && !last.codebook && last.tokenBytes < this.#segmentBytes) return last
     const segment = Segment.create(this.#storage, this.#nextFile++)
     this.#collection.addSegment(segment)
     return segment
   }
 
   /** Sets aside what the next manifest does not mention. */
-  #retire(replaced: readonly Segment[], next: Manifest): void {
+  #retire(replaced: readonly { close(): void }[], next: Manifest): void {
     const names = droppedFiles(this.#manifest, next)
     const closing = [this.#deleted, ...replaced]
     this.#retired.push({ close: () => closing.forEach((each) => each.close()), names })

@@ -2,7 +2,7 @@ import { SerotineError } from '../../errors.js'
 import type { Storage } from '../files/folder.js'
 import type { FolderLock } from '../files/lock.js'
 import type { Manifest } from '../format/manifest.js'
-import { checksumOf, commitManifest, FORMAT_VERSION, syncIndex } from '../format/manifest-file.js'
+import { checksumOf, commitManifest, syncIndex } from '../format/manifest-file.js'
 import { ManifestInPlace } from './manifest-in-place.js'
 
 /**
@@ -70,7 +70,7 @@ export class ManifestWriter {
     if (folder === undefined) return undefined
     try {
       const late = await commitManifest(folder, next, () => this.#fence())
-      this.#inPlace!.became(checksumOf(FORMAT_VERSION, next))
+      this.#inPlace!.became(checksumOf(next))
       this.#settled(late)
       return late
     } catch (error) {

@@ -7,15 +7,9 @@ import { lockFolder } from '../files/lock.js'
 import type { FolderLock } from '../files/lock.js'
 import { fileName, inspectFolder, isComplete, leftovers } from '../format/file-names.js'
 import type { InitialManifest, Manifest } from '../format/manifest.js'
-import {
-  checksumOf,
-  commitManifest,
-  FORMAT_VERSION,
-  readManifest,
-  readVersionedManifest,
-  syncIndex,
-} from '../format/manifest-file.js'
+import { checksumOf, commitManifest, readManifest, readVersionedManifest, syncIndex } from '../format/manifest-file.js'
 import type { FoundManifest } from '../format/manifest-file.js'
+import { CodebookFile } from '../format/codebook-file.js'
 import { Segment } from '../format/segment.js'
 import { IndexFiles, SEGMENT_BYTES } from './index-files.js'
 import type { OpenedFiles } from './index-files.js'
@@ -51,8 +45,9 @@ export async function openFiles(
     readonly: false,
     lock,
     manifest: empty,
-    checksum: checksumOf(FORMAT_VERSION, empty),
+    checksum: checksumOf(empty),
     segments: [],
+    codebooks: [],
     deleted: storage.create(empty.deleted.file),
     segmentBytes,
   })
@@ -94,7 +89,7 @@ export async function openFiles(
       if (isComplete(folder, manifest)) {
         files.trim()
         // A build that reads version 1 needs its files.
-        if (version === FORMAT_VERSION) for (const name of leftovers(folder, manifest)) storage.remove(name)
+        if (version > 1) for (const name of leftovers(folder, manifest)) storage.remove(name)
       }
       return files
     } catch (error) {
@@ -135,15 +130,20 @@ function openStored(
 ): IndexFiles {
   const opened: { close(): void }[] = []
   try {
+    const codebooks = (manifest.codebooks ?? []).map((codebook) => {
+      const file = CodebookFile.open(storage, codebook, manifest.dim!)
+      opened.push(file)
+      return file
+    })
     const segments = manifest.segments.map((segment) => {
-      const files = Segment.open(storage, segment)
+      const files = Segment.open(storage, segment, codebooks)
       opened.push(files)
       return files
     })
     const deleted = storage.open(manifest.deleted.file, manifest.deleted.bytes)
     opened.push(deleted)
     const readonly = lock === undefined
-    return new IndexFiles({ storage, readonly, lock, manifest, checksum, segments, deleted, segmentBytes })
+    return new IndexFiles({ storage, readonly, lock, manifest, checksum, segments, codebooks, deleted, segmentBytes })
   } catch (error) {
     for (const file of opened) file.close()
     throw error

@@ -44,11 +44,11 @@ export async function readTokens(
     at = 0
     for (const { segment, from, to } of chunk) {
       for (let i = from; i < to; i++, done++) {
-        const { tokens, tokenBytes } = segment.rows[i]!
+        const { tokens } = segment.rows[i]!
         if (!damaged.has(done)) sink.record(positions[done]!, at, tokens)
         else if (sink.damaged) sink.damaged(positions[done]!, damaged.get(done))
         else throw damaged.get(done)
-        at += tokenBytes
+        at += segment.recordBytes(i)
       }
     }
   }
@@ -93,7 +93,7 @@ function* chunksOf(runs: readonly Run[]): Generator<Run[]> {
   for (const { segment, from, to } of runs) {
     let start = from
     for (let i = from; i < to; i++) {
-      const size = segment.rows[i]!.tokenBytes
+      const size = segment.recordBytes(i)
       if (bytes > 0 && bytes + size > CHUNK_BYTES) {
         if (i > start) chunk.push({ segment, from: start, to: i })
         yield chunk

@@ -152,12 +152,16 @@ function generationIn(path: string): number {
 
 function renumbered(manifest: Manifest, shift: number, generation: number): Manifest {
   const moved = <T extends { readonly file: string }>(part: T): T => ({ ...part, file: shifted(part.file, shift) })
-  const { segments, deleted, derived, nextFile } = manifest
+  const { segments, codebooks, deleted, derived, nextFile } = manifest
   return {
     ...manifest,
     generation,
     nextFile: nextFile + shift,
-    segments: segments.map((segment) => ({ ...segment, id: segment.id + shift })),
+    segments: segments.map((segment) => {
+      const { id, codebook } = segment
+      return { ...segment, id: id + shift, ...(codebook && { codebook: shifted(codebook, shift) }) }
+    }),
+    ...(codebooks && { codebooks: codebooks.map(moved) }),
     deleted: moved(deleted),
     derived: mapped(derived, (kept) => ({ ...kept, files: mapped(kept.files, moved) })),
   }

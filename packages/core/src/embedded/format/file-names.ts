@@ -7,12 +7,16 @@ import type { DerivedRole, Manifest } from './manifest.js'
 export const MANIFEST_FILE = 'manifest.json'
 
 /** Files we may have written: `000001.tokens`, `000004.centroids-codes`; `fde` and the short names after it are of version 1. */
-const OURS = /^\d{6,}\.(tokens|texts|table|deleted|[a-z]+-(learned|codes|graph)|fde|hnsw|centroids|codes)(\.tmp)?$/
+const OURS =
+  /^\d{6,}\.(tokens|texts|table|deleted|codebook|[a-z]+-(learned|codes|graph)|fde|hnsw|centroids|codes)(\.tmp)?$/
 
 export const SEGMENT_KINDS = ['tokens', 'texts', 'table'] as const
 export type SegmentKind = (typeof SEGMENT_KINDS)[number]
 /** No file of an index has had this number before. */
-export function fileName(number: number, kind: SegmentKind | 'deleted' | `${string}-${DerivedRole}`): string {
+export function fileName(
+  number: number,
+  kind: SegmentKind | 'deleted' | 'codebook' | `${string}-${DerivedRole}`,
+): string {
   return `${String(number).padStart(6, '0')}.${kind}`
 }
 
@@ -21,9 +25,10 @@ export function segmentFiles(id: number): string[] {
 }
 
 /** Names of all files the manifest mentions. */
-export function filesOf({ segments, deleted, derived }: Manifest): string[] {
+export function filesOf({ segments, codebooks = [], deleted, derived }: Manifest): string[] {
   const ofStages = Object.values(derived).flatMap(({ files }) => Object.values(files).map(({ file }) => file))
-  return [...segments.flatMap(({ id }) => segmentFiles(id)), deleted.file, ...ofStages]
+  const ofSegments = segments.flatMap(({ id }) => segmentFiles(id))
+  return [...ofSegments, ...codebooks.map(({ file }) => file), deleted.file, ...ofStages]
 }
 
 /** Names of files that a manifest mentions and the next one does not. */
@@ -41,9 +46,8 @@ export function leftovers(folder: string, manifest: Manifest): string[] {
 /** Whether all files that the manifest mentions are there, as long as it says. Where not, they may be of another manifest. */
 export function isComplete(folder: string, manifest: Manifest): boolean {
   const lengths = new Map(filesOf(manifest).map((name) => [name, 0]))
-  for (const { files } of Object.values(manifest.derived)) {
-    for (const { file, bytes } of Object.values(files)) lengths.set(file, bytes)
-  }
+  const ofStages = Object.values(manifest.derived).flatMap(({ files }) => Object.values(files))
+  for (const { file, bytes } of [...ofStages, ...(manifest.codebooks ?? [])]) lengths.set(file, bytes)
   return [...lengths].every(([name, bytes]) => {
     const stat = statSync(join(folder, name), { throwIfNoEntry: false })
     return stat !== undefined && stat.size >= bytes

@@ -10,8 +10,10 @@ import type { Manifest } from './manifest.js'
 import { fromVersion1 } from './version-1.js'
 import type { Version1Manifest } from './version-1.js'
 
-/** Format written by this build; older ones are read, newer ones refused. */
-export const FORMAT_VERSION = 2
+/** The newest format this build knows; older ones are read, newer ones refused. */
+const NEWEST_VERSION = 3
+/** Of an index whose codec is not `residual`: builds from before that codec go on reading and writing it. */
+const USUAL_VERSION = 2
 const FORMAT = 'serotine-index'
 
 /** @throws INDEX_FORMAT, INDEX_VERSION, INDEX_CORRUPT */
@@ -46,14 +48,14 @@ export function readVersionedManifest(folder: string): FoundManifest {
     throw notAnIndex(folder, `its ${MANIFEST_FILE} does not say "format": "${FORMAT}"`)
   }
   const { format: _format, version, checksum, ...rest } = parsed
-  if (!Number.isInteger(version) || (version as number) > FORMAT_VERSION) {
+  if (!Number.isInteger(version) || (version as number) > NEWEST_VERSION) {
     throw new SerotineError(
       'INDEX_VERSION',
-      `${folder} is index format ${describe(version)}; this build reads up to ${FORMAT_VERSION}. Upgrade @serotine/core.`,
+      `${folder} is index format ${describe(version)}; this build reads up to ${NEWEST_VERSION}. Upgrade @serotine/core.`,
     )
   }
   const manifest = rest as unknown as Manifest
-  if (checksum !== checksumOf(version as number, manifest) || !TOKEN_CODECS.includes(manifest.codec)) {
+  if (checksum !== checksumOf(manifest, version as number) || !TOKEN_CODECS.includes(manifest.codec)) {
     throw new SerotineError(
       'INDEX_CORRUPT',
       `${path} fails its checksum. The file is damaged; restore it or build the index again.`,
@@ -64,8 +66,13 @@ export function readVersionedManifest(folder: string): FoundManifest {
   return { ...found, manifest }
 }
 
-/** What a manifest says of itself. */
-export function checksumOf(version: number, manifest: Manifest): number {
+/** What a manifest is written as. */
+export function versionOf({ codec }: Pick<Manifest, 'codec'>): number {
+  return codec === 'residual' ? NEWEST_VERSION : USUAL_VERSION
+}
+
+/** What a manifest says of itself, in the version that it is written as or another. */
+export function checksumOf(manifest: Manifest, version = versionOf(manifest)): number {
   return crc32(JSON.stringify([version, manifest]))
 }
 
@@ -83,7 +90,8 @@ export async function commitManifest(
 ): Promise<SerotineError | undefined> {
   fence()
   const path = join(folder, MANIFEST_FILE)
-  const whole = { format: FORMAT, version: FORMAT_VERSION, checksum: checksumOf(FORMAT_VERSION, manifest), ...manifest }
+  const version = versionOf(manifest)
+  const whole = { format: FORMAT, version, checksum: checksumOf(manifest), ...manifest }
   const bytes = Buffer.from(`${JSON.stringify(whole)}\n`)
   const fd = openSync(`${path}.tmp`, 'w')
   try {

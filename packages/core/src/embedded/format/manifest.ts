@@ -1,8 +1,12 @@
+import type { ResidualSteps } from '../../centroids/residuals.js'
 import type { FdeOptions } from '../../fde/config.js'
 import type { Json } from '../../store/metadata.js'
 import type { KeywordSettings } from '../../store/keywords.js'
 import type { TokenCodec } from '../../store/records.js'
 import type { Suitability } from '../../store/store.js'
+
+/** The first stage whose codes may be all that is kept of vectors: `Manifest.codebooks` are of its first parts. */
+export const COMPRESSING_STAGE = 'centroids'
 
 /** What a file of a first stage holds: what was learned, codes of the documents one after the other, or a graph of them. */
 export type DerivedRole = 'learned' | 'codes' | 'graph'
@@ -21,6 +25,20 @@ export interface SegmentManifest {
   readonly tokenBytes: number
   readonly textBytes: number
   readonly table: Extent
+  /** File of the codebook that its records are residual codes by; absent: vectors. Such segments come first, in the order of the codebooks. */
+  readonly codebook?: string
+}
+
+/** What the vectors of segments were compressed by: directions of its cells, then of its centroids, f32 `[… × dim]`. */
+export interface CodebookManifest extends Extent {
+  readonly file: string
+  /** As `CodebookData.cellBlocks`. */
+  readonly cellBlocks: readonly number[]
+  readonly residuals: ResidualSteps
+  /** Tokens of the documents it was learned from. */
+  readonly tokens: number
+  /** Mean similarity of a token that was not learned from with its centroid; null: not known. */
+  readonly similarity: number | null
 }
 
 /**
@@ -32,6 +50,8 @@ export interface DerivedManifest {
   readonly version: number
   /** Documents in it: ordinals below this. */
   readonly rows: number
+  /** Codes of documents before this one are their records in the segments; `codes` begins with it. Absent: 0. */
+  readonly codesFrom?: number
   readonly files: Readonly<Partial<Record<DerivedRole, Extent & { readonly file: string }>>>
   /**
    * Bytes of a document's codes: `perDocument + perToken × tokens`; `counted`: they begin with their own length, a u32. Null: there are no
@@ -70,6 +90,8 @@ export interface Manifest {
   readonly fde: FdeOptions | null
   readonly nextFile: number
   readonly segments: readonly SegmentManifest[]
+  /** Only with codec `residual`: one for each part of the first stage `centroids`, the first so many, in their order. */
+  readonly codebooks?: readonly CodebookManifest[]
   /** Ordinals (u32) of deleted documents, in the order of deletion. */
   readonly deleted: Extent & { readonly file: string }
   /** How documents are found by their words; false: not at all. Absent: nothing was said when the index was made, as in older builds. */

@@ -1,8 +1,10 @@
 import { SerotineError } from '../../errors.js'
+import { recordBytes, scaleOffset } from '../../store/records.js'
 import { checksum } from '../files/byte-log.js'
 import type { ByteLog } from '../files/byte-log.js'
 import type { Storage } from '../files/folder.js'
 import { corrupt, readChecked } from './checked.js'
+import type { CodebookFile } from './codebook-file.js'
 import { decodeRows, decodeText, encodeRow, encodeText } from './document-table.js'
 import type { DocumentRow } from './document-table.js'
 import { fileName, SEGMENT_KINDS } from './file-names.js'
@@ -18,18 +20,21 @@ export interface RecordedDocument {
   readonly hash: string
   readonly text: string | undefined
   readonly tokens: number
-  /** Its vectors in the index's codec. */
+  /** What the segment is to hold of its vectors: in the index's codec, or codes by the segment's codebook. */
   readonly record: Uint8Array
   /** Checksums of what should be there, of a document that is damaged and stays so. */
   readonly damaged?: Partial<Pick<DocumentRow, 'tokenCrc' | 'textCrc'>>
 }
 
 /**
- * One group of append-only files: records of token vectors, texts, and a table that says where each document's are. Appending changes nothing a reader of an earlier commit sees.
+ * One group of append-only files: records of token vectors, texts, and a table that says where each document's are. Appending changes nothing a
+ * reader of an earlier commit sees. Where it has a codebook, records are stored as residual codes by it, and made vectors again when read.
  */
 export class Segment {
   readonly id: number
   readonly rows: DocumentRow[] = []
+  /** What its vectors are compressed by. */
+  readonly codebook: CodebookFile | undefined
   readonly #tokens: ByteLog
   readonly #texts: ByteLog
   readonly #table: ByteLog
@@ -38,14 +43,19 @@ export class Segment {
   /** Rows whose vectors passed their checksum in this process. */
   readonly #checked: boolean[] = []
 
-  private constructor(manifest: SegmentManifest, files: [ByteLog, ByteLog, ByteLog]) {
+  private constructor(
+    manifest: SegmentManifest,
+    codebook: CodebookFile | undefined,
+    files: [ByteLog, ByteLog, ByteLog],
+  ) {
     this.id = manifest.id
+    this.codebook = codebook
     this.#committed = manifest
     this.#tableCrc = manifest.table.crc
     ;[this.#tokens, this.#texts, this.#table] = files
   }
 
-  static create(storage: Storage, id: number): Segment {
+  static create(storage: Storage, id: number, codebook?: CodebookFile): Segment {
     const none = { bytes: 0, crc: 0 }
     const manifest = { id, documents: 0, tokenBytes: 0, textBytes: 0, table: none }
     const files: ByteLog[] = []
@@ -55,11 +65,11 @@ export class Segment {
       for (const file of files) file.close()
       throw error
     }
-    return new Segment(manifest, files as [ByteLog, ByteLog, ByteLog])
+    return new Segment(manifest, codebook, files as [ByteLog, ByteLog, ByteLog])
   }
 
   /** @throws INDEX_CORRUPT when a file is missing or short, or the table fails its checksum */
-  static open(storage: Storage, manifest: SegmentManifest): Segment {
+  static open(storage: Storage, manifest: SegmentManifest, codebooks: readonly CodebookFile[]): Segment {
     const files: ByteLog[] = []
     try {
       for (const [kind, length] of [
@@ -68,7 +78,8 @@ export class Segment {
         ['table', manifest.table.bytes],
       ] as const)
         files.push(storage.open(fileName(manifest.id, kind), length))
-      const segment = new Segment(manifest, files as [ByteLog, ByteLog, ByteLog])
+      const codebook = codebooks.find((each) => each.manifest.file === manifest.codebook)
+      const segment = new Segment(manifest, codebook, files as [ByteLog, ByteLog, ByteLog])
       const table = readChecked(segment.#table, manifest.table, 'document table')
       for (const row of decodeRows(table, segment.#table.name)) segment.rows.push(row)
       if (segment.rows.length !== manifest.documents) {
@@ -93,6 +104,7 @@ export class Segment {
       tokenBytes: this.#tokens.length,
       textBytes: this.#texts.length,
       table: { bytes: this.#table.length, crc: this.#tableCrc },
+      ...(this.codebook && { codebook: this.codebook.manifest.file }),
     }
   }
 
@@ -155,8 +167,25 @@ export class Segment {
     this.#table.truncate(table.bytes)
   }
 
-  /** Reads the records of rows `from` to `to` (they lie one after the other) into `target`, checking each once. */
+  /** Reads the records of rows `from` to `to` into `target`, one after the other: vectors, whatever the segment holds of them. */
   readRecords(from: number, to: number, target: Uint8Array): void {
+    if (!this.codebook) return this.readStored(from, to, target)
+    const { codec, dim } = this.codebook
+    const stored = new Uint8Array(this.storedLength(from, to))
+    this.readStored(from, to, stored)
+    let [at, next] = [0, 0]
+    for (let i = from; i < to; i++) {
+      const { tokens, tokenBytes } = this.rows[i]!
+      const record = target.subarray(next, next + this.recordBytes(i))
+      record.fill(0, tokens * dim)
+      codec.decompress(stored.subarray(at, at + tokenBytes), tokens, record, scaleOffset(tokens, dim))
+      at += tokenBytes
+      next += record.length
+    }
+  }
+
+  /** Reads what the segment holds of rows `from` to `to` (they lie one after the other) into `target`, checking each once. */
+  readStored(from: number, to: number, target: Uint8Array): void {
     const start = this.rows[from]!.tokenOffset
     this.#tokens.read(target, start)
     for (let i = from; i < to; i++) {
@@ -172,6 +201,21 @@ export class Segment {
 
   /** Bytes of the records of rows `from` to `to`. */
   recordsLength(from: number, to: number): number {
+    if (!this.codebook) return this.storedLength(from, to)
+    let bytes = 0
+    for (let i = from; i < to; i++) bytes += this.recordBytes(i)
+    return bytes
+  }
+
+  /** Bytes of the record of one row. */
+  recordBytes(index: number): number {
+    const { tokens, tokenBytes } = this.rows[index]!
+    return this.codebook ? recordBytes('residual', tokens, this.codebook.dim) : tokenBytes
+  }
+
+  /** Bytes that the segment holds of the vectors of rows `from` to `to`. */
+  storedLength(from: number, to: number): number {
+    if (from === to) return 0
     const last = this.rows[to - 1]!
     return last.tokenOffset + last.tokenBytes - this.rows[from]!.tokenOffset
   }

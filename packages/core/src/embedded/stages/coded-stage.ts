@@ -1,63 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { TokenEmbeddings } from '../../embeddings.js'
 import { SerotineError } from '../../errors.js'
-import type { Json } from '../../store/metadata.js'
+import type { Warning } from '../../errors.js'
 import type { Collection } from '../commit/collection.js'
+import type { Compression } from '../commit/compaction.js'
+import { compressedParts, readCompressed } from '../commit/compressed.js'
 import type { Coder, NewFile } from '../commit/derived-files.js'
-import type { CodeBytes, DerivedManifest, DerivedPart } from '../format/manifest.js'
-import type { Searcher, Stage, StageContext, Work } from './stage.js'
+import type { DerivedManifest, DerivedPart } from '../format/manifest.js'
+import type { CodedKind, CodedSearcher, Kept } from './coded-kind.js'
+import type { Stage, StageContext, Work } from './stage.js'
 
 /** Documents decoded, then coded at a time: the two share kernel memory and each sets it up again. */
 const GROUP = 64
 /** Fewer documents when they have more tokens than this together: about 25 ms, then timers and sockets get their turn. */
 const GROUP_TOKENS = 8192
-
-/** Codes of documents in memory, and what they were coded by. */
-export interface CodedSearcher extends Searcher {
-  readonly codeBytes: CodeBytes
-  /** What `CodedKind.restore` makes the searcher of again. */
-  readonly learned: Uint8Array
-  readonly facts: { readonly [name: string]: Json }
-  /** Codes of documents, one after the other, each of `codeBytes`. */
-  encode(documents: readonly TokenEmbeddings[]): Uint8Array
-  append(codes: Uint8Array, lengths: readonly number[]): void
-}
-
-/** What is in memory, and what the manifest says of it. */
-export interface Kept {
-  readonly searcher: CodedSearcher
-  readonly derived: DerivedManifest
-}
-
-/** Learn from this ordinal on; or trust the codes of documents before this one; or nothing. */
-export type Due = { readonly learn: number } | { readonly trust: number } | undefined
-
-/** What is particular to one first stage that codes every document by something it learned from the collection. */
-export interface CodedKind {
-  readonly name: string
-  /** Of the files; those of another version are made again. */
-  readonly version: number
-  isKept(collection: Collection): boolean
-  /** As `Stage.refusal`. */
-  refusal?(asked: string): SerotineError | undefined
-  keep(): void
-  /** What there is to do, given what is there. */
-  due(collection: Collection, current: Kept | undefined, signal: AbortSignal | undefined): Due | Promise<Due>
-  /**
-   * Learns from the documents from an ordinal on. Those before it keep their codes, which are in the searcher already; those after it
-   * are not coded yet. Undefined: there is too little.
-   */
-  learn(
-    collection: Collection,
-    from: number,
-    current: Kept | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<CodedSearcher | undefined>
-  /** An empty searcher, which the codes are to be appended to. @throws INDEX_CORRUPT */
-  restore(learned: Uint8Array, derived: Pick<DerivedManifest, 'facts' | 'parts'>): CodedSearcher
-  /** For people. */
-  facts(derived: DerivedManifest | undefined): Readonly<Record<string, number | string | null>>
-}
 
 /**
  * Keeps the codes of one kind: learns outside of any commit while the old codes serve, codes new documents with their commit, reads
@@ -131,7 +86,7 @@ export class CodedStage implements Stage {
     if (collection.tokens === 0 || !this.isKept) return
     const current = this.#load()
     if (current && current.rows < collection.total) await work.inTurn(() => this.#catchUp(current, work))
-    const kept = current && this.#derived ? { searcher: current, derived: this.#derived } : undefined
+    const kept = this.#kept()
     const due = await this.#kind.due(collection, kept, work.signal)
     if (!due) return
     if ('trust' in due) {
@@ -139,9 +94,11 @@ export class CodedStage implements Stage {
       return
     }
     const { tokens, total } = collection
-    let [from, learned] = [due.learn, total]
+    let from = due.learn
     // `reading`: the files stay readable, should the index be compacted meanwhile.
     let made = await files.reading(() => this.#kind.learn(collection, due.learn, kept, work.signal))
+    // What was compressed already comes with its codes; what the others are like is not known.
+    let learned = made && made.rows > from ? made.rows : total
     while (made && files.collection.tokens > 0) {
       const next = made
       const before = this.#derived?.parts ?? []
@@ -154,8 +111,55 @@ export class CodedStage implements Stage {
     }
   }
 
+  async compression(share: number): Promise<Compression | undefined> {
+    const kept = this.#mayCompress && this.#kept()
+    return kept ? this.#kind.compression?.(this.#context.files.collection, kept, share) : undefined
+  }
+
+  async measure(work: Work): Promise<Warning | undefined> {
+    const { files } = this.#context
+    const { collection } = files
+    const kept = this.#mayCompress && this.#kept()
+    if (!kept) return undefined
+    const measured = await files.reading(async () => this.#kind.measure!(collection, kept, work.signal))
+    if (!measured) return undefined
+    return work.inTurn(async () => {
+      const derived = this.#derived
+      // Compacted meanwhile: it is measured again.
+      if (!derived || files.collection !== collection) return undefined
+      await files.commitDerived(this.name, { ...derived, facts: { ...derived.facts, ...measured.facts } })
+      return measured.warning
+    })
+  }
+
   facts(): Readonly<Record<string, number | string | null>> {
     return this.#kind.facts(this.#derived)
+  }
+
+  get #mayCompress(): boolean {
+    return this.#kind.compresses && this.#context.files.manifest.codec === 'residual'
+  }
+
+  #kept(): Kept | undefined {
+    const [searcher, derived] = [this.#load(), this.#derived]
+    return searcher && derived && { searcher, derived }
+  }
+
+  /** Codes of documents before this one are their records. */
+  get #codesFrom(): number {
+    return this.#kind.compresses ? this.#context.files.collection.compressed : 0
+  }
+
+  /** The first so many parts, up to an ordinal. */
+  #partsBefore(from: number, count: number): DerivedPart[] {
+    const { collection, codebooks } = this.#context.files
+    const known = this.#kind.compresses ? compressedParts(collection, codebooks) : []
+    const parts = [...known, ...(this.#derived?.parts.slice(known.length) ?? [])].slice(0, count)
+    return parts.map((part) => ({
+      from: part.from,
+      learned: Math.min(part.learned, from),
+      trusted: Math.min(part.trusted, from),
+    }))
   }
 
   get #isReadable(): boolean {
@@ -177,25 +181,31 @@ export class CodedStage implements Stage {
 
   /** Where compaction put the beginning of a part, one that is there or one that was to come; undefined when that is not known. */
   #renumbered(from: number, before: readonly DerivedPart[]): number | undefined {
-    if (from === 0) return 0
+    const first = this.#codesFrom
+    if (from === 0) return first === 0 ? 0 : undefined
     const after = this.#derived?.parts ?? []
     if (after.length !== before.length) return undefined
     const i = before.findIndex((part) => part.from === from)
-    // Without anything before it, it is no longer one of several.
-    return (i < 0 ? after.at(-1)?.trusted : after[i]!.from) || undefined
+    // Without anything before it, it is no longer one of several. And what is compressed stays as it is.
+    const now = (i < 0 ? after.at(-1)?.trusted : after[i]!.from) ?? 0
+    return now > 0 && now >= first ? now : undefined
   }
 
   /** What was learned, over the codes that are there now. */
-  #restored({ learned, facts }: CodedSearcher, from: number): CodedSearcher {
-    const { collection } = this.#context.files
-    const earlier = this.#derived?.parts.filter((part) => part.from < from) ?? []
-    const parts = [...earlier, { from, learned: from, trusted: from }]
-    const restored = this.#kind.restore(learned, { facts, parts })
-    if (from > 0) {
-      const lengths = Array.from({ length: from }, (_, ordinal) => collection.row(ordinal).tokens)
-      restored.append(this.#codesBefore(from, restored, collection), lengths)
-    }
+  #restored(made: CodedSearcher, from: number): CodedSearcher {
+    const parts = [...this.#partsBefore(from, made.partCount - 1), { from, learned: from, trusted: from }]
+    const restored = this.#kind.restore(this.#kind.learned(made), { facts: made.facts, parts })
+    this.#fill(restored, from, this.#codesBefore(from, restored))
     return restored
+  }
+
+  /** Appends the codes of the first documents. @param codes those that are not records */
+  #fill(searcher: CodedSearcher, rows: number, codes: Uint8Array): void {
+    const { collection } = this.#context.files
+    const first = this.#codesFrom
+    const lengths = Array.from({ length: rows }, (_, ordinal) => collection.row(ordinal).tokens)
+    if (first > 0) searcher.append(readCompressed(collection), lengths.slice(0, first))
+    if (rows > first) searcher.append(codes, lengths.slice(first))
   }
 
   /**
@@ -211,7 +221,7 @@ export class CodedStage implements Stage {
     const { files } = this.#context
     const { collection } = files
     const { from, learned: rows, tokens } = part
-    const earlier = this.#derived?.parts.filter((each) => each.from < from) ?? []
+    const codesFrom = this.#codesFrom
     const written: NewFile[] = []
     let isInPlace = false
     try {
@@ -219,8 +229,8 @@ export class CodedStage implements Stage {
       written.push(learned)
       const codes = files.newFile(`${this.name}-codes`)
       written.push(codes)
-      learned.append(made.learned)
-      if (from > 0) codes.append(this.#codesBefore(from, made, collection))
+      learned.append(this.#kind.learned(made))
+      codes.append(this.#codesBefore(from, made))
       await this.#code(made, collection, codes, work)
       return await work.inTurn(async () => {
         if (files.collection !== collection) return false
@@ -229,9 +239,10 @@ export class CodedStage implements Stage {
         const derived: DerivedManifest = {
           version: this.#kind.version,
           rows: made.rows,
+          ...(codesFrom > 0 && { codesFrom }),
           files: { learned: learned.extent, codes: codes.extent },
           codeBytes: made.codeBytes,
-          parts: [...earlier, { from, learned: rows, trusted: rows }],
+          parts: [...this.#partsBefore(from, made.partCount - 1), { from, learned: rows, trusted: rows }],
           facts: { ...made.facts, tokens },
           suitability: this.#derived?.suitability ?? null,
         }
@@ -253,11 +264,14 @@ export class CodedStage implements Stage {
     }
   }
 
-  /** Codes that documents before an ordinal have on disk. */
-  #codesBefore(from: number, { codeBytes }: CodedSearcher, collection: Collection): Uint8Array {
+  /** Codes that documents before an ordinal have in the file of codes. */
+  #codesBefore(from: number, { codeBytes }: CodedSearcher): Uint8Array {
+    const { collection } = this.#context.files
     const { perDocument, perToken } = codeBytes
+    if (from <= this.#codesFrom) return new Uint8Array(0)
     let bytes = 0
-    for (let ordinal = 0; ordinal < from; ordinal++) bytes += perDocument + perToken * collection.row(ordinal).tokens
+    for (let ordinal = this.#codesFrom; ordinal < from; ordinal++)
+      bytes += perDocument + perToken * collection.row(ordinal).tokens
     return this.#context.files.readDerived(this.name, 'codes').subarray(0, bytes)
   }
 
@@ -315,15 +329,13 @@ export class CodedStage implements Stage {
     const derived = this.#derived!
     try {
       const restored = this.#kind.restore(files.readDerived(this.name, 'learned'), derived)
-      const codes = files.readCodes(this.name)
-      const lengths = Array.from({ length: derived.rows }, (_, ordinal) => collection.row(ordinal).tokens)
-      restored.append(codes, lengths)
+      this.#fill(restored, derived.rows, files.readCodes(this.name))
       this.#current = restored
     } catch (error) {
       if (!SerotineError.isInstance(error) || error.code !== 'INDEX_CORRUPT') throw error
       this.#damaged = derived.files.codes?.file
-      // A writer may have replaced a reader's files since: nothing is wrong then.
-      if (!files.readonly) {
+      // A writer may have replaced a reader's files since: nothing is wrong then. And what vectors were compressed by cannot be made again.
+      if (!files.readonly && !(this.#kind.compresses && files.codebooks.some((codebook) => !codebook.isIntact))) {
         const message = `${error.message} What the first stage ${this.name} needs is made again from the vectors, by the next upsert() or prepare().`
         onWarning?.({ code: 'INDEX_REPAIRED', message })
       }

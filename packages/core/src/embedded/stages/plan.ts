@@ -11,6 +11,8 @@ export const EXACT_TOKENS = 250_000
  * `bench/large.mjs`: a scan of 10,000 `compact` FDEs takes 3.3 ms, of 50,000 17 ms, of 56,000 `quality` FDEs 64 ms.
  */
 export const GRAPH_NUMBERS = 600_000_000
+/** With codec `residual`, vectors are compressed from this many tokens on, 33 MB as int8: a codebook takes 2 MB then, codes 5. */
+export const COMPRESS_TOKENS = EXACT_TOKENS
 /** When fewer of the documents pass the filter, the graph would walk past most of its nodes: a scan is faster. */
 const GRAPH_SHARE = 0.2
 /** `muvera` scans when more documents than these are not in the graph yet. */

@@ -1,8 +1,9 @@
 import type { TokenEmbeddings } from '../../embeddings.js'
-import type { OnWarning, SerotineError } from '../../errors.js'
+import type { OnWarning, SerotineError, Warning } from '../../errors.js'
 import type { FirstStage } from '../../store/store.js'
 import type { Bitset } from '../commit/bitset.js'
 import type { Collection } from '../commit/collection.js'
+import type { Compression } from '../commit/compaction.js'
 import type { Coder } from '../commit/derived-files.js'
 import type { IndexFiles } from '../commit/index-files.js'
 
@@ -47,6 +48,10 @@ export interface Stage {
   coder?(): Promise<Coder | undefined>
   /** Learns, codes, builds what is due, and commits it. */
   upkeep(work: Work): Promise<void>
+  /** Finds out whether vectors may go for the codes of this stage, and commits what it found; what is to be said of it. */
+  measure?(work: Work): Promise<Warning | undefined>
+  /** Vectors that may go. @param share of the tokens that are compressed already; fewer are not worth it */
+  compression?(share: number): Promise<Compression | undefined>
   /** Saves what a commit does not; the index is about to be closed. */
   flush?(): Promise<void>
   /** For people. */
@@ -71,6 +76,8 @@ export interface StageContext {
   readonly hnswlib: unknown
   /** `muvera` builds a graph from this many FDE numbers on. */
   readonly graphNumbers: number
+  /** Vectors of so many tokens or more are compressed, with codec `residual`. */
+  readonly compressTokens: number
   /** A stage made before this one. */
   stage(name: string): Stage
 }

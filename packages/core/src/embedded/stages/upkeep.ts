@@ -7,6 +7,9 @@ import type { IndexFiles } from '../commit/index-files.js'
 import type { Stage, Work } from './stage.js'
 import { keepSuitability } from './suitability.js'
 
+/** Vectors are compressed when their tokens are as many as those compressed already: so codebooks, which every search pays for, are few. */
+const COMPRESSED_SHARE = 1
+
 /** What is kept for searches beside the documents; what first stages learn, code and build: one run at a time, while searches and commits go on. */
 export class Upkeep {
   readonly #files: IndexFiles
@@ -65,6 +68,16 @@ export class Upkeep {
     await this.#runs.settled()
   }
 
+  /** Lets vectors go for a stage's codes, when that saves much: each time, all text and codes of the segments are written anew. */
+  async #compress(stage: Stage, onWarning: OnWarning | undefined, work: Work): Promise<void> {
+    const warning = await stage.measure?.(work)
+    if (warning) onWarning?.(warning)
+    await work.inTurn(async () => {
+      const compression = await stage.compression?.(COMPRESSED_SHARE)
+      if (compression) await this.#files.compact({ compression, signal: work.signal })
+    })
+  }
+
   async #run(
     signal: AbortSignal,
     encodeQueries: PrepareOptions['encodeQueries'],
@@ -77,9 +90,12 @@ export class Upkeep {
         for (const listener of this.#listeners) listener({ phase: 'build', done, total })
       },
     }
-    for (const each of [this.#keywords, ...this.#stages.values()]) {
+    signal.throwIfAborted()
+    await this.#keywords.upkeep(work)
+    for (const stage of this.#stages.values()) {
       signal.throwIfAborted()
-      await each.upkeep(work)
+      await stage.upkeep(work)
+      await this.#compress(stage, onWarning, work)
     }
     signal.throwIfAborted()
     await keepSuitability(this.#files, this.#stages.values(), encodeQueries, onWarning, work)

@@ -3,6 +3,7 @@ import type { StoreProblem } from '../../store/store.js'
 import type { RecordedDocument } from '../format/segment.js'
 import type { Collection } from '../commit/collection.js'
 import { isDamage } from '../format/checked.js'
+import { CODEBOOK_SECTION } from './verify-index.js'
 import type { IndexFiles } from '../commit/index-files.js'
 
 /** Of no content: what is upserted next is written, whatever it is. */
@@ -27,6 +28,8 @@ export async function repairFiles(files: IndexFiles, problems: readonly StorePro
   const deleted = [...ids].flatMap((id) => collection.ordinalOf(id) ?? [])
   const documents = deleted.map((ordinal) => left(collection, ordinal))
   if (documents.length > 0) await files.commit({ documents, deleted, dim: manifest.dim!, model: manifest.model })
+  // Nobody needs it any more: compaction leaves it out.
+  if (problems.some(({ section }) => section === CODEBOOK_SECTION)) await files.compact()
   const others = problems.filter(({ id, section = '' }) => id === undefined && NEEDED.includes(section))
   if (others.length === 0) return
   throw new SerotineError(

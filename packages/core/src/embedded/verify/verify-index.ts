@@ -32,6 +32,9 @@ export interface VerifyReport {
   readonly problems: readonly StoreProblem[]
 }
 
+/** What vectors are compressed by, with codec `residual`. */
+export const CODEBOOK_SECTION = 'codebook'
+
 /** Documents read before timers and sockets get their turn. */
 const SLICE = 256
 
@@ -62,7 +65,8 @@ export async function verifyIndex(
   report.add(MANIFEST_FILE, 'manifest', 0, [])
   const storage = fileStorage(where, true)
   let deleted: Set<number> | undefined
-  for (const { section, extent } of extentsOf(manifest)) {
+  const { codebooks: _codebooks, ...others } = manifest
+  for (const { section, extent } of extentsOf(others)) {
     const { bytes, problems } = checkExtent(storage, extent, section)
     report.add(extent.file, section, extent.bytes, problems)
     if (section === 'deleted' && bytes) deleted = new Set(new Uint32Array(bytes.buffer))
@@ -70,11 +74,23 @@ export async function verifyIndex(
     options.signal?.throwIfAborted()
   }
   let first = 0
+  const compressed: [SegmentManifest, DocumentRow[]][] = []
   for (const segment of manifest.segments) {
     const start = first
     // Of a list that is damaged nothing is known: all count.
-    await verifySegment(storage, segment, (row) => deleted?.has(start + row) !== true, report, options.signal)
+    const isLiving = (row: number): boolean => deleted?.has(start + row) !== true
+    const rows = await verifySegment(storage, segment, isLiving, report, options.signal)
+    if (segment.codebook) compressed.push([segment, rows.filter((_, i) => isLiving(i))])
     first += segment.documents
+  }
+  for (const codebook of manifest.codebooks ?? []) {
+    const { problems } = checkExtent(storage, codebook, CODEBOOK_SECTION)
+    const own = problems.length > 0 ? compressed.filter(([segment]) => segment.codebook === codebook.file) : []
+    // Without it, there are no vectors.
+    const lost = own.flatMap(([, rows]) => rows.map(({ id }) => ({ id, ...problems[0]!, section: 'vectors' })))
+    report.add(codebook.file, CODEBOOK_SECTION, codebook.bytes, [...problems, ...lost])
+    await nextTurn()
+    options.signal?.throwIfAborted()
   }
   return report
 }
@@ -133,7 +149,7 @@ async function verifySegment(
   isLiving: (row: number) => boolean,
   report: Report,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<DocumentRow[]> {
   const names = { table: fileName(id, 'table'), tokens: fileName(id, 'tokens'), texts: fileName(id, 'texts') }
   let rows: DocumentRow[] = []
   const ofTable = attempt('table', names.table, () => {
@@ -160,6 +176,7 @@ async function verifySegment(
     }
     report.add(file, section === 'text' ? 'texts' : section, bytes, problems)
   }
+  return rows
 }
 
 function checkRow(log: ByteLog, row: DocumentRow, section: 'vectors' | 'text'): void {

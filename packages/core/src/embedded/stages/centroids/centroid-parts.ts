@@ -1,4 +1,5 @@
 import { Codebook } from '../../../centroids/codebook.js'
+import { ResidualCodec } from '../../../centroids/residual-codec.js'
 import type { ResidualSteps } from '../../../centroids/residuals.js'
 import { SerotineError } from '../../../errors.js'
 import { LANES } from '../../../math/pack.js'
@@ -6,7 +7,7 @@ import { topK } from '../../../math/top-k.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
 import type { Bitset } from '../../commit/bitset.js'
 import type { DerivedManifest } from '../../format/manifest.js'
-import type { CodedSearcher } from '../coded-stage.js'
+import type { CodedSearcher } from '../coded-kind.js'
 import type { Found } from '../stage.js'
 import { CentroidScan } from './centroid-scan.js'
 
@@ -20,6 +21,8 @@ export interface CodebookFacts {
   readonly similarity: number | null
   /** Null: tokens have no residuals, as in indexes of format 1. */
   readonly residuals: ResidualSteps | null
+  /** How far documents are ranked by what the codes stand for as by their vectors, 0 … 1; absent until it is measured. */
+  readonly agreement?: number
 }
 
 /** At most so many candidates of the centroids, or as many as are wanted, are scored again with their residuals … */
@@ -61,15 +64,20 @@ export class CentroidParts implements CodedSearcher {
     this.codeBytes = { perDocument: 0, perToken: parts.at(-1)?.scan.bytesPerToken ?? 2 }
   }
 
-  /** Those of `before` up to an ordinal, then a part by this codebook that has no documents yet. */
+  /**
+   * Those of `before` up to an ordinal, then a part by this codebook that has no documents yet.
+   *
+   * @param least so many of the parts before stay, though they may have no documents
+   */
   static extended(
     before: CentroidParts | undefined,
     from: number,
     codebook: Codebook,
     facts: CodebookFacts,
+    least: number,
   ): CentroidParts {
     const kept = (before ? before.#parts : [])
-      .filter((part) => part.from < from)
+      .filter((part, i) => i < least || part.from < from)
       .map((part) => ({ ...part, rows: Math.min(part.rows ?? Infinity, from - part.from) }))
     return new CentroidParts([
       ...kept,
@@ -132,14 +140,29 @@ export class CentroidParts implements CodedSearcher {
     return this.#parts.map(({ from, facts }) => ({ from, tokens: facts.tokens }))
   }
 
-  /** Each part's float32 directions of the cells, then of the centroids. */
-  get learned(): Uint8Array {
-    return Buffer.concat(
-      this.#parts.flatMap(({ scan }) => {
-        const { cells, centroids } = scan.codebook.data
-        return [cells, centroids].map((rows) => new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength))
-      }),
-    )
+  get partCount(): number {
+    return this.#parts.length
+  }
+
+  /** Float32 directions of the cells, then of the centroids, of each part but the first so many. */
+  learnedAfter(first: number): Uint8Array {
+    return Buffer.concat(this.learned.slice(first))
+  }
+
+  /** Makes vectors of a part's codes. It must have residuals. */
+  codecOf(index: number): ResidualCodec {
+    const { codebook, steps } = this.#parts[index]!.scan
+    return new ResidualCodec(codebook.dim, codebook.data.centroids, steps!)
+  }
+
+  /** Of each part. */
+  get learned(): Uint8Array[] {
+    return this.#parts.map(({ scan }) => {
+      const { cells, centroids } = scan.codebook.data
+      return Buffer.concat(
+        [cells, centroids].map((rows) => new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength)),
+      )
+    })
   }
 
   get facts(): DerivedManifest['facts'] {

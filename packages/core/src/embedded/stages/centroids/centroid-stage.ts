@@ -4,13 +4,17 @@ import { centroidsFor, trainCodebook, trainingTokens } from '../../../centroids/
 import type { TokenEmbeddings } from '../../../embeddings.js'
 import { LANES } from '../../../math/pack.js'
 import type { Collection } from '../../commit/collection.js'
+import { compressedParts, readCompressed } from '../../commit/compressed.js'
+import { COMPRESSING_STAGE } from '../../format/manifest.js'
 import { CodedStage } from '../coded-stage.js'
-import type { CodedKind, Due, Kept } from '../coded-stage.js'
+import type { CodedKind, Due, Kept } from '../coded-kind.js'
 import { EXACT_TOKENS } from '../plan.js'
 import { sampleTokens, searchableIn, spread } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
 import { CentroidParts } from './centroid-parts.js'
 import type { CodebookFacts } from './centroid-parts.js'
+import { measuredAgreement } from './agreement.js'
+import { compressionOf, tokensOf } from './compression.js'
 
 /** Trained again when a part has this many times the tokens it was trained for. */
 const GROWTH = 2
@@ -26,8 +30,22 @@ const FIT_TOKENS = 4096
 
 /** Codes of all tokens: kept where everything is not scored exactly, or where they were asked for. */
 export function centroidStage(context: StageContext): Stage {
-  const { files, preferred } = context
+  const { files, preferred, compressTokens } = context
   let isWanted = preferred === 'centroids'
+
+  /** The parts that vectors were compressed by, with the codes of their documents: all that is left when the rest is damaged. */
+  function compressedOnly(collection: Collection): CentroidParts {
+    const { codebooks } = files
+    const facts = codebooks.map(({ manifest: { cellBlocks, tokens, similarity, residuals } }) => {
+      return { cellBlocks: [...cellBlocks], tokens, similarity, residuals: { ...residuals } }
+    })
+    const parts = compressedParts(collection, codebooks)
+    const learned = Buffer.concat(codebooks.map((codebook) => codebook.read()))
+    const restored = CentroidParts.restored(learned, { facts: { codebooks: facts }, parts }, files.manifest.dim!)
+    const lengths = Array.from({ length: collection.compressed }, (_, ordinal) => collection.row(ordinal).tokens)
+    restored.append(readCompressed(collection), lengths)
+    return restored
+  }
 
   /** Tokens of some of the documents from one ordinal up to another, and their codes. */
   async function coded(
@@ -43,12 +61,17 @@ export function centroidStage(context: StageContext): Stage {
   }
 
   async function due(collection: Collection, kept: Kept | undefined, signal: AbortSignal | undefined): Promise<Due> {
-    if (!kept) return { learn: 0 }
+    // What is compressed stays as it is: it is part of no other part, and its codebooks are all there is when the rest is damaged.
+    const { compressed } = collection
+    if (!kept) return { learn: compressedParts(collection, files.codebooks).at(-1)?.from ?? 0 }
     const { last, sizes } = kept.searcher as CentroidParts
     if (!last.facts.residuals) return { learn: 0 }
     const part = kept.derived.parts.at(-1)!
-    const now = tokensOf(collection, part.from)
-    if (now >= last.facts.tokens * GROWTH) return { learn: merged(part.from, now, sizes) }
+    const from = Math.max(part.from, compressed)
+    const now = tokensOf(collection, from)
+    const enough = last.facts.tokens * (from > part.from ? GROWTH - 1 : GROWTH)
+    const open = sizes.filter((each) => each.from >= compressed)
+    if (now >= enough) return { learn: merged(from, now, open) }
     if (tokensOf(collection, part.trusted) < UNSEEN_TOKENS) return undefined
     const known = last.facts.similarity
     const range = { from: part.trusted, to: collection.total, documents: FIT_DOCUMENTS }
@@ -56,19 +79,25 @@ export function centroidStage(context: StageContext): Stage {
     const found = meanSimilarity(last.codebook, recent.tokens, recent.codes)
     // Indexes of version 1 do not say how well their codebook fits.
     if (known !== null && 1 - found <= (1 - known) * FITS) return { trust: collection.total }
-    return { learn: merged(part.trusted, tokensOf(collection, part.trusted), sizes) }
+    return { learn: merged(part.trusted, tokensOf(collection, part.trusted), open) }
   }
 
   const kind: CodedKind = {
-    name: 'centroids',
+    name: COMPRESSING_STAGE,
     version: 1,
-    isKept: ({ tokens }) => tokens > 0 && (isWanted || (preferred === 'auto' && tokens > EXACT_TOKENS)),
+    compresses: true,
+    isKept: ({ tokens }) =>
+      tokens > 0 &&
+      (isWanted ||
+        (preferred === 'auto' && tokens > EXACT_TOKENS) ||
+        (files.manifest.codec === 'residual' && tokens >= compressTokens)),
     keep: () => {
       isWanted = true
     },
     due,
     async learn(collection, from, kept, signal) {
       const { codec, dim } = files.manifest
+      if (!kept && files.codebooks.length > 0) return compressedOnly(collection)
       const to = collection.total
       const tokens = tokensOf(collection, from)
       const centroids = centroidsFor(tokens)
@@ -86,9 +115,20 @@ export function centroidStage(context: StageContext): Stage {
         similarity: meanSimilarity(codebook, sample.tokens, sample.codes),
         residuals: residualSteps(codebook, sample.tokens, sample.codes),
       }
-      return CentroidParts.extended(kept?.searcher as CentroidParts | undefined, from, codebook, facts)
+      const before = kept?.searcher as CentroidParts | undefined
+      return CentroidParts.extended(before, from, codebook, facts, files.codebooks.length)
     },
-    restore: (learned, derived) => CentroidParts.restored(learned, derived, files.manifest.dim!),
+    learned: (searcher) => (searcher as CentroidParts).learnedAfter(files.codebooks.length),
+    restore(learned, derived) {
+      const kept = files.codebooks.map((codebook) => codebook.read())
+      return CentroidParts.restored(Buffer.concat([...kept, learned]), derived, files.manifest.dim!)
+    },
+    compression(collection, kept, share) {
+      return compressionOf(collection, kept, files.codebooks.length, { share, tokens: compressTokens })
+    },
+    async measure(collection, kept, signal) {
+      return measuredAgreement(files, collection, kept, { tokens: compressTokens, signal })
+    },
     facts(derived) {
       const codebooks = (derived?.facts.codebooks ?? []) as unknown as CodebookFacts[]
       const count = codebooks.reduce((sum, { cellBlocks }) => sum + cellBlocks.at(-1)! * LANES, 0)
@@ -96,17 +136,14 @@ export function centroidStage(context: StageContext): Stage {
         codebooks: codebooks.length,
         centroids: count,
         trainedAt: (derived?.facts.tokens as number | undefined) ?? null,
+        ...(files.manifest.codec === 'residual' && {
+          compressed: files.collection.compressed,
+          agreement: worstOf(codebooks.map((each) => each.agreement)),
+        }),
       }
     },
   }
   return new CodedStage(kind, context)
-}
-
-/** Tokens of documents from an ordinal on, deleted ones included. */
-function tokensOf(collection: Collection, from: number): number {
-  let tokens = 0
-  for (let ordinal = from; ordinal < collection.total; ordinal++) tokens += collection.row(ordinal).tokens
-  return tokens
 }
 
 /** Where a new part begins: with the parts before it that are not much larger than it. */
@@ -137,4 +174,10 @@ function meanSimilarity(codebook: Codebook, { data, length, dim }: TokenEmbeddin
     counted++
   }
   return counted === 0 ? 1 : total / counted
+}
+
+/** The lowest that was measured; null: none was. */
+function worstOf(agreements: readonly (number | undefined)[]): number | null {
+  const measured = agreements.filter((each) => each !== undefined)
+  return measured.length > 0 ? Math.min(...measured) : null
 }

@@ -3,7 +3,7 @@ import type { FdeEncoder } from '../../../fde/encode.js'
 import { topK } from '../../../math/top-k.js'
 import type { Bitset } from '../../commit/bitset.js'
 import type { CodeBytes, DerivedManifest } from '../../format/manifest.js'
-import type { CodedSearcher } from '../coded-stage.js'
+import type { CodedSearcher } from '../coded-kind.js'
 import type { Found } from '../stage.js'
 import { encodeFdeRow, fdeRowBytes, FdeRows } from './fde-rows.js'
 
@@ -13,6 +13,7 @@ export class FdeScan implements CodedSearcher {
   /** For the graph, which walks over the same rows. */
   readonly fdes: FdeRows
   readonly learned: Uint8Array
+  readonly partCount = 1
   readonly facts: DerivedManifest['facts']
   readonly codeBytes: CodeBytes
 

@@ -13,7 +13,7 @@ import { describe } from '../../../options.js'
 import type { CodeBytes } from '../../format/manifest.js'
 import type { Collection } from '../../commit/collection.js'
 import { CodedStage } from '../coded-stage.js'
-import type { CodedKind, Due } from '../coded-stage.js'
+import type { CodedKind, Due } from '../coded-kind.js'
 import { sampleTokens, spread } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
 import { FdeScan } from './fde-scan.js'
@@ -68,6 +68,7 @@ export function fdeStage(context: StageContext): Stage {
   const kind: CodedKind = {
     name: 'fde',
     version: 1,
+    compresses: false,
     isKept: () => files.manifest.fde !== null,
     refusal: (asked) => (files.manifest.fde === null ? withoutFdes(asked, files.folder) : undefined),
     // An index made with FDEs keeps them anyway.
@@ -109,6 +110,7 @@ export function fdeStage(context: StageContext): Stage {
       const similarity = config.partitioning === 'centroids' ? await fit(scan, collection, 0, signal) : null
       return new FdeScan(encoder, scan.learned, { ...scan.facts, similarity })
     },
+    learned: (searcher) => (searcher as FdeScan).learned,
     restore(bytes, { facts }) {
       const { config, fingerprint, means } = JSON.parse(Buffer.from(bytes).toString()) as Learned
       const encoder = new FdeEncoder(config, {}, restoreMeans(means))
