@@ -6,6 +6,7 @@
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { codecsTable } from './codecs/table.mjs'
 import { hybridSearchTable } from './hybrid/table.mjs'
 import { largeTable } from './large/table.mjs'
 import { hybridTable, stagesTable } from './stages/table.mjs'
@@ -38,6 +39,7 @@ const RENDERERS = {
   hybrid: hybridSearchTable,
   'first-stages': firstStagesTable,
   large: largeTable,
+  codecs: codecsTable,
   readers: readersTable,
   'install-matrix': installMatrixTable,
   'install-managers': installManagersTable,
