@@ -1,5 +1,5 @@
 // Codec `residual`: vectors that gave way to centroids and residuals, and everything that is done to an index afterwards.
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -324,6 +324,22 @@ describe('what was compressed cannot be made again:', () => {
     expect([faultsOf(index), index.warnings]).toEqual([[], []])
     await index.close()
   })
+})
+
+test('who has lost the lock writes no codebook and compresses nothing', async () => {
+  const index = await open()
+  await index.put(numbers(0, 300))
+  await index.stage('centroids').upkeep(work(index))
+  await index.stage('centroids').measure!(work(index))
+  const [compressing, before] = [await index.stage('centroids').compression!(0), readdirSync(folder)]
+  expect(compressing).toBeDefined()
+  rmSync(join(folder, 'lock'))
+  const fenced = { code: 'INDEX_FENCED' }
+  await expect(index.files.compact({ compression: compressing })).rejects.toMatchObject(fenced)
+  expect(readdirSync(folder)).toEqual(before.filter((name) => name !== 'lock'))
+  expect(states(index)).toMatchObject({ compressed: 0 })
+  expectNear(index, [0, 299])
+  await index.close()
 })
 
 test('where codes do not rank as vectors do, the vectors stay, and a warning says by how much', async () => {
