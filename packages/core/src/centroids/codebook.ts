@@ -83,6 +83,12 @@ export class Codebook {
     this.#packedCentroids = packInt16(centroids, this.size, dim)
   }
 
+  /** Bytes of memory it holds: the float32 numbers, and what they are packed to, a half of these. */
+  get memory(): number {
+    const { cells, centroids } = this.data
+    return (cells.byteLength + centroids.byteLength) * 1.5
+  }
+
   /**
    * Code of every token, `[length]`; its direction counts, not its length.
    *

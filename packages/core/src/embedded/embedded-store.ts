@@ -8,6 +8,7 @@ import type {
   CandidateQuery,
   Candidates,
   CollectionSpec,
+  EstimatedSize,
   FirstStage,
   GetOptions,
   HashedDocument,
@@ -41,7 +42,7 @@ import { plan } from './stages/plan.js'
 import { FIRST_STAGES, makeStages } from './stages/registry.js'
 import type { Stage } from './stages/stage.js'
 import { Upkeep } from './stages/upkeep.js'
-import { isToBeCompacted, statsOf } from './stats.js'
+import { expectedStats, isToBeCompacted, statsOf } from './stats.js'
 import type { FdeConfig } from '../fde/config.js'
 
 const CAPABILITIES: Omit<StoreCapabilities, 'durable' | 'keywords'> = {
@@ -178,7 +179,11 @@ export class EmbeddedStore implements Store {
     return this.reading((reader) => reader.tokens())
   }
 
-  async upsert(documents: readonly NewDocument[], adopt: Pick<CollectionSpec, 'dim' | 'model'>): Promise<void> {
+  async upsert(
+    documents: readonly NewDocument[],
+    adopt: Pick<CollectionSpec, 'dim' | 'model'>,
+    signal?: AbortSignal,
+  ): Promise<void> {
     await this.#change(async (files) => {
       if (documents.length === 0) return
       const { collection } = files
@@ -186,10 +191,13 @@ export class EmbeddedStore implements Store {
       const recorded = documents.map((document) => recordedDocument(files, document))
       const deleted = documents.map(({ id }) => collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
       await files.commit({ documents: recorded, deleted, ...form }, await this.#coders())
-    })
+    }, signal)
   }
 
-  async delete(which: { readonly ids: readonly string[] } | { readonly filter: Filter }): Promise<number> {
+  async delete(
+    which: { readonly ids: readonly string[] } | { readonly filter: Filter },
+    signal?: AbortSignal,
+  ): Promise<number> {
     return this.#change(async (files) => {
       const { collection, manifest } = files
       const passes = 'filter' in which ? filterPredicate(which.filter) : undefined
@@ -202,7 +210,7 @@ export class EmbeddedStore implements Store {
       if (deleted.length > 0 && dim !== null)
         await files.commit({ documents: [], deleted, dim, model }, await this.#coders())
       return deleted.length
-    })
+    }, signal)
   }
 
   async prepare(options: PrepareOptions = {}): Promise<void> {
@@ -227,7 +235,7 @@ export class EmbeddedStore implements Store {
         [...this.#stages.values()].map((stage) => stage.compression?.(COMPACTED_SHARE)),
       )
       await files.compact({ compression: compressions.find((each) => each !== undefined), signal })
-    })
+    }, signal)
   }
 
   async verify(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly StoreProblem[]> {
@@ -251,6 +259,26 @@ export class EmbeddedStore implements Store {
       return statsOf(files, this.#stages.values(), this.#lists.stats(), chosen?.name ?? 'exact')
     } finally {
       files.end(snapshot)
+    }
+  }
+
+  async estimate(
+    sample: readonly NewDocument[],
+    total: EstimatedSize,
+    adopt: Pick<CollectionSpec, 'dim' | 'model'>,
+  ): Promise<Pick<StoreStats, 'bytes' | 'memory'>> {
+    const { manifest, collection } = this.#open
+    const { codec } = manifest
+    const { settings: keywords } = this.#lists
+    const trial = await EmbeddedStore.open(undefined, { codec, keywords, fde: false })
+    try {
+      await trial.upsert(sample, adopt)
+      const stages = this.#stages.values()
+      const dim = manifest.dim ?? trial.spec.dim ?? 0
+      const { size: documents, tokens } = collection
+      return expectedStats({ trial: await trial.stats(), total, stages, dim }, { documents, tokens })
+    } finally {
+      await trial.close()
     }
   }
 
@@ -298,9 +326,9 @@ export class EmbeddedStore implements Store {
     return files
   }
 
-  async #change<T>(change: (files: IndexFiles) => Promise<T>): Promise<T> {
+  async #change<T>(change: (files: IndexFiles) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const files = this.#writable
-    return this.#turns.take(() => change(files))
+    return this.#turns.take(() => change(files), signal)
   }
 
   #readerOf(snapshot: Snapshot): SnapshotReader {

@@ -1,5 +1,5 @@
 import type { KeywordStats } from '../store/keywords.js'
-import type { FirstStageName, FirstStageStats, StoreStats } from '../store/store.js'
+import type { EstimatedSize, FirstStageName, FirstStageStats, StoreStats } from '../store/store.js'
 import type { IndexFiles } from './commit/index-files.js'
 import type { CheckedEmbedded } from './options.js'
 import type { Stage } from './stages/stage.js'
@@ -36,25 +36,75 @@ export function statsOf(
     bytes.table! += table.bytes
   }
   if (manifest.codebooks) bytes.codebooks = manifest.codebooks.reduce((sum, file) => sum + file.bytes, 0)
+  const memory: Record<string, number> = { table: collection.memory }
   const firstStages: Record<string, FirstStageStats> = {}
   for (const stage of stages) {
     const derived = manifest.derived[stage.name]
     if (!derived && !stage.isKept) continue
     const size = Object.values(derived?.files ?? {}).reduce((sum, file) => sum + file.bytes, 0)
     bytes[stage.name] = size
+    memory[stage.name] = stage.memory ?? 0
     const { suitability = null } = derived ?? {}
     firstStages[stage.name] = { bytes: size, documents: stage.rows, suitability, facts: stage.facts() }
   }
-  if (keywords) bytes.keywords = keywords.bytes
-  const total = Object.values(bytes).reduce((sum, part) => sum + part, 0)
+  if (keywords) {
+    bytes.keywords = keywords.bytes
+    memory.keywords = keywords.memory
+  }
   return {
     documents: collection.size,
     deleted: deletedCount,
     tokens: collection.tokens,
-    bytes: { ...bytes, total },
+    bytes: withTotal(bytes),
+    memory: withTotal(memory),
     generation: manifest.generation,
     firstStage,
     firstStages,
     ...(keywords && { keywords }),
   }
+}
+
+/**
+ * What documents would take, from what some of them take in an index of their own.
+ *
+ * @param trial of the sample alone, in an index like this one
+ * @param before tokens and documents there are
+ */
+export function expectedStats(
+  {
+    trial,
+    total,
+    stages,
+    dim,
+  }: {
+    readonly trial: StoreStats
+    readonly total: EstimatedSize
+    readonly stages: Iterable<Stage>
+    readonly dim: number
+  },
+  before: { readonly documents: number; readonly tokens: number },
+): Pick<StoreStats, 'bytes' | 'memory'> {
+  const each = total.documents / trial.documents
+  const keywords = trial.keywords && { keywords: Math.round(trial.keywords.bytes * each) }
+  const bytes: Record<string, number> = {
+    tokens: trial.tokens > 0 ? Math.round((trial.bytes.tokens! / trial.tokens) * total.tokens) : 0,
+    texts: total.textBytes,
+    table: Math.round(trial.bytes.table! * each),
+    ...keywords,
+  }
+  // An inverted index holds what the lists do, the other way round.
+  const memory: Record<string, number> = { table: Math.round(trial.memory!.table! * each), ...keywords }
+  const after = { documents: before.documents + total.documents, tokens: before.tokens + total.tokens }
+  for (const stage of stages) {
+    const expected = stage.expected?.({ ...after, dim })
+    if (!expected) continue
+    const now = stage.expected?.({ ...before, dim })
+    bytes[stage.name] = Math.round(expected.bytes - (now?.bytes ?? 0))
+    memory[stage.name] = Math.round(expected.memory - (now?.memory ?? 0))
+  }
+  return { bytes: withTotal(bytes), memory: withTotal(memory) }
+}
+
+function withTotal(parts: Readonly<Record<string, number>>): Record<string, number> & { total: number } {
+  return { ...parts, total: Object.values(parts).reduce((sum, part) => sum + part, 0) }
 }

@@ -11,6 +11,7 @@ export type {
   Candidates,
   CollectionSpec,
   EncodeQueries,
+  EstimatedSize,
   FirstStage,
   FirstStageName,
   FirstStageStats,

@@ -1,6 +1,6 @@
 import { checkOptions } from '../options.js'
 import type { MultiVectorIndex } from '../index/multi-vector-index.js'
-import type { SearchOptions } from '../index/search.js'
+import type { SearchOptions } from '../index/search/options.js'
 import type { TokenEmbeddings } from '../embeddings.js'
 import type { ScoredDocument } from './run.js'
 
@@ -38,7 +38,7 @@ export interface RetrievalMethod {
 export function indexMethod(
   name: string,
   index: MultiVectorIndex,
-  options: Omit<SearchOptions, 'k' | 'signal'> = {},
+  options: Omit<SearchOptions, 'k' | 'offset' | 'text' | 'signal'> = {},
 ): RetrievalMethod {
   checkOptions('indexMethod', options, ['candidates', 'where', 'firstStage', 'rerank', 'prompt', 'promptName'], {
     stage: 'firstStage',

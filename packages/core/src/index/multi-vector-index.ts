@@ -2,30 +2,37 @@ import type { TokenEmbeddings } from '../embeddings.js'
 import type { Encoder } from '../encoder.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
-import { checkInteger, checkOptions, describe } from '../options.js'
+import { checkOptions, describe } from '../options.js'
 import { parseWhere } from '../store/filter.js'
 import type { Where } from '../store/filter.js'
 import { fieldNames } from '../store/metadata.js'
-import { decodeRecord, recordBytes } from '../store/records.js'
-import type { HashedDocument, PrepareOptions, Store, StoredDocument, StoreProblem } from '../store/store.js'
+import type { PrepareOptions, Store, StoredDocument, StoreProblem } from '../store/store.js'
 import { Turns } from '../store/turns.js'
 import { untilAborted } from '../store/until-aborted.js'
 import { checkWritable } from '../store/writable.js'
 import { Background } from './background.js'
-import { searchHybrid } from './hybrid.js'
-import { checkId, checkSource, isStream } from './input.js'
+import { documentsOf, embeddingsOf } from './documents.js'
+import type { GetDocumentOptions } from './documents.js'
+import { estimateDocuments } from './estimate.js'
+import type { Estimate, EstimateOptions } from './estimate.js'
+import { checkId, isStream } from './input.js'
 import type { DocumentSource } from './input.js'
 import { openStore } from './open.js'
 import type { OpenedStore, OpenOptions } from './open.js'
-import { encodeQuery } from './query.js'
 import { repairStore } from './repair.js'
 import type { RepairResult } from './repair.js'
-import { checkFilter, checkSearch, searchStore } from './search.js'
-import type { SearchHit, SearchOptions, SearchResult } from './search.js'
-import { selected } from './select.js'
+import { Scans } from './scan.js'
+import type { ScanIndexOptions } from './scan.js'
+import { answer, answerMany } from './search/answer.js'
+import type { Searched } from './search/answer.js'
+import type { SearchHit, SearchResult } from './search/hits.js'
+import { checkFilter } from './search/options.js'
+import type { SearchOptions } from './search/options.js'
+import { checkDelete } from './select.js'
+import type { DeleteOptions } from './select.js'
 import { statsOf } from './stats.js'
 import type { IndexStats } from './stats.js'
-import { DOCUMENT_ENCODING, putDocuments } from './upsert.js'
+import { checkUpsert, putDocuments } from './upsert.js'
 import type { UpsertOptions, UpsertResult } from './upsert.js'
 
 /** What `prepare` makes, and who hears of it. */
@@ -56,7 +63,8 @@ export class MultiVectorIndex {
   /** What was reported to be damaged, once each. */
   readonly #damaged = new Set<string>()
   /** Searches under way. */
-  readonly #running = new Set<Promise<SearchResult>>()
+  readonly #running = new Set<Promise<unknown>>()
+  readonly #scans = new Scans()
   /** Ends the wait for documents that are still to come. */
   readonly #stopStreams = new AbortController()
   #closing: Promise<void> | undefined
@@ -109,32 +117,41 @@ export class MultiVectorIndex {
     return [...names].sort()
   }
 
-  /** Documents by id, as they were added; undefined for ids that do not exist. @throws INDEX_CORRUPT */
-  async get(id: string): Promise<StoredDocument | undefined>
-  async get(ids: readonly string[]): Promise<(StoredDocument | undefined)[]>
-  async get(ids: string | readonly string[]): Promise<StoredDocument | undefined | (StoredDocument | undefined)[]> {
-    if (typeof ids !== 'string' && !Array.isArray(ids)) {
-      throw new SerotineError('INVALID_ARGUMENT', `get() takes an id or an array of ids, got ${describe(ids)}.`)
-    }
-    const list = typeof ids === 'string' ? [ids] : (ids as readonly string[])
-    const found = await this.#open.get(list.map((id) => checkId(id, 'The id')))
-    return typeof ids === 'string' ? withoutHash(found[0]) : found.map(withoutHash)
+  /** Documents by id, as they were added; undefined for ids that do not exist. @throws INDEX_CORRUPT, INVALID_ARGUMENT, CLOSED */
+  async get(id: string, options?: GetDocumentOptions): Promise<StoredDocument | undefined>
+  async get(ids: readonly string[], options?: GetDocumentOptions): Promise<(StoredDocument | undefined)[]>
+  async get(
+    ids: string | readonly string[],
+    options: GetDocumentOptions = {},
+  ): Promise<StoredDocument | undefined | (StoredDocument | undefined)[]> {
+    const found = await documentsOf(this.#open, ids, options)
+    return typeof ids === 'string' ? found[0] : found
+  }
+
+  /**
+   * All documents, one by one, or those that pass a filter: each once, in an order that stays the same, those added or changed last at the end. Where the store
+   * promises snapshots (a folder does) they are of the time when the first is asked for; the index may be changed meanwhile. Leaving the loop, the
+   * signal, or forgetting the iterator ends it; `close()` ends it with CLOSED.
+   *
+   * @throws INVALID_ARGUMENT, when `after` is not there as well; UNKNOWN_OPTION, CLOSED, INDEX_CORRUPT
+   */
+  scan(options: ScanIndexOptions = {}): AsyncIterableIterator<StoredDocument> {
+    void this.#open
+    return this.#scans.begin(() => this.#open, options)
   }
 
   /** The token vectors of a document, as precisely as the codec keeps them; undefined when it does not exist. @throws INDEX_CORRUPT */
   async embeddings(id: string): Promise<TokenEmbeddings | undefined> {
-    const store = this.#open
-    const { codec, dim } = store.spec
-    let room = new Uint8Array()
-    let found: TokenEmbeddings | undefined
-    await store.readTokens([checkId(id, 'The id')], {
-      room: (bytes) => (room = new Uint8Array(bytes)),
-      record: (_position, offset, tokens) => {
-        const record = room.subarray(offset, offset + recordBytes(codec, tokens, dim!))
-        found = decodeRecord(codec, record, tokens, dim!)
-      },
-    })
-    return found
+    return embeddingsOf(this.#open, id)
+  }
+
+  /**
+   * What adding documents would take: bytes on disk, memory, minutes. Reads all of them, encodes some, writes none; all count as new.
+   *
+   * @throws what `upsert` throws for documents like these
+   */
+  async estimate(documents: DocumentSource, options: EstimateOptions = {}): Promise<Estimate> {
+    return estimateDocuments(this.#open, this.#model, documents, options)
   }
 
   /**
@@ -156,16 +173,18 @@ export class MultiVectorIndex {
    * Deletes documents. Their bytes stay until `compact()`. A filter that holds for everything, like `{}`, is an error unless it is
    * a function.
    *
+   * @param options.signal takes back what is waiting for changes before it; what has begun goes on to its end
    * @returns how many were deleted; unknown ids do not count
-   * @throws INVALID_ARGUMENT, UNKNOWN_OPTION, CLOSED, INDEX_READONLY
+   * @throws INVALID_ARGUMENT, UNKNOWN_OPTION, CLOSED, INDEX_READONLY; the signal's reason: then nothing was deleted
    */
-  async delete(which: string | readonly string[] | { where: Where }): Promise<number> {
-    const chosen = selected(which, this.#open)
+  async delete(which: string | readonly string[] | { where: Where }, options: DeleteOptions = {}): Promise<number> {
+    const chosen = checkDelete(which, options, this.#open)
+    const { signal } = options
     return this.#change(async (store) => {
-      const deleted = await store.delete(chosen)
+      const deleted = await store.delete(chosen, signal)
       if (deleted > 0) this.#background.request()
       return deleted
-    })
+    }, signal)
   }
 
   /**
@@ -175,38 +194,37 @@ export class MultiVectorIndex {
    * @throws DIM_MISMATCH, INVALID_ARGUMENT (a text without a model), CLOSED, INDEX_CORRUPT
    */
   async search(query: string | TokenEmbeddings, options: SearchOptions = {}): Promise<SearchHit[]> {
-    return (await this.#search('search()', query, options)).hits
+    return (await this.#run((index) => answer(index, 'search()', query, options))).hits
   }
 
   /** Like `search`, with the first stage that served it and how long each part took. */
   async searchDetailed(query: string | TokenEmbeddings, options: SearchOptions = {}): Promise<SearchResult> {
-    return this.#search('searchDetailed()', query, options)
+    return this.#run((index) => answer(index, 'searchDetailed()', query, options))
   }
 
-  async #search(
-    ...question: [call: string, query: string | TokenEmbeddings, options: SearchOptions]
-  ): Promise<SearchResult> {
-    const running = this.#answer(...question)
+  /**
+   * The hits of each of many queries, in the order of the queries. Texts are encoded together, and where the store promises snapshots (a folder does) all
+   * are answered on one state of the index. Fails as a whole when one query does; the message then begins with its position and text.
+   *
+   * @throws as `search`
+   */
+  async searchMany(
+    queries: readonly (string | TokenEmbeddings)[],
+    options: SearchOptions = {},
+  ): Promise<SearchHit[][]> {
+    return this.#run((index) => answerMany(index, queries, options))
+  }
+
+  /** Runs a search; what it reads from stays open until it has ended. @throws CLOSED */
+  async #run<T>(search: (index: Searched) => Promise<T>): Promise<T> {
+    const [store, model, onWarning] = [this.#open, this.#model, this.#onWarning]
+    const running = search({ store, model, onWarning, onDamaged: this.#reportDamage })
     this.#running.add(running)
     try {
       return await running
     } finally {
       this.#running.delete(running)
     }
-  }
-
-  async #answer(call: string, query: string | TokenEmbeddings, options: SearchOptions): Promise<SearchResult> {
-    const store = this.#open
-    const checked = checkSearch(call, options, store)
-    checked.signal?.throwIfAborted()
-    const started = performance.now()
-    const embeddings = await encodeQuery(query, checked, store, this.#model, this.#onWarning)
-    checked.signal?.throwIfAborted()
-    const encode = performance.now() - started
-    const search = { ...checked, onDamaged: this.#reportDamage }
-    const { hybrid } = search
-    if (!hybrid) return searchStore(store, embeddings, search, encode)
-    return searchHybrid(store, query as string, embeddings, { ...search, hybrid }, encode)
   }
 
   readonly #reportDamage = (id: string, error: unknown): void => {
@@ -242,7 +260,7 @@ export class MultiVectorIndex {
       }
       this.#store = next
       await Promise.allSettled(this.#running)
-      await before.close()
+      await this.#scans.release(before)
       return true
     })
   }
@@ -324,6 +342,7 @@ export class MultiVectorIndex {
       await this.#background.settled()
       await Promise.allSettled(this.#running)
     } finally {
+      await this.#scans.close()
       await this.#store.close()
     }
   }
@@ -339,37 +358,32 @@ export class MultiVectorIndex {
   }
 
   async #put(call: string, source: DocumentSource, options: UpsertOptions, insertOnly: boolean): Promise<UpsertResult> {
-    checkOptions(call, options, [...DOCUMENT_ENCODING, 'batchSize', 'signal', 'onProgress', 'onWarning'], {
-      abortSignal: 'signal',
-      pool_factor: 'poolFactor',
-      prompt_name: 'promptName',
-      batch_size: 'batchSize',
-    })
-    const documents = checkSource(source, call)
-    const { signal, onProgress, onWarning = this.#onWarning } = options
-    const encoding = Object.fromEntries(
-      DOCUMENT_ENCODING.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
-    )
-    const batchSize = checkInteger('batchSize', options.batchSize ?? 256, 1)
-    const given = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) }
-    const step = { batchSize, insertOnly, encoding, ...given, closing: this.#stopStreams.signal }
+    const { documents, step } = checkUpsert(call, source, options, this.#onWarning)
+    const { signal } = step
     const put = async (inTurn: <T>(change: () => Promise<T>) => Promise<T>): Promise<UpsertResult> => {
       try {
-        return await putDocuments(this.#store, this.#model, documents, { ...step, inTurn })
+        return await putDocuments(this.#store, this.#model, documents, {
+          ...step,
+          insertOnly,
+          closing: this.#stopStreams.signal,
+          inTurn,
+        })
       } finally {
         this.#background.request()
       }
     }
     checkWritable(this.#open)
     // What is there already is written as a whole, in the order of the calls. A stream may stall, or wait for a change of its own: only its batches wait in line.
-    return isStream(documents) ? put((change) => this.#change(change)) : this.#change(() => put((change) => change()))
+    return isStream(documents)
+      ? put((change) => this.#change(change, signal))
+      : this.#change(() => put((change) => change()), signal)
   }
 
-  /** Runs a change after those before it. @throws CLOSED, INDEX_READONLY */
-  async #change<T>(change: (store: Store) => Promise<T>): Promise<T> {
+  /** Runs a change after those before it, unless the signal says otherwise meanwhile. @throws CLOSED, INDEX_READONLY */
+  async #change<T>(change: (store: Store) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const store = this.#open
     checkWritable(store)
-    return this.#turns.take(() => change(store))
+    return this.#turns.take(() => change(store), signal)
   }
 
   #measuring() {
@@ -382,10 +396,4 @@ export class MultiVectorIndex {
 
 function closed(): SerotineError {
   return new SerotineError('CLOSED', 'The index was closed. Open it again with MultiVectorIndex.open().')
-}
-
-function withoutHash(document: HashedDocument | undefined): StoredDocument | undefined {
-  if (!document) return undefined
-  const { hash: _hash, ...rest } = document
-  return rest
 }

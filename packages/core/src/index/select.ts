@@ -4,13 +4,20 @@ import { constantAnswer, parseWhere } from '../store/filter.js'
 import type { Filter, Where } from '../store/filter.js'
 import type { Store } from '../store/store.js'
 import { checkId } from './input.js'
-import { checkFilter } from './search.js'
+import { checkFilter } from './search/options.js'
+
+/** How documents are deleted. */
+export interface DeleteOptions {
+  signal?: AbortSignal
+}
 
 /** What `delete` was told, checked at once. */
-export function selected(
+export function checkDelete(
   which: string | readonly string[] | { where: Where },
+  options: DeleteOptions,
   { capabilities }: Store,
 ): { ids: string[] } | { filter: Filter } {
+  checkOptions('delete()', options, ['signal'], { abortSignal: 'signal' })
   if (typeof which === 'string' || Array.isArray(which)) {
     const list = typeof which === 'string' ? [which] : (which as readonly string[])
     return { ids: Array.from(list, (id, i) => checkId(id, `Id ${i}`)) }

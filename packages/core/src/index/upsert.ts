@@ -3,11 +3,12 @@ import type { TokenEmbeddings } from '../embeddings.js'
 import type { EncodeOptions, Encoder, OnProgress } from '../encoder.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
-import { describe } from '../options.js'
+import { checkInteger, checkOptions, describe } from '../options.js'
 import { sameJson } from '../store/metadata.js'
 import type { Json } from '../store/metadata.js'
 import type { Store } from '../store/store.js'
-import { batches, contentHash } from './input.js'
+import { untilAborted } from '../store/until-aborted.js'
+import { batches, checkSource, contentHash } from './input.js'
 import type { CheckedDocument, DocumentSource } from './input.js'
 import { checkModelOutput } from './model-output.js'
 
@@ -46,6 +47,36 @@ interface Step extends Pick<UpsertOptions, 'signal' | 'onProgress' | 'onWarning'
   readonly closing?: AbortSignal
 }
 
+/** What `upsert` was told, checked at once. @throws UNKNOWN_OPTION, INVALID_ARGUMENT */
+export function checkUpsert(
+  call: string,
+  source: unknown,
+  options: UpsertOptions,
+  warn: OnWarning | undefined,
+): {
+  readonly documents: DocumentSource
+  readonly step: Omit<Step, 'insertOnly' | 'inTurn' | 'closing'>
+} {
+  checkOptions(call, options, [...DOCUMENT_ENCODING, 'batchSize', 'signal', 'onProgress', 'onWarning'], {
+    abortSignal: 'signal',
+    pool_factor: 'poolFactor',
+    prompt_name: 'promptName',
+    batch_size: 'batchSize',
+  })
+  const documents = checkSource(source, call)
+  const { signal, onProgress, onWarning = warn } = options
+  const batchSize = checkInteger('batchSize', options.batchSize ?? 256, 1)
+  const given = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) }
+  return { documents, step: { batchSize, encoding: encodingOf(options), ...given } }
+}
+
+/** The options that are for the model. */
+export function encodingOf(options: DocumentEncoding): DocumentEncoding {
+  return Object.fromEntries(
+    DOCUMENT_ENCODING.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
+  )
+}
+
 /**
  * Encodes and commits documents batch by batch.
  *
@@ -72,13 +103,18 @@ export async function putDocuments(
       throw callbackFailed(cause, done)
     }
   }
+  // The model may go on for a moment with what nobody waits for.
+  const reportUnlessAborted = (more: number) => {
+    if (!signal?.aborted) report(more)
+  }
   signal?.throwIfAborted()
   const stops = [signal, options.closing].filter((each) => each !== undefined)
   const stop = stops.length > 0 ? AbortSignal.any(stops) : undefined
   const write = async (batch: CheckedDocument[]): Promise<void> => {
     signal?.throwIfAborted()
-    const plan = await planBatch(store, model, batch, options)
-    const embeddings = await embed(store, model, plan.toEncode, options, report)
+    // Given up at once, whatever is under way: nothing of this batch has been written.
+    const plan = await untilAborted(planBatch(store, model, batch, options), signal)
+    const embeddings = await untilAborted(embed(store, model, plan.toEncode, options, reportUnlessAborted), signal)
     const encoded = new Map(plan.toEncode.map((document, i) => [document, embeddings[i]!]))
     if (plan.changed.length > 0) {
       signal?.throwIfAborted()
@@ -91,6 +127,7 @@ export async function putDocuments(
           return { id, text, metadata, hash, embeddings: encoded.get(document) }
         }),
         { dim: embeddings[0]?.dim ?? null, model: adopted },
+        signal,
       )
     }
     for (const { length } of embeddings) tokens += length

@@ -212,6 +212,8 @@ export interface StoreStats {
   readonly tokens: number
   /** Bytes by what they hold, deleted documents included. `total` is their sum. */
   readonly bytes: Readonly<Record<string, number>> & { readonly total: number }
+  /** Bytes of this process's memory by what they hold, about. `total` is their sum. Absent: the store keeps nothing here that counts. */
+  readonly memory?: Readonly<Record<string, number>> & { readonly total: number }
   /** Changes so far. */
   readonly generation: number
   /** What serves a search over everything. */
@@ -219,6 +221,14 @@ export interface StoreStats {
   readonly firstStages: Readonly<Partial<Record<FirstStageName, FirstStageStats>>>
   /** Absent: documents cannot be found by their words. */
   readonly keywords?: KeywordStats
+}
+
+/** How large documents are together. */
+export interface EstimatedSize {
+  readonly documents: number
+  readonly tokens: number
+  /** Of texts as UTF-8. */
+  readonly textBytes: number
 }
 
 /** Whether everything answers. */
@@ -251,14 +261,28 @@ export interface Store extends StoreReader {
    * twice. Changes happen in the order of the calls.
    *
    * @param adopt dimension and model that the collection has from now on, where it has none; the caller has compared them with `spec`
+   * @param signal may take back what has not begun; what has begun goes on to its end
    * @throws INDEX_READONLY, CLOSED; INVALID_ARGUMENT when a document has no embeddings and no vectors to keep. DIM_MISMATCH, INDEX_MISMATCH
    * where a store compares them once more, as others may have written since
    */
-  upsert(documents: readonly NewDocument[], adopt: Pick<CollectionSpec, 'dim' | 'model'>): Promise<void>
-  /** @returns how many were deleted; unknown ids do not count @throws INDEX_READONLY, CLOSED */
-  delete(which: { readonly ids: readonly string[] } | { readonly filter: Filter }): Promise<number>
+  upsert(
+    documents: readonly NewDocument[],
+    adopt: Pick<CollectionSpec, 'dim' | 'model'>,
+    signal?: AbortSignal,
+  ): Promise<void>
+  /** @param signal as in `upsert` @returns how many were deleted; unknown ids do not count @throws INDEX_READONLY, CLOSED */
+  delete(
+    which: { readonly ids: readonly string[] } | { readonly filter: Filter },
+    signal?: AbortSignal,
+  ): Promise<number>
   /** Never waits for what is being learned or built. */
   stats(): Promise<StoreStats>
+  /** What `total` more documents, of which `sample` are some, would take. Nothing is written. Where it is absent, records and texts are counted. */
+  estimate?(
+    sample: readonly NewDocument[],
+    total: EstimatedSize,
+    adopt: Pick<CollectionSpec, 'dim' | 'model'>,
+  ): Promise<Pick<StoreStats, 'bytes' | 'memory'>>
   /** Asks every part whether it is there. */
   health(): Promise<StoreHealth>
   /** Does what searches are to find done: learns, codes, builds graphs. Stores may do it in the background as well. */

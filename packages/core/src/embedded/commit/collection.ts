@@ -17,6 +17,9 @@ export interface Run {
   readonly to: number
 }
 
+/** A row, its hash and its places in lists and maps, in the heap of Node 20. */
+const ROW_BYTES = 300
+
 /**
  * What is in the index, as of the last commit: which documents there are, which live, and where each is. Ordinals count
  * the documents in the order of insertion, deleted ones included, until `compact()`.
@@ -33,6 +36,8 @@ export class Collection {
   readonly #searchable = new Bitset()
   #searchableCount = 0
   #tokens = 0
+  /** Of ids and metadata. */
+  #characters = 0
 
   constructor(segments: Segment[], deleted: Iterable<number>) {
     this.segments = segments
@@ -66,6 +71,11 @@ export class Collection {
   /** The first so many have codes in the place of vectors: their records are what those stand for. */
   get compressed(): number {
     return this.segments.reduce((sum, { codebook, rows }) => sum + (codebook ? rows.length : 0), 0)
+  }
+
+  /** Bytes of memory that the rows take, about; with metadata that filters have looked at, somewhat more. */
+  get memory(): number {
+    return this.#rows.length * ROW_BYTES + this.#characters
   }
 
   /** A copy: what is deleted while somebody reads does not disturb him. */
@@ -168,6 +178,7 @@ export class Collection {
   #add(row: DocumentRow, isDeleted: boolean): void {
     const ordinal = this.#rows.length
     this.#rows.push(row)
+    this.#characters += row.id.length + row.metadata.length
     if (isDeleted) return
     this.#ordinals.set(row.id, ordinal)
     this.#living.add(ordinal)

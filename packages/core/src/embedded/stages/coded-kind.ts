@@ -4,7 +4,7 @@ import type { Json } from '../../store/metadata.js'
 import type { Collection } from '../commit/collection.js'
 import type { Compression } from '../commit/compaction.js'
 import type { CodeBytes, DerivedManifest } from '../format/manifest.js'
-import type { Searcher } from './stage.js'
+import type { CollectionSize, Searcher, StageSize } from './stage.js'
 
 /** Codes of documents in memory, and what they were coded by. */
 export interface CodedSearcher extends Searcher {
@@ -12,6 +12,8 @@ export interface CodedSearcher extends Searcher {
   /** Parts of the collection that were learned from each for itself. */
   readonly partCount: number
   readonly facts: { readonly [name: string]: Json }
+  /** Bytes of memory it holds. */
+  readonly memory: number
   /** Codes of documents, one after the other, each of `codeBytes`. */
   encode(documents: readonly TokenEmbeddings[]): Uint8Array
   append(codes: Uint8Array, lengths: readonly number[]): void
@@ -43,6 +45,8 @@ export interface CodedKind {
   /** As `Stage.refusal`. */
   refusal?(asked: string): SerotineError | undefined
   keep(): void
+  /** As `Stage.expected`. */
+  expected(size: CollectionSize): StageSize | undefined
   /** What there is to do, given what is there. */
   due(collection: Collection, current: Kept | undefined, signal: AbortSignal | undefined): Due | Promise<Due>
   /**

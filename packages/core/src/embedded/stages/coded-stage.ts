@@ -7,7 +7,7 @@ import { compressedParts, readCompressed } from '../commit/compressed.js'
 import type { Coder, NewFile } from '../commit/derived-files.js'
 import type { DerivedManifest, DerivedPart } from '../format/manifest.js'
 import type { CodedKind, CodedSearcher, Kept } from './coded-kind.js'
-import type { Stage, StageContext, Work } from './stage.js'
+import type { CollectionSize, Stage, StageContext, StageSize, Work } from './stage.js'
 
 /** Documents decoded, then coded at a time: the two share kernel memory and each sets it up again. */
 const GROUP = 64
@@ -46,6 +46,14 @@ export class CodedStage implements Stage {
 
   get trusted(): number {
     return this.#derived?.parts.at(-1)?.trusted ?? 0
+  }
+
+  get memory(): number {
+    return this.#current?.memory ?? 0
+  }
+
+  expected(size: CollectionSize): StageSize | undefined {
+    return this.#kind.expected(size)
   }
 
   refusal(asked: string): SerotineError | undefined {

@@ -27,6 +27,19 @@ export interface Searcher {
   search(query: TokenEmbeddings, count: number, allowed: Bitset): Found
 }
 
+/** What a stage is asked to estimate itself for. */
+export interface CollectionSize {
+  readonly documents: number
+  readonly tokens: number
+  readonly dim: number
+}
+
+/** Bytes on disk, and in memory while searches use it, about. */
+export interface StageSize {
+  readonly bytes: number
+  readonly memory: number
+}
+
 /** One first stage of an index: how it looks, and how what it looks at is kept. Searches only use what is there. */
 export interface Stage {
   readonly name: string
@@ -38,6 +51,10 @@ export interface Stage {
   readonly trusted: number
   /** Why the index cannot have it; undefined where it can. @param asked the name it was asked for by */
   refusal?(asked: string): SerotineError | undefined
+  /** Bytes it holds in memory, about. Default: not known. */
+  readonly memory?: number
+  /** What it would take for a collection of this size; undefined where it would not be kept. */
+  expected?(size: CollectionSize): StageSize | undefined
   /** Keeps it from now on, whatever the index was opened with. */
   keep(): void
   /** Makes sure that what it needs from outside is there, when the index is opened. @throws HNSWLIB_MISSING */

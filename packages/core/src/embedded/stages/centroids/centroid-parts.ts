@@ -165,6 +165,10 @@ export class CentroidParts implements CodedSearcher {
     })
   }
 
+  get memory(): number {
+    return this.#parts.reduce((sum, { scan }) => sum + scan.memory, 0)
+  }
+
   get facts(): DerivedManifest['facts'] {
     return {
       codebooks: this.#parts.map(({ facts: { residuals, ...facts } }) => ({

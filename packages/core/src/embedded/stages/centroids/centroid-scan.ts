@@ -61,6 +61,11 @@ export class CentroidScan {
     return 2 + this.#residualBytes
   }
 
+  /** Bytes of memory it holds. */
+  get memory(): number {
+    return (this.#kernels?.buffer.byteLength ?? 0) + this.#residuals.byteLength + this.codebook.memory
+  }
+
   /** Of each document the u16 codes of its tokens, then their residuals. */
   encode(documents: readonly TokenEmbeddings[]): Uint8Array {
     const { dim } = this.codebook

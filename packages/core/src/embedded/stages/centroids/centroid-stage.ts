@@ -1,5 +1,5 @@
 import type { Codebook } from '../../../centroids/codebook.js'
-import { residualSteps } from '../../../centroids/residuals.js'
+import { residualBytes, residualSteps } from '../../../centroids/residuals.js'
 import { centroidsFor, trainCodebook, trainingTokens } from '../../../centroids/train.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
 import { LANES } from '../../../math/pack.js'
@@ -93,6 +93,13 @@ export function centroidStage(context: StageContext): Stage {
         (files.manifest.codec === 'residual' && tokens >= compressTokens)),
     keep: () => {
       isWanted = true
+    },
+    expected({ tokens, dim }) {
+      if (!isWanted && !(preferred === 'auto' && tokens > EXACT_TOKENS)) return undefined
+      const centroids = centroidsFor(tokens) * dim
+      const codes = tokens * (2 + residualBytes(dim))
+      // In memory also as whole numbers, twice, and with lists of documents: at most 2 bytes a token.
+      return { bytes: centroids * 4 + codes, memory: centroids * 8 + codes + tokens * 2 }
     },
     due,
     async learn(collection, from, kept, signal) {

@@ -53,6 +53,11 @@ export class FdeRows {
     return this.#length
   }
 
+  /** Bytes of memory it holds. */
+  get memory(): number {
+    return this.#memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0)
+  }
+
   /** Adds rows made by `encodeFdeRow`, one after the other. */
   append(rows: Uint8Array): void {
     const rowBytes = this.#stride + 4

@@ -29,6 +29,10 @@ export class FdeScan implements CodedSearcher {
     return this.fdes.length
   }
 
+  get memory(): number {
+    return this.fdes.memory
+  }
+
   encode(documents: readonly TokenEmbeddings[]): Uint8Array {
     // First all FDEs, then all rows: the two share kernel memory and each sets it up again.
     const fdes = documents.map((document) => this.encoder.encodeDocument(document))

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TokenEmbeddings } from '../../../embeddings.js'
 import { SerotineError } from '../../../errors.js'
-import { fdeLength } from '../../../fde/config.js'
+import { fdeLength, resolveFdeConfig } from '../../../fde/config.js'
 import type { FdeConfig } from '../../../fde/config.js'
 import { FdeEncoder } from '../../../fde/encode.js'
 import { partitionFit } from '../../../fde/partition-fit.js'
@@ -16,6 +16,7 @@ import { CodedStage } from '../coded-stage.js'
 import type { CodedKind, Due } from '../coded-kind.js'
 import { sampleTokens, spread } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
+import { fdeRowBytes } from './fde-rows.js'
 import { FdeScan } from './fde-scan.js'
 
 /** Partitions are not learned before there are this many tokens; until then everything is scored exactly, in a millisecond. */
@@ -73,6 +74,12 @@ export function fdeStage(context: StageContext): Stage {
     refusal: (asked) => (files.manifest.fde === null ? withoutFdes(asked, files.folder) : undefined),
     // An index made with FDEs keeps them anyway.
     keep: () => {},
+    expected({ documents, dim }) {
+      const { fde } = files.manifest
+      if (fde === null) return undefined
+      const bytes = documents * fdeRowBytes(fdeLength(resolveFdeConfig(withLearnedPartitions({ ...fde, dim }))))
+      return { bytes, memory: bytes }
+    },
     async due(collection, kept, signal): Promise<Due> {
       const { fde, dim } = files.manifest
       if (fde === null) return undefined

@@ -13,6 +13,11 @@ const ROOM = 1.1
 /** FDEs whose lengths are looked at. */
 const SAMPLE = 1024
 
+/** Numbers of a point of a graph over many FDEs of so many. */
+export function pointLength(fdeLength: number): number {
+  return Math.min(fdeLength, DIRECTIONS) + 1
+}
+
 /**
  * What the points of a graph are: FDEs along their principal directions, made equally long by one more number, which queries do not have
  * (Bachrach et al., RecSys 2014). By inner product the longest points are everybody's neighbours, and a walk ends among them: with 56,000

@@ -24,6 +24,11 @@ const REACH_EACH = 2
 /** The graph is built in slices of about this many milliseconds, so that timers and sockets get their turn. */
 const SLICE_MS = 20
 
+/** Bytes of a point: its numbers, links on the lowest level and above, its label. */
+export function pointBytes(length: number): number {
+  return length * 4 + (2 * M + 1) * 4 + 8 + 16
+}
+
 /** A graph's file, for the manifest. */
 export interface SavedGraph {
   readonly bytes: number
@@ -55,6 +60,11 @@ export class HnswGraph implements Searcher {
     this.#graph = graph
     this.#capacity = graph.getMaxElements()
     this.#built = graph.getCurrentCount()
+  }
+
+  /** Bytes of memory it holds, as hnswlib lays it out: it does not say. */
+  get memory(): number {
+    return this.#capacity * pointBytes(this.vectors.length)
   }
 
   /** An empty graph; `update` fills it. What its points are is learned from the rows that are there. */

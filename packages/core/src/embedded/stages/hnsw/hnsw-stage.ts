@@ -1,11 +1,13 @@
 import { join } from 'node:path'
 import { SerotineError } from '../../../errors.js'
+import { fdeLength, resolveFdeConfig } from '../../../fde/config.js'
+import { withLearnedPartitions } from '../../../fde/learn.js'
 import type { Collection } from '../../commit/collection.js'
 import type { DerivedManifest } from '../../format/manifest.js'
 import { FdeScan } from '../fde/fde-scan.js'
-import type { Searcher, Stage, StageContext, Work } from '../stage.js'
-import { GraphVectors } from './graph-vectors.js'
-import { HnswGraph } from './hnsw-graph.js'
+import type { CollectionSize, Searcher, Stage, StageContext, StageSize, Work } from '../stage.js'
+import { GraphVectors, pointLength } from './graph-vectors.js'
+import { HnswGraph, pointBytes } from './hnsw-graph.js'
 import { loadHnswlib } from './hnswlib.js'
 import type { Hnswlib, HnswlibSource } from './hnswlib.js'
 import { PrincipalDirections } from './principal-directions.js'
@@ -54,6 +56,20 @@ class HnswStage implements Stage {
 
   get trusted(): number {
     return this.#context.stage('fde').trusted
+  }
+
+  get memory(): number {
+    return this.#graph?.memory ?? 0
+  }
+
+  expected({ documents, dim }: CollectionSize): StageSize | undefined {
+    const { files, preferred, graphNumbers } = this.#context
+    const { fde } = files.manifest
+    if (fde === null || this.#isMissing) return undefined
+    const length = fdeLength(resolveFdeConfig(withLearnedPartitions({ ...fde, dim })))
+    if (!this.#isWanted && !(preferred === 'muvera' && documents * length >= graphNumbers)) return undefined
+    const bytes = documents * pointBytes(pointLength(length))
+    return { bytes, memory: bytes }
   }
 
   refusal(asked: string): SerotineError | undefined {

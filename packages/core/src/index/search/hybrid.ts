@@ -1,10 +1,12 @@
-import type { TokenEmbeddings } from '../embeddings.js'
-import { topK } from '../math/top-k.js'
-import { exactScores } from '../store/exact-scores.js'
-import type { KeywordMatch } from '../store/keywords.js'
-import type { Store, StoreReader } from '../store/store.js'
-import { hitsOf } from './search.js'
-import type { CheckedSearch, Ranked, SearchResult } from './search.js'
+import type { TokenEmbeddings } from '../../embeddings.js'
+import { topK } from '../../math/top-k.js'
+import { exactScores } from '../../store/exact-scores.js'
+import type { KeywordMatch } from '../../store/keywords.js'
+import type { Store, StoreReader } from '../../store/store.js'
+import { hitsOf } from './hits.js'
+import type { Ranked, SearchResult } from './hits.js'
+import type { CheckedSearch } from './options.js'
+import { candidatesOf } from './search.js'
 
 /** Of each side, where nothing was said. */
 const CANDIDATES = 100
@@ -18,42 +20,34 @@ export type CheckedHybrid = CheckedSearch & { readonly hybrid: { readonly weight
  */
 export async function searchHybrid(
   store: Store,
+  reader: StoreReader,
   text: string,
   query: TokenEmbeddings,
   search: CheckedHybrid,
   encode: number,
 ): Promise<SearchResult> {
-  return store.reading(async (reader) => {
-    const { k, filter, firstStage: asked, signal, hybrid, onDamaged } = search
-    const count = Math.max(k, search.candidates ?? CANDIDATES)
-    const started = performance.now()
-    const found = await reader.candidates({
-      embeddings: query,
-      count: search.candidates,
-      k,
-      filter,
-      firstStage: asked,
-      signal,
-    })
-    const firstStage = performance.now() - started
-    if (found.ids.length === 0) {
-      const timings = { encode, firstStage, keywords: 0, fetch: 0, rerank: 0 }
-      return { hits: [], firstStage: found.firstStage, candidates: 0, timings }
-    }
-    const asking = performance.now()
-    const matches = await reader.keywords!({ text, count, filter, signal })
-    let keywords = performance.now() - asking
-    const ids = [...new Set([...found.ids, ...matches.map(({ id }) => id)])]
-    const { scores, fetchMs, scoreMs } = await exactScores(reader, store.spec.codec, query, ids, signal, onDamaged)
-    const askingAgain = performance.now()
-    const united = await withOthers(reader, text, { ids, scores, count, matches }, search)
-    keywords += performance.now() - askingAgain
-    const ordering = performance.now()
-    const hits = await hitsOf(reader, fused(united, hybrid.weight).slice(0, k), query, onDamaged)
-    const rerank = scoreMs + performance.now() - ordering
-    const timings = { encode, firstStage, keywords, fetch: fetchMs, rerank }
-    return { hits, firstStage: found.firstStage, candidates: ids.length, timings }
-  })
+  const { depth, filter, signal, hybrid, onDamaged } = search
+  const count = Math.max(depth, search.candidates ?? CANDIDATES)
+  const started = performance.now()
+  const found = await candidatesOf(reader, query, search)
+  const firstStage = performance.now() - started
+  if (found.ids.length === 0) {
+    const timings = { encode, firstStage, keywords: 0, fetch: 0, rerank: 0 }
+    return { hits: [], firstStage: found.firstStage, candidates: 0, timings }
+  }
+  const asking = performance.now()
+  const matches = await reader.keywords!({ text, count, filter, signal })
+  let keywords = performance.now() - asking
+  const ids = [...new Set([...found.ids, ...matches.map(({ id }) => id)])]
+  const { scores, fetchMs, scoreMs } = await exactScores(reader, store.spec.codec, query, ids, signal, onDamaged)
+  const askingAgain = performance.now()
+  const united = await withOthers(reader, text, { ids, scores, count, matches }, search)
+  keywords += performance.now() - askingAgain
+  const ordering = performance.now()
+  const hits = await hitsOf(reader, fused(united, hybrid.weight), query, search)
+  const rerank = scoreMs + performance.now() - ordering
+  const timings = { encode, firstStage, keywords, fetch: fetchMs, rerank }
+  return { hits, firstStage: found.firstStage, candidates: ids.length, timings }
 }
 
 interface Scored {
