@@ -20,6 +20,7 @@ export interface SearchValues extends CommonValues {
   index: string
   model?: string
   k: number
+  offset?: number
   candidates?: number
   where?: SearchOptions['where']
   firstStage?: FirstStageChoice
@@ -49,6 +50,7 @@ export function searchCommand(): Command {
     .argument('<query...>', 'what to ask; - reads one query per line from standard input')
     .option('-i, --index <folder>', 'folder of the index', DEFAULT_INDEX)
     .option('-k, --k <n>', 'how many hits', (text) => parseInteger(text, 1), 10)
+    .option('--offset <n>', 'how many of the best to leave out, for the next page', (text) => parseInteger(text, 0))
     .option('--candidates <n>', 'candidates to score exactly (default: what the index needs)', (text) =>
       parseInteger(text, 1),
     )
@@ -102,6 +104,7 @@ async function search(context: Context, query: string, values: SearchValues): Pr
       k: values.k,
       signal,
       ...pickOptions(values as unknown as Record<string, unknown>, [
+        { name: 'offset', help: '' },
         { name: 'candidates', help: '' },
         { name: 'where', help: '' },
       ]),
@@ -213,7 +216,7 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
     return
   }
   if (answer.many) await terminal.out(`${terminal.colors.bold(query)}\n\n`)
-  for (const { rank, id, score, meanSimilarity, text, metadata } of hits) {
+  for (const [i, { rank, id, score, meanSimilarity, text, metadata }] of hits.entries()) {
     const heading =
       typeof metadata.heading === 'string'
         ? metadata.heading
@@ -221,7 +224,7 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
           ? metadata.title
           : undefined
     await terminal.out(
-      `${rank > 1 ? '\n' : ''}${formatHit(
+      `${i > 0 ? '\n' : ''}${formatHit(
         {
           rank,
           score,
@@ -247,6 +250,7 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
 function nothingFound({ query, passages, values }: Answer): string {
   const what = `Nothing found for ${JSON.stringify(query)}`
   if (passages === 0) return `${what}: the index is empty.`
+  if (values.offset) return `${what} after the first ${counted(values.offset, 'hit')}.`
   return values.where ? `${what}: none of ${counted(passages, 'passage')} fits the --where.` : `${what}.`
 }
 

@@ -10,7 +10,7 @@ import type { TokenEmbeddings } from '../../../embeddings.js'
 import { centroidLists } from './centroid-lists.js'
 
 /** Bytes of residuals that are copied into kernel memory at a time. */
-const CHUNK_BYTES = 1 << 22
+export const CHUNK_BYTES = 1 << 22
 
 /** A query as the last `score` left it in kernel memory. */
 interface Scored {

@@ -15,6 +15,7 @@ import { CentroidParts } from './centroid-parts.js'
 import type { CodebookFacts } from './centroid-parts.js'
 import { measuredAgreement } from './agreement.js'
 import { compressionOf, tokensOf } from './compression.js'
+import { CHUNK_BYTES } from './centroid-scan.js'
 
 /** Trained again when a part has this many times the tokens it was trained for. */
 const GROWTH = 2
@@ -95,11 +96,11 @@ export function centroidStage(context: StageContext): Stage {
       isWanted = true
     },
     expected({ tokens, dim }) {
-      if (!isWanted && !(preferred === 'auto' && tokens > EXACT_TOKENS)) return undefined
+      if (tokens === 0 || (!isWanted && !(preferred === 'auto' && tokens > EXACT_TOKENS))) return undefined
       const centroids = centroidsFor(tokens) * dim
       const codes = tokens * (2 + residualBytes(dim))
-      // In memory also as whole numbers, twice, and with lists of documents: at most 2 bytes a token.
-      return { bytes: centroids * 4 + codes, memory: centroids * 8 + codes + tokens * 2 }
+      // In memory also as whole numbers, twice, with lists of documents (at most 2 bytes a token), and with room for what is scored again.
+      return { bytes: centroids * 4 + codes, memory: centroids * 8 + codes + tokens * 2 + CHUNK_BYTES }
     },
     due,
     async learn(collection, from, kept, signal) {
