@@ -59,6 +59,16 @@ describe('index and search', () => {
     expect(stdout).not.toContain('\u001b[')
   })
 
+  it('turns pages', async () => {
+    const whole = answers((await inWork('search', 'a bird', '--json', '-k', '4')).stdout)[0]!.hits
+    const page = answers((await inWork('search', 'a bird', '--json', '-k', '2', '--offset', '2')).stdout)[0]!.hits
+    expect(page).toEqual(whole.slice(2))
+    const shown = await inWork('search', 'a bird', '-k', '2', '--offset', '2')
+    expect(shown.stdout).toMatch(/^ 3 {2}/)
+    const { code, stdout, stderr } = await inWork('search', 'a bird', '--offset', '5')
+    expect([code, stdout, stderr]).toEqual([0, '', 'Nothing found for "a bird" after the first 5 hits.\n'])
+  })
+
   it('marks the words that matched when colours are on', async () => {
     const { stdout } = await serotine(['search', 'largest egg', '-k', '1'], {
       cwd: work.path,

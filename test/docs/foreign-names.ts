@@ -37,7 +37,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai v1 ir colbertv2 lightonai DataScience UIBK NeuML GTE ' +
     'ModernColBERT Reason',
   'Rust and ONNX': 'char is_whitespace TensorProto',
-  'the files of an index': 'manifest checksum rest segments codebook codebooks tokenBytes textBytes crc derived',
+  'the files of an index': 'manifest checksum rest segments codebook codebooks tokenBytes crc derived',
   'fields of benchmark files':
     '_id doc_id qid q1 train content examples gold_ids excluded_ids long_documents biology test_256 test_32768',
   'the benchmarks of the repository': 'bench --data',

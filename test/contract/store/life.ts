@@ -138,12 +138,32 @@ export function lifeCases(stores: Stores): void {
     const { total, ...parts } = stats.bytes
     expect(Object.values(parts).reduce((sum, bytes) => sum + bytes, 0)).toBe(total)
     expect(Object.values(parts).every((bytes) => Number.isInteger(bytes) && bytes >= 0)).toBe(true)
+    if (stats.memory) {
+      const { total: held, ...heldParts } = stats.memory
+      expect(Object.values(heldParts).reduce((sum, bytes) => sum + bytes, 0)).toBe(held)
+    }
     expect(stats.firstStages[stats.firstStage]?.documents ?? 0).toBeLessThanOrEqual(stats.documents + stats.deleted)
     for (const known of Object.values(stats.firstStages)) {
       expect(known).toMatchObject({ bytes: expect.any(Number) as number, documents: expect.any(Number) as number })
       expect(known).toHaveProperty('suitability')
       expect(known).toHaveProperty('facts')
     }
+  })
+
+  it('says what documents would take, and writes none', async ({ skip }) => {
+    const store = await stores.filled(newDocuments(numbered('d', 10)))
+    skip(!store.estimate, 'no estimate')
+    const { generation } = await store.stats()
+    const adopt = { dim: DIM, model: null }
+    const sample = newDocuments(numbered('new', 5))
+    const once = await store.estimate!(sample, { documents: 100, tokens: 200, textBytes: 3000 }, adopt)
+    const twice = await store.estimate!(sample, { documents: 200, tokens: 400, textBytes: 6000 }, adopt)
+    for (const size of [once.bytes, once.memory ?? { total: 0 }]) {
+      const { total, ...parts } = size
+      expect(Object.values(parts).reduce((sum, bytes) => sum + bytes, 0)).toBe(total)
+    }
+    expect(twice.bytes.total).toBeGreaterThan(once.bytes.total * 1.5)
+    expect([(await store.stats()).generation, await store.count()]).toEqual([generation, 10])
   })
 
   it('counts its changes', async () => {
@@ -243,6 +263,24 @@ export function lifeCases(stores: Stores): void {
     expect(told).toEqual([])
     expect((await store.stats()).generation).toBe(generation)
     expect(await store.count()).toBe(2)
+  })
+
+  it('makes a change that is aborted already, or throws the reason and makes nothing of it', async () => {
+    const store = await stores.filled(newDocuments(['a', 'b']))
+    const reason = new Error('enough')
+    const signal = AbortSignal.abort(reason)
+    const made = async (change: () => Promise<unknown>): Promise<boolean> => {
+      const thrown: unknown = await change().then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      if (thrown !== undefined) expect(thrown).toBe(reason)
+      return thrown === undefined
+    }
+    const isDeleted = await made(() => store.delete({ ids: ['a'] }, signal))
+    expect(await store.count()).toBe(isDeleted ? 1 : 2)
+    const isAdded = await made(() => store.upsert([newDocument('c')], { dim: DIM, model: null }, signal))
+    expect((await store.get(['c']))[0] !== undefined).toBe(isAdded)
   })
 
   it('stops a scan when it is aborted', async () => {
