@@ -38,7 +38,7 @@ import { checkEmbedded, checkFound, initialManifest } from './options.js'
 import type { CheckedEmbedded, EmbeddedOptions } from './options.js'
 import { SnapshotReader } from './reader.js'
 import type { Chosen } from './reader.js'
-import { plan } from './stages/plan.js'
+import { plan, stageOf } from './stages/plan.js'
 import { FIRST_STAGES, makeStages } from './stages/registry.js'
 import type { Stage } from './stages/stage.js'
 import { Upkeep } from './stages/upkeep.js'
@@ -388,12 +388,6 @@ export class EmbeddedStore implements Store {
     const coders = await Promise.all(makers.map((maker) => maker.coder?.()))
     return coders.filter((coder) => coder !== undefined)
   }
-}
-
-/** The stage that has to be kept; undefined: none. */
-function stageOf(firstStage: FirstStage): string | undefined {
-  if (firstStage === 'auto' || firstStage === 'exact') return undefined
-  return firstStage === 'muvera' ? 'fde' : firstStage
 }
 
 function closed(): SerotineError {

@@ -47,7 +47,7 @@ describe.skipIf(!hnswlib)('HNSW graph', () => {
     minFound: 0.95,
     tolerance: 0.001,
     isCoded: false,
-    roles: ['graph'],
+    roles: ['graph', 'learned'],
   })
 })
 

@@ -52,3 +52,9 @@ export function plan({ asked, rerank, candidates, allowed, total, rows, isLarge 
   }
   return covers(asked) ? asked : 'exact'
 }
+
+/** The stage that has to be kept; undefined: none. */
+export function stageOf(firstStage: FirstStage): string | undefined {
+  if (firstStage === 'auto' || firstStage === 'exact') return undefined
+  return firstStage === 'muvera' ? 'fde' : firstStage
+}

@@ -3,6 +3,7 @@ import { SerotineError } from '../../../errors.js'
 import { fdeLength, resolveFdeConfig } from '../../../fde/config.js'
 import { withLearnedPartitions } from '../../../fde/learn.js'
 import type { Collection } from '../../commit/collection.js'
+import type { NewFile } from '../../commit/derived-files.js'
 import type { DerivedManifest } from '../../format/manifest.js'
 import { FdeScan } from '../fde/fde-scan.js'
 import type { CollectionSize, Searcher, Stage, StageContext, StageSize, Work } from '../stage.js'
@@ -183,7 +184,8 @@ class HnswStage implements Stage {
     this.#damaged = extent.file
     // A writer may have replaced a reader's graph since: nothing is wrong then.
     if (!files.readonly) {
-      const message = `${file} is damaged; the graph is built again from the FDEs, by the next upsert() or prepare().`
+      const damaged = vectors ? file : join(files.folder, saved.files.learned!.file)
+      const message = `${damaged} is damaged; the graph is built again from the FDEs, by the next upsert() or prepare().`
       onWarning?.({ code: 'INDEX_REPAIRED', message })
     }
     return undefined
@@ -211,9 +213,10 @@ class HnswStage implements Stage {
     if (saved && graph.rows - saved.rows <= saved.rows * growth) return
     const { directions, norm } = graph.vectors
     const file = files.newFile(`${this.name}-graph`)
-    const learned = directions && files.newFile(`${this.name}-learned`)
-    file.close()
+    let learned: NewFile | undefined
     try {
+      file.close()
+      learned = directions && files.newFile(`${this.name}-learned`)
       learned?.append(directions!.bytes)
       await learned?.log.sync()
       const { rows, ...extent } = await graph.save(file.path!)
