@@ -1,0 +1,107 @@
+import { z } from 'zod'
+import type { Metadata, StoredDocument, Where } from '@serotine/core'
+import { HttpError } from '../http/errors.js'
+import { defineRoute } from '../http/route.js'
+import type { Route } from '../http/route.js'
+import type { ServerLimits } from '../options.js'
+import { documentText } from '../rerank/schemas.js'
+import type { Collections } from './collections.js'
+import { indexName } from './search.js'
+
+const idSchema = z.string().min(1).max(1_000).meta({ description: 'Your own; the only name of the document.' })
+const metadataSchema = z.record(z.string(), z.unknown())
+const indexQuery = z.object({ index: indexName.optional() })
+const deletedSchema = z.object({ index: z.string(), deleted: z.int() })
+
+/** Documents of an index: added or replaced, read, deleted. */
+export function documentRoutes(collections: Collections, limits: ServerLimits): Route[] {
+  const upsertRequest = z.strictObject({
+    index: indexName.optional(),
+    documents: z
+      .array(z.strictObject({ id: idSchema, text: documentText(limits), metadata: metadataSchema.optional() }))
+      .min(1, 'give at least one')
+      .max(limits.documents, `there are more than ${limits.documents}; send fewer at once, or raise limits.documents`),
+  })
+  const deleteRequest = z.strictObject({
+    index: indexName.optional(),
+    ids: z.array(idSchema).min(1).max(limits.documents).optional(),
+    where: metadataSchema.optional().meta({ description: 'Which to delete, instead of `ids`.' }),
+  })
+  return [
+    defineRoute({
+      method: 'post',
+      paths: ['/v1/documents'],
+      summary: 'Add documents, replacing those with the same id',
+      tag: 'documents',
+      body: upsertRequest,
+      response: z.object({ index: z.string(), added: z.int(), updated: z.int(), unchanged: z.int() }),
+      errors: [403, 404],
+      handle: async ({ body, signal }) => {
+        const { name, index } = collections.findWritable(body.index)
+        const documents = body.documents.map(({ id, text, metadata }) => ({
+          id,
+          text,
+          ...(metadata && { metadata: metadata as Metadata }),
+        }))
+        return Response.json({ index: name, ...(await index.upsert(documents, { signal })) })
+      },
+    }),
+    defineRoute({
+      method: 'post',
+      paths: ['/v1/documents/delete'],
+      summary: 'Delete documents by their ids or by a filter',
+      tag: 'documents',
+      body: deleteRequest,
+      response: deletedSchema,
+      errors: [403, 404],
+      handle: async ({ body: { ids, where, index: asked } }) => {
+        const { name, index } = collections.findWritable(asked)
+        if ((ids === undefined) === (where === undefined)) {
+          throw new HttpError(400, 'INVALID_REQUEST', 'Give ids or where: one of them says which documents to delete.')
+        }
+        const deleted = await index.delete(ids ?? { where: where as Where })
+        return Response.json({ index: name, deleted })
+      },
+    }),
+    defineRoute({
+      method: 'get',
+      paths: ['/v1/documents/{id}'],
+      summary: 'A document as it was added',
+      tag: 'documents',
+      query: indexQuery,
+      response: z.object({
+        index: z.string(),
+        id: z.string(),
+        text: z.string().optional(),
+        metadata: metadataSchema,
+      }),
+      errors: [404],
+      handle: async ({ params: { id }, query }) => {
+        const { name, index } = collections.find(query.index)
+        const document: StoredDocument | undefined = await index.get(id!)
+        if (!document) {
+          throw new HttpError(
+            404,
+            'DOCUMENT_NOT_FOUND',
+            `The index ${name} has no document ${JSON.stringify(id!.slice(0, 100))}.`,
+          )
+        }
+        const { text, metadata } = document
+        return Response.json({ index: name, id, ...(text !== undefined && { text }), metadata })
+      },
+    }),
+    defineRoute({
+      method: 'delete',
+      paths: ['/v1/documents/{id}'],
+      summary: 'Delete a document; 0 are deleted where there is none',
+      tag: 'documents',
+      query: indexQuery,
+      response: deletedSchema,
+      errors: [403, 404],
+      handle: async ({ params: { id }, query }) => {
+        const { name, index } = collections.findWritable(query.index)
+        return Response.json({ index: name, deleted: await index.delete(id!) })
+      },
+    }),
+  ]
+}
