@@ -13,6 +13,7 @@ import { helpCommand } from './commands/help.js'
 import { removeCommand } from './commands/remove.js'
 import { rerankCommand } from './commands/rerank.js'
 import { searchCommand } from './commands/search.js'
+import { serveCommand } from './commands/serve.js'
 import { verifyCommand } from './commands/verify.js'
 import { HELP_LAYOUT, helpColumns } from './output/help.js'
 import { isSystemError, systemMessage } from './output/system-error.js'
@@ -63,6 +64,7 @@ export function createProgram({ helpAll = false } = {}): Command {
     indexCommand(),
     searchCommand(),
     rerankCommand(),
+    serveCommand(),
     encodeCommand(),
     evalCommand(),
     inspectCommand(),

@@ -1,6 +1,7 @@
+import { setMaxListeners } from 'node:events'
+import type { Server } from 'node:http'
 import { ColBERT, SerotineError } from '@serotine/core'
 import { checkInteger, checkOptions, checkString } from '@serotine/core/options'
-import type { Server } from 'node:http'
 import { Admission } from './http/admission.js'
 import { createApp } from './http/app.js'
 import { createGuard, isLoopback } from './http/guard.js'
@@ -67,6 +68,8 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
   const admission = new Admission(limits)
   const metrics = createMetrics(() => admission.requests)
   const ending = new AbortController()
+  // Every request under way listens.
+  setMaxListeners(Infinity, ending.signal)
   let isLoaded = checked.model !== undefined
   const model = async (): Promise<ServedModel> => {
     if (checked.model) return checked.model

@@ -93,7 +93,7 @@ function tooLarge(most: number): HttpError {
   return new HttpError(
     413,
     'BODY_TOO_LARGE',
-    `The body is larger than ${most} bytes. Send fewer documents at once, or raise limits.bodyBytes (--body-bytes).`,
+    `The body is larger than ${most} bytes. Send fewer documents at once, or raise limits.bodyBytes (--limit bodyBytes=<n>).`,
     // What is still to come of it is not read.
     { Connection: 'close' },
   )

@@ -110,20 +110,22 @@ export class Batcher {
   }
 
   async #run(slices: readonly Slice[]): Promise<void> {
+    const { signal, stop } = allAborted(slices.map(({ job }) => job.signal))
     try {
-      await this.#score(slices)
+      await this.#score(slices, signal)
     } catch (error) {
       if (slices.length === 1) return slices[0]!.job.reject(error)
       // One request's failure is not the others'.
       for (const slice of slices) {
         if (!slice.scored && !slice.job.signal.aborted) await this.#run([slice])
       }
+    } finally {
+      stop()
     }
   }
 
-  async #score(slices: readonly Slice[]): Promise<void> {
+  async #score(slices: readonly Slice[], signal: AbortSignal): Promise<void> {
     const model = await this.#model()
-    const signal = allAborted(slices.map(({ job }) => job.signal))
     const unasked = [...new Set(slices.map(({ job }) => job))].filter((job) => !job.queryEmbeddings)
     if (unasked.length > 0) {
       const queries = await model.encodeQueries(
@@ -148,16 +150,20 @@ export class Batcher {
   }
 }
 
-/** Aborted when nobody waits any more. */
-function allAborted(signals: readonly AbortSignal[]): AbortSignal {
+/** A signal that is aborted when nobody waits any more, until `stop` is called. */
+function allAborted(signals: readonly AbortSignal[]): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController()
-  let left = new Set(signals).size
-  const one = (reason: unknown) => (): void => {
-    if (--left === 0) controller.abort(reason)
+  const waiting = new Set(signals)
+  const look = (): void => {
+    for (const signal of waiting) if (signal.aborted) waiting.delete(signal)
+    if (waiting.size === 0) controller.abort(signals[0]?.reason)
   }
-  for (const signal of new Set(signals)) {
-    if (signal.aborted) one(signal.reason)()
-    else signal.addEventListener('abort', () => one(signal.reason)(), { once: true })
+  for (const signal of waiting) signal.addEventListener('abort', look)
+  look()
+  return {
+    signal: controller.signal,
+    stop: () => {
+      for (const signal of signals) signal.removeEventListener('abort', look)
+    },
   }
-  return controller.signal
 }
