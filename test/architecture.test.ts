@@ -27,6 +27,17 @@ const ARROWS = `
   embedded/files ← embedded/format ← embedded/commit ← embedded/verify ← embedded/embedded-store
 `
 
+/** The same for the folders and files of packages/server/src. */
+const SERVER_ARROWS = `
+  options, metrics ← http ← rerank ← index ← openapi, operations ← create-server
+`
+
+/** Packages of ours that a package may import; those that are not here import core only. */
+const PACKAGE_ARROWS: Readonly<Record<string, readonly string[]>> = {
+  core: ['model-micro', 'runtime'],
+  cli: ['core', 'server'],
+}
+
 /** Faults that are known: until embedded/ exists as a whole and index/ and evaluation/ have been cut to size. */
 const UNTIL = {
   arrows: [] as string[],
@@ -217,7 +228,35 @@ describe('core', () => {
   })
 })
 
+describe('the server', () => {
+  it('imports in one direction, types included', () => {
+    const server = join(root, 'packages/server/src')
+    const arrows = readArrows(SERVER_ARROWS)
+    const partOf = (path: string): string => relative(server, path).replace(/\.ts$/, '').split(/[\\/]/)[0]!
+    const inServer = sourcesBelow(server).filter((path) => relative(server, path) !== 'index.ts')
+    expect(inServer.map(partOf).filter((part) => !arrows.has(part))).toEqual([])
+    const wrong = inServer.flatMap(importsOf).flatMap((one) => {
+      const target = targetOf(one)
+      if (target === undefined) return []
+      const [part, other] = [partOf(one.from), partOf(target)]
+      return part === other || arrows.get(part)!.has(other) ? [] : [arrow(one.from, target)]
+    })
+    expect(wrong).toEqual([])
+  })
+})
+
 describe('every package', () => {
+  it('imports core, and of the other packages what its place allows', () => {
+    const wrong = imports.filter(({ from, specifier }) => {
+      const [, other] =
+        /^@serotine\/(core|server|langchain|llamaindex|ai-sdk|model-micro|runtime)/.exec(specifier) ?? []
+      const own = relative(join(root, 'packages'), from).split(/[\\/]/)[0]!
+      return other !== undefined && other !== own && !(PACKAGE_ARROWS[own] ?? ['core']).includes(other)
+    })
+    expect(wrong.map(({ from, specifier }) => `${name(from)} → ${specifier}`)).toEqual([])
+    expect(imports.some(({ specifier }) => specifier === '@serotine/server')).toBe(true)
+  })
+
   it('has no circle among its files, types included', () => {
     const graph = new Map(sources.map((path) => [path, [] as string[]]))
     for (const one of imports) {

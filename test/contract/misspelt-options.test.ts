@@ -18,6 +18,7 @@ import * as cli from '../../packages/cli/src/index.js'
 import * as langchain from '../../packages/langchain/src/index.js'
 import * as llamaindex from '../../packages/llamaindex/src/index.js'
 import * as llamaindexRetriever from '../../packages/llamaindex/src/retriever.js'
+import * as server from '../../packages/server/src/index.js'
 
 /** `wrong` is what every call is given among its options. */
 type Call = (wrong: never) => unknown
@@ -170,6 +171,14 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
     ColBERTPostprocessor: { ColBERTPostprocessor: (wrong) => new llamaindex.ColBERTPostprocessor(wrong) },
   },
   '@serotine/ai-sdk': { colbertReranker: { colbertReranker: (wrong) => aiSdk.colbertReranker(wrong) } },
+  '@serotine/server': {
+    createServer: {
+      createServer: (wrong) => server.createServer(wrong),
+      'The limits of createServer': (wrong) => server.createServer({ limits: wrong }),
+      listen: (wrong) => server.createServer().listen(wrong),
+      close: (wrong) => server.createServer().close(wrong),
+    },
+  },
   serotine: {
     readTexts: { readTexts: (wrong) => cli.readTexts([folder], wrong).next() },
     splitPassages: { splitPassages: (wrong) => cli.splitPassages('a', wrong) },
@@ -215,6 +224,7 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
   '@serotine/llamaindex': [],
   '@serotine/llamaindex/retriever': [],
   '@serotine/ai-sdk': [],
+  '@serotine/server': [],
   serotine: ['estimateTokens'],
 }
 
@@ -230,6 +240,7 @@ const PACKAGES: Record<string, object> = {
   '@serotine/llamaindex': llamaindex,
   '@serotine/llamaindex/retriever': llamaindexRetriever,
   '@serotine/ai-sdk': aiSdk,
+  '@serotine/server': server,
   serotine: cli,
 }
 

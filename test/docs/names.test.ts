@@ -3,14 +3,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { FOREIGN_NAMES } from './foreign-names.js'
-import { filesBelow, namesIn, publishedNames, sourceNames, spansOfComments, spansOfPage } from './names.js'
+import { filesBelow, namesIn, publishedNames, servedNames, sourceNames, spansOfComments, spansOfPage } from './names.js'
 import type { Span } from './names.js'
 import { pages, readPage, ROOT } from './pages.js'
 
 /** Pages for those who change the code may name what is inside it. */
 const FOR_CONTRIBUTORS = ['ARCHITECTURE.md', 'CONTRIBUTING.md']
 
-const published = publishedNames()
+const served = await servedNames()
+const published = new Set([...publishedNames(), ...served])
 const source = sourceNames()
 const foreign = new Set(Object.values(FOREIGN_NAMES).flatMap((words) => words.split(' ')))
 const used = new Set<string>()
@@ -58,6 +59,13 @@ describe('names in backticks', () => {
 })
 
 describe('the check of names', () => {
+  it('knows fields and paths of the server', () => {
+    expect([...served]).toEqual(
+      expect.arrayContaining(['relevance_score', 'top_n', 'raw_scores', 'v2', 'POST', 'ready']),
+    )
+    expect(served.has('relevance')).toBe(false)
+  })
+
   const wrong = (text: string) =>
     spansOfPage('docs/a.md', text).flatMap((span) =>
       unknown(span, published).map((problem) => problem.split(': ').at(-1)),

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import ts from 'typescript'
 import { normalizeArguments } from '../../packages/cli/src/arguments.js'
 import { createProgram } from '../../packages/cli/src/program.js'
+import { createServer } from '../../packages/server/src/index.js'
 import { ROOT } from './pages.js'
 
 /** A backticked span, where it stands, and the folder that paths in it may be relative to. */
@@ -150,6 +151,25 @@ export function publishedNames(): Set<string> {
   return names
 }
 
+/** What a program that asks the server can name: methods, paths and fields of the OpenAPI description. */
+export async function servedNames(): Promise<Set<string>> {
+  const names = new Set<string>()
+  const response = await createServer().fetch(new Request('http://localhost/openapi.json'))
+  const { paths } = (await response.json()) as { paths: Record<string, Record<string, object>> }
+  const fields = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    const { properties } = value as { properties?: object }
+    for (const name of Object.keys(properties ?? {})) names.add(name)
+    Object.values(value).forEach(fields)
+  }
+  for (const [path, methods] of Object.entries(paths)) {
+    wordsOf(path).forEach((word) => names.add(word))
+    for (const method of Object.keys(methods)) names.add(method.toUpperCase())
+  }
+  fields(paths)
+  return names
+}
+
 /** What a contributor can name besides: everything in the code, tests, benchmarks and scripts. */
 export function sourceNames(): Set<string> {
   const names = publishedNames()
@@ -172,6 +192,7 @@ function isPath(text: string, file: string): boolean {
     'packages/core/src',
     'packages/core/src/embedded',
     'packages/core/dist',
+    'packages/server/src',
     'bench',
     'examples/demo',
     'training',

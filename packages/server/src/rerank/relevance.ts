@@ -1,6 +1,6 @@
 /**
  * MaxSim as a number of 0 … 1, higher is better: (1 + s) ÷ 2, where s = MaxSim ÷ query tokens is the mean similarity, −1 … 1. The order is that of
- * MaxSim. It is not a probability: unrelated texts have about .85 with the embedded model.
+ * MaxSim. It is not a probability: texts about something else have about .83 with the embedded model.
  */
 export function relevanceOf(maxSim: number, queryTokens: number): number {
   const relevance = (1 + maxSim / queryTokens) / 2

@@ -1,0 +1,157 @@
+// `serotine serve` as a user's shell runs it.
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { serotine, workFolder } from './run-cli.js'
+
+const CLI = fileURLToPath(new URL('../../packages/cli/dist/cli.js', import.meta.url))
+const folder = workFolder('library')
+beforeAll(async () => {
+  const { code, stderr } = await serotine(['index', 'library'], { cwd: folder.path })
+  if (code !== 0) throw new Error(stderr)
+}, 120_000)
+
+let running: ChildProcess | undefined
+afterEach(() => {
+  running?.kill('SIGKILL')
+})
+
+interface Running {
+  readonly url: string
+  stdout(): string
+  stderr(): string
+  /** Ends it with a signal, and gives its exit code. */
+  end(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+/** Starts a server at a free port and waits until it says where it is. */
+async function start(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
+  const { SEROTINE_TOKEN: _, FORCE_COLOR: _force, ...inherited } = process.env
+  const child = spawn(process.execPath, [CLI, 'serve', '--port', '0', '--workers', '0', ...args], {
+    cwd: folder.path,
+    env: { ...inherited, ...env },
+  })
+  running = child
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  const closed = new Promise<number | null>((done) => child.on('close', done))
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+      const [found] = /http:\/\/\S+/.exec(stderr) ?? []
+      if (found) resolve(found)
+    })
+    void closed.then((code) => reject(new Error(`It ended with ${code}: ${stderr}`)))
+  })
+  return {
+    url,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    end: (signal = 'SIGTERM') => {
+      child.kill(signal)
+      return closed
+    },
+  }
+}
+
+const post = async (url: string, body: object, headers: Record<string, string> = {}) => {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+  // oxlint-disable-next-line typescript/no-explicit-any
+  return { status: response.status, body: (await response.json()) as any }
+}
+
+describe('serotine serve', () => {
+  it('searches the index that lies here, reranks, logs a line for each request, and ends at Ctrl-C', async () => {
+    const server = await start([])
+    expect(server.stderr()).toMatch(
+      /✓ serving \.serotine, \d+ passages, and reranking by @serotine\/model-micro at http:\/\/127\.0\.0\.1:\d+\n/,
+    )
+    const { body } = await post(`${server.url}/v1/search`, { query: 'Which bird migrates every year?', k: 1 })
+    expect(body.hits[0].metadata.source).toBe('library/birds/tern.html')
+    const rerank = await post(`${server.url}/v1/rerank`, {
+      query: 'flightless birds',
+      documents: ['Terns migrate.', 'Kiwis cannot fly.'],
+    })
+    expect(rerank.body.results[0].index).toBe(1)
+    const change = await post(`${server.url}/v1/documents`, { documents: [{ id: 'a', text: 'a' }] })
+    expect([change.status, change.body.code]).toEqual([403, 'INDEX_READONLY'])
+    expect(await server.end('SIGINT')).toBe(0)
+    expect(server.stderr()).toMatch(
+      /POST \/v1\/search 200 [\d,]+ ms\n[\s\S]*POST \/v1\/documents 403 INDEX_READONLY \d+ ms\n/,
+    )
+    expect(server.stdout()).toBe('')
+  })
+
+  it('changes the index with --writable; what was added is there afterwards', async () => {
+    const server = await start(['.serotine', '--writable', '--json'])
+    const document = { id: 'emu', text: 'The emu runs fast.', metadata: { source: 'note' } }
+    expect((await post(`${server.url}/v1/documents`, { documents: [document] })).body.added).toBe(1)
+    expect(await server.end()).toBe(0)
+    const entries = server
+      .stdout()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(entries.map(({ event }) => event)).toEqual(['listening', 'request', 'closed'])
+    expect(entries[1]).toMatchObject({ level: 'info', method: 'POST', route: '/v1/documents', status: 200 })
+    const { stdout } = await serotine(['search', 'Which bird runs fast?', '-k', '1', '--json'], { cwd: folder.path })
+    expect(JSON.parse(stdout).hits[0].id).toBe('emu')
+  })
+
+  it('takes its token from the environment, and needs one beyond this machine', async () => {
+    const without = await serotine(['serve', '--host', '0.0.0.0', '--port', '0', '--workers', '0'], {
+      cwd: folder.path,
+    })
+    expect(without.code).toBe(1)
+    expect(without.stderr).toMatch(/lets other machines call the server: give it a token .*SEROTINE_TOKEN/)
+    const server = await start(['--host', '0.0.0.0'], { SEROTINE_TOKEN: 'secret' })
+    const url = `${server.url.replace('0.0.0.0', '127.0.0.1')}/v1/rerank`
+    const body = { query: 'a', documents: ['a'] }
+    expect((await post(url, body)).status).toBe(401)
+    expect((await post(url, body, { Authorization: 'Bearer secret' })).status).toBe(200)
+    expect(await server.end()).toBe(0)
+    expect(server.stderr() + server.stdout()).not.toContain('secret')
+  })
+
+  it('hands limits, hosts and origins on', async () => {
+    const server = await start([
+      '--limit',
+      'documents=1',
+      '--limit',
+      'bodyBytes=500',
+      '--allowed-host',
+      '127.0.0.1',
+      '--allowed-origin',
+      'https://a.example',
+    ])
+    const answer = await post(
+      `${server.url}/v1/rerank`,
+      { query: 'a', documents: ['a', 'b'] },
+      { Origin: 'https://a.example' },
+    )
+    expect([answer.status, answer.body.message]).toEqual([400, expect.stringContaining('more than 1')])
+    expect((await post(`${server.url}/v1/rerank`, { query: 'a', documents: ['a'.repeat(600)] })).status).toBe(413)
+    expect(
+      (await post(server.url.replace('127.0.0.1', 'localhost') + '/v1/rerank', { query: 'a', documents: ['a'] }))
+        .status,
+    ).toBe(403)
+    expect(await server.end()).toBe(0)
+  })
+
+  it.each([
+    [['nowhere'], 1, /There is no index at nowhere/],
+    [['--limit', 'documents'], 2, /It must look like bodyBytes=50000000/],
+    [['--limit', 'document=1'], 2, /no option "document". Did you mean "documents"/],
+    [['--port', '70000'], 1, /port must be an integer from 0 to 65535/],
+    [['--allowed-host', 'http://a'], 1, /An allowed host/],
+  ])('%j is an error', async (args, code, message) => {
+    const outcome = await serotine(['serve', '--workers', '0', ...args], { cwd: folder.path })
+    expect(outcome.stderr).toMatch(message)
+    expect(outcome.code).toBe(code)
+  })
+})
