@@ -36,7 +36,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'the Hugging Face Hub and its models':
     'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai ir colbertv2 lightonai DataScience UIBK NeuML GTE ' +
     'ModernColBERT Reason',
-  'HTTP and Hono': 'Host localhost Origin Retry After Authorization Bearer app mount',
+  'HTTP, Hono and Express': 'Host localhost Origin Retry After Authorization Bearer app mount getRequestListener',
   'clients of Cohere and Jina':
     'CohereClientV2 CohereClient CohereRerank createCohere environment baseURL apiKey JINA_API_URL COHERE_API_URL',
   'Rust and ONNX': 'char is_whitespace TensorProto',

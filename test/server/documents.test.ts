@@ -140,6 +140,7 @@ it('/v1/indexes tells what is served, and no path of the disk', async () => {
       documents: 10,
       writable: true,
       dim: served.model.dim,
+      model: served.model.name,
       first_stage: 'exact',
     }),
   ])

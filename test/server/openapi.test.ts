@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { FakeEncoder } from '../support/fake-encoder.js'
 import { createServer } from '../../packages/server/src/index.js'
 import { send, serve } from './serve.js'
@@ -78,6 +79,31 @@ describe('the description', () => {
       const named = operation.parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name)
       expect(named).toEqual(Array.from(path.matchAll(/\{(\w+)\}/g), ([, name]) => name))
     }
+  })
+
+  it('describes the answers: those that come fit it', async () => {
+    const writable = await serve({ writable: true })
+    const ask = async (method: string, path: string, body?: object, at = path) => {
+      const answer = await send(`${writable.url}${at}`, body, { method: method.toUpperCase() })
+      expect(answer.status, path).toBe(200)
+      const { content } = description.paths[path]![method]!.responses['200']!
+      const [type, { schema }] = Object.entries(content)[0]!
+      expect(answer.headers.get('content-type')).toContain(type)
+      expect(z.fromJSONSchema(schema as never).safeParse(answer.body).error, path).toBeUndefined()
+    }
+    const list = { query: 'kiwi', documents: ['a', { text: 'b' }], return_documents: true }
+    await ask('post', '/v1/rerank', list)
+    await ask('post', '/v2/rerank', list)
+    await ask('post', '/rerank', list)
+    await ask('post', '/rerank', { query: 'kiwi', texts: ['a'], return_text: true })
+    await ask('post', '/v1/search', { query: 'kiwi', explain: true, hybrid: true })
+    await ask('post', '/v1/documents', { documents: [{ id: 'a', text: 'a' }] })
+    await ask('get', '/v1/documents/{id}', undefined, '/v1/documents/a')
+    await ask('delete', '/v1/documents/{id}', undefined, '/v1/documents/a')
+    await ask('post', '/v1/documents/delete', { ids: ['a'] })
+    await ask('get', '/v1/indexes/{name}', undefined, '/v1/indexes/default')
+    for (const path of ['/v1/indexes', '/health', '/ready', '/metrics', '/openapi.json']) await ask('get', path)
+    await writable.close()
   })
 
   it('says which statuses come: those that come are in it', async () => {

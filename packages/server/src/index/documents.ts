@@ -22,11 +22,13 @@ export function documentRoutes(collections: Collections, limits: ServerLimits): 
       .min(1, 'give at least one')
       .max(limits.documents, `there are more than ${limits.documents}; send fewer at once, or raise limits.documents`),
   })
-  const deleteRequest = z.strictObject({
-    index: indexName.optional(),
-    ids: z.array(idSchema).min(1).max(limits.documents).optional(),
-    where: metadataSchema.optional().meta({ description: 'Which to delete, instead of `ids`.' }),
-  })
+  const deleteRequest = z
+    .strictObject({
+      index: indexName.optional(),
+      ids: z.array(idSchema).min(1).max(limits.documents).optional(),
+      where: metadataSchema.optional().meta({ description: 'Which to delete, instead of `ids`.' }),
+    })
+    .meta({ oneOf: [{ required: ['ids'] }, { required: ['where'] }] })
   return [
     defineRoute({
       method: 'post',

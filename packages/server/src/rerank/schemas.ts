@@ -11,7 +11,7 @@ export function querySchema({ queryCharacters }: Pick<ServerLimits, 'queryCharac
       queryCharacters,
       `it is longer than ${queryCharacters} characters; shorten it, or raise limits.queryCharacters`,
     )
-    .refine((query) => query.trim() !== '', 'it must be a text with at least one word')
+    .regex(/\S/, 'it must be a text with at least one word')
     .meta({ description: 'What to ask.', example: 'Which birds cannot fly?' })
 }
 
