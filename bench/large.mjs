@@ -50,6 +50,7 @@ const DELETED = 50
 function stages() {
   return {
     default: { name: 'what the index does by itself', open: {} },
+    residual: { name: 'the same, with vectors as residual codes', open: { codec: 'residual' } },
     compact: { name: 'MUVERA compact, scanned', open: { fde: 'compact', firstStage: 'fde' } },
     quality: { name: 'MUVERA quality, scanned', open: { fde: 'quality', firstStage: 'fde' } },
     hnsw: { name: 'MUVERA compact in hnswlib', open: { fde: 'compact', firstStage: 'hnsw' } },

@@ -18,8 +18,9 @@ const MOST_BYTES: Record<string, number> = {
   'ai-sdk': 15_000,
   // Readers of HTML, Markdown, PDF and DOCX, each in a chunk of its own, and the report of an evaluation.
   cli: 300_000,
-  // ONNX Runtime's WebAssembly is most of it; stemmers of 20 languages, each in a chunk of its own, are 0.1 MB.
-  core: 5_500_000,
+  // ONNX Runtime's WebAssembly is most of it; stemmers of 20 languages, each in a chunk of its own, are 0.1 MB. 5.54 MB since residual codes
+  // are a codec of their own.
+  core: 5_600_000,
   langchain: 90_000,
   llamaindex: 30_000,
   'model-micro': 4_200_000,
