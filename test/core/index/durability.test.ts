@@ -18,8 +18,6 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'tsdown'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { FileLog } from '../../../packages/core/src/embedded/files/byte-log.js'
 import { lockFolder } from '../../../packages/core/src/embedded/files/lock.js'
@@ -27,6 +25,7 @@ import { thisOwner } from '../../../packages/core/src/embedded/files/lock-owner.
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { Warning } from '../../../packages/core/src/errors.js'
 import type { OpenOptions } from '../../../packages/core/src/index/open.js'
+import { childProgram } from '../../support/child-program.js'
 import { FakeEncoder, random, randomText } from '../../support/fake-encoder.js'
 
 const model = new FakeEncoder()
@@ -422,33 +421,18 @@ describe('the lock', () => {
 })
 
 describe('another process', () => {
-  let script: string
-  let scripts: string
+  let program: Awaited<ReturnType<typeof childProgram>>
   const children: ChildProcess[] = []
   beforeAll(async () => {
-    const core = fileURLToPath(new URL('../../../packages/core/', import.meta.url))
-    scripts = join(core, 'node_modules/.cache/serotine-test/child-writer')
-    await build({
-      cwd: core,
-      config: false,
-      entry: { writer: fileURLToPath(new URL('child-writer.ts', import.meta.url)) },
-      outDir: scripts,
-      format: 'esm',
-      target: 'es2022',
-      platform: 'node',
-      dts: false,
-      logLevel: 'silent',
-      fixedExtension: true,
-    })
-    script = join(scripts, 'writer.mjs')
+    program = await childProgram(new URL('child-writer.ts', import.meta.url))
   })
   afterEach(() => {
     for (const child of children.splice(0)) child.kill('SIGKILL')
   })
-  afterAll(() => rmSync(scripts, { recursive: true, force: true }))
+  afterAll(() => program.remove())
 
   async function start(...args: string[]): Promise<ChildProcess> {
-    const child = fork(script, [folder, ...args], { execArgv: [] })
+    const child = fork(program.path, [folder, ...args], { execArgv: [] })
     children.push(child)
     expect((await once(child, 'message'))[0]).toBe('open')
     return child

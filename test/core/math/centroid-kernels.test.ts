@@ -1,4 +1,5 @@
 import * as fc from '../../support/fast-check.js'
+import { place } from '../../support/kernel-memory.js'
 import { describe, expect, test } from 'vitest'
 import { ScalarKernels } from '../../../packages/core/src/math/kernels.js'
 import { packInt16 } from '../../../packages/core/src/math/pack.js'
@@ -7,22 +8,6 @@ import { createKernels } from '../../../packages/core/src/math/simd.js'
 // Both implementations, bit for bit, and against plain arithmetic.
 
 const both = [new ScalarKernels(), createKernels()]
-
-/** Places arrays at 16-byte steps after byte 64; returns their offsets and one behind them. */
-function place(kernels: (typeof both)[number], arrays: readonly ArrayBufferView[], more: number): number[] {
-  const offsets: number[] = []
-  let at = 64
-  for (const array of arrays) {
-    offsets.push(at)
-    at = (at + array.byteLength + 79) & ~15
-  }
-  kernels.reserve(at + more)
-  new Uint8Array(kernels.buffer).fill(0xff)
-  arrays.forEach((array, i) => {
-    new Uint8Array(kernels.buffer, offsets[i]!).set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
-  })
-  return [...offsets, at]
-}
 
 const unit = fc.float({ min: -1, max: 1, noNaN: true })
 const rows = (count: number, dim: number) =>

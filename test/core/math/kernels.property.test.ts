@@ -1,4 +1,5 @@
 import * as fc from '../../support/fast-check.js'
+import { place } from '../../support/kernel-memory.js'
 import { describe, expect, test } from 'vitest'
 import { ScalarKernels } from '../../../packages/core/src/math/kernels.js'
 import type { Kernels } from '../../../packages/core/src/math/kernels.js'
@@ -10,27 +11,6 @@ import { createKernels, hasSimd } from '../../../packages/core/src/math/simd.js'
 const scalar = new ScalarKernels()
 const simd = createKernels()
 const both = [scalar, simd]
-
-/** A memory whose every byte is poison, with arrays put at 16-byte steps (so that reading outside them shows). */
-function place(
-  kernels: Kernels,
-  arrays: readonly (Float32Array | Int32Array | Int16Array | Uint16Array | Int8Array)[],
-  scratch: number,
-): number[] {
-  const offsets: number[] = []
-  let at = 1024
-  for (const array of arrays) {
-    offsets.push(at)
-    at = (at + array.byteLength + 31) & ~15
-  }
-  offsets.push(at)
-  kernels.reserve(at + scratch + 4096)
-  new Uint8Array(kernels.buffer).fill(0xff) // NaN as f32
-  arrays.forEach((array, i) => {
-    new Uint8Array(kernels.buffer, offsets[i]!).set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
-  })
-  return offsets
-}
 
 const f32 = (kernels: Kernels, at: number, count: number) => new Float32Array(kernels.buffer, at, count).slice()
 

@@ -3,6 +3,7 @@ import { ScalarKernels } from '../../../packages/core/src/math/kernels.js'
 import { RESIDUAL_SCRATCH } from '../../../packages/core/src/math/residual-kernels.js'
 import { createKernels } from '../../../packages/core/src/math/simd.js'
 import * as fc from '../../support/fast-check.js'
+import { place } from '../../support/kernel-memory.js'
 
 // Both implementations, bit for bit, and against plain arithmetic.
 
@@ -27,22 +28,6 @@ const unitRows = (count: number, dim: number, next: () => number): Float32Array 
     own.forEach((value, k) => (own[k] = value / length))
   }
   return rows
-}
-
-/** Places arrays at 16-byte steps; what was not written is 0xff. */
-function place(kernels: (typeof both)[number], arrays: readonly ArrayBufferView[], more: number): number[] {
-  const offsets: number[] = []
-  let at = 64
-  for (const array of arrays) {
-    offsets.push(at)
-    at = (at + array.byteLength + 79) & ~15
-  }
-  kernels.reserve(at + more)
-  new Uint8Array(kernels.buffer).fill(0xff)
-  arrays.forEach((array, i) => {
-    new Uint8Array(kernels.buffer, offsets[i]!).set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
-  })
-  return [...offsets, at]
 }
 
 describe('residualSigns', () => {

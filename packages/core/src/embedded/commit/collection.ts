@@ -68,6 +68,13 @@ export class Collection {
     return this.#tokens
   }
 
+  /** Tokens of the documents with ordinals `from` to `to`, deleted ones included. */
+  tokensOf(from: number, to = this.total): number {
+    let tokens = 0
+    for (let ordinal = from; ordinal < to; ordinal++) tokens += this.#rows[ordinal]!.tokens
+    return tokens
+  }
+
   /** The first so many have codes in the place of vectors: their records are what those stand for. */
   get compressed(): number {
     return this.segments.reduce((sum, { codebook, rows }) => sum + (codebook ? rows.length : 0), 0)

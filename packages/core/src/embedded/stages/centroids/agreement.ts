@@ -11,7 +11,7 @@ import type { DerivedManifest } from '../../format/manifest.js'
 import type { CodedSearcher, Kept, Measured } from '../coded-kind.js'
 import { spread } from '../sample.js'
 import type { CentroidParts, CodebookFacts } from './centroid-parts.js'
-import { AGREEMENT, openParts, tokensOf } from './compression.js'
+import { AGREEMENT, openParts } from './compression.js'
 import type { OpenPart } from './compression.js'
 
 /** Pieces of documents that stand for queries, and tokens of each. */
@@ -41,7 +41,7 @@ export async function measuredAgreement(
   const due = openParts(collection, kept).filter(({ index }) => {
     return index >= files.codebooks.length && codebooks[index]?.agreement === undefined
   })
-  if (due.length === 0 || tokensOf(collection, 0) < how.tokens) return undefined
+  if (due.length === 0 || collection.tokensOf(0) < how.tokens) return undefined
   const found = new Map<number, number>()
   for (const part of due) found.set(part.index, await agreementOf(files, collection, kept, part, how.signal))
   const worst = Math.min(...found.values())

@@ -9,25 +9,19 @@ import { COMPRESSING_STAGE } from '../../format/manifest.js'
 import { CodedStage } from '../coded-stage.js'
 import type { CodedKind, Due, Kept } from '../coded-kind.js'
 import { EXACT_TOKENS } from '../plan.js'
+import { FIT, fits, UNSEEN_TOKENS } from '../fit.js'
 import { sampleTokens, searchableIn, spread } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
 import { CentroidParts } from './centroid-parts.js'
 import type { CodebookFacts } from './centroid-parts.js'
 import { measuredAgreement } from './agreement.js'
-import { compressionOf, tokensOf } from './compression.js'
+import { compressionOf } from './compression.js'
 import { CHUNK_BYTES } from './centroid-scan.js'
 
 /** Trained again when a part has this many times the tokens it was trained for. */
 const GROWTH = 2
-/** Documents added since are looked at when they have so many tokens; until then they are candidates of every search, for 2 ms. */
-const UNSEEN_TOKENS = 16_384
-/** New tokens fit a codebook when their mean distance (1 − similarity) from their centroids is at most this many times that of the old. */
-const FITS = 1.1
 /** A part takes in the one before it when that has no more than this many times its tokens: so a token is coded again log₂ times, and parts are few. */
 const MERGE = 1
-/** Documents and tokens that a codebook's fit is measured on. */
-const FIT_DOCUMENTS = 256
-const FIT_TOKENS = 4096
 
 /** Codes of all tokens: kept where everything is not scored exactly, or where they were asked for. */
 export function centroidStage(context: StageContext): Stage {
@@ -56,7 +50,7 @@ export function centroidStage(context: StageContext): Stage {
     signal: AbortSignal | undefined,
   ): Promise<{ tokens: TokenEmbeddings; codes: Uint16Array }> {
     const { codec, dim } = files.manifest
-    const data = await sampleTokens(collection, codec, dim!, { ...range, tokens: FIT_TOKENS }, signal)
+    const data = await sampleTokens(collection, codec, dim!, { ...range, tokens: FIT.tokens }, signal)
     const tokens = { data, length: data.length / dim!, dim: dim! }
     return { tokens, codes: codebook.encode(tokens) }
   }
@@ -69,18 +63,19 @@ export function centroidStage(context: StageContext): Stage {
     if (!last.facts.residuals) return { learn: 0 }
     const part = kept.derived.parts.at(-1)!
     const from = Math.max(part.from, compressed)
-    const now = tokensOf(collection, from)
+    const now = collection.tokensOf(from)
     const enough = last.facts.tokens * (from > part.from ? GROWTH - 1 : GROWTH)
     const open = sizes.filter((each) => each.from >= compressed)
     if (now >= enough) return { learn: merged(from, now, open) }
-    if (tokensOf(collection, part.trusted) < UNSEEN_TOKENS) return undefined
+    const unseen = collection.tokensOf(part.trusted)
+    if (unseen < UNSEEN_TOKENS) return undefined
     const known = last.facts.similarity
-    const range = { from: part.trusted, to: collection.total, documents: FIT_DOCUMENTS }
+    const range = { from: part.trusted, to: collection.total, documents: FIT.documents }
     const recent = await coded(last.codebook, collection, range, signal)
     const found = meanSimilarity(last.codebook, recent.tokens, recent.codes)
     // Indexes of version 1 do not say how well their codebook fits.
-    if (known !== null && 1 - found <= (1 - known) * FITS) return { trust: collection.total }
-    return { learn: merged(part.trusted, tokensOf(collection, part.trusted), open) }
+    if (known !== null && fits(found, known)) return { trust: collection.total }
+    return { learn: merged(part.trusted, unseen, open) }
   }
 
   const kind: CodedKind = {
@@ -107,12 +102,12 @@ export function centroidStage(context: StageContext): Stage {
       const { codec, dim } = files.manifest
       if (!kept && files.codebooks.length > 0) return compressedOnly(collection)
       const to = collection.total
-      const tokens = tokensOf(collection, from)
+      const tokens = collection.tokensOf(from)
       const centroids = centroidsFor(tokens)
       // What it was trained on it fits better than what is like that: up to half as much again, in small parts.
       const range = { from, to }
       const documents = searchableIn(collection, range)
-      const unseen = spread(documents, Math.min(FIT_DOCUMENTS, documents.length >> 4))
+      const unseen = spread(documents, Math.min(FIT.documents, documents.length >> 4))
       const most = { ...range, documents: centroids, tokens: trainingTokens(centroids), without: new Set(unseen) }
       const rows = await sampleTokens(collection, codec, dim!, most, signal)
       const codebook = await trainCodebook(rows, dim!, { centroids, signal })

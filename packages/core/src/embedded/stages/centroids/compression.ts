@@ -15,19 +15,12 @@ export interface OpenPart {
   readonly tokens: number
 }
 
-/** Tokens of documents from one ordinal up to another, deleted ones included. */
-export function tokensOf(collection: Collection, from: number, to = collection.total): number {
-  let tokens = 0
-  for (let ordinal = from; ordinal < to; ordinal++) tokens += collection.row(ordinal).tokens
-  return tokens
-}
-
 /** The documents of each part that are known to fit its codebook and are not compressed yet. */
 export function openParts(collection: Collection, { derived: { parts } }: Kept): OpenPart[] {
   return parts.flatMap(({ from: first, trusted }, index) => {
     const from = Math.max(first, collection.compressed)
     const to = Math.min(trusted, parts[index + 1]?.from ?? Infinity)
-    return to > from ? [{ index, from, to, tokens: tokensOf(collection, from, to) }] : []
+    return to > from ? [{ index, from, to, tokens: collection.tokensOf(from, to) }] : []
   })
 }
 
@@ -46,7 +39,7 @@ export function compressionOf(
 ): Compression | undefined {
   const searcher = kept.searcher as CentroidParts
   const facts = kept.derived.facts.codebooks as unknown as readonly CodebookFacts[]
-  const before = tokensOf(collection, 0, collection.compressed)
+  const before = collection.tokensOf(0, collection.compressed)
   const enough = Math.max(least.tokens / 4, (before * least.share) / 4)
   let [to, taken, used] = [collection.compressed, 0, codebooks]
   let [end, sum] = [to, 0]

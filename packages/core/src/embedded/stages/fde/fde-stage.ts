@@ -4,6 +4,7 @@ import { SerotineError } from '../../../errors.js'
 import { fdeLength, resolveFdeConfig } from '../../../fde/config.js'
 import type { FdeConfig } from '../../../fde/config.js'
 import { FdeEncoder } from '../../../fde/encode.js'
+import type { FdeMeans } from '../../../fde/encode.js'
 import { partitionFit } from '../../../fde/partition-fit.js'
 import { learnFde, withLearnedPartitions } from '../../../fde/learn.js'
 import { restoreMeans, storeMeans } from '../../../fde/stored-means.js'
@@ -14,6 +15,7 @@ import type { CodeBytes } from '../../format/manifest.js'
 import type { Collection } from '../../commit/collection.js'
 import { CodedStage } from '../coded-stage.js'
 import type { CodedKind, Due } from '../coded-kind.js'
+import { FIT, fits, UNSEEN_TOKENS } from '../fit.js'
 import { sampleTokens, spread } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
 import { fdeRowBytes } from './fde-rows.js'
@@ -31,12 +33,6 @@ const GROWTH = 2
  * worst, every FDE is then made three times.
  */
 const GROWTH_OF_OTHERS = 1.5
-/** Documents added since are looked at when they have so many tokens; until then they are candidates of every search, for 2 ms. */
-const UNSEEN_TOKENS = 16_384
-/** New tokens fit the partitions when their mean distance (1 − similarity) from their centroids is at most this many times that of the old. */
-const FITS = 1.1
-/** Documents and tokens that the fit is measured on. */
-const FIT = { documents: 256, tokens: 4096 } as const
 /** Learns from about this many tokens. */
 const TOKENS_AT_MOST = 50_000
 /** Documents read before timers and sockets get their turn. */
@@ -50,20 +46,24 @@ interface Learned {
   readonly means: StoredFdeMeans
 }
 
+function learnedOf(bytes: Uint8Array): Learned {
+  return JSON.parse(Buffer.from(bytes).toString()) as Learned
+}
+
 /** FDEs of all documents: kept where the index was made with them. */
 export function fdeStage(context: StageContext): Stage {
   const { files } = context
   /** How well the partitions fit documents from an ordinal on. */
   async function fit(
-    { encoder, learned }: FdeScan,
+    encoder: FdeEncoder,
+    means: FdeMeans,
     collection: Collection,
     from: number,
     signal: AbortSignal | undefined,
   ): Promise<number> {
     const { codec, dim } = files.manifest
     const data = await sampleTokens(collection, codec, dim!, { ...FIT, from, to: collection.total }, signal)
-    const { means } = JSON.parse(Buffer.from(learned).toString()) as Learned
-    return partitionFit(encoder, restoreMeans(means), { data, length: data.length / dim!, dim: dim! })
+    return partitionFit(encoder, means, { data, length: data.length / dim!, dim: dim! })
   }
 
   const kind: CodedKind = {
@@ -93,9 +93,10 @@ export function fdeStage(context: StageContext): Stage {
       if (growth >= GROWTH) return { learn: 0 }
       const { trusted } = kept.derived.parts.at(-1)!
       // Hyperplanes fit nothing, and older indexes do not say how well their partitions do.
-      if (typeof similarity !== 'number' || tokensFrom(collection, trusted) < UNSEEN_TOKENS) return undefined
-      const found = await fit(kept.searcher as FdeScan, collection, trusted, signal)
-      if (1 - found <= (1 - similarity) * FITS) return { trust: collection.total }
+      if (typeof similarity !== 'number' || collection.tokensOf(trusted) < UNSEEN_TOKENS) return undefined
+      const { encoder, learned } = kept.searcher as FdeScan
+      const found = await fit(encoder, restoreMeans(learnedOf(learned).means), collection, trusted, signal)
+      if (fits(found, similarity)) return { trust: collection.total }
       return growth >= GROWTH_OF_OTHERS ? { learn: 0 } : undefined
     },
     async learn(collection, _from, _kept, signal) {
@@ -113,13 +114,13 @@ export function fdeStage(context: StageContext): Stage {
       const { config, means, meanNorm } = await learnFde(sample, { ...fde, dim }, { signal })
       const encoder = new FdeEncoder(config, {}, means)
       const learned: Learned = { config, fingerprint: encoder.fingerprint, means: storeMeans(means) }
-      const scan = new FdeScan(encoder, Buffer.from(JSON.stringify(learned)), { config: { ...config }, meanNorm })
-      const similarity = config.partitioning === 'centroids' ? await fit(scan, collection, 0, signal) : null
-      return new FdeScan(encoder, scan.learned, { ...scan.facts, similarity })
+      const similarity = config.partitioning === 'centroids' ? await fit(encoder, means, collection, 0, signal) : null
+      const facts = { config: { ...config }, meanNorm, similarity }
+      return new FdeScan(encoder, Buffer.from(JSON.stringify(learned)), facts)
     },
     learned: (searcher) => (searcher as FdeScan).learned,
     restore(bytes, { facts }) {
-      const { config, fingerprint, means } = JSON.parse(Buffer.from(bytes).toString()) as Learned
+      const { config, fingerprint, means } = learnedOf(bytes)
       const encoder = new FdeEncoder(config, {}, restoreMeans(means))
       if (encoder.fingerprint !== fingerprint) {
         throw new SerotineError(
@@ -143,13 +144,6 @@ export function fdeStage(context: StageContext): Stage {
     },
   }
   return new CodedStage(kind, context)
-}
-
-/** Tokens of documents from an ordinal on, deleted ones included. */
-function tokensFrom(collection: Collection, from: number): number {
-  let tokens = 0
-  for (let ordinal = from; ordinal < collection.total; ordinal++) tokens += collection.row(ordinal).tokens
-  return tokens
 }
 
 export function withoutFdes(firstStage: string, folder: string | undefined): SerotineError {
