@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { main as compile } from 'assemblyscript/asc'
 
-const FOLDER = new URL('../packages/core/src/math/', import.meta.url)
+const FOLDER = new URL('../packages/core/src/math/assembly/', import.meta.url)
 export const TARGET = new URL('../packages/core/src/math/simd-bytes.ts', import.meta.url)
 
 /** The text of simd-bytes.ts for the kernels as they are in the source files. */

@@ -121,7 +121,7 @@ describe('signTable and residualScores', () => {
           const isNear = (code: number, lane: number) =>
             most
               .slice(lane & ~15, Math.min(queryTokens, (lane & ~15) + 16))
-              .some((level, k) => levels[code * lanes + (lane & ~15) + k]! >= level - 24)
+              .some((level, k) => levels[code * lanes + (lane & ~15) + k]! >= level - 16)
           for (let token = starts[document]!; token < starts[document + 1]!; token++, at += bytes + 2) {
             for (let lane = 0; lane < lanes; lane++) {
               if (!isNear(codes[token]!, lane)) continue

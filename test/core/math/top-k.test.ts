@@ -1,6 +1,8 @@
 import * as fc from '../../support/fast-check.js'
 import { expect, test } from 'vitest'
-import { topK } from '../../../packages/core/src/math/top-k.js'
+import { ScalarKernels } from '../../../packages/core/src/math/kernels.js'
+import { createKernels } from '../../../packages/core/src/math/simd.js'
+import { largest, topK } from '../../../packages/core/src/math/top-k.js'
 
 test('equals a stable sort, whatever the ties', () => {
   fc.assert(
@@ -45,5 +47,33 @@ test('of many scores too: what a histogram leaves out is never among the best', 
       const kept = sorted.filter((i) => i % 3 > 0)
       expect([...topK(scores, k, (i) => i % 3 > 0)]).toEqual(kept.slice(0, k))
     }
+  }
+})
+
+test('a kernel chooses the same, whatever lies in its memory', () => {
+  const kernels = [new ScalarKernels(), createKernels()]
+  const numbers = fc.oneof(
+    fc.array(fc.integer({ min: -3, max: 3 }), { maxLength: 60 }),
+    fc.array(fc.float({ noNaN: true }), { maxLength: 60 }),
+    fc.array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: 30, maxLength: 90 }),
+  )
+  fc.assert(
+    fc.property(numbers, fc.integer({ min: 0, max: 70 }), fc.constantFrom(0, 16, 4096), (list, k, at) => {
+      const scores = Float32Array.from(list)
+      for (const each of kernels) expect([...largest(each, at, scores, k)]).toEqual([...topK(scores, k)])
+    }),
+  )
+})
+
+test('a kernel leaves out most of many scores', () => {
+  const scores = Float32Array.from(fc.sample(fc.float({ min: -5, max: 5, noNaN: true }), 6000))
+  for (const kernels of [new ScalarKernels(), createKernels()]) {
+    kernels.reserve(200_000)
+    new Float32Array(kernels.buffer, 0, scores.length).set(scores)
+    const found = kernels.reaching(0, scores.length, 100, 32_768, 65_536)
+    expect(found).toBeGreaterThanOrEqual(100)
+    expect(found).toBeLessThan(300)
+    expect([...new Int32Array(kernels.buffer, 65_536, found)]).toEqual(expect.arrayContaining([...topK(scores, 100)]))
+    expect(largest(kernels, 0, scores, 100)).toEqual(topK(scores, 100))
   }
 })

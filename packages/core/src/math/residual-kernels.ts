@@ -1,10 +1,13 @@
+import { ScalarSelectionKernels } from './selection-kernels.js'
+import type { SelectionKernels } from './selection-kernels.js'
+
 /** Bytes of scratch that `residualScores` takes. */
 export const RESIDUAL_SCRATCH = 64 + 64 * 8 + 64 * 32
 /** A token whose level is so much lower than the best of its document for every query token is none that residuals would make the best. */
-const REACH = 24
+const REACH = 16
 
 /** The arithmetic of signs of residuals; see `Kernels`, of which it is a part. */
-export interface ResidualKernels {
+export interface ResidualKernels extends SelectionKernels {
   /**
    * On which side of its centroid's direction a row x lies: bit j of its signs, `[count][bytes]`, is 1 when x_j > (x · c) c_j. And
    * `sums` f32 `[count × 4]`: x · c, Σ ±x_j, Σ ±c_j with those signs, c · c.
@@ -32,7 +35,7 @@ export interface ResidualKernels {
    * out[i] (f32) = Σ over lanes of the highest, over the tokens of document rows[i] (i32), of
    * `(level × step + lows[lane]) × along × first + signs × across × second`. Levels u8 `[centroids × lanes]` as `levelTable` makes them, at a
    * token's code (u16, document d's from starts[d] to starts[d + 1]); signs as `signTable` made them. In each block of 16 lanes, tokens whose
-   * levels are all more than 24 below the document's highest are left out.
+   * levels are all more than 16 below the document's highest are left out.
    *
    * @param residuals of those documents one after the other, `bytes` of signs a token, then the u8 `first` and `second`
    * @param lows f32 `[lanes]`
@@ -81,8 +84,7 @@ export interface ResidualKernels {
 const round = Math.fround
 
 /** The plain TypeScript implementation. */
-export abstract class ScalarResidualKernels implements ResidualKernels {
-  abstract buffer: ArrayBuffer
+export abstract class ScalarResidualKernels extends ScalarSelectionKernels implements ResidualKernels {
   abstract quantizeInt8(rows: number, count: number, dim: number, codes: number, stride: number, scales: number): void
 
   residualSigns(

@@ -1,3 +1,7 @@
+import type { Kernels } from './kernels.js'
+import { BINS_BYTES } from './selection-kernels.js'
+import { align16 } from './workspace.js'
+
 /** From so many scores on a histogram costs less than it saves. */
 const MANY = 4096
 const BINS = 4096
@@ -59,6 +63,32 @@ export function topK(scores: Float32Array | Float64Array, k: number, keep?: (ind
     heap[end] = worst
   }
   return size === limit ? heap : heap.slice(0, size)
+}
+
+/** A key of `largest` holds a score and, below it, a place smaller than this. */
+const PLACES = 2 ** 21
+
+/**
+ * As `topK`, by a kernel: a third of the time.
+ *
+ * @param at where in the kernels' memory there is, or will be, room that nobody uses
+ */
+export function largest(kernels: Kernels, at: number, scores: Float32Array, k: number): Int32Array {
+  const { length } = scores
+  const bins = align16(at + scores.byteLength)
+  const out = align16(bins + BINS_BYTES)
+  kernels.reserve(out + length * 4 + 64)
+  new Float32Array(kernels.buffer, at, length).set(scores)
+  const found = kernels.reaching(at, length, Math.min(k, length), bins, out)
+  if (found < 0 || found > PLACES) return topK(scores, k)
+  const indices = new Int32Array(kernels.buffer, out, found)
+  // Score and place as one number each, so that they are sorted without a function: the bits of floats, those of negative ones turned, are in their order.
+  const bits = new Uint32Array(Float32Array.from(indices, (i) => scores[i]! + 0).buffer)
+  const keys = Float64Array.from(bits, (bit, place) => {
+    const ascending = bit >= 2 ** 31 ? 2 ** 32 - 1 - bit : bit + 2 ** 31
+    return (2 ** 32 - 1 - ascending) * PLACES + place
+  }).sort()
+  return Int32Array.from(keys.subarray(0, k), (key) => indices[key % PLACES]!)
 }
 
 /** A score that at least `count` of those kept reach, close below the count-th best; −Infinity where there are fewer, or none is finite. */

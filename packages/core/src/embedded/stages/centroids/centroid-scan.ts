@@ -5,6 +5,7 @@ import type { ResidualSteps } from '../../../centroids/residuals.js'
 import type { Kernels } from '../../../math/kernels.js'
 import { RESIDUAL_SCRATCH } from '../../../math/residual-kernels.js'
 import { createKernels } from '../../../math/simd.js'
+import { largest, topK } from '../../../math/top-k.js'
 import { align16 } from '../../../math/workspace.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
 import { centroidLists } from './centroid-lists.js'
@@ -16,6 +17,8 @@ export const CHUNK_BYTES = 1 << 22
 interface Scored {
   readonly query: TokenEmbeddings
   readonly table: SimilarityTable
+  /** What 1 became in the whole numbers that the sums for signs were made of; undefined until they are made. */
+  scale?: number
 }
 
 /**
@@ -185,6 +188,14 @@ export class CentroidScan {
     this.#scored = { query, table }
   }
 
+  /** As `topK`, in memory that `score` and `rescore` do not use at the same time. */
+  largest(scores: Float32Array, count: number): Int32Array {
+    if (!this.#kernels || !this.#scored) return topK(scores, count)
+    const { levels, lanes } = this.#scored.table
+    delete this.#scored.scale
+    return largest(this.#kernels, align16(levels + this.codebook.size * lanes), scores, count)
+  }
+
   /** Estimated MaxSim, with residuals, of these documents for the query of the last `score`; undefined where there are none. */
   rescore(rows: Int32Array): Float32Array | undefined {
     if (!this.steps || !this.#scored) return undefined
@@ -200,9 +211,12 @@ export class CentroidScan {
     const outAt = align16(rowsAt + rows.length * 4)
     const residualsAt = align16(outAt + rows.length * 4)
     kernels.reserve(residualsAt + CHUNK_BYTES + 64)
-    const scale = packSigned(query, lanes, new Int16Array(kernels.buffer, queryAt, bytes * 8 * lanes))
-    kernels.signTable(queryAt, bytes, lanes, signsAt)
-    new Float32Array(kernels.buffer, lowsAt, lanes).fill(0).set(lows)
+    if (this.#scored.scale === undefined) {
+      this.#scored.scale = packSigned(query, lanes, new Int16Array(kernels.buffer, queryAt, bytes * 8 * lanes))
+      kernels.signTable(queryAt, bytes, lanes, signsAt)
+      new Float32Array(kernels.buffer, lowsAt, lanes).fill(0).set(lows)
+    }
+    const { scale } = this.#scored
     new Int32Array(kernels.buffer, rowsAt).set(rows)
     for (let from = 0; from < rows.length;) {
       const count = this.#copyResiduals(rows, from, residualsAt)

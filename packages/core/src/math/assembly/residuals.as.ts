@@ -80,7 +80,7 @@ function estimate(level: v128, step: v128, low: v128, along: v128, signs: v128, 
 /** Tokens whose sums are kept while the tables of two bytes, which fit the fastest cache, are looked up for all of them. */
 const TILE: i32 = 64
 /** A token whose level is so much lower than the best of its document for every query token is none that residuals would make the best. */
-const REACH: i32 = 24
+const REACH: i32 = 16
 
 /** sums[token] (i16 × 16) = Σ over the bytes of a token's signs of their tables' entries; `places`: where each token's signs are. */
 @inline

@@ -318,3 +318,42 @@ export function scanCodes(
     store<i32>(out + (<usize>document << 2), sum)
   }
 }
+
+const BINS: i32 = 4096
+
+export function reaching(scores: usize, count: i32, wanted: i32, bins: usize, out: usize): i32 {
+  const end = scores + (<usize>count << 2)
+  const whole = scores + (<usize>(count & ~3) << 2)
+  let lows = f32x4.splat(Infinity), highs = f32x4.splat(-Infinity)
+  for (let at = scores; at < whole; at += 16) {
+    const v = v128.load(at)
+    lows = f32x4.min(lows, v)
+    highs = f32x4.max(highs, v)
+  }
+  let low = leastLane(lows), high = -leastLane(f32x4.neg(highs))
+  for (let at = whole; at < end; at += 4) {
+    low = min(low, load<f32>(at))
+    high = max(high, load<f32>(at))
+  }
+  const range = high - low
+  const perBin = <f32>BINS / range
+  if (!(range < Infinity && perBin < Infinity)) return -1
+  memory.fill(bins, 0, (<usize>BINS + 1) << 2)
+  for (let at = scores; at < end; at += 4) {
+    const bin = bins + (<usize>(<i32>((load<f32>(at) - low) * perBin)) << 2)
+    store<i32>(bin, load<i32>(bin) + 1)
+  }
+  let bin = BINS
+  for (let seen = load<i32>(bins + (<usize>BINS << 2)); bin > 0 && seen < wanted;) seen += load<i32>(bins + (<usize>(--bin) << 2))
+  const bound = low + <f32>(bin - 1) / perBin
+  const bounds = f32x4.splat(bound)
+  let found = 0
+  for (let at = scores; at < whole; at += 16) {
+    let mask = i32x4.bitmask(f32x4.ge(v128.load(at), bounds))
+    for (; mask != 0; mask &= mask - 1) store<i32>(out + ((<usize>(found++)) << 2), <i32>((at - scores) >> 2) + ctz(mask))
+  }
+  for (let at = whole; at < end; at += 4) {
+    if (load<f32>(at) >= bound) store<i32>(out + ((<usize>(found++)) << 2), <i32>((at - scores) >> 2))
+  }
+  return found
+}
