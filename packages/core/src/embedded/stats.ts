@@ -44,7 +44,8 @@ export function statsOf(
     const size = Object.values(derived?.files ?? {}).reduce((sum, file) => sum + file.bytes, 0)
     bytes[stage.name] = size
     memory[stage.name] = stage.memory ?? 0
-    const { suitability = null } = derived ?? {}
+    const measured = derived?.suitability ?? null
+    const suitability = measured && { ...measured, recall: measured.recall * (stage.keeps ?? 1) }
     firstStages[stage.name] = { bytes: size, documents: stage.rows, suitability, facts: stage.facts() }
   }
   if (keywords) {

@@ -194,7 +194,10 @@ export interface FirstStageStats {
 
 /** How much of the exact top 10 a first stage keeps, on the whole collection, of pieces of recent and of old documents as queries. */
 export interface Suitability {
-  /** Share of the exact top 10 among the candidates, 0 … 1. */
+  /**
+   * Share of the exact top 10 among the candidates, 0 … 1. Where vectors were let go for their codes, it is the top 10 by the vectors that
+   * counts, which was compared with that by the codes before they went.
+   */
   readonly recall: number
   /** Candidates it was measured with, and searches take by default: the fewest that keep enough, of 100 to 1,000. */
   readonly candidates: number

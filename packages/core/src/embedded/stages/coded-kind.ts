@@ -65,6 +65,8 @@ export interface CodedKind {
   compression?(collection: Collection, current: Kept, share: number): Compression | undefined
   /** Finds out what `compression` has to know; undefined: nothing new. */
   measure?(collection: Collection, current: Kept, signal: AbortSignal | undefined): Promise<Measured | undefined>
+  /** As `Stage.keeps`. */
+  keeps?(collection: Collection, derived: DerivedManifest): number
   /** An empty searcher, which the codes are to be appended to. @throws INDEX_CORRUPT */
   restore(learned: Uint8Array, derived: Pick<DerivedManifest, 'facts' | 'parts'>): CodedSearcher
   /** For people. */

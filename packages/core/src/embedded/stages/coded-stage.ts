@@ -52,6 +52,11 @@ export class CodedStage implements Stage {
     return this.#current?.memory ?? 0
   }
 
+  get keeps(): number {
+    const derived = this.#derived
+    return derived ? (this.#kind.keeps?.(this.#context.files.collection, derived) ?? 1) : 1
+  }
+
   expected(size: CollectionSize): StageSize | undefined {
     return this.#kind.expected(size)
   }

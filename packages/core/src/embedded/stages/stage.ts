@@ -53,6 +53,8 @@ export interface Stage {
   refusal?(asked: string): SerotineError | undefined
   /** Bytes it holds in memory, about. Default: not known. */
   readonly memory?: number
+  /** Share of the exact top 10 by the vectors that is the exact top 10 by what is left of them, where some were compressed. Default: 1. */
+  readonly keeps?: number
   /** What it would take for a collection of this size; undefined where it would not be kept. */
   expected?(size: CollectionSize): StageSize | undefined
   /** Keeps it from now on, whatever the index was opened with. */

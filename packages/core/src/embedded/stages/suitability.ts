@@ -16,7 +16,7 @@ const FIRST_AT = 1000
 /** … and again when it is this many times as large, or when a stage has learned anew. */
 const GROWTH = 2
 const QUERIES = 24
-/** Up to this many tokens the truth is MaxSim of everything, of more MaxSim of the first so many candidates, which hold .99 of it and more. */
+/** Up to this many tokens the truth is MaxSim of everything, of more MaxSim of the first so many candidates of each stage there is. */
 const TRUTH_TOKENS = 300_000
 const TRUTH_CANDIDATES = 2000
 const TOP = 10
@@ -40,19 +40,27 @@ export async function keepSuitability(
 ): Promise<void> {
   const { collection } = files
   if (collection.searchableCount < FIRST_AT) return
+  const isDue = ({ name }: Stage): boolean => {
+    const derived = files.manifest.derived[name]
+    return derived !== undefined && collection.searchableCount >= (derived.suitability?.collection ?? 0) * GROWTH
+  }
+  const all = [...stages]
+  if (!all.some(isDue)) return
   const due: { name: string; searcher: Searcher }[] = []
-  for (const stage of stages) {
-    const derived = files.manifest.derived[stage.name]
-    const isDue = derived && collection.searchableCount >= (derived.suitability?.collection ?? 0) * GROWTH
-    const searcher = isDue ? await stage.searcher(collection) : undefined
-    if (searcher) due.push({ name: stage.name, searcher })
+  /** What a graph does not reach is not among its own candidates, however many. */
+  const others: Searcher[] = []
+  for (const stage of all) {
+    const searcher = await stage.searcher(collection)
+    if (!searcher) continue
+    if (isDue(stage)) due.push({ name: stage.name, searcher })
+    else others.push(searcher)
   }
   if (due.length === 0) return
   const searchers = due.map(({ searcher }) => searcher)
   const reports = await files.reading(async (snapshot) => {
     // Compacted meanwhile: the ordinals are others.
     if (snapshot.collection !== collection) return undefined
-    return measured(snapshot, files, searchers, encodeQueries, work.signal)
+    return measured(snapshot, files, { searchers, others }, encodeQueries, work.signal)
   })
   if (!reports) return
   for (const [i, { name }] of due.entries()) {
@@ -71,28 +79,33 @@ export async function keepSuitability(
 
 /**
  * How much of the exact top 10 is among so many candidates, of the whole collection: pieces of documents are the queries, half of them
- * of those added last, as texts through the model where there are both, else as their stored vectors.
+ * of those added last, as texts through the model where there are both, else as their stored vectors. The document that a piece is of does not
+ * count: no stage would miss it.
  */
 async function measured(
   snapshot: Snapshot,
   files: IndexFiles,
-  searchers: readonly Searcher[],
+  { searchers, others }: { readonly searchers: readonly Searcher[]; readonly others: readonly Searcher[] },
   encodeQueries: EncodeQueries | undefined,
   signal: AbortSignal | undefined,
 ): Promise<{ suitability: Suitability; ofUsual: number }[]> {
   const { codec } = files.manifest
-  const { documents } = snapshot.allowed(undefined)
+  // Searches meanwhile use the snapshot's own.
+  const documents = snapshot.allowed(undefined).documents.clone()
   const ordinals = [...documents]
-  const queries = await pseudoQueries(files, snapshot, queryDocuments(ordinals), encodeQueries)
+  const origins = queryDocuments(ordinals)
+  const queries = await pseudoQueries(files, snapshot, origins, encodeQueries)
   const idOf = (ordinal: number): string => snapshot.row(ordinal).id
   const reader = { readTokens: readTokens.bind(undefined, snapshot) }
   const isWhole = snapshot.tokens <= TRUTH_TOKENS
   const recalls = searchers.map(() => CANDIDATES.map(() => 0))
-  for (const query of queries) {
+  for (const [at, query] of queries.entries()) {
+    documents.delete(origins[at]!)
     const found = searchers.map((searcher) => searcher.search(query, CANDIDATES.at(-1)!, documents).ordinals)
-    const scored = isWhole ? ordinals : likeliest(query, searchers, documents)
+    const scored = isWhole ? [...documents] : likeliest(query, [...searchers, ...others], documents)
+    documents.add(origins[at]!)
     const { scores } = await exactScores(reader, codec, query, scored.map(idOf), signal, () => {})
-    const best = Array.from(topK(scores, TOP), (at) => scored[at]!)
+    const best = Array.from(topK(scores, TOP), (rank) => scored[rank]!)
     for (const [i, some] of found.entries()) {
       const ranks = best.map((ordinal) => some.indexOf(ordinal))
       for (const [j, candidates] of CANDIDATES.entries()) {

@@ -42,13 +42,10 @@ export async function measuredAgreement(
     return index >= files.codebooks.length && codebooks[index]?.agreement === undefined
   })
   if (due.length === 0 || collection.tokensOf(0) < how.tokens) return undefined
-  const found = new Map<number, number>()
+  const found = new Map<number, Agreement>()
   for (const part of due) found.set(part.index, await agreementOf(files, collection, kept, part, how.signal))
-  const worst = Math.min(...found.values())
-  const codebooksNow = codebooks.map((each, i) => {
-    const agreement = found.get(i) ?? each.agreement
-    return { ...each, ...(agreement !== undefined && { agreement }) }
-  })
+  const worst = Math.min(...[...found.values()].map(({ agreement }) => agreement))
+  const codebooksNow = codebooks.map((each, i) => ({ ...each, ...found.get(i) }))
   return {
     facts: { codebooks: codebooksNow } as unknown as DerivedManifest['facts'],
     warning: worst < AGREEMENT ? unsuitable(worst) : undefined,
@@ -65,19 +62,25 @@ function unsuitable(agreement: number): Warning {
   }
 }
 
+/** The two of `CodebookFacts`. */
+interface Agreement {
+  readonly agreement: number
+  readonly overlap: number
+}
+
 async function agreementOf(
   files: IndexFiles,
   collection: Collection,
   { searcher, derived }: Kept,
   part: OpenPart,
   signal: AbortSignal | undefined,
-): Promise<number> {
+): Promise<Agreement> {
   const dim = files.manifest.dim!
   const allowed = new Bitset(collection.total)
   for (const ordinal of collection.searchable()) if (ordinal >= part.from && ordinal < part.to) allowed.add(ordinal)
   const codec = (searcher as CentroidParts).codecOf(part.index)
   const codesOf = codesIn(files.readCodes('centroids'), collection, derived, searcher)
-  let [sum, count] = [0, 0]
+  let [sum, shared, count] = [0, 0, 0]
   for (const ordinal of spread([...allowed], QUERIES)) {
     if (!collection.isIntact(ordinal)) continue
     const query = middleOf(collection.readEmbeddings(ordinal, 'residual', dim))
@@ -98,13 +101,15 @@ async function agreementOf(
     const least = exact.reduce((a, b) => Math.min(a, b), Infinity)
     const gain = (ranked: Int32Array): number =>
       ranked.reduce((total, at, rank) => total + (exact[at]! - least) / Math.log2(rank + 2), 0)
-    const ideal = gain(topK(exact, TOP))
-    sum += ideal > 0 ? gain(topK(coded, TOP)) / ideal : 1
+    const [byVectors, byCodes] = [topK(exact, TOP), topK(coded, TOP)]
+    const ideal = gain(byVectors)
+    sum += ideal > 0 ? gain(byCodes) / ideal : 1
+    shared += byVectors.length > 0 ? byVectors.filter((at) => byCodes.includes(at)).length / byVectors.length : 1
     count++
     await nextTurn()
     signal?.throwIfAborted()
   }
-  return count === 0 ? 1 : sum / count
+  return count === 0 ? { agreement: 1, overlap: 1 } : { agreement: sum / count, overlap: shared / count }
 }
 
 /** Codes of single documents, of those that are in the file of codes. */

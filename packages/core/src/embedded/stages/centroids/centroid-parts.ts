@@ -23,6 +23,8 @@ export interface CodebookFacts {
   readonly residuals: ResidualSteps | null
   /** How far documents are ranked by what the codes stand for as by their vectors, 0 … 1; absent until it is measured. */
   readonly agreement?: number
+  /** Share of the exact top 10 by the vectors that is in the top 10 by what codes stand for, 0 … 1; measured together with `agreement`. */
+  readonly overlap?: number
 }
 
 /** At most so many candidates of the centroids, or as many as are wanted, are scored again with their residuals … */

@@ -132,6 +132,16 @@ export function centroidStage(context: StageContext): Stage {
     async measure(collection, kept, signal) {
       return measuredAgreement(files, collection, kept, { tokens: compressTokens, signal })
     },
+    keeps(collection, { facts, parts }) {
+      if (collection.compressed === 0) return 1
+      const codebooks = facts.codebooks as unknown as readonly CodebookFacts[]
+      let lost = 0
+      for (const [i, { from }] of parts.entries()) {
+        const to = Math.min(collection.compressed, parts[i + 1]?.from ?? Infinity)
+        if (to > from) lost += collection.tokensOf(from, to) * (1 - (codebooks[i]?.overlap ?? 1))
+      }
+      return 1 - lost / collection.tokensOf(0)
+    },
     facts(derived) {
       const codebooks = (derived?.facts.codebooks ?? []) as unknown as CodebookFacts[]
       const count = codebooks.reduce((sum, { cellBlocks }) => sum + cellBlocks.at(-1)! * LANES, 0)
