@@ -31,7 +31,7 @@ export interface CompactionContext {
   readonly codebooks: readonly CodebookFile[]
   readonly segmentBytes: number
   /** Codes that a stage has in a file of its own; undefined when they are damaged, or of other documents. */
-  intactCodes(name: string): Uint8Array | undefined
+  intactCodes(name: string): Promise<Uint8Array | undefined>
   /** Of the next file. */
   nextNumber(): number
   createSegment(number: number, codebook: CodebookFile | undefined): Segment
@@ -78,7 +78,7 @@ export async function writeCompacted(
     return file
   }
   const ofStage = compression && manifest.derived[compression.stage]
-  const stageCodes = ofStage && context.intactCodes(compression.stage)
+  const stageCodes = ofStage && (await context.intactCodes(compression.stage))
   // Damaged codes are made again first.
   const compressing = stageCodes && compression
   const lost = lostCodebooks(context)
@@ -111,7 +111,7 @@ export async function writeCompacted(
     const copy = newFile(`${name}-codes`)
     logs.set(name, copy.log)
     const own = compressing?.stage === name ? compressing : undefined
-    const codes = own ? stageCodes : context.intactCodes(name)
+    const codes = own ? stageCodes : await context.intactCodes(name)
     const copied = await copyCodes(collection, kept, codes, copy, own?.to, signal)
     await copy.log.sync()
     let { learned } = kept.files

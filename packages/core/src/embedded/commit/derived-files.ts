@@ -2,7 +2,7 @@ import type { TokenEmbeddings } from '../../embeddings.js'
 import { checksum } from '../files/byte-log.js'
 import type { ByteLog } from '../files/byte-log.js'
 import type { Storage } from '../files/folder.js'
-import { readChecked } from '../format/checked.js'
+import { readChecked, readCheckedInSlices } from '../format/checked.js'
 import type { DerivedManifest, DerivedRole, Extent, Manifest } from '../format/manifest.js'
 import type { RecordedDocument } from '../format/segment.js'
 
@@ -94,6 +94,12 @@ export class DerivedFiles {
     } finally {
       if (!kept) log.close()
     }
+  }
+
+  /** The codes of a stage, as `read` gives them, while others get their turn. No commit may come between. */
+  async readCodes(name: string, manifest: Manifest): Promise<Uint8Array> {
+    const log = this.codesOf(name, manifest)!
+    return readCheckedInSlices(log, manifest.derived[name]!.files.codes!, `codes of the first stage ${name}`)
   }
 
   /** Appends codes of documents that are being committed; gives the stage's next manifest. */

@@ -305,7 +305,10 @@ export class IndexFiles {
 
   /** Codes that a stage has in a file of its own, from document `codesFrom` on, one after the other. @throws INDEX_CORRUPT when they are damaged, or of other documents */
   readCodes(name: string): Uint8Array {
-    const codes = this.readDerived(name, 'codes')
+    return this.#ofTheseDocuments(name, this.readDerived(name, 'codes'))
+  }
+
+  #ofTheseDocuments(name: string, codes: Uint8Array): Uint8Array {
     const derived = this.#manifest.derived[name]!
     if (areCodesOf(this.#collection, derived, codes)) return codes
     throw new SerotineError(
@@ -351,9 +354,9 @@ export class IndexFiles {
   }
 
   /** Undefined when they are damaged, or of other documents. */
-  #intactCodes(name: string): Uint8Array | undefined {
+  async #intactCodes(name: string): Promise<Uint8Array | undefined> {
     try {
-      return this.readCodes(name)
+      return this.#ofTheseDocuments(name, await this.#derived.readCodes(name, this.#manifest))
     } catch (error) {
       if (SerotineError.isInstance(error) && error.code === 'INDEX_CORRUPT') return undefined
       throw error
