@@ -5,7 +5,7 @@ import { loadHnswlib } from '../../../packages/core/src/embedded/stages/hnsw/hns
 import type { OpenOptions } from '../../../packages/core/src/index/open.js'
 import * as fc from '../../support/fast-check.js'
 import { repair } from '../../support/file-faults.js'
-import { times } from '../../support/long.js'
+import { isLong, times } from '../../support/long.js'
 import { step } from './steps.js'
 import type { Step } from './steps.js'
 import { Walk } from './walk.js'
@@ -35,7 +35,7 @@ const CONFIGURATIONS: [name: string, options: Record<string, unknown>][] = [
 ]
 
 /** Takes the steps; what is wrong is an error that says which was the last. */
-async function walk(options: OpenOptions, steps: readonly Step[], onEnd?: (walk: Walk) => Promise<void>) {
+async function walk(options: OpenOptions, steps: readonly Step[]): Promise<Walk['found']> {
   const way = await Walk.begin(options)
   try {
     for (const [i, each] of steps.entries()) {
@@ -45,8 +45,8 @@ async function walk(options: OpenOptions, steps: readonly Step[], onEnd?: (walk:
         throw new Error(`step ${i} (${each.do}) failed: ${String(error)}`, { cause: error })
       }
     }
-    await onEnd?.(way)
     await way.end()
+    return way.found
   } finally {
     await way.remove()
   }
@@ -55,21 +55,22 @@ async function walk(options: OpenOptions, steps: readonly Step[], onEnd?: (walk:
 test.each(CONFIGURATIONS.filter(([name]) => hasHnswlib || !name.includes('graph')))(
   'an index is what its changes say: %s',
   async (_name, options) => {
-    const found = { hits: 0, exact: 0 }
-    let taken = 0
-    const [length, runs] = [times(30, 100), times(1, 10)]
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: length, maxLength: length, size: 'max' }), async (steps) => {
-        await walk({ ...SMALL, ...options } as OpenOptions, steps, async (way) => {
-          found.hits += way.found.hits
-          found.exact += way.found.exact
-          taken += steps.length
-        })
-      }),
-      { numRuns: runs, endOnFailure: true },
-    )
-    expect(taken).toBeGreaterThanOrEqual(length * runs)
-    if (found.hits > 200) expect(found.exact / found.hits).toBeGreaterThan(0.8)
+    const found: Walk['found'][] = []
+    const [length, runs] = [times(40, 100), times(1, 8)]
+    const steps = fc.array(step, { minLength: length, maxLength: length, size: 'max' })
+    const property = fc.asyncProperty(steps, async (taken) => {
+      found.push(await walk({ ...SMALL, ...options } as OpenOptions, taken))
+    })
+    await fc.assert(property, { numRuns: runs, endOnFailure: true })
+    expect(found.length).toBeGreaterThanOrEqual(runs)
+    const sum = (name: 'hits' | 'exact') => found.reduce((all, each) => all + each[name], 0)
+    if (sum('hits') > 200) expect(sum('exact') / sum('hits')).toBeGreaterThan(0.8)
+    if (!isLong) return
+    const { firstStage, codec, graphNumbers } = options
+    const wanted = graphNumbers ? 'hnsw' : firstStage === 'muvera' ? 'fde' : firstStage
+    expect(found.flatMap(({ stages }) => [...stages])).toContain(wanted)
+    if (codec === 'residual') expect(Math.max(...found.map(({ compressed }) => compressed ?? 0))).toBeGreaterThan(0)
+    if (wanted === 'centroids') expect(Math.max(...found.map(({ codebooks }) => codebooks ?? 0))).toBeGreaterThan(1)
   },
-  1_800_000,
+  7_200_000,
 )

@@ -45,7 +45,7 @@ export class Walk {
   #seen: State = new Map()
   #hadFaults = false
   /** Searches with as many candidates as the index takes by itself: hits, and those of them that exact MaxSim gives. */
-  readonly found = { hits: 0, exact: 0 }
+  readonly found = { hits: 0, exact: 0, stages: new Set<string>(), codebooks: 0, compressed: 0 }
 
   private constructor(options: OpenOptions) {
     const onWarning: OpenOptions['onWarning'] = ({ code, message }) => this.#warnings.push(`${code} ${message}`)
@@ -101,6 +101,8 @@ export class Walk {
   /** All that can be compared, at the end. */
   async end(): Promise<void> {
     await this.#writer.prepare()
+    const { codebooks, compressed } = (await this.#writer.stats()).firstStages.centroids?.facts ?? {}
+    Object.assign(this.found, { codebooks, compressed })
     await this.#everything()
     await this.#close(true)
     await this.#open()
@@ -122,10 +124,6 @@ export class Walk {
     repair()
     await this.#close(false).catch(() => {})
     rmSync(this.#root, { recursive: true, force: true })
-  }
-
-  async stats() {
-    return this.#writer.stats()
   }
 
   async #open(): Promise<void> {
@@ -203,7 +201,8 @@ export class Walk {
       ...(where && { where }),
       ...(isExhaustive && { candidates: state.size + 10 }),
     }
-    const hits = await index.search(text, options)
+    const { hits, firstStage } = await index.searchDetailed(text, options)
+    this.found.stages.add(firstStage)
     const passes = ({ metadata, text: own }: { metadata: { year?: unknown }; text: string }) =>
       (year === undefined || (metadata.year as number) >= year) && (!quoted || own.split(' ').includes(quoted))
     // A graph may lose some, however many candidates there are.
