@@ -7,4 +7,4 @@ process.env.SEROTINE_LONG ??= '1'
 const tests = readdirSync('test', { recursive: true })
   .map((name) => join('test', name))
   .filter((path) => path.endsWith('.test.ts') && readFileSync(path, 'utf8').includes('/long.js'))
-await startVitest('test', tests, { watch: false })
+await startVitest('test', tests, { watch: false, reporters: ['verbose'] })

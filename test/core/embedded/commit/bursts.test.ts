@@ -147,7 +147,7 @@ for (const length of [1, 2, 3, 8, 40]) {
       rmSync(folder, { recursive: true, force: true })
     }
     expect(failed).toBeGreaterThan(0)
-  }, 1_800_000)
+  }, 7_200_000)
 }
 
 test.each(

@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { filesOf } from '../../../../packages/core/src/embedded/format/file-names.js'
 import { loadHnswlib } from '../../../../packages/core/src/embedded/stages/hnsw/hnswlib.js'
-import { breakFiles, repair } from '../../../support/file-faults.js'
+import { breakFiles, repair, takeCalls } from '../../../support/file-faults.js'
 import { embeddingsOf, faultsOf, numbers, StagedIndex } from '../../../support/staged-index.js'
 
 vi.mock('node:fs', async (original) =>
@@ -42,10 +42,10 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true })
 })
 
-/** The folder cannot be synced, nor anything be read, as when a process has too many files open. */
-const tooManyFiles = () =>
+/** The folder cannot be synced, after so many times, nor anything be read, as when a process has too many files open. */
+const tooManyFiles = (after = 0) =>
   breakFiles(
-    { call: 'openSync', path: /\/index$/, code: 'EMFILE' },
+    { call: 'openSync', path: /\/index$/, code: 'EMFILE', after },
     { call: 'readFileSync', path: /manifest\.json$/, code: 'EMFILE' },
   )
 
@@ -89,7 +89,8 @@ describe('a change whose folder cannot be synced', () => {
     }
     const before = [readFileSync(join(folder, 'manifest.json')), idsOf(index)] as const
     const { generation } = index.files.manifest
-    tooManyFiles()
+    // The names of new files are synced before.
+    tooManyFiles(name === 'what upkeep makes' || name === 'compaction' ? 1 : 0)
     await expect(change()).rejects.toMatchObject({
       code: 'INDEX_NOT_DURABLE',
       message: expect.stringMatching(/\/index .*may not survive a power cut.*EMFILE.*(change|open)/) as string,
@@ -107,11 +108,21 @@ describe('a change whose folder cannot be synced', () => {
     await expectWhole([...left, 300])
   })
 
+  test('is not made when it needs names of files that could not be synced: its manifest could outlive them', async () => {
+    const there = readdirSync(folder).sort()
+    tooManyFiles()
+    await expect(index.upkeep()).rejects.toMatchObject({ code: 'EMFILE' })
+    expect(readdirSync(folder).sort()).toEqual(there)
+    repair()
+    await index.upkeep()
+    await expectWhole(numbers(0, 200))
+  })
+
   test('is synced when the index is closed', async () => {
     await index.upkeep()
     await index.delete([5])
     const before = filesOf(index.files.manifest)
-    tooManyFiles()
+    tooManyFiles(1)
     await expect(index.compact()).rejects.toMatchObject({ code: 'INDEX_NOT_DURABLE' })
     const later = filesOf(index.files.manifest)
     repair()
@@ -123,7 +134,7 @@ describe('a change whose folder cannot be synced', () => {
 
   test('is said again when that fails too, and the folder is let go', async () => {
     await index.delete([5])
-    tooManyFiles()
+    tooManyFiles(1)
     await expect(index.compact()).rejects.toMatchObject({ code: 'INDEX_NOT_DURABLE' })
     const there = readdirSync(folder).filter((name) => name !== 'lock')
     await expect(index.close()).rejects.toMatchObject({ code: 'INDEX_NOT_DURABLE' })
@@ -294,7 +305,7 @@ describe('opening', () => {
   test('a new index whose folder cannot be synced says so, and the next one finds it', async () => {
     const fresh = join(root, 'fresh', 'index')
     const before = descriptors()
-    tooManyFiles()
+    tooManyFiles(1)
     await expect(open(false, fresh)).rejects.toMatchObject({ code: 'INDEX_NOT_DURABLE' })
     repair()
     expect(descriptors()).toBe(before)
@@ -303,6 +314,19 @@ describe('opening', () => {
     await again.put([1])
     expect(faultsOf(again)).toEqual([])
     await again.close()
+  })
+
+  test('a new index syncs the folders that are made for it, where they may be read', async () => {
+    takeCalls()
+    const fresh = join(root, 'some', 'where', 'index')
+    await (await open(false, fresh)).close()
+    const synced = takeCalls().flatMap(({ call, path }) => (call === 'fsyncSync' ? [path] : []))
+    const parents = [join(root, 'some', 'where'), join(root, 'some'), root]
+    expect(synced.slice(0, 4)).toEqual([...parents, fresh])
+    breakFiles({ call: 'openSync', path: /\/no$/, code: 'EACCES' })
+    await (await open(false, join(root, 'no', 'index'))).close()
+    breakFiles({ call: 'fsyncSync', path: /\/bad$/, code: 'EIO' })
+    await expect(open(false, join(root, 'bad', 'index'))).rejects.toMatchObject({ code: 'EIO' })
   })
 
   test('a new index whose manifest cannot be written leaves nothing open', async () => {

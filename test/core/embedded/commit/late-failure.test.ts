@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { embeddingsOf, faultsOf, numbers, StagedIndex } from '../../../support/staged-index.js'
 
-const { failures } = vi.hoisted(() => ({ failures: { next: false } }))
+const { failures } = vi.hoisted(() => ({ failures: { next: false, after: 0 } }))
 vi.mock('../../../../packages/core/src/embedded/files/folder.js', async (original) => {
   const folder = await original<typeof import('../../../../packages/core/src/embedded/files/folder.js')>()
   return {
     ...folder,
     syncFolder(path: string) {
-      if (failures.next) {
+      if (failures.next && failures.after-- === 0) {
         failures.next = false
         throw new Error('the disk is gone')
       }
@@ -30,9 +30,10 @@ beforeEach(async () => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-async function failing(change: () => Promise<void>): Promise<void> {
+/** @param after so many times the folder can be synced: for the names of new files */
+async function failing(change: () => Promise<void>, after = 0): Promise<void> {
   const { generation } = index.files.manifest
-  failures.next = true
+  Object.assign(failures, { next: true, after })
   await expect(change()).rejects.toThrow('the disk is gone')
   expect(index.files.manifest.generation).toBe(generation + 1)
   expect(lacking()).toEqual([])
@@ -70,7 +71,7 @@ test('documents and their codes', async () => {
 })
 
 test('what upkeep makes', async () => {
-  await failing(() => index.upkeep())
+  await failing(() => index.upkeep(), 1)
   expect(index.stage('centroids').rows).toBe(200)
   await index.put(numbers(200, 210))
   await index.upkeep()
@@ -80,7 +81,7 @@ test('what upkeep makes', async () => {
 test('codes that upkeep adds', async () => {
   await index.upkeep()
   await index.put(numbers(200, 210), { coded: false })
-  await failing(() => index.upkeep())
+  await failing(() => index.upkeep(), 1)
   await index.put(numbers(210, 220))
   await index.upkeep()
   await expectDocuments(numbers(0, 220))
@@ -90,7 +91,7 @@ test('compaction', async () => {
   await index.upkeep()
   await index.delete(numbers(0, 20))
   const snapshot = index.files.begin()
-  failures.next = true
+  Object.assign(failures, { next: true, after: 1 })
   await expect(index.compact()).rejects.toThrow('the disk is gone')
   expect(snapshot.collection.readEmbeddings(150, 'int8', 16).length).toBe(12)
   index.files.end(snapshot)

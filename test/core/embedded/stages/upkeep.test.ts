@@ -1,5 +1,5 @@
 // What is learned, coded and built in the background, after writing, and what prepare() and close() wait for.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -116,6 +116,44 @@ describe('after writing', () => {
     expect((await codes(index)).facts.trainedAt).toBeGreaterThan(facts.trainedAt as number)
     expect(await search(index, 580)).toMatchObject(found(580, 'centroids'))
     expect(stageFiles(folder, 'centroids')).toHaveLength(2)
+  })
+
+  test('what is learned while the index is compacted is put over the documents that are left', async () => {
+    await using index = await open()
+    const long = (prefix: string, n: number) => {
+      return Array.from({ length: 60 }, (_, i) => `${prefix}${(n * 37 + i * i) % 211}`).join(' ')
+    }
+    const of = (prefix: string, count: number) =>
+      numbers(0, count).map((n) => ({ id: `${prefix}${n}`, text: long(prefix, n) }))
+    const parts = () => {
+      const { derived } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'))
+      return derived.centroids.parts as { from: number; trusted: number }[]
+    }
+    for (const [prefix, count, deleted] of [
+      ['a', 600, 100],
+      ['b', 300, 70],
+    ] as const) {
+      gate.shut()
+      await index.upsert(of(prefix, count))
+      await learning()
+      await index.delete(numbers(0, deleted).map((n) => `a${n * (prefix === 'a' ? 1 : 2)}`))
+      await index.compact()
+      gate.open()
+      await index.prepare()
+      expect(Math.max(...parts().map(({ trusted }) => trusted))).toBeLessThanOrEqual(await index.count())
+    }
+    // What is of another kind has a codebook of its own, and each document its own codes.
+    expect(parts().map(({ from }) => from)).toEqual([0, (await index.count()) - 300])
+    for (const [prefix, n] of [
+      ['a', 599],
+      ['a', 301],
+      ['b', 0],
+      ['b', 299],
+    ] as const) {
+      const hits = await index.search(long(prefix, n), { firstStage: 'centroids', rerank: false, k: 1 })
+      expect(hits[0]!.text).toBe(long(prefix, n))
+    }
+    expect(warnings).toEqual([])
   })
 
   test('many batches wait for one more run, not for one each', async () => {

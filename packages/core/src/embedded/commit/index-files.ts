@@ -78,7 +78,7 @@ export class IndexFiles {
     this.#lock = lock
     this.#segmentBytes = segmentBytes
     this.#derived = new DerivedFiles(storage)
-    this.#writer = new ManifestWriter(storage, lock, checksum)
+    this.#writer = new ManifestWriter(storage, lock, manifest, checksum)
     this.#manifest = manifest
     this.#nextFile = manifest.nextFile
     this.#codebooks = codebooks

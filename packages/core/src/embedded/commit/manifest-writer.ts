@@ -1,6 +1,8 @@
 import { SerotineError } from '../../errors.js'
+import { syncFolder } from '../files/folder.js'
 import type { Storage } from '../files/folder.js'
 import type { FolderLock } from '../files/lock.js'
+import { filesOf } from '../format/file-names.js'
 import type { Manifest } from '../format/manifest.js'
 import { checksumOf, commitManifest, syncIndex } from '../format/manifest-file.js'
 import { ManifestInPlace } from './manifest-in-place.js'
@@ -21,15 +23,18 @@ export class ManifestWriter {
   readonly #lock: FolderLock | undefined
   readonly #inPlace: ManifestInPlace | undefined
   #isSynced = true
+  /** Files whose names have been synced. */
+  #known: ReadonlySet<string>
   /** Files that the manifest in place does not mention, and the one before does. */
   readonly #dropped: string[] = []
   /** Why there are no more changes. */
   #poison: SerotineError | undefined
 
   /** @param checksum of the manifest that is in place */
-  constructor(storage: Storage, lock: FolderLock | undefined, checksum: number) {
+  constructor(storage: Storage, lock: FolderLock | undefined, manifest: Manifest, checksum: number) {
     this.#storage = storage
     this.#lock = lock
+    this.#known = new Set(filesOf(manifest))
     if (storage.folder !== undefined) this.#inPlace = new ManifestInPlace(storage.folder, checksum)
   }
 
@@ -68,8 +73,12 @@ export class ManifestWriter {
   async put(next: Manifest): Promise<SerotineError | undefined> {
     const { folder } = this.#storage
     if (folder === undefined) return undefined
+    const names = filesOf(next)
+    // A file system may keep the renaming of a manifest and forget that of a file which it mentions.
+    if (names.some((name) => !this.#known.has(name))) syncFolder(folder)
     try {
       const late = await commitManifest(folder, next, () => this.#fence())
+      this.#known = new Set(names)
       this.#inPlace!.became(checksumOf(next))
       this.#settled(late)
       return late

@@ -1,7 +1,6 @@
-import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SerotineError } from '../../errors.js'
-import { fileStorage, memoryStorage } from '../files/folder.js'
+import { fileStorage, makeFolder, memoryStorage, syncFolder } from '../files/folder.js'
 import type { Storage } from '../files/folder.js'
 import { lockFolder } from '../files/lock.js'
 import type { FolderLock } from '../files/lock.js'
@@ -62,7 +61,7 @@ export async function openFiles(
     throw new SerotineError('INDEX_FORMAT', `There is no index in ${folder}. ${remedy}`)
   }
   if (options.readonly) return openReader(folder, segmentBytes)
-  mkdirSync(folder, { recursive: true })
+  if (found !== 'index') makeFolder(folder)
   const lock = await lockFolder(folder)
   try {
     const storage = fileStorage(folder, false)
@@ -70,6 +69,7 @@ export async function openFiles(
     if (inspectFolder(folder) !== 'index') {
       const opened = made(storage, lock)
       try {
+        syncFolder(folder)
         const late = await commitManifest(folder, empty, () => lock.check())
         if (late) throw late
         return new IndexFiles(opened)

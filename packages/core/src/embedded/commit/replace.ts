@@ -1,4 +1,4 @@
-import { constants, linkSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { constants, linkSync, readFileSync, rmSync } from 'node:fs'
 import { copyFile, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { checkOptions } from '../../options.js'
@@ -6,7 +6,7 @@ import { SerotineError } from '../../errors.js'
 import { lockFolder } from '../files/lock.js'
 import { commitManifest, readManifest } from '../format/manifest-file.js'
 import { filesOf, highestNumber, inspectFolder, leftovers, MANIFEST_FILE, shifted } from '../format/file-names.js'
-import { renameWithPatience, syncFolder } from '../files/folder.js'
+import { makeFolder, renameWithPatience, syncFolder } from '../files/folder.js'
 import type { Manifest } from '../format/manifest.js'
 
 /** What is to happen before the new index takes over. */
@@ -45,7 +45,7 @@ async function replace(folder: string, by: string, options: ReplaceOptions): Pro
   }
   readManifest(by)
   inspectFolder(folder)
-  mkdirSync(folder, { recursive: true })
+  makeFolder(folder)
   const lockOld = await lockFolder(folder)
   try {
     const lockNew = await lockFolder(by)

@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SerotineError } from '../../errors.js'
 import { FileLog, MemoryLog, truncated } from './byte-log.js'
@@ -85,6 +85,22 @@ export async function renameWithPatience(from: string, to: string): Promise<void
       const code = (cause as NodeJS.ErrnoException).code ?? ''
       if (attempt > 8 || !['EPERM', 'EBUSY', 'EACCES'].includes(code)) throw cause
       await sleep(10 * attempt)
+    }
+  }
+}
+
+/** Makes a folder, and those it is in, survive a power cut. @param folder absolute */
+export function makeFolder(folder: string): void {
+  const first = mkdirSync(folder, { recursive: true })
+  // One that is there may have been made a moment ago, by a process that was killed.
+  const end = dirname(first ?? folder)
+  for (let at = folder; at !== end;) {
+    at = dirname(at)
+    try {
+      syncFolder(at)
+    } catch (cause) {
+      // It is allowed to make a folder in one that may not be read.
+      if (!['EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '')) throw cause
     }
   }
 }

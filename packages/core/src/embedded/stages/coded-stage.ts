@@ -100,26 +100,30 @@ export class CodedStage implements Stage {
     const current = this.#load()
     if (current && current.rows < collection.total) await work.inTurn(() => this.#catchUp(current, work))
     const kept = this.#kept()
-    const due = await this.#kind.due(collection, kept, work.signal)
+    const due = await files.reading(async () => this.#kind.due(collection, kept, work.signal))
     if (!due) return
+    // Compacted meanwhile: something else may be due.
+    if (files.collection !== collection) return this.upkeep(work)
     if ('trust' in due) {
       await work.inTurn(() => this.#trust(collection, due.trust))
       return
     }
     const { tokens, total } = collection
     let from = due.learn
+    /** What ordinals are of, and the parts that it had. */
+    let of = { collection, parts: this.#derived?.parts ?? [] }
     // `reading`: the files stay readable, should the index be compacted meanwhile.
     let made = await files.reading(() => this.#kind.learn(collection, due.learn, kept, work.signal))
     // What was compressed already comes with its codes; what the others are like is not known.
     let learned = made && made.rows > from ? made.rows : total
     while (made && files.collection.tokens > 0) {
-      const next = made
-      const before = this.#derived?.parts ?? []
-      if (await files.reading(() => this.#replace(next, { from, learned, tokens }, work))) return
+      const [next, { collection: known }] = [made, of]
+      if (await files.reading(() => this.#replace(next, known, { from, learned, tokens }, work))) return
       // What was learned is as good for what compaction left; were it learned again, compacting often would put it off for ever.
-      const renumbered = this.#renumbered(from, before)
+      const renumbered = this.#renumbered(from, of.parts)
       if (renumbered === undefined) return this.upkeep(work)
       from = learned = renumbered
+      of = { collection: files.collection, parts: this.#derived?.parts ?? [] }
       made = this.#restored(made, from)
     }
   }
@@ -222,17 +226,19 @@ export class CodedStage implements Stage {
   }
 
   /**
-   * Codes what the searcher does not hold yet and puts it in place; false when the index was compacted meanwhile.
+   * Codes what the searcher does not hold yet and puts it in place; false when the index was compacted since it was made.
    *
+   * @param collection that it was made for
    * @param part first ordinal of what was learned from, of what came later, and tokens that the collection had then
    */
   async #replace(
     made: CodedSearcher,
+    collection: Collection,
     part: { readonly from: number; readonly learned: number; readonly tokens: number },
     work: Work,
   ): Promise<boolean> {
     const { files } = this.#context
-    const { collection } = files
+    if (files.collection !== collection) return false
     const { from, learned: rows, tokens } = part
     const codesFrom = this.#codesFrom
     const written: NewFile[] = []
