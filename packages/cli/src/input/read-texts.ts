@@ -9,6 +9,7 @@ import { readFormat } from './formats/read-format.js'
 import { readRecords } from './jsonl.js'
 import type { TextRecord } from './jsonl.js'
 import { readLines } from './lines.js'
+import type { Line } from './lines.js'
 import { PASSAGE_LIMITS, lineCounter, splitBlocks } from './passages.js'
 import type { Passage, PassageLimits } from './passages.js'
 import { sourceName, unreadable } from './skipped.js'
@@ -93,7 +94,15 @@ export async function* readFiles(files: readonly FoundFile[], options: ReadOptio
 
 async function* readWholeFile(file: FoundFile, source: string, options: ReadOptions): AsyncGenerator<TextDocument> {
   const readable = await readReadable(file, source, options)
-  if (!readable) return
+  if (readable) yield* passagesOf(readable, source, options)
+}
+
+/** A text as its passages. */
+export function* passagesOf(
+  readable: ReadableText & { readonly replaced?: boolean },
+  source: string,
+  options: ReadOptions,
+): Generator<TextDocument> {
   if (readable.replaced) reportReplaced(source, options)
   const { text, title, blocks, source: original } = readable
   const passages = split(text, blocks, options)
@@ -159,6 +168,18 @@ async function* readJsonlFile(
     ...(options.signal && { signal: options.signal }),
     onReplaced: () => reportReplaced(source, options),
   })
+  const onRecord = ({ bytes }: TextRecord): void => options.onBytes?.(file, bytes, false)
+  yield* recordsOf(lines, source, firstSeen, options, onRecord)
+}
+
+/** Lines of JSON as passages. @param firstSeen where each id was, to find those that come twice */
+export async function* recordsOf(
+  lines: AsyncIterable<Line>,
+  source: string,
+  firstSeen: Map<string, string>,
+  options: ReadOptions,
+  onRecord?: (record: TextRecord) => void,
+): AsyncGenerator<TextDocument> {
   const records = readRecords(lines, source, {
     ...(options.skipBadLines && {
       onBadLine: (error: SerotineError) =>
@@ -166,7 +187,7 @@ async function* readJsonlFile(
     }),
   })
   for await (const record of records) {
-    options.onBytes?.(file, record.bytes, false)
+    onRecord?.(record)
     const place = `${source}:${record.line}`
     if (record.id !== undefined) {
       const id = String(record.id)

@@ -2,7 +2,7 @@ import { drawAbout } from './panels/about.js'
 import { readAddress, writeAddress } from './address.js'
 import { ApiError } from './server/api.js'
 import type { Contents, FileResult, IndexDescription, SearchAnswer, Similarities } from './server/api.js'
-import { count, counted, element, part } from './dom.js'
+import { counted, element, part } from './dom.js'
 import { Files } from './panels/files.js'
 import { Filters } from './filters.js'
 import { drawHeatMap } from './results/heat-map.js'
@@ -10,6 +10,7 @@ import type { HitActions } from './results/hits.js'
 import { startKeys } from './keys.js'
 import { hideNotice, request, tell } from './server/request.js'
 import { Results } from './results/results.js'
+import { noIndex, nothing, welcome } from './start.js'
 import { startTheme } from './theme.js'
 
 const HITS = [5, 10, 20, 50]
@@ -26,12 +27,18 @@ export function startPage(): void {
   const filters = new Filters(() => void search())
   const files = new Files(part('add-body'), {
     send: (name, base64) => request<FileResult>('v1/files', { index: indexChoice.value, name, base64 }),
-    onDone: () => void describe().then(() => (query.value.trim() === '' ? undefined : search())),
+    onDone: () => {
+      const again = lastQuery === '' ? undefined : search
+      describe().then(again, (error: unknown) => tell(error, () => void begin()))
+    },
   })
   let indexes: readonly IndexDescription[] = []
   let common: ReadonlySet<string> = new Set()
   let running = new AbortController()
   let mostBytes = Infinity
+  let contents: Promise<void> = Promise.resolve()
+  let lastQuery = ''
+  let wasSearched = false
 
   k.append(...HITS.map((n) => element('option', { value: n, selected: n === DEFAULT_HITS }, String(n))))
   startTheme()
@@ -50,16 +57,17 @@ export function startPage(): void {
     indexChoice.replaceChildren(...indexes.map(({ name }) => element('option', { value: name }, name)))
     if (indexes.some(({ name }) => name === before)) indexChoice.value = before
     part('index-choice').hidden = indexes.length < 2
-    await showIndex()
+    showIndex()
   }
 
-  async function showIndex(): Promise<void> {
+  function showIndex(): void {
     const index = chosen()
     for (const id of ['about', 'add']) part(id).hidden = !index
     part('search').hidden = !index
+    part('options').hidden = !index
     if (!index) {
       part('summary').textContent = 'reranks only'
-      showStart(undefined, undefined)
+      showStart(...noIndex())
       return
     }
     part('summary').textContent = `${counted(index.documents, 'document')} · ${index.model ?? 'no model yet'}`
@@ -74,52 +82,27 @@ export function startPage(): void {
       ...stages.map((name) => element('option', { value: name }, name)),
     )
     if (stages.includes(before)) stageChoice.value = before
-    const contents = await request<Contents>(`v1/indexes/${encodeURIComponent(index.name)}/contents`)
-    common = new Set(contents.common_words)
-    filters.offer(contents.fields)
-    if (query.value.trim() === '') showStart(index, contents)
+    filters.offer([])
+    common = new Set()
+    showStart(...welcome(index, undefined, ask))
+    // All metadata is read for it, which takes a while for a large index: searches do not wait.
+    contents = request<Contents>(`v1/indexes/${encodeURIComponent(index.name)}/contents`).then((found) => {
+      if (chosen()?.name !== index.name) return
+      common = new Set(found.common_words)
+      filters.offer(found.fields)
+      if (!part('start').hidden && lastQuery === '') showStart(...welcome(index, found, ask))
+    })
+    contents.catch((error: unknown) => tell(error, () => void begin()))
   }
 
-  function showStart(index: IndexDescription | undefined, contents: Contents | undefined): void {
-    const start = part('start')
-    start.hidden = false
-    if (!index) {
-      start.replaceChildren(
-        element('p', {}, 'This server has no index: it reranks only, at ', element('code', {}, '/v1/rerank'), '.'),
-        element(
-          'p',
-          { class: 'quiet' },
-          'To search, start it with one: ',
-          element('code', {}, 'serotine serve <folder>'),
-        ),
-      )
-    } else if (index.documents === 0) {
-      const way = index.writable
-        ? 'Drop a file here to begin.'
-        : 'Add texts with serotine index, then start the server again.'
-      start.replaceChildren(element('p', {}, `The index is empty. ${way}`))
-    } else {
-      const examples = contents?.fields.find(({ name }) => name === 'heading' || name === 'title')?.values ?? []
-      const shown = examples.map(({ value }) => String(value).split(' › ').at(-1)!).filter((text) => text.length < 60)
-      start.replaceChildren(
-        element('p', {}, `Ask ${counted(index.documents, 'document')} something, in your own words.`),
-        element(
-          'ul',
-          { class: 'chips' },
-          ...[...new Set(shown)].slice(0, 4).map((text) => {
-            const choose = (): void => {
-              query.value = text
-              void search()
-            }
-            return element(
-              'li',
-              {},
-              element('button', { type: 'button', class: 'chip', on: { click: choose } }, element('bdi', {}, text)),
-            )
-          }),
-        ),
-      )
-    }
+  function showStart(...lines: Node[]): void {
+    part('start').hidden = false
+    part('start').replaceChildren(...lines)
+  }
+
+  const ask = (text: string): void => {
+    query.value = text
+    void search()
   }
 
   const actions: HitActions = {
@@ -139,11 +122,11 @@ export function startPage(): void {
       )
     },
   }
-  let lastQuery = ''
 
   async function search(): Promise<void> {
     const index = chosen()
     const text = query.value.trim()
+    wasSearched = true
     running.abort()
     const { signal } = (running = new AbortController())
     hideNotice()
@@ -151,6 +134,7 @@ export function startPage(): void {
     remember(text)
     if (text === '') {
       results.clear()
+      lastQuery = ''
       part('status').textContent = ''
       part('start').hidden = false
       return
@@ -171,7 +155,7 @@ export function startPage(): void {
     try {
       const answer = await request<SearchAnswer>('v1/search', body, signal)
       results.show(answer, performance.now() - started, actions)
-      if (answer.hits.length === 0) showNothing(index)
+      if (answer.hits.length === 0) showStart(...nothing(index, filters.conditions.length > 0, withoutFilters))
       else if (answer.hits.some((hit) => hit.text !== undefined)) {
         // Lit a moment later: each hit is encoded for it, which the search did not need.
         const lit = await request<SearchAnswer>('v1/search', { ...body, explain: true }, signal).catch(
@@ -180,7 +164,9 @@ export function startPage(): void {
             throw error
           },
         )
-        if (lit) results.light(lit, text, common)
+        // Which words are common has been asked for before.
+        await contents.catch(() => {})
+        if (lit && !signal.aborted) results.light(lit, text, common)
       }
     } catch (error) {
       if (signal.aborted) return
@@ -191,23 +177,10 @@ export function startPage(): void {
     }
   }
 
-  function showNothing({ documents }: IndexDescription): void {
-    const start = part('start')
-    start.hidden = false
-    const why =
-      documents === 0
-        ? 'The index is empty.'
-        : filters.conditions.length > 0
-          ? `None of the ${count(documents)} documents passes these filters.`
-          : 'Nothing was found.'
-    start.replaceChildren(element('p', {}, why))
-    if (filters.conditions.length === 0) return
-    const clear = (): void => {
-      filters.set([])
-      query.focus()
-      void search()
-    }
-    start.append(element('button', { type: 'button', on: { click: clear } }, 'Remove the filters'))
+  function withoutFilters(): void {
+    filters.set([])
+    query.focus()
+    void search()
   }
 
   function remember(text: string): void {
@@ -222,26 +195,30 @@ export function startPage(): void {
   }
 
   /** What the address asks for. */
-  async function restore(): Promise<void> {
+  async function restore(isFirst: boolean): Promise<void> {
     const asked = readAddress()
-    query.value = asked.query
+    // What was typed while the page asked what is served stays.
+    if (asked.query !== '' || !isFirst) query.value = asked.query
     filters.set(asked.conditions)
     hybrid.checked = asked.hybrid === true
     k.value = String(HITS.includes(asked.k ?? 0) ? asked.k : DEFAULT_HITS)
     if (asked.index !== undefined && indexes.some(({ name }) => name === asked.index)) indexChoice.value = asked.index
-    await showIndex()
+    showIndex()
     stageChoice.value = [...stageChoice.options].some(({ value }) => value === asked.firstStage)
       ? asked.firstStage!
       : ''
-    await search()
+    if (asked.query !== '' || wasSearched) await search()
   }
 
   async function begin(): Promise<void> {
     hideNotice()
+    part('status').textContent = 'Looking at what is served …'
     try {
       await describe()
-      await restore()
+      part('status').textContent = ''
+      await restore(lastQuery === '')
     } catch (error) {
+      part('status').textContent = ''
       tell(error, () => void begin())
     }
   }
@@ -253,9 +230,10 @@ export function startPage(): void {
   for (const input of [stageChoice, k, hybrid]) input.addEventListener('change', () => void search())
   indexChoice.addEventListener('change', () => {
     filters.set([])
-    void showIndex().then(search, (error: unknown) => tell(error, () => void begin()))
+    showIndex()
+    void search()
   })
-  addEventListener('popstate', () => void restore().catch((error: unknown) => tell(error, () => void begin())))
+  addEventListener('popstate', () => void restore(false).catch((error: unknown) => tell(error, () => void begin())))
   void begin()
   if (!narrow) query.focus()
 }

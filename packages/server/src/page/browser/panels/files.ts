@@ -44,8 +44,11 @@ export class Files {
 
   /** @param mostBytes of a request's body */
   show(index: IndexDescription, mostBytes: number): void {
+    const isDrawn = this.#index?.writable === index.writable && this.#index.split_files === index.split_files
     this.#index = index
     this.#mostBytes = mostBytes
+    // What has the focus keeps it.
+    if (isDrawn) return
     if (!index.writable) {
       const command = element('code', {}, 'serotine serve --writable')
       this.#body.replaceChildren(

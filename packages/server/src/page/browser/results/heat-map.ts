@@ -181,7 +181,7 @@ function shader(similarities: readonly (readonly number[])[]): (similarity: numb
     }
   }
   const range = high - low || 1
-  return (similarity) => ((similarity - low) / range) ** 2
+  return (similarity) => ((similarity - low) / range) ** 3
 }
 
 function indexOfBest(row: readonly number[]): number {

@@ -4,7 +4,7 @@ import { bestStretch, litText } from './highlight.js'
 import type { Span } from './highlight.js'
 
 /** Shown of a text before it is asked for as a whole. */
-const SHOWN = 900
+const SHOWN = 480
 const SHOWN_FIELDS = 8
 const LONGEST_CHIP = 60
 /** Where a passage stands: said in the line below its title. */
@@ -50,6 +50,8 @@ export function drawHit(hit: Hit, hasOrder: boolean, actions: HitActions): Drawn
   const draw = (): void => {
     const { begin, end } = whole ? { begin: 0, end: text.length } : bestStretch(text, spans, SHOWN)
     body.replaceChildren(...litText(text, spans, begin, end))
+    // Lines of the source are kept where all of it is to be read.
+    body.classList.toggle('whole', whole)
     more.hidden = begin === 0 && end === text.length && !whole
     more.textContent = whole ? 'Show less' : `Show the whole text, ${count(text.length)} characters`
   }
@@ -68,8 +70,14 @@ export function drawHit(hit: Hit, hasOrder: boolean, actions: HitActions): Drawn
       { 'aria-labelledby': titleId },
       element('header', {}, title, hasOrder && move(hit), place(hit, actions)),
       body,
-      more,
-      element('div', { class: 'below' }, chips(metadata, actions), score(hit), hit.text !== undefined && mapButton),
+      element(
+        'div',
+        { class: 'below' },
+        chips(metadata, actions),
+        more,
+        score(hit),
+        hit.text !== undefined && mapButton,
+      ),
       map,
     ),
   )

@@ -86,7 +86,7 @@ export class Results {
       return value === undefined || value === 0 ? [] : [[name, value] as const]
     })
     const inside = known.reduce((sum, [, value]) => sum + value, 0)
-    const all = [...known, ['the way here', Math.max(0, wall - inside)] as const]
+    const all = [...known, ['sent and received', Math.max(0, wall - inside)] as const]
     const timings = part('timings')
     timings.hidden = known.length === 0
     timings.replaceChildren(
