@@ -14,7 +14,7 @@ const TYPES = '.txt,.text,.rst,.adoc,.md,.markdown,.mdx,.html,.htm,.xhtml,.pdf,.
 export class Files {
   readonly #body: HTMLElement
   readonly #actions: FileActions
-  readonly #list = element('ul', { class: 'sent', role: 'status' })
+  readonly #list = element('ul', { class: 'sent' })
   #index: IndexDescription | undefined
   #mostBytes = Infinity
   #queue = Promise.resolve()
@@ -79,7 +79,7 @@ export class Files {
         element('span', {}, ' or drop them anywhere'),
       ),
       element('p', { class: 'quiet' }, `${kinds} A file of the same name replaces the one before.`),
-      this.#list,
+      element('div', { role: 'status' }, this.#list),
     )
   }
 
