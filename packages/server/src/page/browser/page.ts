@@ -155,6 +155,7 @@ export function startPage(): void {
     try {
       const answer = await request<SearchAnswer>('v1/search', body, signal)
       results.show(answer, performance.now() - started, actions)
+      part('hits').removeAttribute('aria-busy')
       if (answer.hits.length === 0) showStart(...nothing(index, filters.conditions.length > 0, withoutFilters))
       else if (answer.hits.some((hit) => hit.text !== undefined)) {
         // Lit a moment later: each hit is encoded for it, which the search did not need.
