@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
+import { pageFiles } from './packages/server/page.plugin.ts'
 
 export default defineConfig({
+  plugins: [pageFiles()],
   test: {
     include: ['test/**/*.test.{ts,mjs}'],
     // `npm run fuzz` runs many times as many cases.

@@ -1,10 +1,12 @@
 import { defineConfig } from 'tsdown'
+import { pageFiles } from './page.plugin.ts'
 
 export default defineConfig({
   entry: { index: 'src/index.ts' },
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'node',
+  plugins: [pageFiles()],
   dts: true,
   sourcemap: true,
   fixedExtension: false,

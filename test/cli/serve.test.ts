@@ -103,6 +103,55 @@ describe('serotine serve', () => {
     expect(JSON.parse(stdout).hits[0].id).toBe('emu')
   })
 
+  it('splits a file that is sent as serotine index does; it stays when folders are indexed again', async () => {
+    const server = await start(['.serotine', '--writable'])
+    const text = `# Birds of prey\n\n${'The osprey catches fish from the water. '.repeat(60)}\n\n## Owls\n\nThe barn owl hears mice.\n`
+    const send = (name: string, file: object) => post(`${server.url}/v1/files`, { name, ...file })
+    const { status, body } = await send('prey.md', { text })
+    expect([status, body]).toEqual([
+      200,
+      expect.objectContaining({ source: 'upload:prey.md', split: true, deleted: 0, updated: 0 }),
+    ])
+    expect(body.documents).toBeGreaterThan(2)
+    expect(body.added).toBe(body.documents)
+    const found = await post(`${server.url}/v1/search`, { query: 'Which bird hears mice?', k: 1 })
+    expect(found.body.hits[0]).toMatchObject({
+      metadata: { source: 'upload:prey.md', heading: 'Birds of prey › Owls', line: 5 },
+    })
+    const shorter = await send('prey.md', {
+      base64: Buffer.from('# Owls\n\nThe barn owl hears mice.\n').toString('base64'),
+    })
+    expect(shorter.body).toMatchObject({ documents: 1, deleted: body.documents - 1 })
+    const lines = await send('more.jsonl', { text: '{"id":"kea","text":"The kea is a parrot.","lang":"en"}\n' })
+    expect(lines.body).toMatchObject({ documents: 1, added: 1 })
+    for (const [name, file, message] of [
+      ['a.png', { base64: Buffer.from([0, 1, 2]).toString('base64') }, /a\.png is binary/],
+      ['a.pdf', { text: 'no' }, /a\.pdf cannot be read|not installed/],
+      ['a.jsonl', { text: 'no' }, /a\.jsonl:1 is not JSON/],
+      ['a.jsonl.gz', { text: 'no' }, /compressed/],
+      ['../../etc/passwd', { text: ' ' }, /has no text/],
+    ] as const) {
+      const answer = await send(name, file)
+      expect([answer.status, answer.body.message]).toEqual([400, expect.stringMatching(message)])
+    }
+    expect(await server.end()).toBe(0)
+    expect((await serotine(['index', '.'], { cwd: folder.path })).code).toBe(0)
+    const { stdout } = await serotine(['search', 'Which bird hears mice?', '-k', '1', '--json'], { cwd: folder.path })
+    expect(JSON.parse(stdout).hits[0].metadata.source).toBe('upload:prey.md')
+    expect((await serotine(['remove', 'upload:prey.md', 'kea'], { cwd: folder.path })).code).toBe(0)
+  })
+
+  it('shows a page, unless it is told not to', async () => {
+    const server = await start([])
+    const page = await fetch(server.url)
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+    expect(await page.text()).toContain('<title>Serotine</title>')
+    await server.end()
+    const without = await start(['--no-page'])
+    expect((await fetch(without.url)).status).toBe(404)
+    expect(await without.end()).toBe(0)
+  })
+
   it('takes its token from the environment, and needs one beyond this machine', async () => {
     const without = await serotine(['serve', '--host', '0.0.0.0', '--port', '0', '--workers', '0'], {
       cwd: folder.path,

@@ -57,6 +57,7 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
       score: (wrong) => model.score('a', ['a'], wrong),
       rerank: (wrong) => model.rerank('a', ['a'], wrong),
       explain: (wrong) => model.explain('a', 'a', wrong),
+      similarities: (wrong) => model.similarities('a', 'a', wrong),
     },
     MultiVectorIndex: {
       'MultiVectorIndex.open()': (wrong) => core.MultiVectorIndex.open(undefined, wrong),

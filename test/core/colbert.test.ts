@@ -74,6 +74,24 @@ describe('the embedded model', () => {
     for (const { start, end } of matches) expect(start === -1 ? end : text.length - end).toBeGreaterThanOrEqual(-1)
   })
 
+  it('gives all similarities of two texts, of which explain takes the best', async () => {
+    const [query, text] = ['flightless birds', 'A kiwi 🥝 is a bird that cannot fly.']
+    const { queryTokens, documentTokens, similarities } = await model.similarities(query, text)
+    const matches = await model.explain(query, text)
+    expect(similarities).toHaveLength(queryTokens.length * documentTokens.length)
+    expect(queryTokens.map(({ start, end }) => [start, end])).toEqual(
+      matches.map(({ queryStart, queryEnd }) => [queryStart, queryEnd]),
+    )
+    for (const [i, match] of matches.entries()) {
+      const row = similarities.subarray(i * documentTokens.length, (i + 1) * documentTokens.length)
+      expect(Math.max(...row)).toBe(Math.fround(match.similarity))
+      const { token, start, end } = match
+      expect(documentTokens[row.indexOf(Math.max(...row))]).toEqual({ token, start, end })
+    }
+    expect(documentTokens.map(({ start, end }) => (start < 0 ? '' : text.slice(start, end)))).toContain('bird')
+    await expect(model.similarities(query, text, { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no')
+  })
+
   it('encodes nothing as nothing, and a blank text as a text', async () => {
     expect(await model.encodeDocuments([])).toEqual([])
     const [blank] = await model.encodeDocuments([' \n '])

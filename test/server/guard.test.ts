@@ -68,7 +68,14 @@ describe('where it listens', () => {
 
 describe('the token', () => {
   const open = ['/health', '/ready']
-  const closed = ['/v1/indexes', '/v1/indexes/default', '/v1/documents/a', '/metrics', '/openapi.json']
+  const closed = [
+    '/v1/indexes',
+    '/v1/indexes/default',
+    '/v1/indexes/default/contents',
+    '/v1/documents/a',
+    '/metrics',
+    '/openapi.json',
+  ]
 
   it('is asked for by every route but the probes', async () => {
     await withServer({ token: 'secret' }, async (url) => {
@@ -83,6 +90,8 @@ describe('the token', () => {
         '/v2/rerank',
         '/rerank',
         '/v1/search',
+        '/v1/explain',
+        '/v1/files',
         '/v1/documents',
         '/v1/documents/delete',
       ]) {

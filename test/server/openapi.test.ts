@@ -38,12 +38,15 @@ describe('the description', () => {
       'post /v2/rerank',
       'post /rerank',
       'post /v1/search',
+      'post /v1/explain',
       'post /v1/documents',
       'post /v1/documents/delete',
       'get /v1/documents/{id}',
       'delete /v1/documents/{id}',
+      'post /v1/files',
       'get /v1/indexes',
       'get /v1/indexes/{name}',
+      'get /v1/indexes/{name}/contents',
       'get /health',
       'get /ready',
       'get /metrics',
@@ -97,11 +100,14 @@ describe('the description', () => {
     await ask('post', '/rerank', list)
     await ask('post', '/rerank', { query: 'kiwi', texts: ['a'], return_text: true })
     await ask('post', '/v1/search', { query: 'kiwi', explain: true, hybrid: true })
+    await ask('post', '/v1/explain', { query: 'kiwi', id: 'kiwi' })
+    await ask('post', '/v1/files', { name: 'a.txt', text: 'a' })
     await ask('post', '/v1/documents', { documents: [{ id: 'a', text: 'a' }] })
     await ask('get', '/v1/documents/{id}', undefined, '/v1/documents/a')
     await ask('delete', '/v1/documents/{id}', undefined, '/v1/documents/a')
     await ask('post', '/v1/documents/delete', { ids: ['a'] })
     await ask('get', '/v1/indexes/{name}', undefined, '/v1/indexes/default')
+    await ask('get', '/v1/indexes/{name}/contents', undefined, '/v1/indexes/default/contents')
     for (const path of ['/v1/indexes', '/health', '/ready', '/metrics', '/openapi.json']) await ask('get', path)
     await writable.close()
   })
@@ -114,6 +120,9 @@ describe('the description', () => {
       send(`${served.url}/v1/documents/nobody`),
       send(`${served.url}/v1/documents/a`, undefined, { method: 'DELETE' }),
       send(`${served.url}/v1/indexes/x`),
+      send(`${served.url}/v1/indexes/x/contents`),
+      send(`${served.url}/v1/explain`, { query: 'a', id: 'nobody' }),
+      send(`${served.url}/v1/files`, { name: 'a.txt', text: 'a' }),
       send(`${served.url}/v1/search`, '{}', { method: 'POST', headers: { 'Content-Type': 'text/plain' } }),
     ])
     const requests = served.log.filter(({ event }) => event === 'request')

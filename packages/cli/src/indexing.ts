@@ -42,10 +42,17 @@ export class Reading {
   }
 }
 
+/** Sources of what was sent to a server: the folder of an index does not hold them, and they are not gone from it. */
+const SENT = 'upload:'
+
 /** Whether a source is under the paths given, so that its absence there means it is gone. */
 export function inScope(paths: readonly string[], root: string): (source: unknown) => boolean {
   const names = paths.map((path) => sourceName(resolve(path), root))
   return (source) =>
     typeof source === 'string' &&
-    names.some((name) => (name === '' ? !source.startsWith('../') : source === name || source.startsWith(`${name}/`)))
+    names.some((name) =>
+      name === ''
+        ? !source.startsWith('../') && !source.startsWith(SENT)
+        : source === name || source.startsWith(`${name}/`),
+    )
 }

@@ -18,7 +18,8 @@ import { poolEmbeddings } from './pooling.js'
 import type { RuntimeKind } from './runtime/ort.js'
 import { createRuntime } from './runtime/runtime.js'
 import type { Runtime } from './runtime/runtime.js'
-import { matchTokens } from './scoring/explain.js'
+import { dotProducts, matchTokens } from './scoring/explain.js'
+import type { TextMatch, TextToken, TokenSimilarities } from './scoring/explain.js'
 import { maxSimMany } from './scoring/maxsim.js'
 import { Template } from './text/template.js'
 import type { ModelInput } from './text/template.js'
@@ -26,45 +27,13 @@ import { tokenizerDigest, wrapTokenizer } from './text/external-tokenizer.js'
 import { createTokenizer } from './text/tokenizer.js'
 import { requireEmbeddings } from './text/vocabulary.js'
 import type { Tokenizer } from './text/tokenizer.js'
-import type { EncodeOptions, Encoder } from './encoder.js'
+import type { EncodeOptions, Encoder, RankedDocument, RerankOptions } from './encoder.js'
 import type { TokenEmbeddings } from './embeddings.js'
 
-/** How a list is ranked. */
-export interface RerankOptions extends Pick<
-  EncodeOptions,
-  'prompt' | 'promptName' | 'signal' | 'onProgress' | 'onWarning'
-> {
-  /** How many to return, best first. Default: all. */
-  topN?: number
-}
-
-/** A document of the list given, and its place. */
-export interface RankedDocument<D> {
-  /** Position in the list given. */
-  readonly index: number
-  readonly document: D
-  /** MaxSim: the sum over query tokens of the best dot product. Higher is better. */
-  readonly score: number
-  /** `score` ÷ query tokens: −1 … 1 for normalised embeddings. */
-  readonly meanSimilarity: number
-  /** 1 for the best. */
-  readonly rank: number
-}
-
-/** Where one query token found its best document token. Offsets count UTF-16 units; −1 for tokens that are not text. */
-export interface TextMatch {
-  /** As in the vocabulary. */
-  readonly queryToken: string
-  /** Character span in the query. */
-  readonly queryStart: number
-  readonly queryEnd: number
-  /** The document's, as in the vocabulary. */
-  readonly token: string
-  /** Character span in the document text. */
-  readonly start: number
-  readonly end: number
-  /** Dot product of the two token vectors. */
-  readonly similarity: number
+/** A text as the network saw it: a vector for each token. */
+interface Tokens {
+  readonly row: TokenEmbeddings
+  readonly tokens: readonly TextToken[]
 }
 
 /**
@@ -281,23 +250,36 @@ export class ColBERT implements Encoder {
     options: Pick<EncodeOptions, 'prompt' | 'promptName' | 'signal'> = {},
   ): Promise<TextMatch[]> {
     checkOptions('explain', options, ['prompt', 'promptName', 'signal'])
-    const { signal, ...prompt } = options
-    const inputs = [this.queryInput(query, prompt), this.documentInput(text)] as const
-    const rows = await this.#run([...inputs], pick({ signal }, ['signal']))
-    const [queryRow, documentRow] = rows as [TokenEmbeddings, TokenEmbeddings]
-    return matchTokens(queryRow, documentRow).map((match) => {
-      const i = inputs[0].kept[match.queryToken]!
-      const j = inputs[1].kept[match.documentToken]!
+    const [asked, answered] = await this.#pair(query, text, options)
+    return matchTokens(asked.row, answered.row).map((match) => {
+      const { token: queryToken, start: queryStart, end: queryEnd } = asked.tokens[match.queryToken]!
       return {
-        queryToken: this.#tokenizer.idToToken(inputs[0].ids[i]!) ?? '',
-        queryStart: inputs[0].starts[i]!,
-        queryEnd: inputs[0].ends[i]!,
-        token: this.#tokenizer.idToToken(inputs[1].ids[j]!) ?? '',
-        start: inputs[1].starts[j]!,
-        end: inputs[1].ends[j]!,
+        queryToken,
+        queryStart,
+        queryEnd,
+        ...answered.tokens[match.documentToken]!,
         similarity: match.similarity,
       }
     })
+  }
+
+  /**
+   * How similar each token of a query is to each of a text: all that `explain` takes the best of.
+   *
+   * @throws INVALID_ARGUMENT, UNKNOWN_OPTION, CLOSED
+   */
+  async similarities(
+    query: string,
+    text: string,
+    options: Pick<EncodeOptions, 'prompt' | 'promptName' | 'signal'> = {},
+  ): Promise<TokenSimilarities> {
+    checkOptions('similarities', options, ['prompt', 'promptName', 'signal'])
+    const [asked, answered] = await this.#pair(query, text, options)
+    return {
+      queryTokens: asked.tokens,
+      documentTokens: answered.tokens,
+      similarities: Float32Array.from(dotProducts(asked.row, answered.row)),
+    }
   }
 
   /** Ends the workers and frees the network. Calling it twice is fine; encoding afterwards throws CLOSED. */
@@ -309,6 +291,25 @@ export class ColBERT implements Encoder {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** A query and a text: their vectors, and the token of each. */
+  async #pair(
+    query: string,
+    text: string,
+    { signal, ...prompt }: Pick<EncodeOptions, 'prompt' | 'promptName' | 'signal'>,
+  ): Promise<[Tokens, Tokens]> {
+    const inputs = [this.queryInput(query, prompt), this.documentInput(text)]
+    const rows = await this.#run(inputs, pick({ signal }, ['signal']))
+    const [asked, answered] = inputs.map(({ ids, starts, ends, kept }, n) => ({
+      row: rows[n]!,
+      tokens: Array.from(kept, (i) => ({
+        token: this.#tokenizer.idToToken(ids[i]!) ?? '',
+        start: starts[i]!,
+        end: ends[i]!,
+      })),
+    }))
+    return [asked!, answered!]
   }
 
   async #encode(

@@ -61,3 +61,25 @@ export interface Scorer {
     options?: { signal?: AbortSignal },
   ): Promise<{ scores: ArrayLike<number>; queryTokens: number }>
 }
+
+/** How a list is ranked. */
+export interface RerankOptions extends Pick<
+  EncodeOptions,
+  'prompt' | 'promptName' | 'signal' | 'onProgress' | 'onWarning'
+> {
+  /** How many to return, best first. Default: all. */
+  topN?: number
+}
+
+/** A document of the list given, and its place. */
+export interface RankedDocument<D> {
+  /** Position in the list given. */
+  readonly index: number
+  readonly document: D
+  /** MaxSim: the sum over query tokens of the best dot product. Higher is better. */
+  readonly score: number
+  /** `score` ÷ query tokens: −1 … 1 for normalised embeddings. */
+  readonly meanSimilarity: number
+  /** 1 for the best. */
+  readonly rank: number
+}

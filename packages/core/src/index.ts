@@ -1,5 +1,5 @@
 export { ColBERT } from './colbert.js'
-export type { RankedDocument, RerankOptions, TextMatch } from './colbert.js'
+export type { TextMatch, TextToken, TokenSimilarities } from './scoring/explain.js'
 export type { LoadOptions } from './load-options.js'
 
 export { MultiVectorIndex } from './index/multi-vector-index.js'
@@ -26,6 +26,6 @@ export type { FusionOptions, Scored } from './scoring/fuse.js'
 
 export { tokenEmbeddings } from './embeddings.js'
 export type { TokenEmbeddings } from './embeddings.js'
-export type { EncodeOptions, Encoder, OnProgress, Progress, Scorer } from './encoder.js'
+export type { EncodeOptions, Encoder, OnProgress, Progress, RankedDocument, RerankOptions, Scorer } from './encoder.js'
 export { SerotineError } from './errors.js'
 export type { ErrorCode, OnWarning, Truncation, Warning } from './errors.js'

@@ -9,12 +9,16 @@ import { startListening, stopListening } from './http/listen.js'
 import type { Address } from './http/listen.js'
 import type { Route } from './http/route.js'
 import { Collections } from './index/collections.js'
+import { contentsRoutes } from './index/contents.js'
 import { documentRoutes } from './index/documents.js'
+import { explainRoutes } from './index/explain.js'
+import { fileRoutes } from './index/files.js'
 import { indexRoutes } from './index/indexes.js'
 import { searchRoutes } from './index/search.js'
 import { createMetrics } from './metrics.js'
 import { openApi } from './openapi.js'
 import { operationRoutes } from './operations.js'
+import { pageRoutes } from './page/routes.js'
 import { checkServerOptions } from './options.js'
 import type { ServedModel, ServerOptions } from './options.js'
 import { Batcher } from './rerank/batching.js'
@@ -86,8 +90,11 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
       modelName: async () => (await model()).name,
     }),
     ...searchRoutes(collections, limits, model),
+    ...explainRoutes(collections, limits, model),
     ...documentRoutes(collections, limits),
-    ...indexRoutes(collections),
+    ...fileRoutes(collections, limits, checked.readFile),
+    ...indexRoutes(collections, limits, checked.readFile !== undefined),
+    ...contentsRoutes(collections),
     ...operationRoutes({
       metrics,
       notReady: () => {
@@ -103,7 +110,8 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
   ]
   let description: object | undefined
   const app = createApp({
-    routes,
+    // The page is not of the API: the description leaves it out.
+    routes: [...routes, ...(checked.page ? pageRoutes(checked.basePath) : [])],
     options: checked,
     guard: createGuard(checked),
     admission,

@@ -1,12 +1,26 @@
 import { SerotineError } from '@serotine/core'
-import type { ColBERT, Encoder, MultiVectorIndex } from '@serotine/core'
+import type { ColBERT, Encoder, IndexedDocument, MultiVectorIndex } from '@serotine/core'
 import { checkInteger, checkOptions, checkString, describe } from '@serotine/core/options'
 
-/** What the server needs from a model; `ColBERT` is one. Without `explain`, searches cannot say which words matched. */
-export type ServedModel = Encoder & Partial<Pick<ColBERT, 'explain'>>
+/** What the server needs from a model; `ColBERT` is one. Without `explain` and `similarities`, it cannot say which words matched. */
+export type ServedModel = Encoder & Partial<Pick<ColBERT, 'explain' | 'similarities'>>
 
 /** What the server needs from an index; `MultiVectorIndex` is one. */
-export type ServedIndex = Pick<MultiVectorIndex, 'searchDetailed' | 'get' | 'upsert' | 'delete' | 'stats'>
+export type ServedIndex = Pick<MultiVectorIndex, 'searchDetailed' | 'get' | 'scan' | 'upsert' | 'delete' | 'stats'>
+
+/** A file that was sent to `/v1/files`. */
+export interface SentFile {
+  /** As it was sent, such as `notes.md`. Not a path of this machine. */
+  readonly name: string
+  /** What documents of it have as `source` in their metadata, and their ids begin with. */
+  readonly source: string
+  readonly bytes: Uint8Array
+  /** Aborted when the request is over. */
+  readonly signal: AbortSignal
+}
+
+/** Makes documents of a file. What it throws with the code INPUT_FORMAT is the sender's to mend: the message is the answer. */
+export type ReadFile = (file: SentFile) => Promise<readonly IndexedDocument[]>
 
 /** What one request, and all of them together, may ask of the server. What is beyond is refused with an error that names the limit. */
 export interface ServerLimits {
@@ -85,6 +99,10 @@ export interface ServerOptions {
   allowedHosts?: readonly string[]
   /** Origins, such as `https://app.example.org`, whose pages may call the server from a browser (CORS). Default: none. */
   allowedOrigins?: readonly string[]
+  /** Makes documents of files that are sent, such as passages. Default: text in UTF-8, each file as one document. */
+  readFile?: ReadFile
+  /** Whether `/` is a page to search with. Default true. */
+  page?: boolean
   /** Put in front of each path, where the handler is mounted in an app, such as `/api/search`. Default: nothing. */
   basePath?: string
   limits?: Partial<ServerLimits>
@@ -93,9 +111,10 @@ export interface ServerOptions {
 }
 
 /** Options with their defaults. */
-export interface CheckedOptions extends Pick<ServerOptions, 'model' | 'token' | 'allowedHosts'> {
+export interface CheckedOptions extends Pick<ServerOptions, 'model' | 'token' | 'allowedHosts' | 'readFile'> {
   readonly indexes: ReadonlyMap<string, ServedIndex>
   readonly writable: boolean
+  readonly page: boolean
   readonly allowedOrigins: readonly string[]
   readonly basePath: string
   readonly limits: Readonly<ServerLimits>
@@ -110,6 +129,8 @@ const OPTIONS = [
   'token',
   'allowedHosts',
   'allowedOrigins',
+  'readFile',
+  'page',
   'basePath',
   'limits',
   'onLog',
@@ -124,12 +145,17 @@ export function checkServerOptions(options: ServerOptions): CheckedOptions {
     origins: 'allowedOrigins',
     logger: 'onLog',
     readonly: 'writable',
+    ui: 'page',
+    playground: 'page',
   })
-  const { model, token, writable = false, allowedHosts, allowedOrigins = [], basePath = '', onLog = () => {} } = options
+  const { model, token, writable = false, page = true, allowedHosts, allowedOrigins = [], readFile } = options
+  const { basePath = '', onLog = () => {} } = options
   if (model !== undefined && typeof (model as ServedModel | null)?.encodeDocuments !== 'function') {
     throw wrong('model must be a loaded model like `await ColBERT.load()`', model)
   }
   if (typeof writable !== 'boolean') throw wrong('writable must be true or false', writable)
+  if (typeof page !== 'boolean') throw wrong('page must be true or false', page)
+  if (readFile !== undefined && typeof readFile !== 'function') throw wrong('readFile must be a function', readFile)
   if (typeof onLog !== 'function') throw wrong('onLog must be a function', onLog)
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(checkString('token', token))) {
     throw new SerotineError(
@@ -143,9 +169,11 @@ export function checkServerOptions(options: ServerOptions): CheckedOptions {
   return {
     ...(model && { model }),
     ...(token !== undefined && { token }),
+    ...(readFile && { readFile }),
     ...(allowedHosts && { allowedHosts: checkHosts(allowedHosts) }),
     indexes: checkIndexes(options),
     writable,
+    page,
     allowedOrigins: checkOrigins(allowedOrigins),
     basePath,
     limits: checkLimits(options.limits),

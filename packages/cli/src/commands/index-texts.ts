@@ -11,6 +11,7 @@ import { DEFAULT_INDEX, recordFor, readRecord, rootOf, settleRecord, writeRecord
 import type { IndexRecord } from '../index-record.js'
 import { Reading, Tracked, inScope } from '../indexing.js'
 import { readFiles } from '../input/read-texts.js'
+import type { ReadOptions } from '../input/read-texts.js'
 import { sourceName } from '../input/skipped.js'
 import type { Skipped } from '../input/skipped.js'
 import { EXTENSIONS, findFiles } from '../input/walk.js'
@@ -315,7 +316,11 @@ function report({ terminal }: Context, summary: Summary, skips: Skips): void {
 }
 
 /** Passages as long as the model's documents may be, counted by its own tokenizer. */
-function passageOptions(model: ColBERT, record: IndexRecord, settings: Readonly<Record<string, unknown>>): object {
+export function passageOptions(
+  model: ColBERT,
+  record: IndexRecord,
+  settings: Readonly<Record<string, unknown>>,
+): ReadOptions {
   const { prompt, promptName } = encodeOptions(settings)
   const prompts = { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) }
   const tokensOf = (text: string): number => {

@@ -6,7 +6,9 @@ import { MultiVectorIndex } from '@serotine/core'
 import type { LogEntry, ServerLimits } from '@serotine/server'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
+import { passageOptions } from './index-texts.js'
 import { DEFAULT_INDEX, readRecord, recordFor, requireIndex } from '../index-record.js'
+import { readSentFile } from '../input/read-texts.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions } from '../options.js'
 import { parseInteger } from '../option-values.js'
@@ -20,6 +22,7 @@ interface Values extends CommonValues {
   /** Of the server: the Hub's comes from HF_TOKEN. */
   token?: string
   writable?: boolean
+  page: boolean
   allowedHost?: string[]
   allowedOrigin?: string[]
   limit?: Record<string, number>
@@ -34,7 +37,7 @@ export function serveCommand(): Command {
   const command = createCommand('serve', {
     summary: 'search and rerank over HTTP',
     description:
-      'Answers /v1/rerank as Cohere and Jina do, /rerank as text-embeddings-inference does, and /v1/search over an index. ' +
+      'At / is a page to search with. Answers /v1/rerank as Cohere and Jina do, /rerank as text-embeddings-inference does, and /v1/search over an index. ' +
       'Without an index it reranks only. Ctrl-C ends it after the requests under way.',
     examples: [
       ['serotine serve', `the index in ./${DEFAULT_INDEX}, for this machine only`],
@@ -48,6 +51,7 @@ export function serveCommand(): Command {
     .option('--host <address>', 'address to listen at (default: 127.0.0.1, this machine only)')
     .option('--token <token>', `what requests have to bring; needed beyond this machine (default: ${TOKEN_VARIABLE})`)
     .option('--writable', 'let requests add and delete documents')
+    .option('--no-page', 'only the API: no page to search with at /')
     .option('--allowed-host <name>', 'name that clients may call the server by, repeatable', append)
     .option('--allowed-origin <origin>', 'origin whose pages may call the server (CORS), repeatable', append)
     .option('--limit <name=n>', 'bodyBytes=50000000 and others, repeatable', parseLimit)
@@ -78,6 +82,8 @@ async function serve(context: Context, folder: string | undefined, values: Value
   const workers = settings['workers'] ?? Math.min(availableParallelism(), MOST_WORKERS)
   const model = await loadModel(context, record.model, { ...settings, workers })
   let index: MultiVectorIndex | undefined
+  // Files that are sent become what `serotine index` makes of them.
+  const passages = 'passages' in record ? passageOptions(model, record, settings) : undefined
   try {
     if (folder !== undefined) {
       index = await MultiVectorIndex.open(folder, {
@@ -91,6 +97,8 @@ async function serve(context: Context, folder: string | undefined, values: Value
       ...(index && { index }),
       ...(token !== undefined && { token }),
       ...(values.writable !== undefined && { writable: values.writable }),
+      page: values.page,
+      ...(passages && { readFile: (file) => readSentFile(file, { ...passages, signal: file.signal }) }),
       ...(values.allowedHost && { allowedHosts: values.allowedHost }),
       ...(values.allowedOrigin && { allowedOrigins: values.allowedOrigin }),
       ...(values.limit && { limits: values.limit as Partial<ServerLimits> }),

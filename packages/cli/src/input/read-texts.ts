@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import { SerotineError } from '@serotine/core'
 import { checkOptions } from '@serotine/core/options'
 import type { Json } from '@serotine/core'
@@ -8,12 +9,13 @@ import { whyBinary } from './decode.js'
 import { readFormat } from './formats/read-format.js'
 import { readRecords } from './jsonl.js'
 import type { TextRecord } from './jsonl.js'
-import { readLines } from './lines.js'
+import { readLines, splitLines } from './lines.js'
+import type { Line } from './lines.js'
 import { PASSAGE_LIMITS, lineCounter, splitBlocks } from './passages.js'
 import type { Passage, PassageLimits } from './passages.js'
 import { sourceName, unreadable } from './skipped.js'
 import type { SkipReason } from './skipped.js'
-import { WALK_OPTIONS, findFiles } from './walk.js'
+import { WALK_OPTIONS, findFiles, kindOf } from './walk.js'
 import type { FoundFile, WalkOptions } from './walk.js'
 
 /** A passage ready for `MultiVectorIndex.upsert`. */
@@ -91,9 +93,54 @@ export async function* readFiles(files: readonly FoundFile[], options: ReadOptio
   }
 }
 
+/** A file that is no file of this machine: its name says what it is, and is never looked up. */
+export interface SentFile {
+  readonly name: string
+  /** Named in the passages, and in their ids. */
+  readonly source: string
+  readonly bytes: Uint8Array
+}
+
+/**
+ * Passages of a file as `readTexts` makes them of one on disk.
+ *
+ * @throws INPUT_FORMAT for what is binary, damaged, compressed, or has a bad JSONL line; DUPLICATE_ID, READER_MISSING
+ */
+export async function readSentFile({ name, source, bytes }: SentFile, options: ReadOptions): Promise<TextDocument[]> {
+  const kind = kindOf(name) ?? 'text'
+  if (/\.gz$/i.test(name)) {
+    throw new SerotineError('INPUT_FORMAT', `${name} is compressed. Send it unpacked.`)
+  }
+  if (kind === 'jsonl') {
+    const lines = splitLines(
+      Readable.from([bytes], { objectMode: true }),
+      options.signal ? { signal: options.signal } : {},
+    )
+    const documents: TextDocument[] = []
+    for await (const document of recordsOf(lines, source, new Map(), options)) documents.push(document)
+    return documents
+  }
+  const why = kind === 'pdf' || kind === 'docx' ? undefined : whyBinary(bytes)
+  if (why !== undefined) throw new SerotineError('INPUT_FORMAT', `${name} is binary: ${why}. Send text, PDF or DOCX.`)
+  try {
+    return [...passagesOf(await readFormat(kind, bytes), source, options)]
+  } catch (cause) {
+    if (!SerotineError.isInstance(cause)) throw cause
+    throw new SerotineError(cause.code, `${name} cannot be read: ${cause.message}`, { cause })
+  }
+}
+
 async function* readWholeFile(file: FoundFile, source: string, options: ReadOptions): AsyncGenerator<TextDocument> {
   const readable = await readReadable(file, source, options)
-  if (!readable) return
+  if (readable) yield* passagesOf(readable, source, options)
+}
+
+/** A text as its passages. */
+function* passagesOf(
+  readable: ReadableText & { readonly replaced?: boolean },
+  source: string,
+  options: ReadOptions,
+): Generator<TextDocument> {
   if (readable.replaced) reportReplaced(source, options)
   const { text, title, blocks, source: original } = readable
   const passages = split(text, blocks, options)
@@ -159,6 +206,18 @@ async function* readJsonlFile(
     ...(options.signal && { signal: options.signal }),
     onReplaced: () => reportReplaced(source, options),
   })
+  const onRecord = ({ bytes }: TextRecord): void => options.onBytes?.(file, bytes, false)
+  yield* recordsOf(lines, source, firstSeen, options, onRecord)
+}
+
+/** Lines of JSON as passages. @param firstSeen where each id was, to find those that come twice */
+async function* recordsOf(
+  lines: AsyncIterable<Line>,
+  source: string,
+  firstSeen: Map<string, string>,
+  options: ReadOptions,
+  onRecord?: (record: TextRecord) => void,
+): AsyncGenerator<TextDocument> {
   const records = readRecords(lines, source, {
     ...(options.skipBadLines && {
       onBadLine: (error: SerotineError) =>
@@ -166,7 +225,7 @@ async function* readJsonlFile(
     }),
   })
   for await (const record of records) {
-    options.onBytes?.(file, record.bytes, false)
+    onRecord?.(record)
     const place = `${source}:${record.line}`
     if (record.id !== undefined) {
       const id = String(record.id)

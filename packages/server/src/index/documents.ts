@@ -8,7 +8,7 @@ import { documentText } from '../rerank/schemas.js'
 import type { Collections } from './collections.js'
 import { indexName } from './search.js'
 
-const idSchema = z.string().min(1).max(1_000).meta({ description: 'Your own; the only name of the document.' })
+export const documentId = z.string().min(1).max(1_000).meta({ description: 'Your own; the only name of the document.' })
 const metadataSchema = z.record(z.string(), z.unknown())
 const indexQuery = z.object({ index: indexName.optional() })
 const deletedSchema = z.object({ index: z.string(), deleted: z.int() })
@@ -18,14 +18,14 @@ export function documentRoutes(collections: Collections, limits: ServerLimits): 
   const upsertRequest = z.strictObject({
     index: indexName.optional(),
     documents: z
-      .array(z.strictObject({ id: idSchema, text: documentText(limits), metadata: metadataSchema.optional() }))
+      .array(z.strictObject({ id: documentId, text: documentText(limits), metadata: metadataSchema.optional() }))
       .min(1, 'give at least one')
       .max(limits.documents, `there are more than ${limits.documents}; send fewer at once, or raise limits.documents`),
   })
   const deleteRequest = z
     .strictObject({
       index: indexName.optional(),
-      ids: z.array(idSchema).min(1).max(limits.documents).optional(),
+      ids: z.array(documentId).min(1).max(limits.documents).optional(),
       where: metadataSchema.optional().meta({ description: 'Which to delete, instead of `ids`.' }),
     })
     .meta({ oneOf: [{ required: ['ids'] }, { required: ['where'] }] })
@@ -81,13 +81,7 @@ export function documentRoutes(collections: Collections, limits: ServerLimits): 
       handle: async ({ params: { id }, query }) => {
         const { name, index } = collections.find(query.index)
         const document: StoredDocument | undefined = await index.get(id!)
-        if (!document) {
-          throw new HttpError(
-            404,
-            'DOCUMENT_NOT_FOUND',
-            `The index ${name} has no document ${JSON.stringify(id!.slice(0, 100))}.`,
-          )
-        }
+        if (!document) throw noSuchDocument(name, id!)
         const { text, metadata } = document
         return Response.json({ index: name, id, ...(text !== undefined && { text }), metadata })
       },
@@ -106,4 +100,12 @@ export function documentRoutes(collections: Collections, limits: ServerLimits): 
       },
     }),
   ]
+}
+
+export function noSuchDocument(index: string, id: string): HttpError {
+  return new HttpError(
+    404,
+    'DOCUMENT_NOT_FOUND',
+    `The index ${index} has no document ${JSON.stringify(id.slice(0, 100))}.`,
+  )
 }

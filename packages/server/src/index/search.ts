@@ -27,6 +27,10 @@ const matchSchema = z.object({
 
 const hitSchema = z.object({
   rank: z.int(),
+  first_stage_rank: z
+    .int()
+    .optional()
+    .meta({ description: 'Its rank by the first stage alone. Absent where it had none.' }),
   id: z.string(),
   score: z.number().meta({ description: 'MaxSim; in a hybrid search with what the words add.' }),
   mean_similarity: z.number(),
@@ -41,6 +45,10 @@ const searchResponse = z.object({
   index: z.string(),
   first_stage: z.string().meta({ description: 'What found the candidates.' }),
   candidates: z.int().meta({ description: 'Documents scored exactly.' }),
+  first_stage_ids: z
+    .array(z.string())
+    .optional()
+    .meta({ description: 'The best `k` by the first stage alone. Absent where every document was scored exactly.' }),
   milliseconds: z.record(z.string(), z.number()),
   hits: z.array(hitSchema),
 })
@@ -99,7 +107,7 @@ export function searchRoutes(
           )
         }
         const prompts = promptsOf(body)
-        const { hits, firstStage, candidates, timings } = await index.searchDetailed(body.query, {
+        const found = await index.searchDetailed(body.query, {
           k: body.k,
           ...prompts,
           ...(body.where && { where: body.where as Where }),
@@ -108,14 +116,23 @@ export function searchRoutes(
           ...(body.candidates !== undefined && { candidates: body.candidates }),
           signal,
         })
+        const { hits, firstStage, candidates, firstStageIds, timings } = found
+        const firstStageRank = new Map(firstStageIds?.map((id, i) => [id, i + 1]))
         const shown = []
         for (const hit of hits) {
           const matches = body.explain
             ? await explain(await model(), body.query, hit, { ...prompts, signal })
             : undefined
-          shown.push({ ...hitOf(hit, body.return_text), ...(matches && { matches }) })
+          shown.push({ ...hitOf(hit, firstStageRank.get(hit.id), body.return_text), ...(matches && { matches }) })
         }
-        return Response.json({ index: name, first_stage: firstStage, candidates, milliseconds: timings, hits: shown })
+        return Response.json({
+          index: name,
+          first_stage: firstStage,
+          candidates,
+          ...(firstStageIds && { first_stage_ids: firstStageIds.slice(0, body.k) }),
+          milliseconds: timings,
+          hits: shown,
+        })
       },
     }),
   ]
@@ -136,9 +153,11 @@ function hybridOf(hybrid: boolean | { weight?: number | undefined }): NonNullabl
   return hybrid.weight === undefined ? {} : { weight: hybrid.weight }
 }
 
-function hitOf({ rank, id, score, meanSimilarity, maxSim, keywords, text, metadata }: SearchHit, withText: boolean) {
+function hitOf(hit: SearchHit, firstStageRank: number | undefined, withText: boolean) {
+  const { rank, id, score, meanSimilarity, maxSim, keywords, text, metadata } = hit
   return {
     rank,
+    ...(firstStageRank !== undefined && { first_stage_rank: firstStageRank }),
     id,
     score,
     mean_similarity: meanSimilarity,

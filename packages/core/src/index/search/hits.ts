@@ -1,7 +1,7 @@
 import type { TokenEmbeddings } from '../../embeddings.js'
 import type { Where } from '../../store/filter.js'
 import type { Metadata } from '../../store/metadata.js'
-import type { FirstStageName, StoreReader } from '../../store/store.js'
+import type { Candidates, FirstStageName, StoreReader } from '../../store/store.js'
 import type { CheckedSearch } from './options.js'
 
 /** A document that was found. */
@@ -60,7 +60,16 @@ export interface SearchResult {
   readonly firstStage: FirstStageName | 'none'
   /** Documents scored exactly. */
   readonly candidates: number
+  /** Ids of the candidates as the first stage ranks them, best first. Absent where it did not: all that pass were scored exactly. */
+  readonly firstStageIds?: readonly string[]
   readonly timings: SearchTimings
+}
+
+/** The candidates that a first stage has an estimate of, in its order. */
+export function firstStageOrder({ ids, scores }: Candidates): Pick<SearchResult, 'firstStageIds'> {
+  if (!scores) return {}
+  const estimated = scores.indexOf(-Infinity)
+  return { firstStageIds: estimated === -1 ? ids : ids.slice(0, estimated) }
 }
 
 /** A document's place in the answer. */

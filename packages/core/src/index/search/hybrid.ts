@@ -3,7 +3,7 @@ import { topK } from '../../math/top-k.js'
 import { exactScores } from '../../store/exact-scores.js'
 import type { KeywordMatch } from '../../store/keywords.js'
 import type { Store, StoreReader } from '../../store/store.js'
-import { hitsOf } from './hits.js'
+import { firstStageOrder, hitsOf } from './hits.js'
 import type { Ranked, SearchResult } from './hits.js'
 import type { CheckedSearch } from './options.js'
 import { candidatesOf } from './search.js'
@@ -47,7 +47,7 @@ export async function searchHybrid(
   const hits = await hitsOf(reader, fused(united, hybrid.weight), query, search)
   const rerank = scoreMs + performance.now() - ordering
   const timings = { encode, firstStage, keywords, fetch: fetchMs, rerank }
-  return { hits, firstStage: found.firstStage, candidates: ids.length, timings }
+  return { hits, firstStage: found.firstStage, candidates: ids.length, ...firstStageOrder(found), timings }
 }
 
 interface Scored {

@@ -2,7 +2,7 @@ import type { TokenEmbeddings } from '../../embeddings.js'
 import { topK } from '../../math/top-k.js'
 import { exactScores } from '../../store/exact-scores.js'
 import type { Candidates, FirstStage, Store, StoreReader } from '../../store/store.js'
-import { hitsOf } from './hits.js'
+import { firstStageOrder, hitsOf } from './hits.js'
 import type { SearchResult } from './hits.js'
 import type { CheckedSearch } from './options.js'
 
@@ -55,7 +55,13 @@ async function searchHere(
   if (ids.length === 0) return { hits: [], firstStage, candidates: 0, timings }
   if (estimates && !rerank) {
     const best = ids.map((id, i) => ({ id, score: estimates[i]! }))
-    return { hits: await hitsOf(reader, best, query, search), firstStage, candidates: 0, timings }
+    return {
+      hits: await hitsOf(reader, best, query, search),
+      firstStage,
+      candidates: 0,
+      ...firstStageOrder(found),
+      timings,
+    }
   }
   const { scores, fetchMs, scoreMs } = await exactScores(reader, store.spec.codec, query, ids, signal, onDamaged)
   const ordering = performance.now()
@@ -64,6 +70,7 @@ async function searchHere(
     hits,
     firstStage,
     candidates: ids.length,
+    ...firstStageOrder(found),
     timings: { ...timings, fetch: fetchMs, rerank: scoreMs + performance.now() - ordering },
   }
 }

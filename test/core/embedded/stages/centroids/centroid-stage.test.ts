@@ -107,6 +107,22 @@ describe('an index with firstStage: centroids', () => {
     expect(warnings).toEqual([])
   })
 
+  test('a search says in which order the stage found what MaxSim then ordered', async () => {
+    await using index = await filled()
+    const { hits, candidates, firstStageIds } = await search(index, 99)
+    expect(firstStageIds).toHaveLength(candidates)
+    expect(new Set(firstStageIds).size).toBe(candidates)
+    const alone = await index.search(documents[99]!.text, { k: 50, rerank: false })
+    expect(firstStageIds).toEqual(alone.map(({ id }) => id))
+    expect(firstStageIds).toContain(hits[0]!.id)
+    expect(await index.searchDetailed('kiwi', { firstStage: 'exact' })).not.toHaveProperty('firstStageIds')
+    // Not covered yet, so that the stage has no estimate of it.
+    await index.upsert([{ id: 'new', text: 'zyzzyva syzygy' }])
+    const after = await index.searchDetailed('zyzzyva syzygy', { k: 1, candidates: 50 })
+    expect(after.hits[0]!.id).toBe('new')
+    expect(after.firstStageIds!.length).toBeLessThanOrEqual(after.candidates)
+  })
+
   test('what a killed process left behind the committed codes does no harm', async () => {
     await (await filled()).close()
     const { path, bytes } = read('codes')
