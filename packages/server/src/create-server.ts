@@ -15,6 +15,7 @@ import { searchRoutes } from './index/search.js'
 import { createMetrics } from './metrics.js'
 import { openApi } from './openapi.js'
 import { operationRoutes } from './operations.js'
+import { mcpRoute } from './mcp/route.js'
 import { checkServerOptions } from './options.js'
 import type { ServedModel, ServerOptions } from './options.js'
 import { Batcher } from './rerank/batching.js'
@@ -78,11 +79,12 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
     return shared
   }
   const batcher = new Batcher(model, metrics.batch)
+  const score: Batcher['score'] = (query, texts, signal) => batcher.score(query, texts, signal)
   const collections = new Collections(checked.indexes, checked.writable)
   const routes: Route[] = [
     ...rerankRoutes({
       limits,
-      score: (query, texts, signal) => batcher.score(query, texts, signal),
+      score,
       modelName: async () => (await model()).name,
     }),
     ...searchRoutes(collections, limits, model),
@@ -103,7 +105,8 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
   ]
   let description: object | undefined
   const app = createApp({
-    routes,
+    // Its messages are described by its own protocol.
+    routes: [...routes, mcpRoute({ collections, limits, model, score, onLog })],
     options: checked,
     guard: createGuard(checked),
     admission,

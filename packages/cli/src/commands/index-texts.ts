@@ -46,7 +46,7 @@ export interface IndexValues extends CommonValues {
 }
 
 /** What `--json` prints. Counts are passages, except in `skipped`. */
-interface Summary {
+export interface Summary {
   readonly index: string
   readonly model: string
   readonly files: number
@@ -114,7 +114,7 @@ export function indexCommand(): Command {
   )
 }
 
-async function indexTexts(context: Context, paths: readonly string[], values: IndexValues): Promise<void> {
+export async function indexTexts(context: Context, paths: readonly string[], values: IndexValues): Promise<void> {
   const { terminal, signal } = context
   const started = performance.now()
   const folder = values.out

@@ -114,15 +114,15 @@ async function serve(context: Context, folder: string | undefined, values: Value
 }
 
 function print(terminal: Terminal, entry: LogEntry, asJson: boolean): void {
-  const { event, method, route, status, milliseconds, code, error } = entry
+  const { event, method, route, tool, status, milliseconds, code, error } = entry
   const why = error instanceof Error ? (error.stack ?? error.message) : error === undefined ? undefined : String(error)
   if (asJson) {
     void terminal.out(`${JSON.stringify({ ...entry, ...(why !== undefined && { error: why }) })}\n`)
     return
   }
-  if (event !== 'request') return
+  if (event !== 'request' && event !== 'tool') return
   const { dim, red } = terminal.errColors
-  const line = [method, route, status, code, `${count(Math.round(milliseconds ?? 0))} ms`]
+  const line = [tool && `  ${tool}`, method, route, status, code, `${count(Math.round(milliseconds ?? 0))} ms`]
   terminal.note(dim(line.filter((part) => part !== undefined).join(' ')))
   if (why !== undefined) terminal.warn(red(why))
 }

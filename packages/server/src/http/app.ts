@@ -10,11 +10,15 @@ import { errorResponse, HttpError, toHttpError } from './errors.js'
 import type { Guard } from './guard.js'
 import { check } from './route.js'
 import type { Route } from './route.js'
+import { untilSent } from './streaming.js'
 
 interface Environment {
   Variables: { requestId: string; route: string }
 }
 type RequestContext = Context<Environment>
+
+/** What clients of the Model Context Protocol send beside. */
+const MCP_HEADERS = ['MCP-Protocol-Version', 'Mcp-Method', 'Mcp-Name']
 
 export interface AppParts {
   readonly routes: readonly Route[]
@@ -51,7 +55,7 @@ export function createApp({ routes, options, guard, admission, metrics, ending }
       cors({
         origin: [...allowedOrigins],
         allowMethods: ['GET', 'POST', 'DELETE'],
-        allowHeaders: ['Authorization', 'Content-Type'],
+        allowHeaders: ['Authorization', 'Content-Type', ...MCP_HEADERS],
         exposeHeaders: ['X-Request-Id', 'Retry-After'],
         maxAge: 600,
       }),
@@ -107,14 +111,18 @@ export function createApp({ routes, options, guard, admission, metrics, ending }
       const body = route.body && (await readBody(route, context, visit.reserve, signal))
       return route.handle(callOf(context, body, query, signal))
     })()
-    // What does not stop at once still counts as work, and its failure is nobody's.
-    work.then(visit.leave, visit.leave)
-    try {
-      return await Promise.race([work, ended])
-    } catch (error) {
-      throw signal.aborted ? signal.reason : error
-    } finally {
+    const sent = (): void => {
       stop()
+      visit.leave()
+    }
+    const answered = route.streams ? work.then((response) => untilSent(response, signal, sent)) : work
+    // What does not stop at once still counts as work, and its failure is nobody's.
+    answered.then(route.streams ? undefined : sent, sent)
+    try {
+      return await Promise.race([answered, ended])
+    } catch (error) {
+      stop()
+      throw signal.aborted ? signal.reason : error
     }
   }
 
@@ -132,7 +140,7 @@ export function createApp({ routes, options, guard, admission, metrics, ending }
 
 function callOf(context: RequestContext, body: unknown, query: Record<string, unknown>, signal: AbortSignal) {
   const params = context.req.param() as Record<string, string>
-  return { body, query, params, requestId: context.get('requestId'), signal }
+  return { body, query, params, requestId: context.get('requestId'), signal, request: context.req.raw }
 }
 
 /** Ends a request when its time is up, its client is gone or the server ends: the signal's reason is the answer. */

@@ -11,6 +11,8 @@ export interface Call<Body, Query> {
   readonly requestId: string
   /** Aborted when the client is gone, the time is up or the server ends. */
   readonly signal: AbortSignal
+  /** As it came; its body has been read. */
+  readonly request: Request
 }
 
 /** One route: how it is called, what is checked, what answers. The OpenAPI description is made of these. */
@@ -28,6 +30,8 @@ export interface Route<Body extends z.ZodType = z.ZodType, Query extends z.ZodOb
   readonly contentType?: string
   /** Statuses of errors beside those that every route has. */
   readonly errors?: readonly number[]
+  /** The answer is sent while it is made: the request is under way until its end. */
+  readonly streams?: boolean
   /** Needs no token and is answered at any time: probes. */
   readonly open?: boolean
   readonly handle: (call: Call<z.output<Body>, z.output<Query>>) => Promise<Response> | Response
