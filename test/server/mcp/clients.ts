@@ -11,7 +11,7 @@ export type Era = (typeof ERAS)[number]
 
 /** What the tests call of either client. */
 export interface McpClient {
-  connect(transport: unknown): Promise<void>
+  connect(transport: unknown, options?: object): Promise<void>
   close(): Promise<void>
   getServerVersion(): { name: string } | undefined
   getInstructions(): string | undefined
