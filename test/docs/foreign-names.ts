@@ -36,7 +36,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'the Hugging Face Hub and its models':
     'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai ir colbertv2 lightonai DataScience UIBK NeuML GTE ' +
     'ModernColBERT Reason',
-  'HTTP, Hono and Express': 'Host localhost Origin Retry After Authorization Bearer app mount getRequestListener',
+  'HTTP, Hono and Express': 'Host localhost Origin Retry After Authorization Bearer Type application app mount getRequestListener',
   'agents and the Model Context Protocol':
     'claude cursor codeium windsurf gemini vscode settings mcp_config claude_desktop_config args --transport serverUrl httpUrl ' +
     'structuredContent',

@@ -88,7 +88,7 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
       modelName: async () => (await model()).name,
     }),
     ...searchRoutes(collections, limits, model),
-    ...documentRoutes(collections, limits),
+    ...documentRoutes(collections, checked),
     ...indexRoutes(collections),
     ...operationRoutes({
       metrics,

@@ -14,7 +14,7 @@ export type ServedIndex = Pick<MultiVectorIndex, 'searchDetailed' | 'get' | 'ups
 
 /** What one request, and all of them together, may ask of the server. What is beyond is refused with an error that names the limit. */
 export interface ServerLimits {
-  /** Bytes of a request's body. Default 10,000,000. */
+  /** Bytes of a request's body, or of one of its lines. Default 10,000,000. */
   bodyBytes: number
   /** Bytes of the bodies of all requests under way. Default 100,000,000. */
   totalBodyBytes: number
@@ -28,9 +28,9 @@ export interface ServerLimits {
   hits: number
   /** Requests that are worked on or wait. More are answered 429. Default 128. */
   concurrentRequests: number
-  /** Milliseconds until a request is given up. Default 60,000. */
+  /** Milliseconds until a request is given up, or one of lines in which nothing is done. Default 60,000. */
   requestMs: number
-  /** Milliseconds that a client has to send its request. Default 30,000. */
+  /** Milliseconds that a client has to send its request, or a line of it. Default 30,000. */
   receiveMs: number
   /** Open connections; `listen` only. Default 1,000. */
   connections: number

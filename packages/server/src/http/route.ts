@@ -1,6 +1,7 @@
 import { nearestName } from '@serotine/core/options'
 import { z } from 'zod'
 import { HttpError } from './errors.js'
+import type { Line } from './lines.js'
 
 /** A checked request, as a handler gets it. */
 export interface Call<Body, Query> {
@@ -13,6 +14,19 @@ export interface Call<Body, Query> {
   readonly signal: AbortSignal
   /** As it came; its body has been read. */
   readonly request: Request
+  /** Something has been done: the time for the request begins anew. */
+  readonly renew: () => void
+}
+
+/** A body that is read while it is answered. */
+export interface LinesRoute<Query extends z.ZodObject = z.ZodObject> {
+  /** One line of the body. */
+  readonly line: z.ZodType
+  /** One line of the answer. */
+  readonly response: z.ZodType
+  readonly handle: (
+    call: Call<undefined, z.output<Query>> & { readonly lines: AsyncGenerator<Line> },
+  ) => Promise<Response> | Response
 }
 
 /** One route: how it is called, what is checked, what answers. The OpenAPI description is made of these. */
@@ -24,6 +38,8 @@ export interface Route<Body extends z.ZodType = z.ZodType, Query extends z.ZodOb
   readonly tag: string
   readonly body?: Body
   readonly query?: Query
+  /** The same with a body of lines (`application/x-ndjson`). */
+  readonly lines?: LinesRoute<Query>
   /** Content of a success. */
   readonly response: z.ZodType
   /** Default `application/json`. */
