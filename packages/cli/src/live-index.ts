@@ -35,6 +35,13 @@ export class LiveIndex implements ServedIndex {
     this.#onProblem = onProblem
   }
 
+  /** One that is there. @throws as `current` */
+  static async open(...how: ConstructorParameters<typeof LiveIndex>): Promise<LiveIndex> {
+    const index = new LiveIndex(...how)
+    await index.current()
+    return index
+  }
+
   /** The index as it is now. @throws INVALID_ARGUMENT when there is none; what opening throws */
   current(): Promise<OpenedIndex> {
     const look = this.#turn.then(() => this.#look())

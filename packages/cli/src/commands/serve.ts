@@ -7,6 +7,7 @@ import type { LogEntry, ServerLimits } from '@serotine/server'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { DEFAULT_INDEX, readRecord, recordFor, requireIndex } from '../index-record.js'
+import { LiveIndex } from '../live-index.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions } from '../options.js'
 import { parseInteger } from '../option-values.js'
@@ -77,14 +78,18 @@ async function serve(context: Context, folder: string | undefined, values: Value
   // Encoding in threads of its own leaves this one to answer.
   const workers = settings['workers'] ?? Math.min(availableParallelism(), MOST_WORKERS)
   const model = await loadModel(context, record.model, { ...settings, workers })
-  let index: MultiVectorIndex | undefined
+  let index: MultiVectorIndex | LiveIndex | undefined
   try {
     if (folder !== undefined) {
-      index = await MultiVectorIndex.open(folder, {
-        ...(values.writable ? { create: false } : { readonly: true }),
-        model: withEncodeOptions(model, { query: {}, document: encodeOptions(before?.options ?? {}) }),
-        onWarning: warnOnce(context),
-      })
+      const open = () =>
+        MultiVectorIndex.open(folder, {
+          ...(values.writable ? { create: false } : { readonly: true }),
+          model: withEncodeOptions(model, { query: {}, document: encodeOptions(before?.options ?? {}) }),
+          onWarning: warnOnce(context),
+        })
+      index = values.writable
+        ? await open()
+        : await LiveIndex.open(folder, async () => ({ index: await open(), model, root: folder }), terminal.warn)
     }
     const server = createServer({
       model,
@@ -101,7 +106,7 @@ async function serve(context: Context, folder: string | undefined, values: Value
       ...(values.port !== undefined && { port: values.port }),
     })
     const { green, bold } = terminal.errColors
-    const what = index ? `${folder}, ${counted(await index.count(), 'passage')}, and ` : ''
+    const what = index ? `${folder}, ${counted((await index.stats()).documents, 'passage')}, and ` : ''
     terminal.note(`${green('✓')} serving ${what}reranking by ${model.name} at ${bold(url)}`)
     if (!signal.aborted)
       await new Promise<void>((stop) => signal.addEventListener('abort', () => stop(), { once: true }))
