@@ -29,7 +29,7 @@ const ARROWS = `
 
 /** The same for the folders and files of packages/server/src. */
 const SERVER_ARROWS = `
-  options, metrics ← http ← rerank ← index ← openapi, operations ← create-server
+  options, metrics ← http ← rerank ← index ← mcp, openapi, operations ← create-server
   http ← page ← create-server
 `
 

@@ -1,8 +1,11 @@
 // `serotine serve` as a user's shell runs it.
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { overHttp } from '../server/mcp/clients.js'
 import { serotine, workFolder } from './run-cli.js'
 
 const CLI = fileURLToPath(new URL('../../packages/cli/dist/cli.js', import.meta.url))
@@ -85,6 +88,34 @@ describe('serotine serve', () => {
       /POST \/v1\/search 200 [\d,]+ ms\n[\s\S]*POST \/v1\/documents 403 INDEX_READONLY \d+ ms\n/,
     )
     expect(server.stdout()).toBe('')
+  })
+
+  it('finds what is indexed while it only reads, and serves agents at /mcp', async () => {
+    const server = await start([])
+    const ask = async () =>
+      (await post(`${server.url}/v1/search`, { query: 'extinct bird of Mauritius', k: 1 })).body.hits[0].id
+    expect(await ask()).not.toMatch(/dodo/)
+    await writeFile(join(folder.path, 'library/dodo.txt'), 'The dodo of Mauritius died out.\n')
+    expect((await serotine(['index', 'library'], { cwd: folder.path })).code).toBe(0)
+    expect(await ask()).toBe('library/dodo.txt#1')
+    const client = await overHttp('2026', `${server.url}/mcp`)
+    const { structuredContent } = await client.callTool({
+      name: 'search',
+      arguments: { query: 'extinct bird of Mauritius', limit: 1 },
+    })
+    expect(structuredContent.hits[0].citation).toBe('library/dodo.txt:1')
+    await client.close()
+    await rm(join(folder.path, 'library/dodo.txt'))
+    expect((await serotine(['index', 'library'], { cwd: folder.path })).code).toBe(0)
+    expect(await ask()).not.toMatch(/dodo/)
+    // Made anew by another model: what was there goes on being served, and the log says so.
+    expect((await serotine(['index', 'library', '--rebuild', '--pool-factor', '2'], { cwd: folder.path })).code).toBe(0)
+    expect(await ask()).toMatch(/#|proxy|vol/)
+    expect(server.stderr()).toMatch(
+      /warning \.serotine has changed and cannot be opened; searches see what was there before: /,
+    )
+    expect((await serotine(['index', 'library', '--rebuild', '--pool-factor', '0'], { cwd: folder.path })).code).toBe(0)
+    expect(await server.end()).toBe(0)
   })
 
   it('changes the index with --writable; what was added is there afterwards', async () => {

@@ -19,6 +19,7 @@ import * as langchain from '../../packages/langchain/src/index.js'
 import * as llamaindex from '../../packages/llamaindex/src/index.js'
 import * as llamaindexRetriever from '../../packages/llamaindex/src/retriever.js'
 import * as server from '../../packages/server/src/index.js'
+import * as mcp from '../../packages/server/src/mcp/index.js'
 
 /** `wrong` is what every call is given among its options. */
 type Call = (wrong: never) => unknown
@@ -180,6 +181,13 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
       close: (wrong) => server.createServer().close(wrong),
     },
   },
+  '@serotine/server/mcp': {
+    createMcpServer: {
+      createMcpServer: (wrong) => mcp.createMcpServer(wrong),
+      'The limits of createMcpServer': (wrong) => mcp.createMcpServer({ limits: wrong }),
+    },
+    serveMcpOverStdio: { serveMcpOverStdio: (wrong) => mcp.serveMcpOverStdio(wrong) },
+  },
   serotine: {
     readTexts: { readTexts: (wrong) => cli.readTexts([folder], wrong).next() },
     splitPassages: { splitPassages: (wrong) => cli.splitPassages('a', wrong) },
@@ -226,6 +234,7 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
   '@serotine/llamaindex/retriever': [],
   '@serotine/ai-sdk': [],
   '@serotine/server': [],
+  '@serotine/server/mcp': [],
   serotine: ['estimateTokens'],
 }
 
@@ -242,6 +251,7 @@ const PACKAGES: Record<string, object> = {
   '@serotine/llamaindex/retriever': llamaindexRetriever,
   '@serotine/ai-sdk': aiSdk,
   '@serotine/server': server,
+  '@serotine/server/mcp': mcp,
   serotine: cli,
 }
 

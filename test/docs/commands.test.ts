@@ -99,6 +99,10 @@ function problemOf(page: string, program: string, words: readonly string[]): str
     const unknown = flags.filter((flag) => !new RegExp(`^\\s*'?${flag}'?: \\{`, 'm').test(source))
     return unknown.map((flag) => `no option --${flag}`).join('\n')
   }
+  // Agents that are told of a server: what comes after `--` is what they run, as test/docs/mcp.test.ts does.
+  if (['claude', 'codex'].includes(program) && page === 'docs/mcp.md') {
+    return /^mcp add serotine -- npx -y serotine mcp$/.test(words.join(' ')) ? '' : `no server in ${words.join(' ')}`
+  }
   // Compared with the commands that the matrix runs by test/install/bundlers.test.ts.
   if (program === 'esbuild' && page === 'docs/bundlers.md') return ''
   if (program.startsWith('.')) return existsSync(join(ROOT, program)) ? '' : `no file ${program}`

@@ -5,6 +5,7 @@
 export const FILES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'README.md': { docs: 'test/cli/fixtures/library' },
   'packages/cli/README.md': { docs: 'test/cli/fixtures/library' },
+  'docs/mcp.md': { docs: 'test/cli/fixtures/library' },
   'docs/evaluation.md': { 'my-collection': 'test/fixtures/beir-mini' },
   'docs/models.md': { 'my-colbert': 'packages/model-micro/model' },
   'docs/cli.md': {

@@ -36,8 +36,13 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'the Hugging Face Hub and its models':
     'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai ir colbertv2 lightonai DataScience UIBK NeuML GTE ' +
     'ModernColBERT Reason',
-  'HTTP, Hono and Express': 'Host localhost Origin Retry After Authorization Bearer app mount getRequestListener',
+  'HTTP, Hono and Express':
+    'Host localhost Origin Retry After Authorization Bearer Content application app mount getRequestListener',
   browsers: 'sessionStorage',
+  'agents and the Model Context Protocol':
+    'claude cursor codeium windsurf gemini vscode settings mcp_config claude_desktop_config args --transport serverUrl httpUrl ' +
+    'structuredContent',
+  schemathesis: '--checks --exclude-checks positive_data_acceptance',
   'clients of Cohere and Jina':
     'CohereClientV2 CohereClient CohereRerank createCohere environment baseURL apiKey JINA_API_URL COHERE_API_URL',
   'Rust and ONNX': 'char is_whitespace TensorProto',

@@ -4,6 +4,7 @@ import ts from 'typescript'
 import { normalizeArguments } from '../../packages/cli/src/arguments.js'
 import { createProgram } from '../../packages/cli/src/program.js'
 import { createServer } from '../../packages/server/src/index.js'
+import { served } from './mcp-tools.js'
 import { ROOT } from './pages.js'
 
 /** A backticked span, where it stands, and the folder that paths in it may be relative to. */
@@ -151,7 +152,7 @@ export function publishedNames(): Set<string> {
   return names
 }
 
-/** What a program that asks the server can name: methods, paths and fields of the OpenAPI description. */
+/** What a program or an agent that asks the server can name: methods, paths and fields of the OpenAPI description, tools and theirs. */
 export async function servedNames(): Promise<Set<string>> {
   const names = new Set<string>()
   const response = await createServer().fetch(new Request('http://localhost/openapi.json'))
@@ -167,6 +168,9 @@ export async function servedNames(): Promise<Set<string>> {
     for (const method of Object.keys(methods)) names.add(method.toUpperCase())
   }
   fields(paths)
+  const { tools } = await served()
+  fields(tools.map(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]))
+  for (const { name } of tools) names.add(name)
   return names
 }
 

@@ -9,6 +9,7 @@ import { encodeCommand } from './commands/encode.js'
 import { evalCommand } from './commands/eval.js'
 import { indexCommand } from './commands/index-texts.js'
 import { inspectCommand } from './commands/inspect.js'
+import { mcpCommand } from './commands/mcp.js'
 import { helpCommand } from './commands/help.js'
 import { removeCommand } from './commands/remove.js'
 import { rerankCommand } from './commands/rerank.js'
@@ -65,6 +66,7 @@ export function createProgram({ helpAll = false } = {}): Command {
     searchCommand(),
     rerankCommand(),
     serveCommand(),
+    mcpCommand(),
     encodeCommand(),
     evalCommand(),
     inspectCommand(),

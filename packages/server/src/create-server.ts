@@ -18,6 +18,7 @@ import { searchRoutes } from './index/search.js'
 import { createMetrics } from './metrics.js'
 import { openApi } from './openapi.js'
 import { operationRoutes } from './operations.js'
+import { mcpRoute } from './mcp/route.js'
 import { pageRoutes } from './page/routes.js'
 import { checkServerOptions } from './options.js'
 import type { ServedModel, ServerOptions } from './options.js'
@@ -82,16 +83,17 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
     return shared
   }
   const batcher = new Batcher(model, metrics.batch)
+  const score: Batcher['score'] = (query, texts, signal) => batcher.score(query, texts, signal)
   const collections = new Collections(checked.indexes, checked.writable)
   const routes: Route[] = [
     ...rerankRoutes({
       limits,
-      score: (query, texts, signal) => batcher.score(query, texts, signal),
+      score,
       modelName: async () => (await model()).name,
     }),
     ...searchRoutes(collections, limits, model),
     ...explainRoutes(collections, limits, model),
-    ...documentRoutes(collections, limits),
+    ...documentRoutes(collections, checked),
     ...fileRoutes(collections, limits, checked.readFile),
     ...indexRoutes(collections, limits, checked.readFile !== undefined),
     ...contentsRoutes(collections),
@@ -110,8 +112,12 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
   ]
   let description: object | undefined
   const app = createApp({
-    // The page is not of the API: the description leaves it out.
-    routes: [...routes, ...(checked.page ? pageRoutes(checked.basePath) : [])],
+    // The page is not of the API, and the messages of agents are described by their own protocol: the description leaves them out.
+    routes: [
+      ...routes,
+      mcpRoute({ collections, limits, model, score, onLog }),
+      ...(checked.page ? pageRoutes(checked.basePath) : []),
+    ],
     options: checked,
     guard: createGuard(checked),
     admission,

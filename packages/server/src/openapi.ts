@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { errorSchema } from './http/errors.js'
+import { NDJSON } from './http/lines.js'
 import type { Route } from './http/route.js'
 
 /** Errors of every route that works for its answer. */
@@ -40,7 +41,18 @@ export function openApi(routes: readonly Route[], { version, token, basePath }: 
 }
 
 function operation(route: Route, path: string, token: boolean): object {
-  const { method, summary, tag, body, query, response, contentType = 'application/json', errors = [], open } = route
+  const {
+    method,
+    summary,
+    tag,
+    body,
+    lines,
+    query,
+    response,
+    contentType = 'application/json',
+    errors = [],
+    open,
+  } = route
   const refused = open
     ? [403, 503]
     : [403, 429, 500, 503, ...errors, ...(body || query ? [400] : []), ...(body ? [413, 415] : [])]
@@ -69,13 +81,35 @@ function operation(route: Route, path: string, token: boolean): object {
       })),
     ],
     ...(body && {
-      requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(body, 'input') } } },
+      requestBody: {
+        required: true,
+        content: {
+          'application/json': { schema: jsonSchema(body, 'input') },
+          ...(lines && { [NDJSON]: { schema: linesOf(lines.line, 'input') } }),
+        },
+      },
     }),
     responses: {
-      200: { description: 'Done.', content: { [contentType]: { schema: jsonSchema(response, 'output') } } },
+      200: {
+        description: 'Done.',
+        content: {
+          [contentType]: { schema: jsonSchema(response, 'output') },
+          ...(lines && { [NDJSON]: { schema: linesOf(lines.response, 'output') } }),
+        },
+      },
       ...Object.fromEntries(answers),
       ...(token && !open && { 401: error('The token is missing or wrong.') }),
     },
+  }
+}
+
+/** As JSON Schema describes a text of lines: by what each of them holds. */
+function linesOf(line: z.ZodType, io: 'input' | 'output'): object {
+  return {
+    type: 'string',
+    description: 'One JSON value a line.',
+    contentMediaType: 'application/json',
+    contentSchema: jsonSchema(line, io),
   }
 }
 

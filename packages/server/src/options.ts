@@ -6,7 +6,11 @@ import { checkInteger, checkOptions, checkString, describe } from '@serotine/cor
 export type ServedModel = Encoder & Partial<Pick<ColBERT, 'explain' | 'similarities'>>
 
 /** What the server needs from an index; `MultiVectorIndex` is one. */
-export type ServedIndex = Pick<MultiVectorIndex, 'searchDetailed' | 'get' | 'scan' | 'upsert' | 'delete' | 'stats'>
+export type ServedIndex = Pick<MultiVectorIndex, 'searchDetailed' | 'get' | 'scan' | 'upsert' | 'delete' | 'stats'> &
+  Partial<Pick<MultiVectorIndex, 'fields'>> & {
+    /** Which words of a text match, by the index's own model. Default: by the model of the server. */
+    explain?: ColBERT['explain']
+  }
 
 /** A file that was sent to `/v1/files`. */
 export interface SentFile {
@@ -24,7 +28,7 @@ export type ReadFile = (file: SentFile) => Promise<readonly IndexedDocument[]>
 
 /** What one request, and all of them together, may ask of the server. What is beyond is refused with an error that names the limit. */
 export interface ServerLimits {
-  /** Bytes of a request's body. Default 10,000,000. */
+  /** Bytes of a request's body, or of one of its lines. Default 10,000,000. */
   bodyBytes: number
   /** Bytes of the bodies of all requests under way. Default 100,000,000. */
   totalBodyBytes: number
@@ -38,9 +42,9 @@ export interface ServerLimits {
   hits: number
   /** Requests that are worked on or wait. More are answered 429. Default 128. */
   concurrentRequests: number
-  /** Milliseconds until a request is given up. Default 60,000. */
+  /** Milliseconds until a request is given up, or one of lines in which nothing is done. Default 60,000. */
   requestMs: number
-  /** Milliseconds that a client has to send its request. Default 30,000. */
+  /** Milliseconds that a client has to send its request, or a line of it. Default 30,000. */
   receiveMs: number
   /** Open connections; `listen` only. Default 1,000. */
   connections: number
@@ -62,7 +66,7 @@ export const DEFAULT_LIMITS: Readonly<ServerLimits> = {
 /** One line of the log. It holds nothing of what queries and documents say, and no token. */
 export interface LogEntry {
   readonly level: 'info' | 'error'
-  readonly event: 'request' | 'listening' | 'closed'
+  readonly event: 'request' | 'tool' | 'protocol' | 'listening' | 'closed'
   /** ISO 8601. */
   readonly time: string
   /** As in the answer's `X-Request-Id`. */
@@ -70,6 +74,8 @@ export interface LogEntry {
   readonly method?: string
   /** The route, such as `/v1/documents/{id}`; `unknown` for paths that are none. */
   readonly route?: string
+  /** The tool that a client of the Model Context Protocol called. */
+  readonly tool?: string
   readonly status?: number
   readonly milliseconds?: number
   /** Code of an answer that is an error. */
@@ -110,15 +116,19 @@ export interface ServerOptions {
   onLog?: (entry: LogEntry) => void
 }
 
-/** Options with their defaults. */
-export interface CheckedOptions extends Pick<ServerOptions, 'model' | 'token' | 'allowedHosts' | 'readFile'> {
+/** What is served, with defaults. */
+export interface CheckedServed extends Pick<ServerOptions, 'model'> {
   readonly indexes: ReadonlyMap<string, ServedIndex>
+  readonly limits: Readonly<ServerLimits>
+  readonly onLog: (entry: LogEntry) => void
+}
+
+/** Options with their defaults. */
+export interface CheckedOptions extends CheckedServed, Pick<ServerOptions, 'token' | 'allowedHosts' | 'readFile'> {
   readonly writable: boolean
   readonly page: boolean
   readonly allowedOrigins: readonly string[]
   readonly basePath: string
-  readonly limits: Readonly<ServerLimits>
-  readonly onLog: (entry: LogEntry) => void
 }
 
 const OPTIONS = [
@@ -148,15 +158,11 @@ export function checkServerOptions(options: ServerOptions): CheckedOptions {
     ui: 'page',
     playground: 'page',
   })
-  const { model, token, writable = false, page = true, allowedHosts, allowedOrigins = [], readFile } = options
-  const { basePath = '', onLog = () => {} } = options
-  if (model !== undefined && typeof (model as ServedModel | null)?.encodeDocuments !== 'function') {
-    throw wrong('model must be a loaded model like `await ColBERT.load()`', model)
-  }
+  const { token, writable = false, page = true, allowedHosts, allowedOrigins = [], basePath = '', readFile } = options
+  const served = checkServed('createServer', options)
   if (typeof writable !== 'boolean') throw wrong('writable must be true or false', writable)
   if (typeof page !== 'boolean') throw wrong('page must be true or false', page)
   if (readFile !== undefined && typeof readFile !== 'function') throw wrong('readFile must be a function', readFile)
-  if (typeof onLog !== 'function') throw wrong('onLog must be a function', onLog)
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(checkString('token', token))) {
     throw new SerotineError(
       'INVALID_ARGUMENT',
@@ -167,23 +173,41 @@ export function checkServerOptions(options: ServerOptions): CheckedOptions {
     throw wrong('basePath must be a path like "/api/search", without a slash at its end', basePath)
   }
   return {
-    ...(model && { model }),
+    ...served,
     ...(token !== undefined && { token }),
     ...(readFile && { readFile }),
     ...(allowedHosts && { allowedHosts: checkHosts(allowedHosts) }),
-    indexes: checkIndexes(options),
     writable,
     page,
     allowedOrigins: checkOrigins(allowedOrigins),
     basePath,
-    limits: checkLimits(options.limits),
+  }
+}
+
+/** What `createServer` and `createMcpServer` are told alike. @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
+export function checkServed(
+  call: string,
+  options: Pick<ServerOptions, 'model' | 'index' | 'indexes' | 'limits' | 'onLog'>,
+): CheckedServed {
+  const { model, onLog = () => {} } = options
+  if (model !== undefined && typeof (model as ServedModel | null)?.encodeDocuments !== 'function') {
+    throw wrong('model must be a loaded model like `await ColBERT.load()`', model)
+  }
+  if (typeof onLog !== 'function') throw wrong('onLog must be a function', onLog)
+  return {
+    ...(model && { model }),
+    indexes: checkIndexes(call, options),
+    limits: checkLimits(call, options.limits),
     onLog,
   }
 }
 
-function checkIndexes({ index, indexes }: ServerOptions): ReadonlyMap<string, ServedIndex> {
+function checkIndexes(
+  call: string,
+  { index, indexes }: Pick<ServerOptions, 'index' | 'indexes'>,
+): ReadonlyMap<string, ServedIndex> {
   if (index !== undefined && indexes !== undefined) {
-    throw new SerotineError('INVALID_ARGUMENT', 'Give createServer index or indexes, not both.')
+    throw new SerotineError('INVALID_ARGUMENT', `Give ${call} index or indexes, not both.`)
   }
   const named = index !== undefined ? { default: index } : (indexes ?? {})
   if (typeof named !== 'object' || named === null) throw wrong('indexes must be an object of indexes by name', named)
@@ -217,8 +241,8 @@ function checkStrings(name: string, list: readonly string[]): readonly string[] 
   return list.map((item, i) => checkString(`${name}[${i}]`, item))
 }
 
-function checkLimits(limits: Partial<ServerLimits> | undefined): ServerLimits {
-  checkOptions('The limits of createServer', limits, Object.keys(DEFAULT_LIMITS))
+function checkLimits(call: string, limits: Partial<ServerLimits> | undefined): ServerLimits {
+  checkOptions(`The limits of ${call}`, limits, Object.keys(DEFAULT_LIMITS))
   const given = Object.entries(limits ?? {}).filter(([, value]) => value !== undefined)
   for (const [name, value] of given) checkInteger(`limits.${name}`, value, 1)
   return { ...DEFAULT_LIMITS, ...(Object.fromEntries(given) as Partial<ServerLimits>) }

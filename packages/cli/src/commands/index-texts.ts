@@ -47,7 +47,7 @@ export interface IndexValues extends CommonValues {
 }
 
 /** What `--json` prints. Counts are passages, except in `skipped`. */
-interface Summary {
+export interface Summary {
   readonly index: string
   readonly model: string
   readonly files: number
@@ -115,7 +115,7 @@ export function indexCommand(): Command {
   )
 }
 
-async function indexTexts(context: Context, paths: readonly string[], values: IndexValues): Promise<void> {
+export async function indexTexts(context: Context, paths: readonly string[], values: IndexValues): Promise<void> {
   const { terminal, signal } = context
   const started = performance.now()
   const folder = values.out

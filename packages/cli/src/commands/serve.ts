@@ -9,6 +9,7 @@ import type { CommonValues, Context } from '../command.js'
 import { passageOptions } from './index-texts.js'
 import { DEFAULT_INDEX, readRecord, recordFor, requireIndex } from '../index-record.js'
 import { readSentFile } from '../input/read-texts.js'
+import { LiveIndex } from '../live-index.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions } from '../options.js'
 import { parseInteger } from '../option-values.js'
@@ -81,16 +82,20 @@ async function serve(context: Context, folder: string | undefined, values: Value
   // Encoding in threads of its own leaves this one to answer.
   const workers = settings['workers'] ?? Math.min(availableParallelism(), MOST_WORKERS)
   const model = await loadModel(context, record.model, { ...settings, workers })
-  let index: MultiVectorIndex | undefined
+  let index: MultiVectorIndex | LiveIndex | undefined
   // Files that are sent become what `serotine index` makes of them.
   const passages = 'passages' in record ? passageOptions(model, record, settings) : undefined
   try {
     if (folder !== undefined) {
-      index = await MultiVectorIndex.open(folder, {
-        ...(values.writable ? { create: false } : { readonly: true }),
-        model: withEncodeOptions(model, { query: {}, document: encodeOptions(before?.options ?? {}) }),
-        onWarning: warnOnce(context),
-      })
+      const open = () =>
+        MultiVectorIndex.open(folder, {
+          ...(values.writable ? { create: false } : { readonly: true }),
+          model: withEncodeOptions(model, { query: {}, document: encodeOptions(before?.options ?? {}) }),
+          onWarning: warnOnce(context),
+        })
+      index = values.writable
+        ? await open()
+        : await LiveIndex.open(folder, async () => ({ index: await open(), model, root: folder }), terminal.warn)
     }
     const server = createServer({
       model,
@@ -109,7 +114,7 @@ async function serve(context: Context, folder: string | undefined, values: Value
       ...(values.port !== undefined && { port: values.port }),
     })
     const { green, bold } = terminal.errColors
-    const what = index ? `${folder}, ${counted(await index.count(), 'passage')}, and ` : ''
+    const what = index ? `${folder}, ${counted((await index.stats()).documents, 'passage')}, and ` : ''
     terminal.note(`${green('✓')} serving ${what}reranking by ${model.name} at ${bold(url)}`)
     if (!signal.aborted)
       await new Promise<void>((stop) => signal.addEventListener('abort', () => stop(), { once: true }))
@@ -122,15 +127,15 @@ async function serve(context: Context, folder: string | undefined, values: Value
 }
 
 function print(terminal: Terminal, entry: LogEntry, asJson: boolean): void {
-  const { event, method, route, status, milliseconds, code, error } = entry
+  const { event, method, route, tool, status, milliseconds, code, error } = entry
   const why = error instanceof Error ? (error.stack ?? error.message) : error === undefined ? undefined : String(error)
   if (asJson) {
     void terminal.out(`${JSON.stringify({ ...entry, ...(why !== undefined && { error: why }) })}\n`)
     return
   }
-  if (event !== 'request') return
+  if (event !== 'request' && event !== 'tool') return
   const { dim, red } = terminal.errColors
-  const line = [method, route, status, code, `${count(Math.round(milliseconds ?? 0))} ms`]
+  const line = [tool && `  ${tool}`, method, route, status, code, `${count(Math.round(milliseconds ?? 0))} ms`]
   terminal.note(dim(line.filter((part) => part !== undefined).join(' ')))
   if (why !== undefined) terminal.warn(red(why))
 }

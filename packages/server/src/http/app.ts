@@ -8,13 +8,18 @@ import type { Admission } from './admission.js'
 import { readJson } from './body.js'
 import { errorResponse, HttpError, toHttpError } from './errors.js'
 import type { Guard } from './guard.js'
+import { hasLines, readLines } from './lines.js'
 import { check } from './route.js'
 import type { Route } from './route.js'
+import { untilSent } from './streaming.js'
 
 interface Environment {
   Variables: { requestId: string; route: string }
 }
 type RequestContext = Context<Environment>
+
+/** What clients of the Model Context Protocol send beside. */
+const MCP_HEADERS = ['MCP-Protocol-Version', 'Mcp-Method', 'Mcp-Name']
 
 export interface AppParts {
   readonly routes: readonly Route[]
@@ -51,7 +56,7 @@ export function createApp({ routes, options, guard, admission, metrics, ending }
       cors({
         origin: [...allowedOrigins],
         allowMethods: ['GET', 'POST', 'DELETE'],
-        allowHeaders: ['Authorization', 'Content-Type'],
+        allowHeaders: ['Authorization', 'Content-Type', ...MCP_HEADERS],
         exposeHeaders: ['X-Request-Id', 'Retry-After'],
         maxAge: 600,
       }),
@@ -101,20 +106,33 @@ export function createApp({ routes, options, guard, admission, metrics, ending }
 
   async function answer(route: Route, context: RequestContext): Promise<Response> {
     const visit = admission.enter()
-    const { signal, ended, stop } = deadline(context.req.raw.signal, ending, limits.requestMs)
+    const { raw } = context.req
+    const lines = route.lines && hasLines(raw) ? route.lines : undefined
+    const streams = route.streams ?? lines !== undefined
+    const { signal, ended, stop, renew } = deadline(raw.signal, ending, limits.requestMs)
     const work = (async () => {
       const query = route.query ? check(route.query, context.req.query(), 'The query string') : {}
+      if (lines) {
+        // As much as is kept of it at a time.
+        visit.reserve(limits.bodyBytes)
+        const read = readLines(raw, { bytes: limits.bodyBytes, receiveMs: limits.receiveMs, signal })
+        return lines.handle({ ...callOf(context, undefined, query, signal, renew), body: undefined, lines: read })
+      }
       const body = route.body && (await readBody(route, context, visit.reserve, signal))
-      return route.handle(callOf(context, body, query, signal))
+      return route.handle(callOf(context, body, query, signal, renew))
     })()
-    // What does not stop at once still counts as work, and its failure is nobody's.
-    work.then(visit.leave, visit.leave)
-    try {
-      return await Promise.race([work, ended])
-    } catch (error) {
-      throw signal.aborted ? signal.reason : error
-    } finally {
+    const sent = (): void => {
       stop()
+      visit.leave()
+    }
+    const answered = streams ? work.then((response) => untilSent(response, signal, sent)) : work
+    // What does not stop at once still counts as work, and its failure is nobody's.
+    answered.then(streams ? undefined : sent, sent)
+    try {
+      return await Promise.race([answered, ended])
+    } catch (error) {
+      stop()
+      throw signal.aborted ? signal.reason : error
     }
   }
 
@@ -130,9 +148,15 @@ export function createApp({ routes, options, guard, admission, metrics, ending }
   return app
 }
 
-function callOf(context: RequestContext, body: unknown, query: Record<string, unknown>, signal: AbortSignal) {
+function callOf(
+  context: RequestContext,
+  body: unknown,
+  query: Record<string, unknown>,
+  signal: AbortSignal,
+  renew = (): void => {},
+) {
   const params = context.req.param() as Record<string, string>
-  return { body, query, params, requestId: context.get('requestId'), signal }
+  return { body, query, params, requestId: context.get('requestId'), signal, request: context.req.raw, renew }
 }
 
 /** Ends a request when its time is up, its client is gone or the server ends: the signal's reason is the answer. */
@@ -140,9 +164,10 @@ function deadline(
   client: AbortSignal,
   ending: AbortSignal,
   milliseconds: number,
-): { signal: AbortSignal; ended: Promise<never>; stop: () => void } {
+): { signal: AbortSignal; ended: Promise<never>; stop: () => void; renew: () => void } {
   const controller = new AbortController()
   const timeout = setTimeout(() => controller.abort(tooLate(milliseconds)), milliseconds)
+  let stopped = false
   const leave = (): void => controller.abort(gone(false))
   const end = (): void => controller.abort(gone(true))
   if (client.aborted) leave()
@@ -158,7 +183,11 @@ function deadline(
   return {
     signal: controller.signal,
     ended,
+    renew: () => {
+      if (!stopped) timeout.refresh()
+    },
     stop: () => {
+      stopped = true
       clearTimeout(timeout)
       client.removeEventListener('abort', leave)
       ending.removeEventListener('abort', end)

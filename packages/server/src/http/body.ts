@@ -26,8 +26,18 @@ export async function readJson(request: Request, limits: BodyLimits): Promise<un
   if (encoding !== null && encoding !== 'identity') {
     throw new HttpError(415, 'ENCODED_BODY', `Send the body as it is, not compressed (${JSON.stringify(encoding)}).`)
   }
-  const value = parse(await readText(request, limits))
-  checkDepth(value)
+  return parseJson(await readText(request, limits), 'The body')
+}
+
+/** @throws HttpError 400 */
+export function parseJson(text: string, what: string): unknown {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new HttpError(400, 'INVALID_JSON', `${what} is not JSON: ${(error as Error).message}`)
+  }
+  checkDepth(value, what)
   return value
 }
 
@@ -65,20 +75,12 @@ function decode(decoder: InstanceType<typeof TextDecoder>, bytes?: Uint8Array): 
   }
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new HttpError(400, 'INVALID_JSON', `The body is not JSON: ${(error as Error).message}`)
-  }
-}
-
 /** Without recursion: what is too deep for a filter is too deep for a stack. */
-function checkDepth(value: unknown): void {
+function checkDepth(value: unknown, what: string): void {
   let level = [value]
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > DEEPEST) {
-      throw new HttpError(400, 'TOO_DEEP', `The body has more than ${DEEPEST} levels of arrays and objects.`)
+      throw new HttpError(400, 'TOO_DEEP', `${what} has more than ${DEEPEST} levels of arrays and objects.`)
     }
     const next: unknown[] = []
     for (const item of level) {

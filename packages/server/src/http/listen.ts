@@ -1,8 +1,9 @@
 import { createServer } from 'node:http'
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { ServerLimits } from '../options.js'
+import { hasLines } from './lines.js'
 
 /** Where a server listens. */
 export interface Address {
@@ -26,14 +27,18 @@ export async function startListening(
   limits: ServerLimits,
 ): Promise<{ server: Server; address: Address }> {
   const server = createAdaptorServer({
-    fetch,
+    fetch: (request, { incoming, outgoing }) => {
+      // Node's own limit is for whole requests, also for those whose lines are dealt with as they come.
+      if (!hasLines(request)) limitReceipt(incoming as IncomingMessage, outgoing as ServerResponse, limits.receiveMs)
+      return fetch(request)
+    },
     // A library does not replace its host's Request and Response.
     overrideGlobalObjects: false,
     createServer,
     serverOptions: {
       maxHeaderSize: HEADER_BYTES,
       headersTimeout: Math.min(HEADERS_MS, limits.receiveMs),
-      requestTimeout: limits.receiveMs,
+      requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: Math.min(1_000, limits.receiveMs),
     },
@@ -50,6 +55,18 @@ export async function startListening(
   const { address, port: bound } = server.address() as AddressInfo
   const name = address.includes(':') ? `[${address}]` : address
   return { server, address: { host: address, port: bound, url: `http://${name}:${bound}` } }
+}
+
+/** Cuts off a client that takes too long to send its request. */
+function limitReceipt(incoming: IncomingMessage, outgoing: ServerResponse, milliseconds: number): void {
+  if (incoming.complete) return
+  const { socket } = incoming
+  const timer = setTimeout(() => {
+    if (incoming.complete || socket.destroyed) return
+    if (!outgoing.headersSent) socket.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n')
+    socket.destroySoon()
+  }, milliseconds).unref()
+  for (const event of ['end', 'close'] as const) incoming.once(event, () => clearTimeout(timer))
 }
 
 /** Takes no new connection; those that are idle end at once, the others with their answers. */

@@ -1,6 +1,7 @@
 import { nearestName } from '@serotine/core/options'
 import { z } from 'zod'
 import { HttpError } from './errors.js'
+import type { Line } from './lines.js'
 
 /** A checked request, as a handler gets it. */
 export interface Call<Body, Query> {
@@ -11,6 +12,21 @@ export interface Call<Body, Query> {
   readonly requestId: string
   /** Aborted when the client is gone, the time is up or the server ends. */
   readonly signal: AbortSignal
+  /** As it came; its body has been read. */
+  readonly request: Request
+  /** Something has been done: the time for the request begins anew. */
+  readonly renew: () => void
+}
+
+/** A body that is read while it is answered. */
+export interface LinesRoute<Query extends z.ZodObject = z.ZodObject> {
+  /** One line of the body. */
+  readonly line: z.ZodType
+  /** One line of the answer. */
+  readonly response: z.ZodType
+  readonly handle: (
+    call: Call<undefined, z.output<Query>> & { readonly lines: AsyncGenerator<Line> },
+  ) => Promise<Response> | Response
 }
 
 /** One route: how it is called, what is checked, what answers. The OpenAPI description is made of these. */
@@ -22,12 +38,16 @@ export interface Route<Body extends z.ZodType = z.ZodType, Query extends z.ZodOb
   readonly tag: string
   readonly body?: Body
   readonly query?: Query
+  /** The same with a body of lines (`application/x-ndjson`). */
+  readonly lines?: LinesRoute<Query>
   /** Content of a success. */
   readonly response: z.ZodType
   /** Default `application/json`. */
   readonly contentType?: string
   /** Statuses of errors beside those that every route has. */
   readonly errors?: readonly number[]
+  /** The answer is sent while it is made: the request is under way until its end. */
+  readonly streams?: boolean
   /** Needs no token and is answered at any time: probes. */
   readonly open?: boolean
   readonly handle: (call: Call<z.output<Body>, z.output<Query>>) => Promise<Response> | Response

@@ -1,24 +1,37 @@
 import { z } from 'zod'
-import type { Metadata, StoredDocument, Where } from '@serotine/core'
+import type { IndexedDocument, Metadata, StoredDocument, Where } from '@serotine/core'
 import { HttpError } from '../http/errors.js'
+import { linesResponse } from '../http/lines.js'
 import { defineRoute } from '../http/route.js'
 import type { Route } from '../http/route.js'
-import type { ServerLimits } from '../options.js'
+import type { CheckedOptions } from '../options.js'
 import { documentText } from '../rerank/schemas.js'
+import { bulkResponse, upsertLines } from './bulk.js'
 import type { Collections } from './collections.js'
 import { indexName } from './search.js'
 
 export const documentId = z.string().min(1).max(1_000).meta({ description: 'Your own; the only name of the document.' })
 const metadataSchema = z.record(z.string(), z.unknown())
 const indexQuery = z.object({ index: indexName.optional() })
+const PATH = '/v1/documents'
+/** Lines of an answer that wait for a client to read them; beyond them its documents wait, too. */
+const MOST_WAITING = 256
 const deletedSchema = z.object({ index: z.string(), deleted: z.int() })
 
 /** Documents of an index: added or replaced, read, deleted. */
-export function documentRoutes(collections: Collections, limits: ServerLimits): Route[] {
+export function documentRoutes(
+  collections: Collections,
+  { limits, onLog }: Pick<CheckedOptions, 'limits' | 'onLog'>,
+): Route[] {
+  const documentSchema = z.strictObject({
+    id: documentId,
+    text: documentText(limits),
+    metadata: metadataSchema.optional(),
+  })
   const upsertRequest = z.strictObject({
     index: indexName.optional(),
     documents: z
-      .array(z.strictObject({ id: documentId, text: documentText(limits), metadata: metadataSchema.optional() }))
+      .array(documentSchema)
       .min(1, 'give at least one')
       .max(limits.documents, `there are more than ${limits.documents}; send fewer at once, or raise limits.documents`),
   })
@@ -32,14 +45,35 @@ export function documentRoutes(collections: Collections, limits: ServerLimits): 
   return [
     defineRoute({
       method: 'post',
-      paths: ['/v1/documents'],
+      paths: [PATH],
       summary: 'Add documents, replacing those with the same id',
       tag: 'documents',
+      query: indexQuery,
       body: upsertRequest,
+      lines: {
+        line: documentSchema,
+        response: bulkResponse,
+        handle: ({ lines, query, requestId, signal, renew }) => {
+          const { name, index } = collections.findWritable(query.index)
+          const schema = documentSchema as unknown as z.ZodType<IndexedDocument>
+          const onFailure = (error: unknown, code: string): void =>
+            onLog({
+              level: 'error',
+              event: 'request',
+              time: new Date().toISOString(),
+              requestId,
+              route: PATH,
+              code,
+              error,
+            })
+          const told = upsertLines({ lines, name, index, schema, requestId, signal, renew, onFailure })
+          return linesResponse(told, MOST_WAITING)
+        },
+      },
       response: z.object({ index: z.string(), added: z.int(), updated: z.int(), unchanged: z.int() }),
       errors: [403, 404],
-      handle: async ({ body, signal }) => {
-        const { name, index } = collections.findWritable(body.index)
+      handle: async ({ body, query, signal }) => {
+        const { name, index } = collections.findWritable(body.index ?? query.index)
         const documents = body.documents.map(({ id, text, metadata }) => ({
           id,
           text,
