@@ -71,6 +71,7 @@ const sources = folders('packages').flatMap((folder) => [
   join(folder, 'tsdown.config.ts'),
   join(folder, 'tsconfig.json'),
 ])
-unlessDone('built', digest([...sources, 'tsconfig.base.json', 'scripts/build-runtime.mjs']) + installed, () =>
+const others = ['packages/server/page.plugin.ts', 'tsconfig.base.json', 'scripts/build-runtime.mjs']
+unlessDone('built', digest([...sources, ...others]) + installed, () =>
   run('building packages', ['-r', '--filter', './packages/*', 'run', 'build']),
 )
