@@ -310,5 +310,7 @@ export class Walk {
     equal(this.#comparison.hits(hits, WORDS[0]!, left, { k }), undefined)
     deepEqual((await this.#writer.repair()).mended, [id])
     deepEqual(await this.#writer.verify(), [])
+    // It sees what was damaged until then.
+    await this.#reader.refresh()
   }
 }
