@@ -214,6 +214,24 @@ const TESTS: Record<string, () => Promise<void>> = {
       }
       expect([await index.verify(), await index.count()]).toEqual([[], 39])
     },
+  'What can never be read again, as from a bad sector, `verify()` names and `repair()` mends; until then compaction and learning wait, and warnings say so.':
+    async () => {
+      const index = await open({ segmentBytes: 1, firstStage: 'centroids' } as OpenOptions)
+      await index.upsert(documents(0, 10))
+      await index.prepare()
+      await index.upsert(documents(10, 40))
+      await index.delete('d3')
+      const [first] = readManifest(folder).segments
+      breakFiles({ call: 'readSync', path: new RegExp(fileName(first!.id, 'tokens')), code: 'EIO' })
+      await expect(index.compact()).rejects.toMatchObject({ code: 'EIO' })
+      await vi.waitFor(() => expect(warnings.join()).toMatch(/UPKEEP_FAILED .*EIO.*tokens.*verify\(\).*repair\(\)/))
+      const unreadable = ids(documents(0, 10)).filter((id) => id !== 'd3')
+      expect((await index.verify()).map(({ id }) => id!).sort()).toEqual(unreadable)
+      expect([...(await index.repair()).mended].sort()).toEqual(unreadable)
+      await index.compact()
+      await index.prepare()
+      expect(await found(index)).toEqual(ids(documents(0, 40)).filter((id) => id !== 'd3'))
+    },
   'Damaged documents are named, and all others are found.': async () => {
     await (await filled()).close()
     damage('d7')

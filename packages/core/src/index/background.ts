@@ -52,7 +52,11 @@ export class Background {
 
   #warn(error: unknown): void {
     const why = error instanceof Error ? error.message : String(error)
-    const message = `What first stages need could not be made after the documents were added: ${why} Searches do without it; prepare() tries again.`
+    const isUnreadable = (error as { code?: string } | null)?.code === 'EIO'
+    const remedy = isUnreadable
+      ? ' Where it fails each time, verify() names the documents, and repair() mends them.'
+      : ''
+    const message = `What first stages need could not be made after the documents were added: ${why} Searches do without it; prepare() tries again.${remedy}`
     try {
       this.#onWarning?.({ code: 'UPKEEP_FAILED', message })
     } catch {
