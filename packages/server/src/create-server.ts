@@ -10,13 +10,14 @@ import type { Address } from './http/listen.js'
 import type { Route } from './http/route.js'
 import { Collections } from './index/collections.js'
 import { documentRoutes } from './index/documents.js'
+import { keptFresh } from './index/fresh.js'
 import { indexRoutes } from './index/indexes.js'
 import { searchRoutes } from './index/search.js'
 import { createMetrics } from './metrics.js'
 import { openApi } from './openapi.js'
 import { operationRoutes } from './operations.js'
 import { checkServerOptions } from './options.js'
-import type { ServedModel, ServerOptions } from './options.js'
+import type { LogEntry, ServedModel, ServerOptions } from './options.js'
 import { Batcher } from './rerank/batching.js'
 import { rerankRoutes } from './rerank/routes.js'
 
@@ -78,7 +79,14 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
     return shared
   }
   const batcher = new Batcher(model, metrics.batch)
-  const collections = new Collections(checked.indexes, checked.writable)
+  const tell = (level: LogEntry['level'], entry: Pick<LogEntry, 'event' | 'url' | 'index' | 'error'>): void =>
+    onLog({ level, time: new Date().toISOString(), ...entry })
+  const fresh = Array.from(checked.indexes, ([name, index]) => {
+    const onRefreshed = (): void => tell('info', { event: 'refreshed', index: name })
+    const onFailed = (error: unknown): void => tell('error', { event: 'refresh-failed', index: name, error })
+    return [name, keptFresh(index, { every: checked.refreshMs, onRefreshed, onFailed })] as const
+  })
+  const collections = new Collections(new Map(fresh), checked.writable)
   const routes: Route[] = [
     ...rerankRoutes({
       limits,
@@ -113,8 +121,6 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
   const fetch = async (request: Request): Promise<Response> => app.fetch(request)
   let listening: Server | undefined
   let closing: Promise<void> | undefined
-  const note = (event: 'listening' | 'closed', url?: string): void =>
-    onLog({ level: 'info', event, time: new Date().toISOString(), ...(url !== undefined && { url }) })
 
   const end = async (graceMs: number): Promise<void> => {
     const answered = admission.close()
@@ -125,7 +131,7 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
     if (listening) await stopListening(listening, settled)
     else await settled
     clearTimeout(grace)
-    note('closed')
+    tell('info', { event: 'closed' })
   }
 
   return {
@@ -144,7 +150,7 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
       if (listening) throw new SerotineError('INVALID_ARGUMENT', 'The server listens already. Create another one.')
       const { server, address } = await startListening(fetch, host, port, limits)
       listening = server
-      note('listening', address.url)
+      tell('info', { event: 'listening', url: address.url })
       void model().catch(() => {})
       return address
     },

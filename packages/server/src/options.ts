@@ -5,8 +5,9 @@ import { checkInteger, checkOptions, checkString, describe } from '@serotine/cor
 /** What the server needs from a model; `ColBERT` is one. Without `explain`, searches cannot say which words matched. */
 export type ServedModel = Encoder & Partial<Pick<ColBERT, 'explain'>>
 
-/** What the server needs from an index; `MultiVectorIndex` is one. */
-export type ServedIndex = Pick<MultiVectorIndex, 'searchDetailed' | 'get' | 'upsert' | 'delete' | 'stats'>
+/** What the server needs from an index; `MultiVectorIndex` is one. One that is only read is refreshed, so that what others write to it is found. */
+export type ServedIndex = Pick<MultiVectorIndex, 'searchDetailed' | 'get' | 'upsert' | 'delete' | 'stats'> &
+  Partial<Pick<MultiVectorIndex, 'readonly' | 'folder' | 'refresh'>>
 
 /** What one request, and all of them together, may ask of the server. What is beyond is refused with an error that names the limit. */
 export interface ServerLimits {
@@ -48,7 +49,7 @@ export const DEFAULT_LIMITS: Readonly<ServerLimits> = {
 /** One line of the log. It holds nothing of what queries and documents say, and no token. */
 export interface LogEntry {
   readonly level: 'info' | 'error'
-  readonly event: 'request' | 'listening' | 'closed'
+  readonly event: 'request' | 'listening' | 'closed' | 'refreshed' | 'refresh-failed'
   /** ISO 8601. */
   readonly time: string
   /** As in the answer's `X-Request-Id`. */
@@ -64,6 +65,8 @@ export interface LogEntry {
   readonly error?: unknown
   /** Where the server listens. */
   readonly url?: string
+  /** The index that shows what another process has committed, or cannot. */
+  readonly index?: string
 }
 
 /** What is served, and to whom. */
@@ -88,6 +91,11 @@ export interface ServerOptions {
   /** Put in front of each path, where the handler is mounted in an app, such as `/api/search`. Default: nothing. */
   basePath?: string
   limits?: Partial<ServerLimits>
+  /**
+   * Milliseconds between two looks, before a request is answered, at whether another process has written to an index that is open for reading.
+   * Default 1,000; 0: before each one.
+   */
+  refreshMs?: number
   /** Called once per request and when the server starts and ends. Nothing is printed. */
   onLog?: (entry: LogEntry) => void
 }
@@ -99,8 +107,11 @@ export interface CheckedOptions extends Pick<ServerOptions, 'model' | 'token' | 
   readonly allowedOrigins: readonly string[]
   readonly basePath: string
   readonly limits: Readonly<ServerLimits>
+  readonly refreshMs: number
   readonly onLog: (entry: LogEntry) => void
 }
+
+const REFRESH_MS = 1_000
 
 const OPTIONS = [
   'model',
@@ -112,6 +123,7 @@ const OPTIONS = [
   'allowedOrigins',
   'basePath',
   'limits',
+  'refreshMs',
   'onLog',
 ]
 
@@ -149,6 +161,7 @@ export function checkServerOptions(options: ServerOptions): CheckedOptions {
     allowedOrigins: checkOrigins(allowedOrigins),
     basePath,
     limits: checkLimits(options.limits),
+    refreshMs: checkInteger('refreshMs', options.refreshMs ?? REFRESH_MS, 0),
     onLog,
   }
 }
