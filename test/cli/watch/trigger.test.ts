@@ -115,5 +115,5 @@ test('the signal ends the wait', async () => {
   const waiting = trigger.next(60_000, controller.signal)
   await sleep(20)
   controller.abort(new Error('stop'))
-  await expect(waiting).rejects.toThrow()
+  await expect(waiting).rejects.toThrow('abort')
 })
