@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsdown'
 
 export default defineConfig({
-  entry: { index: 'src/index.ts' },
+  entry: { index: 'src/index.ts', mastra: 'src/mastra.ts' },
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'node',

@@ -14,8 +14,10 @@ import * as stores from '@serotine/core/store'
 import { Document } from '@langchain/core/documents'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as aiSdk from '../../packages/ai-sdk/src/index.js'
+import * as aiSdkMastra from '../../packages/ai-sdk/src/mastra.js'
 import * as cli from '../../packages/cli/src/index.js'
 import * as langchain from '../../packages/langchain/src/index.js'
+import * as langchainMemory from '../../packages/langchain/src/memory.js'
 import * as llamaindex from '../../packages/llamaindex/src/index.js'
 import * as llamaindexRetriever from '../../packages/llamaindex/src/retriever.js'
 import * as server from '../../packages/server/src/index.js'
@@ -172,7 +174,16 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
   '@serotine/llamaindex': {
     ColBERTPostprocessor: { ColBERTPostprocessor: (wrong) => new llamaindex.ColBERTPostprocessor(wrong) },
   },
-  '@serotine/ai-sdk': { colbertReranker: { colbertReranker: (wrong) => aiSdk.colbertReranker(wrong) } },
+  '@serotine/langchain/memory': {
+    ColBERTMemoryStore: { ColBERTMemoryStore: (wrong) => new langchainMemory.ColBERTMemoryStore(wrong) },
+  },
+  '@serotine/ai-sdk': {
+    colbertReranker: { colbertReranker: (wrong) => aiSdk.colbertReranker(wrong) },
+    createSerotine: { createSerotine: (wrong) => aiSdk.createSerotine(wrong) },
+  },
+  '@serotine/ai-sdk/mastra': {
+    relevanceScorer: { relevanceScorer: (wrong) => aiSdkMastra.relevanceScorer(wrong) },
+  },
   '@serotine/server': {
     createServer: {
       createServer: (wrong) => server.createServer(wrong),
@@ -232,7 +243,9 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
   '@serotine/langchain': [],
   '@serotine/llamaindex': [],
   '@serotine/llamaindex/retriever': [],
-  '@serotine/ai-sdk': [],
+  '@serotine/langchain/memory': [],
+  '@serotine/ai-sdk': ['serotine'],
+  '@serotine/ai-sdk/mastra': [],
   '@serotine/server': [],
   '@serotine/server/mcp': [],
   serotine: ['estimateTokens'],
@@ -249,7 +262,9 @@ const PACKAGES: Record<string, object> = {
   '@serotine/langchain': langchain,
   '@serotine/llamaindex': llamaindex,
   '@serotine/llamaindex/retriever': llamaindexRetriever,
+  '@serotine/langchain/memory': langchainMemory,
   '@serotine/ai-sdk': aiSdk,
+  '@serotine/ai-sdk/mastra': aiSdkMastra,
   '@serotine/server': server,
   '@serotine/server/mcp': mcp,
   serotine: cli,

@@ -62,10 +62,11 @@ async function expectToRun(command: Command, words: readonly string[], room: str
   const place = `${command.page}:${command.line}: ${command.words.join(' ')}`
   // A server runs until it is ended: once it says where it is, at any port that is free.
   const isServer = words[0] === 'serve'
+  const untilSays = isServer ? /at http:\/\/[\d.]+:\d+/ : words[0] === 'watch' ? /and follows/ : undefined
   const { code, stdout, stderr } = await serotine(isServer ? [...words, '--port', '0'] : words, {
     cwd: room,
     env: { HF_HUB_OFFLINE: '1' },
-    ...(isServer && { interrupt: { whenStderr: /at http:\/\/[\d.]+:\d+/, signal: 'SIGTERM' as const } }),
+    ...(untilSays && { interrupt: { whenStderr: untilSays, signal: 'SIGTERM' as const } }),
   })
   expect(code, `${place}\n${stderr}`).toBe(0)
   if (command.output) writeFileSync(join(room, command.output), stdout)

@@ -7,6 +7,7 @@ export const FILES: Readonly<Record<string, Readonly<Record<string, string>>>> =
   'packages/cli/README.md': { docs: 'test/cli/fixtures/library' },
   'docs/mcp.md': { docs: 'test/cli/fixtures/library' },
   'docs/evaluation.md': { 'my-collection': 'test/fixtures/beir-mini' },
+  'docs/server.md': { library: 'test/cli/fixtures/library' },
   'docs/models.md': { 'my-colbert': 'packages/model-micro/model' },
   'docs/cli.md': {
     library: 'test/cli/fixtures/library',

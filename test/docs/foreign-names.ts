@@ -7,9 +7,13 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'standalone noExternal out/worker.mjs bun ffi --allow-read --allow-write --allow-env --allow-sys --allow-ffi --allow-all',
   'a part of a name that depends on the platform': '@serotine/runtime- platform',
   'ONNX Runtime': 'ORT_DISABLE_TELEMETRY',
-  'the AI SDK and Next.js': 'abortSignal providerOptions v3 serverExternalPackages',
+  'the AI SDK and Next.js':
+    'abortSignal providerOptions v3 serverExternalPackages createProviderRegistry customProvider NoSuchModelError',
+  Mastra: 'RelevanceScoreProvider rerankWithScorer',
+  LanceDB: '_relevance_score',
+  LangGraph: 'compile createAgent listNamespaces notes $eq $ne $gt $gte $lt $lte $in $nin',
   'LangChain.js':
-    'VectorStore batch stream pipe timeout ContextualCompressionRetriever DocumentCompressorPipeline classic asRetriever artifact ' +
+    'VectorStore stream pipe timeout ContextualCompressionRetriever DocumentCompressorPipeline classic asRetriever artifact ' +
     'llm chain chatModel',
   'LlamaIndex.TS':
     'EMBED LLM ALL NONE excludedEmbedMetadataKeys retrieval_score find please Settings embedModel Embedding VectorStoreIndex',

@@ -84,7 +84,7 @@ export class MemoryStore implements Store {
     return this.#state.spec
   }
 
-  readonly upsert: Store['upsert'] = async (documents, adopt) => {
+  readonly upsert: Store['upsert'] = async (documents, adopt, _signal, gone = []) => {
     const { spec, documents: before } = this.#toChange()
     const entries = new Map(before)
     for (const { id, text, metadata, hash, embeddings } of documents) {
@@ -96,6 +96,7 @@ export class MemoryStore implements Store {
       const record = embeddings ? encodeRecord(spec.codec, embeddings) : kept!.record
       entries.set(id, { text, metadata, hash, tokens, record })
     }
+    for (const id of gone) entries.delete(id)
     this.#become(entries, { ...spec, dim: spec.dim ?? adopt.dim, model: spec.model ?? adopt.model })
   }
 

@@ -23,13 +23,30 @@ export interface ColBERTRerankerOptions {
  */
 export function colbertReranker(options: ColBERTRerankerOptions = {}): RerankingModelV3 {
   checkOptions('colbertReranker', options, ['model', 'modelId', 'toText'], { id: 'modelId', getText: 'toText' })
-  const { model, toText = JSON.stringify } = options
+  const { model, toText } = options
   if (model !== undefined && typeof (model as Scorer | null)?.score !== 'function') {
     throw new SerotineError(
       'INVALID_ARGUMENT',
       `model must be a ColBERT, got ${describe(model)}. Load one with await ColBERT.load().`,
     )
   }
+  return rerankingModel({
+    modelId: options.modelId ?? model?.name ?? '@serotine/model-micro',
+    scorer: async () => model ?? ColBERT.shared(),
+    ...(toText !== undefined && { toText }),
+  })
+}
+
+/** A reranking model whose scorer is asked for at the first use. @throws INVALID_ARGUMENT */
+export function rerankingModel({
+  modelId,
+  scorer,
+  toText = JSON.stringify,
+}: {
+  modelId: string
+  scorer: () => Promise<Scorer>
+  toText?: (document: JSONObject) => string
+}): RerankingModelV3 {
   if (typeof toText !== 'function') {
     throw new SerotineError(
       'INVALID_ARGUMENT',
@@ -39,7 +56,7 @@ export function colbertReranker(options: ColBERTRerankerOptions = {}): Reranking
   return {
     specificationVersion: 'v3',
     provider: 'serotine',
-    modelId: options.modelId ?? model?.name ?? '@serotine/model-micro',
+    modelId,
     async doRerank({ documents, query, topN, abortSignal }) {
       if (topN !== undefined) checkInteger('topN', topN, 1)
       const texts = documents.type === 'text' ? documents.values : documents.values.map((value) => toText(value))
@@ -52,8 +69,9 @@ export function colbertReranker(options: ColBERTRerankerOptions = {}): Reranking
         )
       }
       abortSignal?.throwIfAborted()
-      const scorer = model ?? (await ColBERT.shared())
-      const { scores, queryTokens } = await scorer.score(query, texts, { ...(abortSignal && { signal: abortSignal }) })
+      const { scores, queryTokens } = await (
+        await scorer()
+      ).score(query, texts, { ...(abortSignal && { signal: abortSignal }) })
       const ranking = Array.from(scores, (score, index) => ({ index, relevanceScore: score / queryTokens }))
         .sort((a, b) => b.relevanceScore - a.relevanceScore || a.index - b.index)
         .slice(0, topN)

@@ -157,6 +157,11 @@ function rootToKeep(folder: string): string {
   return relative(resolve(folder), process.cwd()).split(sep).join('/') || '.'
 }
 
+/** Whether a folder is an index, whole or damaged, and not a folder of texts. */
+export function isIndexFolder(folder: string): boolean {
+  return [FILE, PENDING, 'manifest.json'].some((name) => existsSync(join(folder, name)))
+}
+
 /** Is there an index (or anything at all) to open? */
 export function requireIndex(folder: string): void {
   if (existsSync(folder)) return

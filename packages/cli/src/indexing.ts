@@ -1,7 +1,16 @@
 import { resolve } from 'node:path'
+import { MultiVectorIndex, SerotineError } from '@serotine/core'
+import type { ColBERT } from '@serotine/core'
+import type { Context } from './command.js'
+import type { IndexRecord } from './index-record.js'
 import type { TextDocument } from './input/read-texts.js'
 import { sourceName } from './input/skipped.js'
+import { EXTENSIONS } from './input/walk.js'
 import type { FoundFile } from './input/walk.js'
+import { encodeOptions, warnOnce, withEncodeOptions } from './model.js'
+import { INDEX_OPTIONS, pickOptions } from './options.js'
+import { counted } from './output/numbers.js'
+import type { Skips } from './output/skips.js'
 
 /** Passes texts on, remembering their ids: whatever else an index holds is gone from the texts. */
 export class Tracked {
@@ -55,4 +64,62 @@ export function inScope(paths: readonly string[], root: string): (source: unknow
         ? !source.startsWith('../') && !source.startsWith(SENT)
         : source === name || source.startsWith(`${name}/`),
     )
+}
+
+/** Opens an index to write to it, or makes one. */
+export function openIndex(
+  context: Context,
+  folder: string,
+  model: ColBERT,
+  settings: Readonly<Record<string, unknown>>,
+): Promise<MultiVectorIndex> {
+  return MultiVectorIndex.open(folder, {
+    ...pickOptions(settings, INDEX_OPTIONS),
+    model: withEncodeOptions(model, { query: {}, document: encodeOptions(settings) }),
+    onWarning: warnOnce(context),
+  }).catch((error: unknown) => {
+    if (!SerotineError.isInstance(error) || error.code !== 'INDEX_MISMATCH') throw error
+    throw new SerotineError('INDEX_MISMATCH', `${error.message} Or start over with --rebuild.`, { cause: error })
+  })
+}
+
+/** Passages as long as the model's documents may be, counted by its own tokenizer. */
+export function passageOptions(
+  model: ColBERT,
+  record: IndexRecord,
+  settings: Readonly<Record<string, unknown>>,
+): object {
+  const { prompt, promptName } = encodeOptions(settings)
+  const prompts = { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) }
+  const tokensOf = (text: string): number => {
+    const { ids, cut } = model.documentInput(text, prompts)
+    return ids.length + cut
+  }
+  const overhead = tokensOf('')
+  return {
+    countTokens: (text: string) => tokensOf(text) - overhead,
+    maxTokens: record.passages.maxTokens ?? Math.max(1, model.config.documentLength - overhead),
+    ...(record.passages.overlap !== undefined && { overlap: record.passages.overlap }),
+    ...(record.passages.split !== undefined && { split: record.passages.split }),
+  }
+}
+
+/** What is said when there is nothing to index. */
+export function nothingFound(paths: readonly string[], skips: Skips): SerotineError {
+  const others = [
+    [skips.count('other-kind'), 'other file', 'other files'],
+    [
+      skips.count('ignored'),
+      'ignored by .gitignore (--no-gitignore reads it)',
+      'ignored by .gitignore (--no-gitignore reads them)',
+    ],
+    [skips.count('excluded'), 'excluded', 'excluded'],
+    [skips.count('unreadable'), 'that cannot be read', 'that cannot be read'],
+  ] as const
+  const words = others.filter(([n]) => n > 0).map(([n, one, many]) => counted(n, one, many))
+  const only = words.length > 0 ? `, only ${words.join(', ')}` : ''
+  return new SerotineError(
+    'INPUT_FORMAT',
+    `There are no texts in ${paths.join(', ')}${only}. Supported: ${EXTENSIONS.join(' ')}; add others with --extensions.`,
+  )
 }

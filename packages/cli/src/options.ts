@@ -1,11 +1,13 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
+import { GROUPS } from './command.js'
 import {
   parseDenseOverride,
   parseFde,
   parseInteger,
   parseKeywords,
   parseKeyValue,
+  parsePattern,
   parseWords,
 } from './option-values.js'
 
@@ -119,6 +121,27 @@ export function addOptions(command: Command, specs: readonly OptionSpec[], group
     command.addOption(option)
     if (!spec.value) command.addOption(new Option(flag.replace('--', '--no-')).hideHelp().helpGroup(group))
   }
+  return command
+}
+
+/** What is read of folders and how texts are cut: the same for every command that reads texts into an index. */
+export function addReadingOptions(command: Command): Command {
+  command
+    .option('--exclude <pattern>', 'leave out, as a .gitignore would; repeatable; "" for none', parsePattern)
+    // First, so that neither is the default: what the index was made with is.
+    .addOption(new Option('--gitignore').hideHelp())
+    .option('--no-gitignore', 'read what .gitignore files leave out')
+  const before = command.optionsGroup()
+  command.optionsGroup(GROUPS.passages)
+  command
+    .option('--passage-tokens <n>', 'longest passage in tokens (default: what the model takes)', (text) =>
+      parseInteger(text, 8),
+    )
+    .option('--overlap <n>', 'tokens repeated from the previous passage (default: 0)', (text) => parseInteger(text, 0))
+    .option('--no-split', 'keep each file and JSONL line whole')
+    .option('--extensions <endings>', 'read these as plain text too, e.g. .ts,.py', parseWords)
+    .option('--skip-bad-lines', 'skip bad JSONL lines')
+  command.optionsGroup(before)
   return command
 }
 

@@ -16,6 +16,7 @@ import { rerankCommand } from './commands/rerank.js'
 import { searchCommand } from './commands/search.js'
 import { serveCommand } from './commands/serve.js'
 import { verifyCommand } from './commands/verify.js'
+import { watchCommand } from './commands/watch.js'
 import { HELP_LAYOUT, helpColumns } from './output/help.js'
 import { isSystemError, systemMessage } from './output/system-error.js'
 import { createTerminal } from './output/terminal.js'
@@ -67,6 +68,7 @@ export function createProgram({ helpAll = false } = {}): Command {
     rerankCommand(),
     serveCommand(),
     mcpCommand(),
+    watchCommand(),
     encodeCommand(),
     evalCommand(),
     inspectCommand(),

@@ -13,6 +13,7 @@ import { contentsRoutes } from './index/contents.js'
 import { documentRoutes } from './index/documents.js'
 import { explainRoutes } from './index/explain.js'
 import { fileRoutes } from './index/files.js'
+import { keptFresh } from './index/fresh.js'
 import { indexRoutes } from './index/indexes.js'
 import { searchRoutes } from './index/search.js'
 import { createMetrics } from './metrics.js'
@@ -21,7 +22,7 @@ import { operationRoutes } from './operations.js'
 import { mcpRoute } from './mcp/route.js'
 import { pageRoutes } from './page/routes.js'
 import { checkServerOptions } from './options.js'
-import type { ServedModel, ServerOptions } from './options.js'
+import type { LogEntry, ServedModel, ServerOptions } from './options.js'
 import { Batcher } from './rerank/batching.js'
 import { rerankRoutes } from './rerank/routes.js'
 
@@ -84,7 +85,14 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
   }
   const batcher = new Batcher(model, metrics.batch)
   const score: Batcher['score'] = (query, texts, signal) => batcher.score(query, texts, signal)
-  const collections = new Collections(checked.indexes, checked.writable)
+  const tell = (level: LogEntry['level'], entry: Pick<LogEntry, 'event' | 'url' | 'index' | 'error'>): void =>
+    onLog({ level, time: new Date().toISOString(), ...entry })
+  const fresh = Array.from(checked.indexes, ([name, index]) => {
+    const onRefreshed = (): void => tell('info', { event: 'refreshed', index: name })
+    const onFailed = (error: unknown): void => tell('error', { event: 'refresh-failed', index: name, error })
+    return [name, keptFresh(index, { every: checked.refreshMs, onRefreshed, onFailed })] as const
+  })
+  const collections = new Collections(new Map(fresh), checked.writable)
   const routes: Route[] = [
     ...rerankRoutes({
       limits,
@@ -127,8 +135,6 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
   const fetch = async (request: Request): Promise<Response> => app.fetch(request)
   let listening: Server | undefined
   let closing: Promise<void> | undefined
-  const note = (event: 'listening' | 'closed', url?: string): void =>
-    onLog({ level: 'info', event, time: new Date().toISOString(), ...(url !== undefined && { url }) })
 
   const end = async (graceMs: number): Promise<void> => {
     const answered = admission.close()
@@ -139,7 +145,7 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
     if (listening) await stopListening(listening, settled)
     else await settled
     clearTimeout(grace)
-    note('closed')
+    tell('info', { event: 'closed' })
   }
 
   return {
@@ -158,7 +164,7 @@ export function createServer(options: ServerOptions = {}): SerotineServer {
       if (listening) throw new SerotineError('INVALID_ARGUMENT', 'The server listens already. Create another one.')
       const { server, address } = await startListening(fetch, host, port, limits)
       listening = server
-      note('listening', address.url)
+      tell('info', { event: 'listening', url: address.url })
       void model().catch(() => {})
       return address
     },

@@ -5,9 +5,9 @@ import { checkInteger, checkOptions, checkString, describe } from '@serotine/cor
 /** What the server needs from a model; `ColBERT` is one. Without `explain` and `similarities`, it cannot say which words matched. */
 export type ServedModel = Encoder & Partial<Pick<ColBERT, 'explain' | 'similarities'>>
 
-/** What the server needs from an index; `MultiVectorIndex` is one. */
+/** What the server needs from an index; `MultiVectorIndex` is one. One that is only read is refreshed, so that what others write to it is found. */
 export type ServedIndex = Pick<MultiVectorIndex, 'searchDetailed' | 'get' | 'scan' | 'upsert' | 'delete' | 'stats'> &
-  Partial<Pick<MultiVectorIndex, 'fields'>> & {
+  Partial<Pick<MultiVectorIndex, 'fields' | 'readonly' | 'folder' | 'refresh'>> & {
     /** Which words of a text match, by the index's own model. Default: by the model of the server. */
     explain?: ColBERT['explain']
   }
@@ -66,7 +66,7 @@ export const DEFAULT_LIMITS: Readonly<ServerLimits> = {
 /** One line of the log. It holds nothing of what queries and documents say, and no token. */
 export interface LogEntry {
   readonly level: 'info' | 'error'
-  readonly event: 'request' | 'tool' | 'protocol' | 'listening' | 'closed'
+  readonly event: 'request' | 'tool' | 'protocol' | 'listening' | 'closed' | 'refreshed' | 'refresh-failed'
   /** ISO 8601. */
   readonly time: string
   /** As in the answer's `X-Request-Id`. */
@@ -84,6 +84,8 @@ export interface LogEntry {
   readonly error?: unknown
   /** Where the server listens. */
   readonly url?: string
+  /** The index that shows what another process has committed, or cannot. */
+  readonly index?: string
 }
 
 /** What is served, and to whom. */
@@ -112,6 +114,11 @@ export interface ServerOptions {
   /** Put in front of each path, where the handler is mounted in an app, such as `/api/search`. Default: nothing. */
   basePath?: string
   limits?: Partial<ServerLimits>
+  /**
+   * Milliseconds between two looks, before a request is answered, at whether another process has written to an index that is open for reading.
+   * Default 1,000; 0: before each one.
+   */
+  refreshMs?: number
   /** Called once per request and when the server starts and ends. Nothing is printed. */
   onLog?: (entry: LogEntry) => void
 }
@@ -126,10 +133,13 @@ export interface CheckedServed extends Pick<ServerOptions, 'model'> {
 /** Options with their defaults. */
 export interface CheckedOptions extends CheckedServed, Pick<ServerOptions, 'token' | 'allowedHosts' | 'readFile'> {
   readonly writable: boolean
+  readonly refreshMs: number
   readonly page: boolean
   readonly allowedOrigins: readonly string[]
   readonly basePath: string
 }
+
+const REFRESH_MS = 1_000
 
 const OPTIONS = [
   'model',
@@ -143,6 +153,7 @@ const OPTIONS = [
   'page',
   'basePath',
   'limits',
+  'refreshMs',
   'onLog',
 ]
 
@@ -181,6 +192,7 @@ export function checkServerOptions(options: ServerOptions): CheckedOptions {
     page,
     allowedOrigins: checkOrigins(allowedOrigins),
     basePath,
+    refreshMs: checkInteger('refreshMs', options.refreshMs ?? REFRESH_MS, 0),
   }
 }
 

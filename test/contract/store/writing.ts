@@ -52,6 +52,17 @@ export function writingCases(stores: Stores): void {
     expect(found.map((document) => document?.tokens)).toEqual([2, 1, 2, 2])
   })
 
+  it('deletes in the change that adds, so that no reader sees one without the other', async () => {
+    const store = await stores.filled(newDocuments(['a#1', 'a#2', 'a#3', 'b']))
+    const { generation } = await store.stats()
+    const next = newDocument('a#1', { text: 'Other.', embeddings: randomEmbeddings(3, 1, DIM) })
+    await store.upsert([next], { dim: DIM, model: null }, undefined, ['a#2', 'a#3', 'unknown'])
+    await stores.harness.settle?.(store)
+    expect((await scannedIds(store)).sort()).toEqual(['a#1', 'b'])
+    expect(await store.get(['a#1', 'a#2'])).toEqual([stored(next), undefined])
+    expect((await store.stats()).generation).toBe(generation + 1)
+  })
+
   it('refuses a new document without embeddings, and writes nothing of its batch', async () => {
     const store = await stores.filled([newDocument('old', { metadata: { v: 1 } })])
     const unknown = newDocument('unknown', { embeddings: undefined })

@@ -88,6 +88,15 @@ test('the state before stays when the next one cannot be opened', async () => {
   expect((await reader.search(documents[7]!.text))[0]!.id).toBe('d7')
 })
 
+test('costs a look at the manifest where nothing has changed', async () => {
+  await writer.upsert(documents)
+  expect([reader.readonly, writer.readonly]).toEqual([true, false])
+  expect(await reader.refresh()).toBe(true)
+  // Opening it once more would fail.
+  for (const name of readdirSync(folder)) if (name.endsWith('.table')) rmSync(join(folder, name))
+  expect(await reader.refresh()).toBe(false)
+})
+
 test('is for readers, that are open', async () => {
   await expect(writer.refresh()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   await reader.close()

@@ -1,30 +1,26 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { Option } from 'commander'
 import type { Command } from 'commander'
 import { MultiVectorIndex, SerotineError } from '@serotine/core'
-import type { ColBERT } from '@serotine/core'
 import { GROUPS, Incomplete, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { DEFAULT_INDEX, recordFor, readRecord, rootOf, settleRecord, writeRecord } from '../index-record.js'
-import type { IndexRecord } from '../index-record.js'
-import { Reading, Tracked, inScope } from '../indexing.js'
+import { Reading, Tracked, inScope, nothingFound, openIndex, passageOptions } from '../indexing.js'
 import { readFiles } from '../input/read-texts.js'
 import type { ReadOptions } from '../input/read-texts.js'
 import { sourceName } from '../input/skipped.js'
 import type { Skipped } from '../input/skipped.js'
-import { EXTENSIONS, findFiles } from '../input/walk.js'
-import { encodeOptions, forMuch, loadModel, warnOnce, withEncodeOptions } from '../model.js'
+import { findFiles } from '../input/walk.js'
+import { forMuch, loadModel } from '../model.js'
 import {
   ENCODING_OPTIONS,
   INDEX_OPTIONS,
   MODEL_OPTIONS,
   OVERRIDE_OPTIONS,
   addOptions,
-  pickOptions,
+  addReadingOptions,
 } from '../options.js'
-import { parseInteger, parsePattern, parseWords } from '../option-values.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
 import { Skips } from '../output/skips.js'
@@ -91,21 +87,9 @@ export function indexCommand(): Command {
     .option('-m, --model <model>', 'folder or Hub id (default: as before, or built in)')
     .option('--no-prune', 'keep passages that are gone from the paths')
     .option('--rebuild', 'start over, e.g. with another model; until it is done the old index stays')
-    .option('--exclude <pattern>', 'leave out, as a .gitignore would; repeatable; "" for none', parsePattern)
-    // First, so that neither is the default: what the index was made with is.
-    .addOption(new Option('--gitignore').hideHelp())
-    .option('--no-gitignore', 'read what .gitignore files leave out')
+  addReadingOptions(command)
     .option('--list-skipped', 'print what was skipped, and why')
     .option('--json', 'print what was done as JSON')
-  command.optionsGroup(GROUPS.passages)
-  command
-    .option('--passage-tokens <n>', 'longest passage in tokens (default: what the model takes)', (text) =>
-      parseInteger(text, 8),
-    )
-    .option('--overlap <n>', 'tokens repeated from the previous passage (default: 0)', (text) => parseInteger(text, 0))
-    .option('--no-split', 'keep each file and JSONL line whole')
-    .option('--extensions <endings>', 'read these as plain text too, e.g. .ts,.py', parseWords)
-    .option('--skip-bad-lines', 'skip bad JSONL lines')
   addOptions(command, INDEX_OPTIONS, GROUPS.index)
   addOptions(command, ENCODING_OPTIONS, GROUPS.encoding)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
@@ -228,22 +212,6 @@ export async function indexTexts(context: Context, paths: readonly string[], val
   if (skips.count('unreadable') > 0) throw new Incomplete()
 }
 
-function openIndex(
-  context: Context,
-  folder: string,
-  model: ColBERT,
-  settings: Readonly<Record<string, unknown>>,
-): Promise<MultiVectorIndex> {
-  return MultiVectorIndex.open(folder, {
-    ...pickOptions(settings, INDEX_OPTIONS),
-    model: withEncodeOptions(model, { query: {}, document: encodeOptions(settings) }),
-    onWarning: warnOnce(context),
-  }).catch((error: unknown) => {
-    if (!SerotineError.isInstance(error) || error.code !== 'INDEX_MISMATCH') throw error
-    throw new SerotineError('INDEX_MISMATCH', `${error.message} Or start over with --rebuild.`, { cause: error })
-  })
-}
-
 /** What is gone from the paths, but not what only could not be read this time. */
 async function removeGone(
   index: MultiVectorIndex,
@@ -313,44 +281,4 @@ function report({ terminal }: Context, summary: Summary, skips: Skips): void {
   terminal.note(dim(`  ${counted(summary.files, 'file')} in ${duration(summary.seconds * 1000)} with ${summary.model}`))
   for (const line of skips.lines()) terminal.note(dim(`  ${line}`))
   for (const message of skips.warnings()) terminal.warn(message)
-}
-
-/** Passages as long as the model's documents may be, counted by its own tokenizer. */
-export function passageOptions(
-  model: ColBERT,
-  record: IndexRecord,
-  settings: Readonly<Record<string, unknown>>,
-): ReadOptions {
-  const { prompt, promptName } = encodeOptions(settings)
-  const prompts = { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) }
-  const tokensOf = (text: string): number => {
-    const { ids, cut } = model.documentInput(text, prompts)
-    return ids.length + cut
-  }
-  const overhead = tokensOf('')
-  return {
-    countTokens: (text: string) => tokensOf(text) - overhead,
-    maxTokens: record.passages.maxTokens ?? Math.max(1, model.config.documentLength - overhead),
-    ...(record.passages.overlap !== undefined && { overlap: record.passages.overlap }),
-    ...(record.passages.split !== undefined && { split: record.passages.split }),
-  }
-}
-
-function nothingFound(paths: readonly string[], skips: Skips): SerotineError {
-  const others = [
-    [skips.count('other-kind'), 'other file', 'other files'],
-    [
-      skips.count('ignored'),
-      'ignored by .gitignore (--no-gitignore reads it)',
-      'ignored by .gitignore (--no-gitignore reads them)',
-    ],
-    [skips.count('excluded'), 'excluded', 'excluded'],
-    [skips.count('unreadable'), 'that cannot be read', 'that cannot be read'],
-  ] as const
-  const words = others.filter(([n]) => n > 0).map(([n, one, many]) => counted(n, one, many))
-  const only = words.length > 0 ? `, only ${words.join(', ')}` : ''
-  return new SerotineError(
-    'INPUT_FORMAT',
-    `There are no texts in ${paths.join(', ')}${only}. Supported: ${EXTENSIONS.join(' ')}; add others with --extensions.`,
-  )
 }

@@ -14,6 +14,8 @@ export interface FoundFile {
   readonly path: string
   readonly kind: FileKind
   readonly bytes: number
+  /** Of the file as it was found: another one when it may have been changed since. */
+  readonly version: string
   /** The path was given itself, not found in a folder: what cannot be read is then an error. */
   readonly named?: boolean
 }
@@ -39,7 +41,8 @@ const KINDS: Readonly<Record<string, FileKind>> = {
 /** Endings read from a folder without being asked for. */
 export const EXTENSIONS: readonly string[] = Object.keys(KINDS)
 
-const IGNORED_FOLDERS = new Set(['node_modules'])
+/** Folders that are never looked into. */
+export const IGNORED_FOLDERS: ReadonlySet<string> = new Set(['node_modules'])
 
 export interface WalkOptions {
   /** More file name endings to read as plain text, e.g. `['.ts', '.py']`. */
@@ -114,7 +117,13 @@ class Walk {
     const pattern = this.#excluded(path, isFolder, isFolder ? undefined : dirname(path))
     if (pattern !== undefined) return this.#skip('excluded', path, isFolder, `is excluded by ${pattern}`)
     if (!isFolder) {
-      this.found.set(path, { path, kind: kindOf(path) ?? 'text', bytes: info.size, named: true })
+      this.found.set(path, {
+        path,
+        kind: kindOf(path) ?? 'text',
+        bytes: info.size,
+        version: versionOf(info),
+        named: true,
+      })
       return
     }
     const rules =
@@ -178,7 +187,7 @@ class Walk {
       if (!info.isFile()) return this.#skip('special', path, false, 'leads to a pipe, a socket or a device')
       if (kind) {
         const named = this.found.get(path)?.named === true
-        this.found.set(path, { path, kind, bytes: info.size, ...(named && { named }) })
+        this.found.set(path, { path, kind, bytes: info.size, version: versionOf(info), ...(named && { named }) })
         return
       }
     }
@@ -197,6 +206,11 @@ class Walk {
     if (!this.#options.skipUnreadable) throw new SerotineError('INPUT_FORMAT', `${skipped.message}.`, { cause: error })
     this.#options.onSkip?.(skipped)
   }
+}
+
+/** What the system says of a file's content: another one for another content, be it written in place, put in its place or dated back. */
+export function versionOf({ size, mtimeMs, ctimeMs, ino }: Stats): string {
+  return [size, mtimeMs, ctimeMs, ino].join(' ')
 }
 
 /** How a file is read, by its name; undefined when the ending says nothing. */

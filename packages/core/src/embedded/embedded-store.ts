@@ -130,6 +130,11 @@ export class EmbeddedStore implements Store {
     return this.#files.readonly
   }
 
+  /** Changes so far. */
+  get generation(): number {
+    return this.#files.manifest.generation
+  }
+
   get spec(): CollectionSpec {
     const { codec, dim, model, fde, derived } = this.#files.manifest
     const config = (derived.fde?.facts.config as unknown as FdeConfig | undefined) ?? null
@@ -139,11 +144,7 @@ export class EmbeddedStore implements Store {
   async reading<T>(work: (reader: StoreReader) => Promise<T>): Promise<T> {
     const running = this.#open.reading((snapshot) => work(this.#readerOf(snapshot)))
     this.#running.add(running)
-    try {
-      return await running
-    } finally {
-      this.#running.delete(running)
-    }
+    return running.finally(() => this.#running.delete(running))
   }
 
   async candidates(query: CandidateQuery): Promise<Candidates> {
@@ -183,13 +184,14 @@ export class EmbeddedStore implements Store {
     documents: readonly NewDocument[],
     adopt: Pick<CollectionSpec, 'dim' | 'model'>,
     signal?: AbortSignal,
+    gone: readonly string[] = [],
   ): Promise<void> {
     await this.#change(async (files) => {
       if (documents.length === 0) return
-      const { collection } = files
       const form = formWith(files.manifest, this.name, documents, adopt)
       const recorded = documents.map((document) => recordedDocument(files, document))
-      const deleted = documents.map(({ id }) => collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
+      const ids = new Set([...documents.map(({ id }) => id), ...gone])
+      const deleted = Array.from(ids, (id) => files.collection.ordinalOf(id)).filter((ordinal) => ordinal !== undefined)
       await files.commit({ documents: recorded, deleted, ...form }, await this.#coders())
     }, signal)
   }
@@ -215,14 +217,13 @@ export class EmbeddedStore implements Store {
 
   async prepare(options: PrepareOptions = {}): Promise<void> {
     void this.#writable
-    const { firstStage } = options
+    const { firstStage, signal } = options
     const name = firstStage && stageOf(firstStage)
     if (name !== undefined) {
       const refusal = this.#stage(name).refusal?.(firstStage!)
       if (refusal) throw refusal
       this.#stage(name).keep()
     }
-    const { signal } = options
     // Before what is due for first stages, which it would make anew in part.
     if (isToBeCompacted(this.#files, this.#options)) await untilAborted(this.compact({ signal }), signal)
     await this.#upkeep.run(options)

@@ -1,6 +1,7 @@
 import type { TokenEmbeddings } from '../embeddings.js'
 import { SerotineError } from '../errors.js'
 import { checkOptions, describe } from '../options.js'
+import { fieldNames } from '../store/metadata.js'
 import { decodeRecord, recordBytes } from '../store/records.js'
 import type { HashedDocument, Store, StoredDocument } from '../store/store.js'
 import { checkId } from './input.js'
@@ -29,6 +30,22 @@ export async function documentsOf(
     { text },
   )
   return found.map((document) => document && withoutHash(document))
+}
+
+/** All ids, those added or changed last at the end. */
+export async function idsOf(store: Store): Promise<string[]> {
+  const ids: string[] = []
+  for await (const batch of store.scan({ text: false })) for (const { id } of batch) ids.push(id)
+  return ids
+}
+
+/** Names of the metadata fields that documents have. */
+export async function fieldsOf(store: Store): Promise<string[]> {
+  const names = new Set<string>()
+  for await (const batch of store.scan({ text: false })) {
+    for (const name of fieldNames(batch.map(({ metadata }) => metadata))) names.add(name)
+  }
+  return [...names].sort()
 }
 
 export function withoutHash({ hash: _hash, ...document }: HashedDocument): StoredDocument {

@@ -121,6 +121,7 @@ async function* untilStopped<T>(stream: AsyncIterable<T>, signal: AbortSignal | 
 /**
  * Cuts documents into batches, checking each. An array is checked as a whole before its first batch is given out.
  *
+ * @param size Infinity: one batch, however much that is
  * @param signal ends the wait for a stream
  * @throws DUPLICATE_ID and what `checkDocument` throws; the signal's reason
  */
@@ -152,7 +153,7 @@ export async function* batches(
     batch.push(checked)
     characters += checked.text?.length ?? 0
     numbers += checked.embeddings?.data.length ?? 0
-    if (batch.length < size && characters < BATCH_CHARACTERS && numbers < BATCH_NUMBERS) continue
+    if (size === Infinity || (batch.length < size && characters < BATCH_CHARACTERS && numbers < BATCH_NUMBERS)) continue
     yield batch
     ;[batch, characters, numbers] = [[], 0, 0]
   }

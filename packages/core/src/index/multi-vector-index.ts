@@ -5,13 +5,12 @@ import type { OnWarning } from '../errors.js'
 import { checkOptions, describe } from '../options.js'
 import { parseWhere } from '../store/filter.js'
 import type { Where } from '../store/filter.js'
-import { fieldNames } from '../store/metadata.js'
 import type { PrepareOptions, Store, StoredDocument, StoreProblem } from '../store/store.js'
 import { Turns } from '../store/turns.js'
 import { untilAborted } from '../store/until-aborted.js'
 import { checkWritable } from '../store/writable.js'
 import { Background } from './background.js'
-import { documentsOf, embeddingsOf } from './documents.js'
+import { documentsOf, embeddingsOf, fieldsOf, idsOf } from './documents.js'
 import type { GetDocumentOptions } from './documents.js'
 import { estimateDocuments } from './estimate.js'
 import type { Estimate, EstimateOptions } from './estimate.js'
@@ -89,6 +88,11 @@ export class MultiVectorIndex {
     return new MultiVectorIndex(await openStore(where, options), options)
   }
 
+  /** Whether it was opened for reading, or lies in a store that only reads. */
+  get readonly(): boolean {
+    return this.#store.readonly
+  }
+
   /** Number of documents, or of those that pass a filter. @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
   async count(where?: Where): Promise<number> {
     const store = this.#open
@@ -103,18 +107,12 @@ export class MultiVectorIndex {
 
   /** All ids, those added or changed last at the end. @throws CLOSED */
   async ids(): Promise<string[]> {
-    const ids: string[] = []
-    for await (const batch of this.#open.scan({ text: false })) for (const { id } of batch) ids.push(id)
-    return ids
+    return idsOf(this.#open)
   }
 
   /** Names of the metadata fields that documents have, with dotted paths for those inside objects: what `where` can filter by. */
   async fields(): Promise<string[]> {
-    const names = new Set<string>()
-    for await (const batch of this.#open.scan({ text: false })) {
-      for (const name of fieldNames(batch.map(({ metadata }) => metadata))) names.add(name)
-    }
-    return [...names].sort()
+    return fieldsOf(this.#open)
   }
 
   /** Documents by id, as they were added; undefined for ids that do not exist. @throws INDEX_CORRUPT, INVALID_ARGUMENT, CLOSED */
@@ -237,7 +235,7 @@ export class MultiVectorIndex {
 
   /**
    * Shows what a writer has committed since an index was opened with `readonly: true`, or refreshed. Searches under way end on the state they began
-   * with; when it cannot be opened, the state before stays.
+   * with; when it cannot be opened, the state before stays. Where nothing has changed it costs one look at the manifest.
    *
    * @returns whether anything had changed
    * @throws INVALID_ARGUMENT for an index that is not opened so, CLOSED and what opening throws
@@ -254,8 +252,8 @@ export class MultiVectorIndex {
     return this.#turns.take(async () => {
       const before = this.#open
       const next = await reopen()
-      if (this.#closing || (await next.stats()).generation === (await before.stats()).generation) {
-        await next.close()
+      if (!next || this.#closing) {
+        await next?.close()
         return false
       }
       this.#store = next

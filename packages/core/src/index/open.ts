@@ -1,4 +1,5 @@
 import { openChecked } from '../embedded/embedded-store.js'
+import { readManifest } from '../embedded/format/manifest-file.js'
 import { checkEmbedded, checkOnWarning } from '../embedded/options.js'
 import type { EmbeddedOptions } from '../embedded/options.js'
 import type { Encoder } from '../encoder.js'
@@ -20,8 +21,8 @@ export interface OpenOptions extends Omit<
 export interface OpenedStore {
   readonly store: Store
   readonly folder: string | undefined
-  /** Of a folder that is only read. */
-  readonly reopen?: () => Promise<Store>
+  /** Of a folder that is only read: the state there is now, unless it is the one that was opened last. */
+  readonly reopen?: () => Promise<Store | undefined>
 }
 
 /** What is left to say of a store that is open already. */
@@ -58,7 +59,13 @@ export async function openStore(where: string | Store | undefined, options: Open
     }
   }
   const store = await open()
-  return { store, folder: store.folder, ...(checked.readonly && { reopen: open }) }
+  const { folder } = store
+  if (!checked.readonly || folder === undefined) return { store, folder }
+  let last = store
+  // Asked often: the manifest alone says whether anything has changed.
+  const isCurrent = () => readManifest(folder).generation === last.generation
+  const reopen = async () => (isCurrent() ? undefined : (last = await open()))
+  return { store, folder, reopen }
 }
 
 function isStore(where: unknown): where is Store {

@@ -8,7 +8,7 @@ import { sameJson } from '../store/metadata.js'
 import type { Json } from '../store/metadata.js'
 import type { Store } from '../store/store.js'
 import { untilAborted } from '../store/until-aborted.js'
-import { batches, checkSource, contentHash } from './input.js'
+import { batches, checkId, checkSource, contentHash, isStream } from './input.js'
 import type { CheckedDocument, DocumentSource } from './input.js'
 import { checkModelOutput } from './model-output.js'
 
@@ -20,6 +20,11 @@ export const DOCUMENT_ENCODING = ['prompt', 'promptName', 'poolFactor', 'protect
 export interface UpsertOptions extends DocumentEncoding {
   /** Documents encoded and committed together. What is committed survives whatever happens next. Default 256. */
   batchSize?: number
+  /**
+   * Ids to delete in the commit of these documents, which then are one batch whatever their number: a text that was cut into pieces is replaced as a
+   * whole. Ids of documents of the call are not deleted, unknown ones do not count. Not for async iterables.
+   */
+  delete?: readonly string[]
   signal?: AbortSignal
   /** `{ phase: 'index', done, total, tokensPerSecond }`; `total` is absent for streams. */
   onProgress?: OnProgress
@@ -34,6 +39,8 @@ export interface UpsertResult {
   readonly updated: number
   /** Already there in exactly this form: nothing was encoded or written. */
   readonly unchanged: number
+  /** With `delete`: how many of those were there. */
+  readonly deleted?: number
 }
 
 interface Step extends Pick<UpsertOptions, 'signal' | 'onProgress' | 'onWarning'> {
@@ -41,6 +48,8 @@ interface Step extends Pick<UpsertOptions, 'signal' | 'onProgress' | 'onWarning'
   readonly encoding: DocumentEncoding
   /** A known id is an error. */
   readonly insertOnly: boolean
+  /** Ids that go with the documents, which are one batch. */
+  readonly gone?: readonly string[]
   /** Runs what is written of one batch after all changes before it. */
   readonly inTurn: <T>(change: () => Promise<T>) => Promise<T>
   /** Ends the wait for documents of a stream, beside `signal`. */
@@ -57,17 +66,38 @@ export function checkUpsert(
   readonly documents: DocumentSource
   readonly step: Omit<Step, 'insertOnly' | 'inTurn' | 'closing'>
 } {
-  checkOptions(call, options, [...DOCUMENT_ENCODING, 'batchSize', 'signal', 'onProgress', 'onWarning'], {
+  checkOptions(call, options, [...DOCUMENT_ENCODING, 'batchSize', 'delete', 'signal', 'onProgress', 'onWarning'], {
     abortSignal: 'signal',
     pool_factor: 'poolFactor',
     prompt_name: 'promptName',
     batch_size: 'batchSize',
+    remove: 'delete',
   })
   const documents = checkSource(source, call)
   const { signal, onProgress, onWarning = warn } = options
   const batchSize = checkInteger('batchSize', options.batchSize ?? 256, 1)
-  const given = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) }
+  const gone = options.delete === undefined ? {} : { gone: checkGone(call, documents, options.delete) }
+  const given = {
+    ...gone,
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress }),
+    ...(onWarning && { onWarning }),
+  }
   return { documents, step: { batchSize, encoding: encodingOf(options), ...given } }
+}
+
+/** @throws INVALID_ARGUMENT */
+function checkGone(call: string, documents: DocumentSource, ids: unknown): string[] {
+  if (isStream(documents)) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      `The delete of ${call} goes with documents that are one commit, which those of an async iterable are not. Give an array.`,
+    )
+  }
+  if (!Array.isArray(ids)) {
+    throw new SerotineError('INVALID_ARGUMENT', `The delete of ${call} must be an array of ids, got ${describe(ids)}.`)
+  }
+  return ids.map((id, i) => checkId(id, `delete[${i}]`))
 }
 
 /** The options that are for the model. */
@@ -91,7 +121,8 @@ export async function putDocuments(
 ): Promise<UpsertResult> {
   const { signal, onProgress } = options
   const total = Array.isArray(source) ? { total: source.length } : {}
-  const result = { added: 0, updated: 0, unchanged: 0 }
+  const { gone } = options
+  const result = { added: 0, updated: 0, unchanged: 0, ...(gone && { deleted: 0 }) }
   let [done, tokens] = [0, 0]
   const started = performance.now()
   const report = (more: number) => {
@@ -116,6 +147,7 @@ export async function putDocuments(
     const plan = await untilAborted(planBatch(store, model, batch, options), signal)
     const embeddings = await untilAborted(embed(store, model, plan.toEncode, options, reportUnlessAborted), signal)
     const encoded = new Map(plan.toEncode.map((document, i) => [document, embeddings[i]!]))
+    const leaving = gone && (await leavingWith(store, batch, gone))
     if (plan.changed.length > 0) {
       signal?.throwIfAborted()
       const used = model && plan.toEncode.some((document) => !document.embeddings)
@@ -128,19 +160,40 @@ export async function putDocuments(
         }),
         { dim: embeddings[0]?.dim ?? null, model: adopted },
         signal,
+        ...(leaving ? [leaving] : []),
       )
+    } else if (leaving && leaving.length > 0) {
+      signal?.throwIfAborted()
+      await store.delete({ ids: leaving }, signal)
     }
+    if (leaving) result.deleted = leaving.length
     for (const { length } of embeddings) tokens += length
     result.updated += plan.changed.filter(({ isThere }) => isThere).length
     result.added += plan.changed.filter(({ isThere }) => !isThere).length
     result.unchanged += batch.length - plan.changed.length
     done += batch.length
   }
-  for await (const batch of batches(source, options.batchSize, model !== undefined, stop)) {
+  let isWritten = false
+  for await (const batch of batches(source, gone ? Infinity : options.batchSize, model !== undefined, stop)) {
     await options.inTurn(() => write(batch))
+    isWritten = true
     report(0)
   }
+  // Nothing comes, but something goes.
+  if (gone && !isWritten) await options.inTurn(() => write([]))
   return result
+}
+
+/** Those of the ids that are there and do not come again. */
+async function leavingWith(
+  store: Store,
+  coming: readonly CheckedDocument[],
+  ids: readonly string[],
+): Promise<string[]> {
+  const stay = new Set(coming.map(({ id }) => id))
+  const asked = [...new Set(ids)].filter((id) => !stay.has(id))
+  const found = await store.get(asked, { text: false })
+  return asked.filter((_, i) => found[i] !== undefined)
 }
 
 function callbackFailed(cause: unknown, done: number): SerotineError {

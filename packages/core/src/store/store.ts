@@ -265,6 +265,7 @@ export interface Store extends StoreReader {
    *
    * @param adopt dimension and model that the collection has from now on, where it has none; the caller has compared them with `spec`
    * @param signal may take back what has not begun; what has begun goes on to its end
+   * @param gone ids that are deleted in the same change, where they are there; none of `documents`
    * @throws INDEX_READONLY, CLOSED; INVALID_ARGUMENT when a document has no embeddings and no vectors to keep. DIM_MISMATCH, INDEX_MISMATCH
    * where a store compares them once more, as others may have written since
    */
@@ -272,6 +273,7 @@ export interface Store extends StoreReader {
     documents: readonly NewDocument[],
     adopt: Pick<CollectionSpec, 'dim' | 'model'>,
     signal?: AbortSignal,
+    gone?: readonly string[],
   ): Promise<void>
   /** @param signal as in `upsert` @returns how many were deleted; unknown ids do not count @throws INDEX_READONLY, CLOSED */
   delete(
