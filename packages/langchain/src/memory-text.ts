@@ -1,5 +1,5 @@
 /**
- * What is searched of a memory: the texts at paths such as `title`, `author.name`, `chapters[*].content`, `notes[-1]`; `$` for all that it says, a line for
+ * What is searched of a memory: the texts at paths such as `title`, `author.name`, `notes[*].text`, `notes[-1]`; `$` for all that it says, a line for
  * each field.
  */
 export function textOfMemory(value: unknown, paths: readonly string[]): string {

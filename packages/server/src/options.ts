@@ -30,7 +30,7 @@ export type ReadFile = (file: SentFile) => Promise<readonly IndexedDocument[]>
 export interface ServerLimits {
   /** Bytes of a request's body, or of one of its lines. Default 10,000,000. */
   bodyBytes: number
-  /** Bytes of the bodies of all requests under way. Default 100,000,000. */
+  /** Bytes of the bodies of all requests under way, and of answers that clients have not read. Default 100,000,000. */
   totalBodyBytes: number
   /** Documents of one request. Default 1,000. */
   documents: number

@@ -1,8 +1,9 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { ServerLimits } from '../options.js'
+import { errorResponse, tooMuch } from './errors.js'
 import { hasLines } from './lines.js'
 
 /** Where a server listens. */
@@ -26,8 +27,18 @@ export async function startListening(
   port: number,
   limits: ServerLimits,
 ): Promise<{ server: Server; address: Address }> {
+  const sockets = new Set<Socket>()
+  // Of answers whose clients do not read them: nothing else bounds what waits there.
+  const unread = (): number => {
+    let bytes = 0
+    for (const socket of sockets) bytes += socket.writableLength
+    return bytes
+  }
   const server = createAdaptorServer({
     fetch: (request, { incoming, outgoing }) => {
+      if (unread() > limits.totalBodyBytes) {
+        return errorResponse(tooMuch('Answers that their clients have not read are as much as the server keeps.'))
+      }
       // Node's own limit is for whole requests, also for those whose lines are dealt with as they come.
       if (!hasLines(request)) limitReceipt(incoming as IncomingMessage, outgoing as ServerResponse, limits.receiveMs)
       return fetch(request)
@@ -44,6 +55,12 @@ export async function startListening(
     },
   }) as Server
   server.maxConnections = limits.connections
+  // Without a sign of life for as long as a request may take to be sent and answered: a client that does not read its answer.
+  server.timeout = limits.requestMs + limits.receiveMs
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     // An IPv6 address as it stands in a URL, too.
