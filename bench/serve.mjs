@@ -115,19 +115,18 @@ async function buildIndex(folder) {
 async function start(kind, settings) {
   const child = fork(fileURLToPath(new URL('serve/server.mjs', import.meta.url)), [kind, JSON.stringify(settings)])
   const answer = () =>
-    new Promise(
-      (resolve, reject) => (
-        child.once('message', resolve),
-        child.once('exit', () => reject(new Error(`${kind} ended`)))
-      ),
-    )
+    new Promise((resolve, reject) => {
+      const ended = () => reject(new Error(`${kind} ended`))
+      child.once('exit', ended)
+      child.once('message', (message) => (child.off('exit', ended), resolve(message)))
+    })
   const { url } = await answer()
   const ask = (what) => (child.send(what), answer())
   return {
     url,
     reset: () => ask('reset'),
     read: () => ask('read'),
-    stop: () => (child.removeAllListeners('exit'), child.kill()),
+    stop: () => child.kill(),
   }
 }
 

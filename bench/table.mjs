@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { codecsTable } from './codecs/table.mjs'
 import { hybridSearchTable } from './hybrid/table.mjs'
 import { largeTable } from './large/table.mjs'
+import { serveTable } from './serve/table.mjs'
 import { hybridTable, stagesTable } from './stages/table.mjs'
 
 const BLOCK = /<!-- bench:([\w-]+)( brief)? -->\n([\s\S]*?)<!-- \/bench:\1 -->/g
@@ -40,6 +41,7 @@ const RENDERERS = {
   'first-stages': firstStagesTable,
   large: largeTable,
   codecs: codecsTable,
+  serve: serveTable,
   readers: readersTable,
   'install-matrix': installMatrixTable,
   'install-managers': installManagersTable,

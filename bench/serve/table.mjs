@@ -1,12 +1,12 @@
 /** Requests per second and how long they take, a row for each route and number of clients. */
-export function serveTable(result, { markdownTable, measuredOn, name }) {
+export function serveTable({ rows: measured, dataset, model, machine, versions, date }, name) {
   const short = (value) =>
     value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(2)))
-  const rows = result.rows.flatMap(({ name, requests, ndcg10 }) => {
+  const rows = measured.flatMap(({ name: route, requests, ndcg10 }) => {
     const quality = `${ndcg10.value.toFixed(3)} (${ndcg10.questions})`
-    if (requests.length === 0) return [[name, '–', '–', '–', '–', '–', '–', quality]]
+    if (requests.length === 0) return [[route, '–', '–', '–', '–', '–', '–', quality]]
     return requests.map(({ clients, perSecond, ms, loopMs }, i) => [
-      i === 0 ? name : '',
+      i === 0 ? route : '',
       String(clients),
       short(perSecond),
       ...[ms.p50, ms.p95, ms.p99].map(short),
@@ -14,14 +14,21 @@ export function serveTable(result, { markdownTable, measuredOn, name }) {
       i === 0 ? quality : '',
     ])
   })
-  const { dataset, model } = result
-  return [
-    ...markdownTable(
-      ['', 'clients', 'requests a second', 'p50 ms', 'p95 ms', 'p99 ms', 'event loop p99 ms', 'nDCG@10 (questions)'],
-      rows,
-    ),
+  const columns = [
     '',
-    `${dataset.name}, ${dataset.documents.toLocaleString('en')} documents; the passages to rerank are the best of BM25. ${model.name}, ${model.workers} workers, all on ` +
-      `one machine, clients included. ${measuredOn(result, name)}`,
+    'clients',
+    'requests a second',
+    'p50 ms',
+    'p95 ms',
+    'p99 ms',
+    'event loop p99 ms',
+    'nDCG@10 (questions)',
+  ]
+  const busy = machine.loadAverage > machine.cores ? `, busy with other work (load ${machine.loadAverage})` : ''
+  return [
+    ...[columns, columns.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`),
+    '',
+    `${dataset.name}, ${dataset.documents.toLocaleString('en')} documents; the passages to rerank are the best of BM25. ${model.name}, ${model.workers} workers; servers and ` +
+      `clients on one machine. ${machine.cpu}, ${machine.cores} cores${busy}, Node ${versions.node}, ${date} ([result](bench/results/${name}.json)).`,
   ].join('\n')
 }
