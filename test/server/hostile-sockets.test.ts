@@ -41,6 +41,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy()
   await server.close({ graceMs: 500 })
+  // oxlint-disable-next-line vitest/no-standalone-expect -- of every test: nothing failed inside the server
   expect(log.filter(({ error }) => error !== undefined)).toEqual([])
 })
 
