@@ -11,7 +11,8 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'abortSignal providerOptions v3 serverExternalPackages createProviderRegistry customProvider NoSuchModelError',
   Mastra: 'RelevanceScoreProvider rerankWithScorer',
   LanceDB: '_relevance_score',
-  LangGraph: 'compile createAgent listNamespaces notes $eq $ne $gt $gte $lt $lte $in $nin',
+  'our tests': 'SEROTINE_SEED',
+  LangGraph: 'compile createAgent listNamespaces $eq $ne $gt $gte $lt $lte $in $nin',
   'LangChain.js':
     'VectorStore stream pipe timeout ContextualCompressionRetriever DocumentCompressorPipeline classic asRetriever artifact ' +
     'llm chain chatModel',
