@@ -109,6 +109,23 @@ test('a system without watchers is told once, and waits for its time from then o
   expect(await isWoken(300)).toBe(false)
 })
 
+test('watches what is there: for what is missing it would look through the folder around it', async () => {
+  const watched: string[][] = []
+  const watch = ((paths: string[]) => {
+    watched.push(paths)
+    const watcher = Object.assign(new EventEmitter(), { add: () => {}, unwatch: () => {}, close: async () => {} })
+    setImmediate(() => watcher.emit('ready'))
+    return watcher
+  }) as unknown as NonNullable<TriggerOptions['watch']>
+  const [here, gone] = [join(root, 'docs'), join(root, 'gone')]
+  await start({ watch, paths: [here, gone] })
+  rmSync(here, { recursive: true })
+  await trigger.start()
+  mkdirSync(gone)
+  await trigger.start()
+  expect(watched).toEqual([[here], [gone]])
+})
+
 test('the signal ends the wait', async () => {
   await start()
   const controller = new AbortController()
