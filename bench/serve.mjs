@@ -25,7 +25,7 @@ const { values: options } = parseArgs({
     label: { type: 'string', default: 'a cross-encoder of 12 layers (int8), transformers.js' },
     passages: { type: 'string', default: '40' },
     questions: { type: 'string', default: '100' },
-    'peer-questions': { type: 'string', default: '10' },
+    'peer-questions': { type: 'string', default: '12' },
     workers: { type: 'string', default: String(Math.min(availableParallelism(), 4)) },
   },
 })
@@ -47,30 +47,23 @@ const rows = []
 let model
 try {
   model = await buildIndex(folder)
+  const few = questions.slice(0, Number(options['peer-questions']))
   rows.push({
     name: 'BM25, the order given to rerank',
     requests: [],
-    ndcg10: quality(questions, (question) => lists.get(question.id)),
+    ndcg10: [questions, few].map((some) => quality(some, ({ id }) => lists.get(id))),
   })
   const own = await start('serotine', { folder, workers })
-  const peerQuestions = questions.slice(0, Number(options['peer-questions']))
-  rows.push(
-    await measure(
-      `/v1/rerank, ${passages} passages`,
-      own,
-      '/v1/rerank',
-      questions,
-      rerankBody,
-      rerankedIds,
-      peerQuestions,
-    ),
-  )
-  rows.push(await measure('/v1/search', own, '/v1/search', questions, searchBody, searchedIds))
+  const rerank = `/v1/rerank, ${passages} passages`
+  rows.push(await measure(rerank, own, '/v1/rerank', questions, rerankBody, rerankedIds, [questions, few]))
+  rows.push(await measure('/v1/search', own, '/v1/search', questions, searchBody, searchedIds, [questions, few]))
   await own.stop()
   if (options['cross-encoder'] !== undefined) {
+    // It takes one list at a time: more clients wait longer, and nothing else changes.
     const peer = await start('cross-encoder', { folder: options['cross-encoder'] })
-    const name = `/v1/rerank, ${passages} passages: ${options.label}`
-    rows.push(await measure(name, peer, '/v1/rerank', peerQuestions, rerankBody, rerankedIds, peerQuestions, [1, 8]))
+    rows.push(
+      await measure(`${rerank}: ${options.label}`, peer, '/v1/rerank', few, rerankBody, rerankedIds, [few], [1]),
+    )
     await peer.stop()
   }
 } finally {
@@ -130,8 +123,8 @@ async function start(kind, settings) {
   }
 }
 
-/** @param judged the questions that quality is computed on, asked by one client */
-async function measure(name, server, path, questions, body, idsOf, judged = questions, clients = CLIENTS) {
+/** @param judged lists of questions that quality is computed on */
+async function measure(name, server, path, questions, body, idsOf, judged, clients = CLIENTS) {
   const requests = []
   const answers = new Map()
   await load(server.url + path, questions.slice(0, 2).map(body), 1)
@@ -160,7 +153,11 @@ async function measure(name, server, path, questions, body, idsOf, judged = ques
       `${name}  ${count} clients  ${row.perSecond} per second  p50 ${row.ms.p50} ms  p99 ${row.ms.p99} ms  loop p99 ${loopMs.p99} ms ${JSON.stringify(statuses)}`,
     )
   }
-  return { name, requests, ndcg10: quality(judged, (question) => idsOf(question, answers.get(question.id))) }
+  return {
+    name,
+    requests,
+    ndcg10: judged.map((some) => quality(some, (question) => idsOf(question, answers.get(question.id)))),
+  }
 }
 
 function quality(questions, idsOf) {

@@ -3,7 +3,7 @@ export function serveTable({ rows: measured, dataset, model, machine, versions, 
   const short = (value) =>
     value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(2)))
   const rows = measured.flatMap(({ name: route, requests, ndcg10 }) => {
-    const quality = `${ndcg10.value.toFixed(3)} (${ndcg10.questions})`
+    const quality = ndcg10.map(({ value, questions }) => `${value.toFixed(3)} (${questions})`).join(', ')
     if (requests.length === 0) return [[route, '–', '–', '–', '–', '–', '–', quality]]
     return requests.map(({ clients, perSecond, ms, loopMs }, i) => [
       i === 0 ? route : '',
