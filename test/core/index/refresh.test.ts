@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -35,6 +35,23 @@ test('a reader sees what was committed since, when it is refreshed', async () =>
   expect((await reader.search(documents[150]!.text))[0]!.id).toBe('d150')
   expect(await reader.refresh()).toBe(false)
   await expect(reader.upsert(documents)).rejects.toMatchObject({ code: 'INDEX_READONLY' })
+})
+
+test('a reader sees an index that took the place of one with as many changes', async () => {
+  const made = join(folder, 'made')
+  const own = join(folder, 'own')
+  for (const [path, some] of [
+    [made, documents.slice(100, 150)],
+    [own, documents.slice(0, 50)],
+  ] as const) {
+    await using index = await MultiVectorIndex.open(path, { model })
+    await index.upsert(some)
+  }
+  await using reading = await MultiVectorIndex.open(own, { model, readonly: true })
+  renameSync(own, join(folder, 'before'))
+  renameSync(made, own)
+  expect(await reading.refresh()).toBe(true)
+  expect([await reading.has('d0'), await reading.has('d100')]).toEqual([false, true])
 })
 
 test('a reader takes over vectors that were compressed since, with what they were compressed by', async () => {

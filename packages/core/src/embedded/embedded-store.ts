@@ -33,6 +33,7 @@ import { repairFiles } from './verify/repair-files.js'
 import type { Allowed, Snapshot } from './commit/snapshot.js'
 import { verifyIndex } from './verify/verify-index.js'
 import { KeywordLists } from './keywords/keyword-lists.js'
+import { checksumOf } from './format/manifest-file.js'
 import { formWith, recordedDocument } from './new-documents.js'
 import { checkEmbedded, checkFound, initialManifest } from './options.js'
 import type { CheckedEmbedded, EmbeddedOptions } from './options.js'
@@ -130,9 +131,9 @@ export class EmbeddedStore implements Store {
     return this.#files.readonly
   }
 
-  /** Changes so far. */
-  get generation(): number {
-    return this.#files.manifest.generation
+  /** Of the manifest: another one when anything has changed. */
+  get checksum(): number {
+    return checksumOf(this.#files.manifest)
   }
 
   get spec(): CollectionSpec {

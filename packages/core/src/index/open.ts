@@ -1,5 +1,5 @@
 import { openChecked } from '../embedded/embedded-store.js'
-import { readManifest } from '../embedded/format/manifest-file.js'
+import { checksumOf, readManifest } from '../embedded/format/manifest-file.js'
 import { checkEmbedded, checkOnWarning } from '../embedded/options.js'
 import type { EmbeddedOptions } from '../embedded/options.js'
 import type { Encoder } from '../encoder.js'
@@ -63,7 +63,7 @@ export async function openStore(where: string | Store | undefined, options: Open
   if (!checked.readonly || folder === undefined) return { store, folder }
   let last = store
   // Asked often: the manifest alone says whether anything has changed.
-  const isCurrent = () => readManifest(folder).generation === last.generation
+  const isCurrent = () => checksumOf(readManifest(folder)) === last.checksum
   const reopen = async () => (isCurrent() ? undefined : (last = await open()))
   return { store, folder, reopen }
 }
