@@ -4,12 +4,13 @@ export function serveTable({ rows: measured, dataset, model, machine, versions, 
     value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(2)))
   const rows = measured.flatMap(({ name: route, requests, ndcg10 }) => {
     const quality = ndcg10.map(({ value, questions }) => `${value.toFixed(3)} (${questions})`).join(', ')
-    if (requests.length === 0) return [[route, '–', '–', '–', '–', '–', '–', quality]]
-    return requests.map(({ clients, perSecond, ms, loopMs }, i) => [
+    if (requests.length === 0) return [[route, '–', '–', '–', '–', '–', '–', '–', quality]]
+    return requests.map(({ clients, perSecond, ms, loopMs, cpuMsPerRequest }, i) => [
       i === 0 ? route : '',
       String(clients),
       short(perSecond),
       ...[ms.p50, ms.p95, ms.p99].map(short),
+      short(cpuMsPerRequest),
       short(loopMs.p99),
       i === 0 ? quality : '',
     ])
@@ -21,6 +22,7 @@ export function serveTable({ rows: measured, dataset, model, machine, versions, 
     'p50 ms',
     'p95 ms',
     'p99 ms',
+    'CPU ms a request',
     'event loop p99 ms',
     'nDCG@10 (questions)',
   ]
