@@ -82,7 +82,9 @@ describe.each(Object.entries(VERSIONS))('@langchain/core, %s', (label, installed
     expect(JSON.parse(app.run('app.cjs', cjs))).toMatchObject({ ...EXPECTED, found: [1, expect.any(Number)] })
   })
   it('compiles in an app, with wrong uses refused, and from source', () => {
-    const files = readdirSync(sources).map((name) => [`src/${name}`, readFileSync(sources + name, 'utf8')])
+    // Memory is an entry of its own, for apps that have LangGraph.
+    const names = readdirSync(sources).filter((name) => !name.startsWith('memory'))
+    const files = names.map((name) => [`src/${name}`, readFileSync(sources + name, 'utf8')])
     const usage = readFileSync(new URL('./usage.ts', import.meta.url), 'utf8').replaceAll(
       '../../packages/langchain/src/index.js',
       '@serotine/langchain',
