@@ -51,7 +51,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'clients of Cohere and Jina':
     'CohereClientV2 CohereClient CohereRerank createCohere environment baseURL apiKey JINA_API_URL COHERE_API_URL',
   'Rust and ONNX': 'char is_whitespace TensorProto',
-  'the files of an index': 'manifest checksum rest segments codebook codebooks tokenBytes crc derived',
+  'the files of an index': 'manifest rest segments codebook codebooks tokenBytes crc derived',
   'fields of benchmark files':
     '_id doc_id qid q1 train content examples gold_ids excluded_ids long_documents biology test_256 test_32768',
   'the benchmarks of the repository': 'bench --data',
