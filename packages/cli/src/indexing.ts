@@ -3,7 +3,7 @@ import { MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { ColBERT } from '@serotine/core'
 import type { Context } from './command.js'
 import type { IndexRecord } from './index-record.js'
-import type { TextDocument } from './input/read-texts.js'
+import type { ReadOptions, TextDocument } from './input/read-texts.js'
 import { sourceName } from './input/skipped.js'
 import { EXTENSIONS } from './input/walk.js'
 import type { FoundFile } from './input/walk.js'
@@ -88,7 +88,7 @@ export function passageOptions(
   model: ColBERT,
   record: IndexRecord,
   settings: Readonly<Record<string, unknown>>,
-): object {
+): Pick<ReadOptions, 'countTokens' | 'maxTokens' | 'overlap' | 'split'> {
   const { prompt, promptName } = encodeOptions(settings)
   const prompts = { ...(prompt !== undefined && { prompt }), ...(promptName !== undefined && { promptName }) }
   const tokensOf = (text: string): number => {

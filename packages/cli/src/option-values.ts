@@ -58,6 +58,11 @@ export function parseKeyValue(text: string, previous: unknown): Record<string, s
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
 }
 
+/** One more of a repeatable option. */
+export function append(text: string, previous: unknown): string[] {
+  return [...((previous as string[] | undefined) ?? []), text]
+}
+
 type DenseOverrides = Record<string, { useResidual?: boolean; activation?: string }>
 
 /** `2_Dense.useResidual=true`, repeatable, or a JSON object. `use_residual`, as the checkpoint's file spells it, is understood. */

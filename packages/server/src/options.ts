@@ -260,6 +260,7 @@ function checkLimits(call: string, limits: Partial<ServerLimits> | undefined): S
   return { ...DEFAULT_LIMITS, ...(Object.fromEntries(given) as Partial<ServerLimits>) }
 }
 
-function wrong(what: string, value: unknown): SerotineError {
+/** A value that an option does not take. */
+export function wrong(what: string, value: unknown): SerotineError {
   return new SerotineError('INVALID_ARGUMENT', `${what}, got ${describe(value)}.`)
 }

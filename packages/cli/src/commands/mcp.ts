@@ -10,6 +10,7 @@ import { DEFAULT_INDEX, readRecord, recordFor, requireIndex, rootOf } from '../i
 import { LiveIndex } from '../live-index.js'
 import type { OpenedIndex } from '../live-index.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
+import { append } from '../option-values.js'
 import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
 import type { Terminal } from '../output/terminal.js'
 import { indexTexts } from './index-texts.js'
@@ -208,8 +209,4 @@ function print(terminal: Terminal, { event, tool, code, milliseconds, error }: L
 
 function asRecord(values: Values): Readonly<Record<string, unknown>> {
   return values as unknown as Readonly<Record<string, unknown>>
-}
-
-function append(text: string, previous: unknown): string[] {
-  return [...((previous as string[] | undefined) ?? []), text]
 }

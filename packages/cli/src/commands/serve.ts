@@ -14,7 +14,7 @@ import type { ReadOptions } from '../input/read-texts.js'
 import { LiveIndex } from '../live-index.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, addReadingOptions } from '../options.js'
-import { parseInteger } from '../option-values.js'
+import { append, parseInteger } from '../option-values.js'
 import { count, counted } from '../output/numbers.js'
 import type { Terminal } from '../output/terminal.js'
 import { openFollowed } from '../watch/open.js'
@@ -243,10 +243,6 @@ function print(terminal: Terminal, entry: LogEntry, asJson: boolean): void {
   const line = [tool && `  ${tool}`, method, route, status, code, `${count(Math.round(milliseconds ?? 0))} ms`]
   terminal.note(dim(line.filter((part) => part !== undefined).join(' ')))
   if (why !== undefined) terminal.warn(red(why))
-}
-
-function append(text: string, previous: unknown): string[] {
-  return [...((previous as string[] | undefined) ?? []), text]
 }
 
 function parseLimit(text: string, previous: unknown): Record<string, number> {

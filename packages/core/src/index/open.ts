@@ -61,10 +61,14 @@ export async function openStore(where: string | Store | undefined, options: Open
   const store = await open()
   const { folder } = store
   if (!checked.readonly || folder === undefined) return { store, folder }
-  let last = store
+  let seen = store.checksum
   // Asked often: the manifest alone says whether anything has changed.
-  const isCurrent = () => checksumOf(readManifest(folder)) === last.checksum
-  const reopen = async () => (isCurrent() ? undefined : (last = await open()))
+  const reopen = async () => {
+    if (checksumOf(readManifest(folder)) === seen) return undefined
+    const next = await open()
+    seen = next.checksum
+    return next
+  }
   return { store, folder, reopen }
 }
 

@@ -1,10 +1,10 @@
 import type { McpServer } from '@modelcontextprotocol/server'
 import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio'
-import { ColBERT, SerotineError } from '@serotine/core'
-import { checkOptions, describe } from '@serotine/core/options'
+import { ColBERT } from '@serotine/core'
+import { checkOptions } from '@serotine/core/options'
 import { Admission } from '../http/admission.js'
 import { Collections } from '../index/collections.js'
-import { checkServed } from '../options.js'
+import { checkServed, wrong } from '../options.js'
 import type { ServedModel, ServerOptions } from '../options.js'
 import { Batcher } from '../rerank/batching.js'
 import { mcpServer, toolsOf } from './mcp-server.js'
@@ -102,8 +102,4 @@ function checkFolders(indexFolder: FolderIndexing): void {
     throw wrong('indexFolder.folders must be an array of names, at least one', folders)
   }
   if (typeof run !== 'function') throw wrong('indexFolder.run must be a function', run)
-}
-
-function wrong(what: string, value: unknown): SerotineError {
-  return new SerotineError('INVALID_ARGUMENT', `${what}, got ${describe(value)}.`)
 }
