@@ -133,8 +133,12 @@ async function measure(stage, order, growth, queries, encoded, known) {
     const bytes = { onDisk: await bytesOnDisk(folder), ...stats.bytes }
     const deleted = growth.filter((_, i) => i % DELETED === 0).map((at) => collection.passages[at].id)
     const compaction = options.compaction ? await searchesWhileCompacting(index, queries, deleted) : undefined
+    const compacted = compaction && {
+      onDisk: await bytesOnDisk(folder),
+      firstStages: (await index.stats()).firstStages,
+    }
     const { firstStage, firstStages } = stats
-    const run = { stage, name: about.name, order, build, bytes, firstStage, firstStages, rows, compaction }
+    const run = { stage, name: about.name, order, build, bytes, firstStage, firstStages, rows, compaction, compacted }
     return { run, reference }
   } finally {
     await index.close()
@@ -172,7 +176,7 @@ async function exactly(index, queries) {
   return { top, mrr, cpuMs }
 }
 
-function print({ name, order, build, bytes, rows, firstStages, compaction }, exact) {
+function print({ name, order, build, bytes, rows, firstStages, compaction, compacted }, exact) {
   const percent = (value) => `${(100 * value).toFixed(1)} %`
   console.log(
     `\n${name}, ${order}: built in ${build.cpuSeconds.toFixed(0)} CPU s, ${(bytes.onDisk / 1e6).toFixed(0)} MB; exact MRR@10 ` +
@@ -189,17 +193,22 @@ function print({ name, order, build, bytes, rows, firstStages, compaction }, exa
     })),
   )
   for (const [stage, { suitability, facts }] of Object.entries(firstStages)) {
-    const reported = suitability
-      ? `${suitability.recall.toFixed(3)} at ${suitability.candidates} candidates`
-      : 'nothing'
-    console.log(`  ${stage} reports ${reported}; ${JSON.stringify(facts)}`)
+    console.log(`  ${stage} reports ${reported(suitability)}; ${JSON.stringify(facts)}`)
   }
   if (compaction) {
     const { seconds, searches, longestMs, medianMs } = compaction
     console.log(
       `  compacting and learning ${seconds.toFixed(1)} s: ${searches} searches, longest ${longestMs.toFixed(0)} ms, median ${medianMs.toFixed(0)} ms`,
     )
+    const stages = Object.entries(compacted.firstStages).map(
+      ([stage, { suitability }]) => `${stage} reports ${reported(suitability)}`,
+    )
+    console.log(`  then ${(compacted.onDisk / 1e6).toFixed(0)} MB; ${stages.join(', ')}`)
   }
+}
+
+function reported(suitability) {
+  return suitability ? `${suitability.recall.toFixed(3)} at ${suitability.candidates} candidates` : 'nothing'
 }
 
 async function result({ dim, tokens, encodeSeconds, encodeCpuSeconds }, queries, exact, runs) {

@@ -13,10 +13,11 @@ export function largeTable({ dataset, exact, model, runs, machine, versions, dat
       i === 0 ? (run.bytes.onDisk / 1e6).toFixed(0) : '',
       i === 0 ? run.build.cpuSeconds.toFixed(0) : '',
       i === 0 && run.compaction ? milliseconds(run.compaction.longestMs) : '',
+      i === 0 && run.compacted ? (run.compacted.onDisk / 1e6).toFixed(0) : '',
     ])
   })
   const head = ['', 'candidates', 'MRR@10', 'exact top 10 found', 'as reported', 'CPU ms', 'MB', 'build, CPU s']
-  const columns = [...head, 'longest search while compacting, ms']
+  const columns = [...head, 'longest search while compacting, ms', 'MB then']
   const busy = machine.loadAverage > machine.cores ? `, busy with other work (load ${machine.loadAverage})` : ''
   return [
     ...[columns, columns.map((_, i) => (i < 2 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`),
