@@ -98,6 +98,30 @@ describe('serotine eval', () => {
     expect((await scores('fde-alone'))[0]!.split(' ')[4]).not.toBe((await scores('fde'))[0]!.split(' ')[4])
   })
 
+  it('measures a hybrid search where that is asked for', async () => {
+    const texts = ['The call throws ERR_77.', 'The call throws ERR_2041.', 'Errors have numbers.', 'Kiwis cannot fly.']
+    await put({
+      'codes/corpus.jsonl': texts.map((text, i) => JSON.stringify({ _id: `d${i}`, text })).join('\n'),
+      'codes/queries.jsonl': '{"_id": "1", "text": "ERR_2041"}',
+      'codes/qrels/test.tsv': '1\td1\t1\n',
+    })
+    const args = ['codes', '--first-stages', 'exact', '--metrics', 'accuracy@1']
+    const { stdout } = await evaluate(...args, '--hybrid', '--run-file', 'codes.trec')
+    expect(stdout).toMatch(/\nhybrid: exact MaxSim \+ words +1\.0/)
+    const run = async (name: string) => (await readFile(join(work.path, `codes.${name}.trec`), 'utf8')).split('\n')
+    // More than MaxSim alone says of it: its words were added.
+    const score = (lines: string[]) => Number(lines.find((line) => line.includes(' d1 '))!.split(' ')[4])
+    expect(score(await run('hybrid'))).toBeGreaterThan(score(await run('exact')))
+    const weighted = JSON.parse((await evaluate(...args, '--hybrid-weight', '2', '--json')).stdout) as {
+      methods: object[]
+    }
+    expect(weighted.methods[1]).toMatchObject({ firstStage: 'auto', hybrid: { weight: 2 } })
+    expect(Object.keys((weighted.methods[1] as { partsMs: object }).partsMs)).toContain('keywords')
+    const refused = await evaluate(...args, '--hybrid', '--keywords', 'off')
+    expect(refused).toMatchObject({ code: 1, stdout: '' })
+    expect(refused.stderr).toContain('Omit --hybrid, or keep words with --keywords english.')
+  })
+
   it('refuses the words it had before, and names the new ones', async () => {
     const refused = await evaluate('collection', '--stages', 'exact,default,fde')
     expect(refused).toMatchObject({ code: 2, stdout: '' })

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { MultiVectorIndex } from '@serotine/core'
 import { indexMethod } from '@serotine/core/evaluation'
 import type { RetrievalMethod } from '@serotine/core/evaluation'
+import type { SearchOptions } from '@serotine/core'
 import type { FirstStageChoice } from './options.js'
 
 /** The first stages that `eval` compares unless told which. */
@@ -21,22 +22,25 @@ export interface MethodToRun {
   readonly candidates?: number
   /** What the first stage finds, without exact MaxSim. */
   readonly alone: boolean
+  /** Words count, too. */
+  readonly hybrid?: SearchOptions['hybrid']
 }
 
 /**
  * The methods asked for.
  *
  * @param alone adds what those first stages find by themselves that do so whatever the collection
+ * @param hybrid adds a hybrid search, with what the index chooses as its first stage
  */
 export function methodsAsked(
   firstStages: readonly FirstStageChoice[],
-  candidates: number,
-  alone: boolean,
+  { candidates, alone, hybrid }: { candidates: number; alone: boolean; hybrid: SearchOptions['hybrid'] },
 ): MethodToRun[] {
-  return firstStages.flatMap((firstStage): MethodToRun[] => [
+  const without = firstStages.flatMap((firstStage): MethodToRun[] => [
     { firstStage, alone: false, ...(firstStage !== 'exact' && { candidates }) },
     ...(alone && isNamed(firstStage) ? [{ firstStage, alone }] : []),
   ])
+  return hybrid ? [...without, { firstStage: 'auto', candidates, alone: false, hybrid }] : without
 }
 
 /** The same first stages with other numbers of candidates, for the plots of a report. */
@@ -48,13 +52,19 @@ export function methodsPlotted(asked: readonly MethodToRun[], candidates: readon
 }
 
 export function methodOf(method: MethodToRun, index: MultiVectorIndex): RetrievalMethod {
-  const { firstStage, candidates, alone } = method
-  const how = { firstStage, ...(candidates !== undefined && { candidates }), ...(alone && { rerank: false }) }
+  const { firstStage, candidates, alone, hybrid } = method
+  const how = {
+    firstStage,
+    ...(candidates !== undefined && { candidates }),
+    ...(alone && { rerank: false }),
+    ...(hybrid && { hybrid }),
+  }
   return indexMethod(methodName(method), index, how)
 }
 
 /** As the names of run files have it. */
-export function methodName({ firstStage, alone }: MethodToRun): string {
+export function methodName({ firstStage, alone, hybrid }: MethodToRun): string {
+  if (hybrid) return 'hybrid'
   return alone ? `${firstStage}-alone` : firstStage
 }
 
@@ -65,11 +75,12 @@ export function isExactInstead({ firstStage }: MethodToRun, foundBy: Readonly<Re
 
 /** What a row is called: what was asked for, and what it came to. */
 export function methodLabel(method: MethodToRun, foundBy: Readonly<Record<string, number>>): string {
-  const { firstStage, alone } = method
+  const { firstStage, alone, hybrid } = method
   if (firstStage === 'exact') return 'exact MaxSim'
   if (firstStage === 'auto') {
     const ways = Object.keys(foundBy).flatMap((name) => foundLabel(name) ?? [])
-    return ways.length === 0 ? 'auto' : `auto: ${ways.join(' or ')}`
+    const name = hybrid ? 'hybrid' : 'auto'
+    return ways.length === 0 ? name : `${name}: ${ways.join(' or ')}${hybrid ? ' + words' : ''}`
   }
   const label = `${LABELS[firstStage]}${alone ? ' alone' : ' + MaxSim'}`
   return isExactInstead(method, foundBy) ? `${label} (here exact MaxSim)` : label

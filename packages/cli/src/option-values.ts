@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import type { SearchOptions } from '@serotine/core'
 
 /** Parsers of flag values. Each gets the text and what the flag gave before, when it may be repeated. */
 
@@ -99,4 +100,15 @@ function parseJson(text: string, opening: '[' | '{'): object | undefined {
     if (opening === '[') return undefined
     throw new InvalidArgumentError(`It is not JSON (${(error as Error).message}).`)
   }
+}
+
+/** `--hybrid` and `--hybrid-weight`. */
+export interface HybridValues {
+  hybrid?: boolean
+  hybridWeight?: number
+}
+
+export function hybridOf({ hybrid, hybridWeight: weight }: HybridValues): Pick<SearchOptions, 'hybrid'> {
+  if (weight !== undefined && hybrid !== false) return { hybrid: { weight } }
+  return hybrid === undefined ? {} : { hybrid }
 }

@@ -171,6 +171,21 @@ describe('indexMethod', () => {
     expect(documents).toHaveLength(5)
     await index.close()
   })
+
+  it('searches by words, too, with the text of a query', async () => {
+    const model = wordEncoder()
+    const index = await MultiVectorIndex.open(undefined, { model })
+    const texts = ['grain of ERR_77', 'grain of ERR_2041', 'vessel']
+    await index.upsert(texts.map((text, i) => ({ id: `d${i}`, text })))
+    const query = { id: 'q', text: 'ERR_2041', embeddings: (await model.encodeQueries(['ERR_2041']))[0]! }
+    const plain = await indexMethod('plain', index).search(query, 3)
+    const hybrid = await indexMethod('hybrid', index, { hybrid: true }).search(query, 3)
+    const score = ({ documents }: typeof plain) => documents.find(({ id }) => id === 'd1')!.score
+    expect(score(hybrid)).toBeGreaterThan(score(plain))
+    expect(Object.keys(plain.ms!)).toEqual(['firstStage', 'fetch', 'rerank'])
+    expect(Object.keys(hybrid.ms!)).toEqual(['encode', 'keywords', 'firstStage', 'fetch', 'rerank'])
+    await index.close()
+  })
 })
 
 it('shareOfTop looks at the top k of the first and all of the second', () => {

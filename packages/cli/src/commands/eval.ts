@@ -17,7 +17,8 @@ import {
   pickOptions,
 } from '../options.js'
 import type { FirstStageChoice } from '../options.js'
-import { parseInteger, parseList, parseWords } from '../option-values.js'
+import { hybridOf, parseInteger, parseList, parseWeight, parseWords } from '../option-values.js'
+import type { HybridValues } from '../option-values.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
 import type { ProgressLine } from '../output/progress.js'
@@ -37,7 +38,7 @@ import {
 import type { MethodToRun } from '../eval-methods.js'
 import { PLOTTED_CANDIDATES, fdeLengthOf, writeEvalReport } from '../report/eval-report.js'
 
-interface Values extends CommonValues {
+interface Values extends CommonValues, HybridValues {
   model?: string
   split?: string
   subset?: string
@@ -69,6 +70,7 @@ export function evalCommand(): Command {
       ['serotine eval ./scifact --fde quality --candidates 200', ''],
       ['serotine eval ./scifact --report scifact.html', 'tables and plots'],
       ['serotine eval ./scifact --first-stages exact,muvera --alone', 'MUVERA without exact MaxSim, too'],
+      ['serotine eval ./scifact --hybrid', 'do words help here?'],
       ['serotine eval ./scifact --first-stages exact --run-file scifact.trec', 'for trec_eval'],
     ],
   })
@@ -78,6 +80,8 @@ export function evalCommand(): Command {
     .option('--subset <name>', 'domain of BRIGHT')
     .option('--first-stages <stages>', `which of ${FIRST_STAGES.join(', ')}`, ...parseList(COMPARED_FIRST_STAGES))
     .option('--alone', 'also what each of them finds without exact MaxSim')
+    .option('--hybrid', 'also a hybrid search, in which words count, too')
+    .option('--hybrid-weight <n>', 'how much words count in it (default: 0.25); --hybrid is meant', parseWeight)
     .addOption(new Option('--stages <stages>').argParser(refuseStages).hideHelp())
     .option('--candidates <n>', 'candidates that are scored exactly', (text) => parseInteger(text, 1), 100)
     .option('--depth <n>', 'length of the rankings', (text) => parseInteger(text, 1), 100)
@@ -134,7 +138,10 @@ async function evaluate(context: Context, folder: string, values: Values, comman
       model: encoder,
       onWarning: warnings.onWarning,
     })
-    if (!(await index.stats()).firstStages.fde) withoutFdes(values, command)
+    const { firstStages, keywords } = await index.stats()
+    if (!firstStages.fde) withoutFdes(values, command)
+    const { hybrid } = hybridOf(values)
+    if (hybrid && !keywords) withoutWords()
     const present = new Set(await index.ids())
     const missing = collection.documents.filter(({ id }) => !present.has(id))
     const started = performance.now()
@@ -153,7 +160,11 @@ async function evaluate(context: Context, folder: string, values: Values, comman
     bar.stop()
     bar = startProgress(terminal, 'Answering')
     const stats = await index.stats()
-    const asked = methodsAsked(values.firstStages, values.candidates, values.alone === true)
+    const asked = methodsAsked(values.firstStages, {
+      candidates: values.candidates,
+      alone: values.alone === true,
+      hybrid,
+    })
     // Of few documents there are no FDEs: whatever the number of candidates, everything is scored exactly.
     const plotted = asked.filter(({ firstStage }) => !needsFdes(firstStage) || fdeLengthOf(stats) !== undefined)
     const methods = [...asked, ...(values.report === undefined ? [] : methodsPlotted(plotted, PLOTTED_CANDIDATES))]
@@ -285,6 +296,13 @@ function withoutFdes(values: Values, command: Command): void {
     )
   }
   values.firstStages = left
+}
+
+function withoutWords(): never {
+  throw new SerotineError(
+    'INVALID_ARGUMENT',
+    '--hybrid needs words, and the index keeps none (--keywords off). Omit --hybrid, or keep words with --keywords english.',
+  )
 }
 
 /** What was typed, less what must not be passed on. */

@@ -10,13 +10,14 @@ import { readInput } from '../input/standard-input.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { ENCODING_OPTIONS, FIRST_STAGES, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
 import type { FirstStageChoice } from '../options.js'
-import { parseInteger, parseWeight } from '../option-values.js'
+import { hybridOf, parseInteger, parseWeight } from '../option-values.js'
+import type { HybridValues } from '../option-values.js'
 import { commonWords } from '../output/common-words.js'
 import { formatHit } from '../output/hits.js'
 import { shortFloat } from '../output/json.js'
 import { count, counted, duration } from '../output/numbers.js'
 
-export interface SearchValues extends CommonValues {
+export interface SearchValues extends CommonValues, HybridValues {
   index: string
   model?: string
   k: number
@@ -24,8 +25,6 @@ export interface SearchValues extends CommonValues {
   candidates?: number
   where?: SearchOptions['where']
   firstStage?: FirstStageChoice
-  hybrid?: boolean
-  hybridWeight?: number
   prompt?: string
   promptName?: string
   explain?: boolean
@@ -131,11 +130,6 @@ async function search(context: Context, query: string, values: SearchValues): Pr
     await index?.close()
     await model.close()
   }
-}
-
-function hybridOf({ hybrid, hybridWeight: weight }: SearchValues): Pick<SearchOptions, 'hybrid'> {
-  if (weight !== undefined && hybrid !== false) return { hybrid: { weight } }
-  return hybrid === undefined ? {} : { hybrid }
 }
 
 /** A search only reads: what a first stage looks at has been made before. @throws INVALID_ARGUMENT */

@@ -28,19 +28,24 @@ export interface RetrievalMethod {
   search(query: EvaluationQuery, k: number): RetrievedDocuments | Promise<RetrievedDocuments>
 }
 
+const OPTIONS = ['candidates', 'where', 'firstStage', 'rerank', 'hybrid', 'prompt', 'promptName'] as const
+
 /**
  * A method that searches an index, reporting the parts of its time: `firstStage`, `fetch` (reading token vectors) and `rerank`.
  *
  * @param options of `search`: `{ firstStage: 'exact' }` makes it the exact method, `{ firstStage: 'muvera', candidates: 100 }` MUVERA and
  *   exact MaxSim of 100, `{ firstStage: 'muvera', rerank: false }` MUVERA alone, `{}` what the index does when nothing is said.
- *   An index too small for a first stage, or not prepared, answers by exact MaxSim; `foundBy` of the results says so
+ *   An index too small for a first stage, or not prepared, answers by exact MaxSim; `foundBy` of the results says so. `{ hybrid: true }`
+ *   counts words, too; it searches with the text, so that the index has to have a model, and encoding is a part of its time (`encode`)
  */
 export function indexMethod(
   name: string,
   index: MultiVectorIndex,
   options: Omit<SearchOptions, 'k' | 'offset' | 'text' | 'signal'> = {},
 ): RetrievalMethod {
-  checkOptions('indexMethod', options, ['candidates', 'where', 'firstStage', 'rerank', 'prompt', 'promptName'], {
+  checkOptions('indexMethod', options, OPTIONS, {
+    keywords: 'hybrid',
+    bm25: 'hybrid',
     stage: 'firstStage',
     filter: 'where',
     numCandidates: 'candidates',
@@ -48,12 +53,14 @@ export function indexMethod(
   return {
     name,
     exact: options.firstStage === 'exact',
-    async search({ embeddings }, k) {
+    async search({ text, embeddings }, k) {
       // `search` never looks at fewer candidates than it is asked for hits; here the number of candidates is what is measured.
       const hitsAsked = Math.min(k, options.candidates ?? k)
-      const result = await index.searchDetailed(embeddings, { ...options, k: hitsAsked })
-      const { firstStage, fetch, rerank } = result.timings
-      return { documents: result.hits, ms: { firstStage, fetch, rerank }, foundBy: result.firstStage }
+      const query = options.hybrid ? text : embeddings
+      const result = await index.searchDetailed(query, { ...options, k: hitsAsked })
+      const { encode, firstStage, keywords, fetch, rerank } = result.timings
+      const ms = { ...(options.hybrid && { encode, keywords }), firstStage, fetch, rerank }
+      return { documents: result.hits, ms, foundBy: result.firstStage }
     },
   }
 }
