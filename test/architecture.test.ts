@@ -19,6 +19,7 @@ const ARROWS = `
   errors ← options, shipped ← encoder ← hub ← load-options ← colbert
   embeddings, shipped ← runtime
   embeddings, scoring, pooling ← colbert
+  errors ← highlight
   embedded/files ← embedded/format ← embedded/commit ← embedded/stages ← embedded/keywords ← embedded/reader ← embedded/embedded-store
   embedded/stages ← embedded/options, embedded/stats ← embedded/embedded-store
   embedded/files ← embedded/format ← embedded/options, embedded/stats

@@ -65,6 +65,7 @@ export default defineConfig([
       store: 'src/entries/store.ts',
       muvera: 'src/entries/muvera.ts',
       scoring: 'src/entries/scoring.ts',
+      highlight: 'src/entries/highlight.ts',
       checkpoint: 'src/entries/checkpoint.ts',
       options: 'src/entries/options.ts',
       evaluation: 'src/evaluation/index.ts',

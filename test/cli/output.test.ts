@@ -1,11 +1,11 @@
 import { PassThrough } from 'node:stream'
 import * as fc from '../support/fast-check.js'
 import { describe, expect, it } from 'vitest'
-import { commonWords } from '../../packages/cli/src/output/common-words.js'
-import { bestStretch, matchedWords, snippet } from '../../packages/cli/src/output/highlight.js'
+import { bestStretch } from '@serotine/core/highlight'
 import { formatHit } from '../../packages/cli/src/output/hits.js'
 import { matrixRows, shortFloat } from '../../packages/cli/src/output/json.js'
 import { clock, count, counted, duration, fileSize } from '../../packages/cli/src/output/numbers.js'
+import { snippet } from '../../packages/cli/src/output/snippet.js'
 import { createTerminal, wantsColor } from '../../packages/cli/src/output/terminal.js'
 
 const match = (start: number, end: number, similarity: number, queryStart = 0) => ({
@@ -18,41 +18,13 @@ const match = (start: number, end: number, similarity: number, queryStart = 0) =
   queryToken: '',
 })
 
-describe('matched words', () => {
-  const text = 'Penguins are flightless seabirds.'
-
-  it('widens tokens to words and keeps each once', () => {
-    const spans = matchedWords(text, [match(13, 19, 0.9), match(19, 23, 0.8, 3), match(27, 31, 0.85, 5)])
-    expect(spans.map(({ start, end }) => text.slice(start, end))).toEqual(['flightless', 'seabirds'])
-  })
-
-  it('leaves out special tokens and what is far less similar than the best', () => {
-    expect(matchedWords(text, [match(-1, -1, 1), match(0, 8, 0.9, -1)])).toEqual([])
-    const spans = matchedWords(text, [match(0, 8, 0.9), match(9, 12, 0.3)])
-    expect(spans.map(({ start }) => start)).toEqual([0])
-  })
-
-  it('leaves out words that are common in the collection, unless there are no others', () => {
-    const isCommon = commonWords(Array.from({ length: 10 }, (_, i) => `The birds number ${i} are here`))
-    expect([isCommon('are'), isCommon('ARE'), isCommon('seabirds'), isCommon('3')]).toEqual([true, true, false, false])
-    const matches = [match(9, 12, 0.9), match(24, 32, 0.8, 4)]
-    expect(matchedWords(text, matches, 'are seabirds', isCommon).map(({ start }) => start)).toEqual([24])
-    expect(matchedWords(text, matches.slice(0, 1), 'are', isCommon).map(({ start }) => start)).toEqual([9])
-    expect(commonWords(['a b', 'a c'])('a')).toBe(false)
-  })
-
-  it('does not widen in scripts without blanks', () => {
-    expect(matchedWords('東京は日本の首都', [match(0, 2, 0.9)])).toEqual([{ start: 0, end: 2, weight: 0.9 }])
-  })
-})
-
 describe('snippet', () => {
-  const shown = (text: string, spans: Parameters<typeof snippet>[1], length: number) =>
-    snippet(text, spans, bestStretch(text, spans, length))
+  const shown = (text: string, words: Parameters<typeof snippet>[1], length: number) =>
+    snippet(text, words, bestStretch(text, words, length))
   const join = (parts: readonly { text: string }[]): string => parts.map(({ text }) => text).join('')
 
   it('shows a short text whole, blanks run together', () => {
-    expect(shown('  one\n\ttwo  ', [{ start: 3, end: 5, weight: 1 }], 50)).toEqual([
+    expect(shown('  one\n\ttwo  ', [{ start: 3, end: 5, similarity: 1 }], 50)).toEqual([
       { text: 'o', matched: false },
       { text: 'ne', matched: true },
       { text: ' two', matched: false },
@@ -65,8 +37,8 @@ describe('snippet', () => {
     const parts = shown(
       text,
       [
-        { start: 0, end: 6, weight: 0.2 },
-        { start: at, end: at + 6, weight: 0.9 },
+        { start: 0, end: 6, similarity: 0.2 },
+        { start: at, end: at + 6, similarity: 0.9 },
       ],
       60,
     )
@@ -81,7 +53,7 @@ describe('snippet', () => {
         fc.nat(300),
         fc.integer({ min: 20, max: 100 }),
         (text, at, length) => {
-          const span = { start: Math.min(at, text.length), end: Math.min(at + 3, text.length), weight: 1 }
+          const span = { start: Math.min(at, text.length), end: Math.min(at + 3, text.length), similarity: 1 }
           const both = join(shown(text, [], length)) + join(shown(text, [span], length))
           expect(both.length).toBeLessThanOrEqual(2 * (length + 10))
         },

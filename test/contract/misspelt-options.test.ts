@@ -9,6 +9,7 @@ import * as checkpoints from '@serotine/core/checkpoint'
 import * as evaluation from '@serotine/core/evaluation'
 import * as muvera from '@serotine/core/muvera'
 import * as options from '@serotine/core/options'
+import * as highlight from '@serotine/core/highlight'
 import * as scoring from '@serotine/core/scoring'
 import * as stores from '@serotine/core/store'
 import { Document } from '@langchain/core/documents'
@@ -114,6 +115,7 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
   '@serotine/core/scoring': {
     maxSimMany: { maxSimMany: (wrong) => scoring.maxSimMany(matrix, [matrix], wrong) },
   },
+  '@serotine/core/highlight': {},
   '@serotine/core/checkpoint': {
     readCheckpoint: { readCheckpoint: (wrong) => checkpoints.readCheckpoint(model.folder, wrong) },
     resolveCheckpoint: { resolveCheckpoint: (wrong) => checkpoints.resolveCheckpoint(undefined, wrong) },
@@ -220,6 +222,7 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
   ],
   '@serotine/core/muvera': ['FDE_PRESETS', 'choosePreparation', 'estimateMeans', 'fdeLength', 'measurePartitions'],
   '@serotine/core/scoring': ['MaxSimScorer', 'matchTokens', 'maxSimPairwise', 'poolEmbeddings'],
+  '@serotine/core/highlight': ['bestStretch', 'commonWords', 'matchedWords'],
   '@serotine/core/checkpoint': ['encodeSafetensors', 'readSafetensors'],
   '@serotine/core/options': [
     'ENCODE_OPTIONS',
@@ -256,6 +259,7 @@ const PACKAGES: Record<string, object> = {
   '@serotine/core/store': stores,
   '@serotine/core/muvera': muvera,
   '@serotine/core/scoring': scoring,
+  '@serotine/core/highlight': highlight,
   '@serotine/core/checkpoint': checkpoints,
   '@serotine/core/options': options,
   '@serotine/core/evaluation': evaluation,

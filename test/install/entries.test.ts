@@ -15,6 +15,7 @@ const ENTRIES: Readonly<Record<string, { readonly value: string; readonly type: 
   '@serotine/core/store': { value: 'EmbeddedStore', type: 'Store' },
   '@serotine/core/muvera': { value: 'FdeEncoder', type: 'FdeConfig' },
   '@serotine/core/scoring': { value: 'MaxSimScorer', type: 'TokenMatch' },
+  '@serotine/core/highlight': { value: 'matchedWords', type: 'MatchedWord' },
   '@serotine/core/checkpoint': { value: 'readCheckpoint', type: 'ColBERTConfig' },
   '@serotine/core/options': { value: 'checkOptions', type: '' },
   '@serotine/core/evaluation': { value: 'evaluateRun', type: 'Qrels' },

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { stringify } from 'lossless-json'
 import { SerotineError } from '@serotine/core'
+import { commonWords } from '@serotine/core/highlight'
 import type { Json } from '@serotine/core'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
@@ -11,7 +12,6 @@ import type { Line } from '../input/lines.js'
 import { encodeOptions, loadModel } from '../model.js'
 import { ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions } from '../options.js'
 import { parseInteger } from '../option-values.js'
-import { commonWords } from '../output/common-words.js'
 import { formatHit } from '../output/hits.js'
 import { shortFloat } from '../output/json.js'
 import { counted, duration } from '../output/numbers.js'
@@ -102,7 +102,7 @@ async function rerank(context: Context, query: string, files: readonly string[],
       await terminal.out(`${stringify({ query, model: model.name, hits })}\n`)
       return
     }
-    const isCommon = commonWords(candidates.map(({ text }) => text))
+    const common = commonWords(candidates.map(({ text }) => text))
     for (const { rank, score, meanSimilarity, document } of ranked) {
       const matches = await model.explain(query, document.text, { ...prompts, signal })
       await terminal.out(
@@ -118,7 +118,7 @@ async function rerank(context: Context, query: string, files: readonly string[],
               place: () => String(document.id ?? document.place),
             },
             terminal,
-            isCommon,
+            common,
           ),
       )
     }

@@ -1,6 +1,7 @@
 import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { MultiVectorIndex, SerotineError } from '@serotine/core'
+import { commonWords } from '@serotine/core/highlight'
 import type { ColBERT, Metadata, SearchOptions, SearchResult, SearchTimings } from '@serotine/core'
 import { GROUPS, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
@@ -12,7 +13,6 @@ import { ENCODING_OPTIONS, FIRST_STAGES, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOpt
 import type { FirstStageChoice } from '../options.js'
 import { hybridOf, parseInteger, parseWeight } from '../option-values.js'
 import type { HybridValues } from '../option-values.js'
-import { commonWords } from '../output/common-words.js'
 import { formatHit } from '../output/hits.js'
 import { shortFloat } from '../output/json.js'
 import { count, counted, duration } from '../output/numbers.js'
@@ -110,7 +110,7 @@ async function search(context: Context, query: string, values: SearchValues): Pr
       ...(values.firstStage !== undefined && { firstStage: values.firstStage }),
       ...hybridOf(values),
     }
-    const isCommon = values.json ? () => false : await wordsOf(index)
+    const common = values.json ? new Set<string>() : await wordsOf(index)
     const passages = await index.count()
     for await (const text of queries(query, context)) {
       const result = await index.searchDetailed(text, options)
@@ -118,7 +118,7 @@ async function search(context: Context, query: string, values: SearchValues): Pr
         query: text,
         result,
         passages,
-        isCommon,
+        common,
         model,
         values,
         prompts,
@@ -146,7 +146,7 @@ async function checkFirstStage(index: MultiVectorIndex, { index: folder, firstSt
 }
 
 /** Common words, from a sample spread over the index. */
-async function wordsOf(index: MultiVectorIndex): Promise<(word: string) => boolean> {
+async function wordsOf(index: MultiVectorIndex): Promise<ReadonlySet<string>> {
   const ids = await index.ids()
   const step = Math.max(1, Math.floor(ids.length / SAMPLE))
   const stored = await index.get(ids.filter((_, i) => i % step === 0).slice(0, SAMPLE))
@@ -168,7 +168,7 @@ interface Answer {
   /** Passages in the index. */
   readonly passages: number
   /** Words that say little in this index. */
-  readonly isCommon: (word: string) => boolean
+  readonly common: ReadonlySet<string>
   readonly model: ColBERT
   /** Folder that sources are relative to. */
   readonly root: string
@@ -230,7 +230,7 @@ async function show({ terminal, signal }: Context, answer: Answer): Promise<void
           ...(heading && { heading }),
         },
         terminal,
-        answer.isCommon,
+        answer.common,
       )}`,
     )
   }

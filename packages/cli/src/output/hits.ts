@@ -1,6 +1,7 @@
 import type { Colors, Terminal } from './terminal.js'
-import { bestStretch, matchedWords, snippet } from './highlight.js'
-import type { SnippetPart } from './highlight.js'
+import { bestStretch, matchedWords } from '@serotine/core/highlight'
+import { snippet } from './snippet.js'
+import type { SnippetPart } from './snippet.js'
 import type { TextMatch } from '@serotine/core'
 
 /** What a result looks like on a terminal. */
@@ -22,19 +23,19 @@ const SNIPPET_LINES = 3
 /**
  * A hit as a head line (rank, place, heading, score) and some lines of its text with the matched words standing out.
  *
- * @param isCommon words that say little in this collection
+ * @param common words that say little in this collection
  */
 export function formatHit(
   hit: ShownHit,
   terminal: Pick<Terminal, 'colors' | 'width'>,
-  isCommon?: (word: string) => boolean,
+  common?: ReadonlySet<string>,
 ): string {
   const { colors } = terminal
   const width = Math.min(terminal.width, 110)
-  const words = matchedWords(hit.text, hit.matches, hit.query, isCommon)
+  const words = matchedWords(hit.text, hit.matches, hit.query, common)
   const stretch = bestStretch(hit.text, words, (width - INDENT.length) * SNIPPET_LINES - 8)
   const place = hit.place(
-    words.find(({ start, end }) => start >= stretch.begin && end <= stretch.end)?.start ?? stretch.begin,
+    words.find(({ start, end }) => start >= stretch.start && end <= stretch.end)?.start ?? stretch.start,
   )
   const score = `${hit.meanSimilarity.toFixed(3)}`
   const raw = `(${hit.score.toFixed(2)})`

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Json, Metadata } from '@serotine/core'
+import { commonWords } from '@serotine/core/highlight'
 import { defineRoute } from '../http/route.js'
 import type { Route } from '../http/route.js'
 import type { ServedIndex } from '../options.js'
@@ -12,11 +13,8 @@ const MOST_VALUES = 500
 const SHOWN_VALUES = 50
 const LONGEST_VALUE = 200
 const MOST_FIELDS = 200
-/** Texts looked at to find common words; fewer than the second number say nothing about which words are. */
+/** Texts looked at to find common words. */
 const SAMPLE = 300
-const FEWEST_TEXTS = 8
-/** A word in more than this share of the texts is background there ("the", "der", "の"). */
-const COMMON_SHARE = 0.2
 const SHOWN_WORDS = 500
 
 const fieldSchema = z.object({
@@ -35,7 +33,7 @@ const contentsSchema = z.object({
   fields: z.array(fieldSchema),
   common_words: z
     .array(z.string())
-    .meta({ description: `Words, in small letters, of more than ${COMMON_SHARE * 100} % of a sample of the texts.` }),
+    .meta({ description: 'Words, in small letters, of more than 20 % of a sample of the texts.' }),
 })
 type Contents = Omit<z.output<typeof contentsSchema>, 'index'>
 type FieldType = z.output<typeof fieldSchema>['types'][number]
@@ -81,7 +79,7 @@ async function readContents(index: ServedIndex, documents: number): Promise<Cont
   return {
     read,
     fields: [...fields].map(([name, field]) => field.described(name)).sort((a, b) => (a.name < b.name ? -1 : 1)),
-    common_words: commonWords(stored.flatMap((document) => document?.text ?? [])),
+    common_words: [...commonWords(stored.flatMap((document) => document?.text ?? []))].slice(0, SHOWN_WORDS),
   }
 }
 
@@ -127,19 +125,4 @@ function count(fields: Map<string, Field>, metadata: Metadata, path: string): vo
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       count(fields, value as Metadata, `${name}.`)
   }
-}
-
-/** Told from the texts rather than from a list of one language's stop words. */
-function commonWords(texts: readonly string[]): string[] {
-  if (texts.length < FEWEST_TEXTS) return []
-  const seen = new Map<string, number>()
-  for (const text of texts) {
-    const words = new Set(Array.from(text.matchAll(/[\p{L}\p{M}\p{N}_]+/gu), ([word]) => word.toLowerCase()))
-    for (const word of words) seen.set(word, (seen.get(word) ?? 0) + 1)
-  }
-  const common = [...seen].filter(([, documents]) => documents > texts.length * COMMON_SHARE)
-  return common
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, SHOWN_WORDS)
-    .map(([word]) => word)
 }

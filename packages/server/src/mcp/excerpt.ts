@@ -1,7 +1,5 @@
 import type { Metadata, TextMatch } from '@serotine/core'
-
-/** Characters before the first match of an excerpt. */
-const LEAD = 60
+import { bestStretch, matchedWords } from '@serotine/core/highlight'
 
 /** A stretch of a text. */
 export interface Excerpt {
@@ -18,35 +16,8 @@ export interface Excerpt {
  */
 export function excerptOf(text: string, most: number, matches: readonly TextMatch[]): Excerpt {
   if (text.length <= most) return { text, start: 0, isCut: false }
-  const found = matches.filter(({ start }) => start >= 0)
-  let [best, bestSum] = [0, 0]
-  for (const { start: first } of found) {
-    const from = Math.max(0, Math.min(first - Math.min(LEAD, most / 4), text.length - most))
-    const inside = found.filter(({ start, end }) => start >= from && end <= from + most)
-    const sum = inside.reduce((total, { similarity }) => total + Math.max(0, similarity), 0)
-    if (sum > bestSum) [best, bestSum] = [Math.floor(from), sum]
-  }
-  const start = best === 0 ? 0 : nextWord(text, best)
-  return { text: text.slice(start, lastWord(text, start, start + most)).trimEnd(), start, isCut: true }
-}
-
-/** The beginning of a word at or soon after a position. */
-function nextWord(text: string, position: number): number {
-  const [gap] = /\s+/.exec(text.slice(position, position + LEAD)) ?? []
-  const next = gap === undefined ? position : position + text.slice(position).indexOf(gap) + gap.length
-  return isLowSurrogate(text, next) ? next + 1 : next
-}
-
-/** The end of a word at or soon before a position. */
-function lastWord(text: string, start: number, position: number): number {
-  if (position >= text.length) return text.length
-  const gap = text.slice(start, position).search(/\s\S*$/)
-  if (gap > 0 && start + gap > position - LEAD) return start + gap
-  return isLowSurrogate(text, position) ? position - 1 : position
-}
-
-function isLowSurrogate(text: string, position: number): boolean {
-  return /[\uDC00-\uDFFF]/.test(text.charAt(position))
+  const { start, end } = bestStretch(text, matchedWords(text, matches), most)
+  return { text: text.slice(start, end).trimEnd(), start, isCut: true }
 }
 
 /**

@@ -1,10 +1,13 @@
 import type { Hit, Metadata, Value } from '../server/api.js'
 import { count, element, shortened } from '../dom.js'
-import { bestStretch, litText } from './highlight.js'
-import type { Span } from './highlight.js'
+import { bestStretch } from '@serotine/core/highlight'
+import type { MatchedWord, Stretch } from '@serotine/core/highlight'
+import { litText } from './lit-text.js'
 
 /** Shown of a text before it is asked for as a whole. */
 const SHOWN = 480
+/** What is only so much longer is shown whole. */
+const LONGER = 1.3
 const SHOWN_FIELDS = 8
 const LONGEST_CHIP = 60
 /** Where a passage stands: said in the line below its title. */
@@ -21,7 +24,7 @@ export interface DrawnHit {
   readonly hit: Hit
   readonly item: HTMLLIElement
   readonly title: HTMLElement
-  light(spans: readonly Span[]): void
+  light(words: readonly MatchedWord[]): void
   toggleHeatMap(open?: boolean): void
   readonly isOpen: () => boolean
 }
@@ -45,14 +48,15 @@ export function drawHit(hit: Hit, hasOrder: boolean, actions: HitActions): Drawn
     { type: 'button', class: 'small', 'aria-expanded': 'false', 'aria-controls': map.id, 'aria-describedby': titleId },
     'Heat map',
   )
-  let spans: readonly Span[] = []
+  let words: readonly MatchedWord[] = []
+  const all: Stretch = { start: 0, end: text.length }
   let whole = false
   const draw = (): void => {
-    const { begin, end } = whole ? { begin: 0, end: text.length } : bestStretch(text, spans, SHOWN)
-    body.replaceChildren(...litText(text, spans, begin, end))
+    const stretch = whole || text.length <= SHOWN * LONGER ? all : bestStretch(text, words, SHOWN)
+    body.replaceChildren(...litText(text, words, stretch))
     // Lines of the source are kept where all of it is to be read.
     body.classList.toggle('whole', whole)
-    more.hidden = begin === 0 && end === text.length && !whole
+    more.hidden = stretch === all && !whole
     more.textContent = whole ? 'Show less' : `Show the whole text, ${count(text.length)} characters`
   }
   more.addEventListener('click', () => {
@@ -94,7 +98,7 @@ export function drawHit(hit: Hit, hasOrder: boolean, actions: HitActions): Drawn
     item,
     title,
     light(found) {
-      spans = found
+      words = found
       draw()
     },
     toggleHeatMap,

@@ -1,9 +1,9 @@
+import { matchedWords } from '@serotine/core/highlight'
 import { legend, stacked } from '../bars.js'
 import type { SearchAnswer } from '../server/api.js'
 import { count, counted, element, milliseconds, part } from '../dom.js'
 import { drawHit } from './hits.js'
 import type { DrawnHit, HitActions } from './hits.js'
-import { matchedWords } from './highlight.js'
 import { drawOrder } from './order.js'
 
 const PARTS: Readonly<Record<string, string>> = {
@@ -47,7 +47,12 @@ export class Results {
     for (const { hit, light } of this.#drawn) {
       const other = matches.get(hit.id)
       if (hit.text === undefined || !other?.matches || other.text !== hit.text) continue
-      light(matchedWords(hit.text, query, other.matches, common))
+      const placed = other.matches.map(({ query_start: queryStart, query_end: queryEnd, ...match }) => ({
+        ...match,
+        queryStart,
+        queryEnd,
+      }))
+      light(matchedWords(hit.text, placed, query, common))
     }
   }
 

@@ -1,0 +1,5 @@
+export { matchedWords } from '../highlight/matched-words.js'
+export type { MatchedWord, PlacedMatch } from '../highlight/matched-words.js'
+export { bestStretch } from '../highlight/best-stretch.js'
+export type { Stretch } from '../highlight/best-stretch.js'
+export { commonWords } from '../highlight/common-words.js'
