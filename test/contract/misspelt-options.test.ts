@@ -203,6 +203,9 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
   },
   serotine: {
     readTexts: { readTexts: (wrong) => cli.readTexts([folder], wrong).next() },
+    readSentFile: {
+      readSentFile: (wrong) => cli.readSentFile({ name: 'a.txt', source: 'a', bytes: Buffer.from('a') }, wrong),
+    },
     splitPassages: { splitPassages: (wrong) => cli.splitPassages('a', wrong) },
     formatReport: { formatReport: (wrong) => cli.formatReport(wrong) },
   },

@@ -1,5 +1,5 @@
-export { readTexts } from './input/read-texts.js'
-export type { PassageMetadata, ReadOptions, TextDocument } from './input/read-texts.js'
+export { readSentFile, readTexts } from './input/read-texts.js'
+export type { PassageMetadata, ReadOptions, SentFile, TextDocument } from './input/read-texts.js'
 export type { SkipReason, Skipped } from './input/skipped.js'
 export { estimateTokens } from './input/passages.js'
 export type { Passage, PassageLimits } from './input/passages.js'

@@ -93,8 +93,9 @@ export async function* readFiles(files: readonly FoundFile[], options: ReadOptio
   }
 }
 
-/** A file that is no file of this machine: its name says what it is, and is never looked up. */
+/** A file that is no file of this machine, as an upload: its name says what it is, and is never looked up. */
 export interface SentFile {
+  /** Its ending says which kind it is; any other is plain text. */
   readonly name: string
   /** Named in the passages, and in their ids. */
   readonly source: string
@@ -102,11 +103,16 @@ export interface SentFile {
 }
 
 /**
- * Passages of a file as `readTexts` makes them of one on disk.
+ * Passages of a file that was sent, as `readTexts` makes them of one on disk.
  *
- * @throws INPUT_FORMAT for what is binary, damaged, compressed, or has a bad JSONL line; DUPLICATE_ID, READER_MISSING
+ * @throws INPUT_FORMAT for what is binary, damaged, compressed, or has a bad JSONL line; DUPLICATE_ID, READER_MISSING,
+ * UNKNOWN_OPTION
  */
-export async function readSentFile({ name, source, bytes }: SentFile, options: ReadOptions): Promise<TextDocument[]> {
+export async function readSentFile(
+  { name, source, bytes }: SentFile,
+  options: ReadOptions = {},
+): Promise<TextDocument[]> {
+  checkOptions('readSentFile', options, READ_OPTIONS)
   const kind = kindOf(name) ?? 'text'
   if (/\.gz$/i.test(name)) {
     throw new SerotineError('INPUT_FORMAT', `${name} is compressed. Send it unpacked.`)
