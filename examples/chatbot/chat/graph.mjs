@@ -1,0 +1,280 @@
+// A turn of a conversation as a LangGraph graph:
+//
+//   rewrite ─▶ retrieve ─┬─▶ answer
+//                        └─▶ nothing
+//
+// The checkpointer keeps what was said, a thread for each conversation.
+import { AIMessage, HumanMessage } from '@langchain/core/messages'
+import { END, MessagesValue, START, StateGraph, StateSchema } from '@langchain/langgraph'
+import { z } from 'zod'
+import { citedIn } from './citations.mjs'
+import { extract } from './extract.mjs'
+import { LastStates, turnsOf } from './history.mjs'
+import { answerWithModel } from './model-answer.mjs'
+import { explainModelError } from './model-errors.mjs'
+import { rewriteByRule, rewriteWithModel } from './rewrite.mjs'
+import { sourcesOf } from './sources.mjs'
+
+/**
+ * @typedef {import('./sources.mjs').Source} Source
+ * @typedef {import('./sources.mjs').SearchSummary} SearchSummary
+ * @typedef {import('./history.mjs').Turn} Turn
+ *
+ * @typedef {object} AnswerDetails What is kept of an answer beside its text.
+ * @property {'answered' | 'nothing' | 'stopped' | 'failed'} status
+ * @property {number[]} cited
+ * @property {Source[]} sources
+ * @property {SearchSummary} [search]
+ * @property {string} [problem] why it failed
+ *
+ * @typedef {{ type: 'rewritten', question: string }
+ *   | { type: 'found', sources: Source[], search: SearchSummary }
+ *   | { type: 'text', text: string }
+ *   | { type: 'done', turn: Turn }} ChatEvent What the page hears while a question is answered, in this order.
+ *
+ * @typedef {object} ChatOptions
+ * @property {import('../library/library.mjs').Library} library
+ * @property {import('./models.mjs').ChatModel} [chatModel] without one, answers are quotations
+ * @property {number} [threshold] default THRESHOLD
+ * @property {number} [silenceMs] after which a silent chat model is given up; default a minute
+ * @property {(error: unknown) => void} [onError] is told of what the page only calls a failure
+ */
+
+/**
+ * Mean similarity of the best passage below which nothing was found. Measured with the embedded model. This project's documentation: each
+ * of 30 questions about it has a better passage, none of 30 about something else has one. 240 paragraphs of Wikipedia (XQuAD): 194 of 200
+ * questions have one, and 9 of 60 about something else. Another model needs another value; docs/scores.md says how to find it.
+ */
+const THRESHOLD = 0.83
+/** Once the best passage is above the threshold, others help when they are this little below it. */
+const LEEWAY = 0.05
+
+const NOTHING = 'I found nothing about this in your documents.'
+const EMPTY = 'There is nothing to search in yet. Drop some files here first.'
+const FAILED = 'Something failed on the server. Its log says what.'
+
+/** @type {z.ZodType<Source[]>} */
+const sourcesSchema = z.array(z.any())
+/** @type {z.ZodType<SearchSummary | undefined>} */
+const searchSchema = z.any()
+
+const State = new StateSchema({
+  messages: MessagesValue,
+  /** As it is searched for: it can be understood without the conversation. */
+  question: z.string().default(''),
+  sources: sourcesSchema.default([]),
+  search: searchSchema,
+})
+/** @typedef {typeof State.State} ChatState */
+
+/** What a node is given besides the state. */
+const Context = z.object({ stop: z.instanceof(AbortSignal) })
+/** @typedef {import('@langchain/langgraph').LangGraphRunnableConfig<z.infer<typeof Context>>} NodeConfig */
+
+export class Chat {
+  #options
+  #graph
+  /** Conversations whose last question is being answered. */
+  #busy = new Set()
+
+  /** @param {ChatOptions} options */
+  constructor({ threshold = THRESHOLD, silenceMs = 60_000, onError = () => {}, ...options }) {
+    this.#options = { threshold, silenceMs, onError, ...options }
+    this.#graph = new StateGraph(State, Context)
+      .addNode('rewrite', (state, config) => this.#rewrite(state, config))
+      .addNode('retrieve', (state, config) => this.#retrieve(state, config))
+      .addNode('answer', (state, config) => this.#answer(state, config))
+      .addNode('nothing', (state) => this.#nothing(state))
+      .addEdge(START, 'rewrite')
+      .addEdge('rewrite', 'retrieve')
+      .addConditionalEdges(
+        'retrieve',
+        ({ sources }, config) => (sources.length > 0 || config.context?.stop.aborted ? 'answer' : 'nothing'),
+        ['answer', 'nothing'],
+      )
+      .addEdge('answer', END)
+      .addEdge('nothing', END)
+      .compile({ checkpointer: new LastStates() })
+  }
+
+  /**
+   * @param {string} conversation
+   * @returns {Promise<Turn[]>}
+   */
+  async turns(conversation) {
+    const { values } = await this.#graph.getState({ configurable: { thread_id: conversation } })
+    return turnsOf(values.messages ?? [])
+  }
+
+  /** @param {string} conversation */
+  isBusy(conversation) {
+    return this.#busy.has(conversation)
+  }
+
+  /**
+   * Answers a question. The signal stops the work, at the provider's too; what was said until then is kept.
+   *
+   * @param {string} conversation
+   * @param {string} question
+   * @param {AbortSignal} stop
+   * @returns {AsyncGenerator<ChatEvent>}
+   */
+  async *ask(conversation, question, stop) {
+    this.#busy.add(conversation)
+    try {
+      const events = await this.#graph.stream(
+        { messages: [new HumanMessage(question)], sources: [], search: undefined },
+        {
+          configurable: { thread_id: conversation },
+          // Not as the signal of the graph, which would forget the turn.
+          context: { stop },
+          streamMode: 'custom',
+          durability: 'exit',
+        },
+      )
+      for await (const event of events) yield /** @type {ChatEvent} */ (event)
+      const turn = (await this.turns(conversation)).at(-1)
+      if (turn) yield { type: 'done', turn }
+    } finally {
+      this.#busy.delete(conversation)
+    }
+  }
+
+  /**
+   * @param {ChatState} state
+   * @param {NodeConfig} config
+   */
+  async #rewrite({ messages }, config) {
+    const history = turnsOf(messages.slice(0, -1))
+    const asked = messages.at(-1)?.text ?? ''
+    const question = await this.#standalone(asked, history, stopOf(config))
+    if (question !== asked) tell(config, { type: 'rewritten', question })
+    return { question }
+  }
+
+  /**
+   * @param {string} asked
+   * @param {Turn[]} history
+   * @param {AbortSignal} stop
+   */
+  async #standalone(asked, history, stop) {
+    const { chatModel, silenceMs } = this.#options
+    if (chatModel) {
+      const signal = AbortSignal.any([stop, AbortSignal.timeout(silenceMs)])
+      // The rule does, too; the answer will say what is wrong with the model.
+      const rewritten = await rewriteWithModel(asked, answered(history), { model: chatModel.model, signal }).catch(
+        () => undefined,
+      )
+      if (rewritten !== undefined) return rewritten
+    }
+    return rewriteByRule(asked, history.at(-1)?.standalone)
+  }
+
+  /**
+   * @param {ChatState} state
+   * @param {NodeConfig} config
+   */
+  async #retrieve({ question }, config) {
+    const { library, threshold, onError } = this.#options
+    const stop = stopOf(config)
+    try {
+      const { sources, search } = await this.#search(question, stop)
+      const best = sources[0]?.meanSimilarity ?? -1
+      const summary = { ...search, best, threshold, passages: library.state.passages }
+      const near = best < threshold ? [] : sources.filter(({ meanSimilarity }) => meanSimilarity >= threshold - LEEWAY)
+      tell(config, { type: 'found', sources: near, search: summary })
+      return { sources: near, search: summary }
+    } catch (error) {
+      if (!stop.aborted) throw error
+      return { sources: [] }
+    }
+  }
+
+  /**
+   * @param {string} question
+   * @param {AbortSignal} signal
+   */
+  async #search(question, signal) {
+    const { library } = this.#options
+    /** @type {import('@serotine/core').SearchResult | undefined} */
+    let found
+    const retriever = library.retriever((result) => (found = result))
+    let documents = await retriever.invoke(question, { signal })
+    // What stands between quotes has to occur as it is written; where it does not, it is a question like others.
+    if (documents.length === 0 && question.includes('"'))
+      documents = await retriever.invoke(question.replaceAll('"', ' '), { signal })
+    const sources = found ? await sourcesOf(documents, found, { question, model: library.model, signal }) : []
+    return { sources, search: { question, ...summaryOf(found) } }
+  }
+
+  /**
+   * @param {ChatState} state
+   * @param {NodeConfig} config
+   */
+  async #answer({ messages, question, sources, search }, config) {
+    const { library, chatModel, silenceMs, onError } = this.#options
+    const stop = stopOf(config)
+    let text = ''
+    /** @type {Pick<AnswerDetails, 'status' | 'problem'>} */
+    let end = { status: 'answered' }
+    try {
+      stop.throwIfAborted()
+      const history = answered(turnsOf(messages.slice(0, -1)))
+      const pieces = chatModel
+        ? answerWithModel(messages.at(-1)?.text ?? '', sources, { chatModel, history, signal: stop, silenceMs })
+        : extract(question, sources, { model: library.model, signal: stop })
+      for await (const piece of pieces) {
+        text += piece
+        tell(config, { type: 'text', text: piece })
+      }
+    } catch (error) {
+      if (stop.aborted) end = { status: 'stopped' }
+      else {
+        const problem = chatModel && explainModelError(error, chatModel.name)
+        if (problem === undefined) onError(error)
+        end = { status: 'failed', problem: problem ?? FAILED }
+      }
+    }
+    return reply(question, text, { ...end, sources, cited: citedIn(text, sources.length), ...(search && { search }) })
+  }
+
+  /** @param {ChatState} state */
+  #nothing({ question, search }) {
+    const text = this.#options.library.state.passages === 0 ? EMPTY : NOTHING
+    return reply(question, text, { status: 'nothing', cited: [], sources: [], ...(search && { search }) })
+  }
+}
+
+/**
+ * @param {string} standalone
+ * @param {string} text
+ * @param {AnswerDetails} details
+ */
+function reply(standalone, text, details) {
+  return { messages: [new AIMessage({ content: text, additional_kwargs: { standalone, ...details } })] }
+}
+
+/** @param {readonly Turn[]} history */
+function answered(history) {
+  return history.filter(({ details }) => details.status === 'answered')
+}
+
+/** @param {import('@serotine/core').SearchResult | undefined} found */
+function summaryOf(found) {
+  const { firstStage = 'none', candidates = 0, timings } = found ?? {}
+  return { firstStage, candidates, milliseconds: { ...timings } }
+}
+
+/** @param {NodeConfig} config */
+function stopOf({ context }) {
+  if (!context) throw new Error('The graph was run without its context.')
+  return context.stop
+}
+
+/**
+ * @param {NodeConfig} config
+ * @param {ChatEvent} event
+ */
+function tell({ writer }, event) {
+  writer?.(event)
+}

@@ -1,0 +1,90 @@
+// What was found, as an answer cites it and as the page shows it.
+import { nameOf } from '../library/library.mjs'
+
+/**
+ * @typedef {object} Match A word of the question and the word of the passage that it found.
+ * @property {number} queryStart
+ * @property {number} queryEnd
+ * @property {number} start in the passage
+ * @property {number} end
+ * @property {number} similarity
+ *
+ * @typedef {object} Source
+ * @property {number} number what is cited: 1 for the best
+ * @property {string} id
+ * @property {string} name of the file
+ * @property {string} [heading]
+ * @property {number} [page]
+ * @property {number} [line]
+ * @property {number} [lineEnd]
+ * @property {string} text
+ * @property {boolean} isMarkdown
+ * @property {number} maxSim
+ * @property {number} meanSimilarity MaxSim ÷ tokens of the question, −1 … 1
+ * @property {number} [firstStageRank] absent where every passage was scored exactly
+ * @property {string[]} words of the question that the passage holds
+ * @property {Match[]} matches
+ *
+ * @typedef {object} SearchSummary
+ * @property {string} question what was searched for
+ * @property {string} firstStage
+ * @property {number} candidates scored by exact MaxSim
+ * @property {number} passages in the library
+ * @property {number} best mean similarity of the best passage
+ * @property {number} threshold below which it does not count
+ * @property {Record<string, number>} milliseconds of each part
+ */
+
+/**
+ * @param {readonly import('@langchain/core/documents').DocumentInterface[]} documents
+ * @param {import('@serotine/core').SearchResult} found
+ * @param {{ question: string, model: import('@serotine/core').ColBERT, signal?: AbortSignal }} options
+ * @returns {Promise<Source[]>}
+ */
+export async function sourcesOf(documents, found, { question, model, signal }) {
+  const hits = new Map(found.hits.map((hit) => [hit.id, hit]))
+  return Promise.all(
+    documents.map(async ({ id = '', pageContent, metadata }, i) => {
+      const hit = hits.get(id)
+      const headLength = Number(metadata['headLength'] ?? 0)
+      const text = pageContent.slice(headLength)
+      const matches = await model.explain(question, pageContent, signal ? { signal } : {})
+      const firstStageRank = (found.firstStageIds?.indexOf(id) ?? -1) + 1
+      const name = nameOf(String(metadata['source']))
+      return {
+        number: i + 1,
+        id,
+        name,
+        ...pick(metadata, 'heading', 'string'),
+        ...pick(metadata, 'page', 'number'),
+        ...pick(metadata, 'line', 'number'),
+        ...pick(metadata, 'lineEnd', 'number'),
+        text,
+        isMarkdown: /\.(md|mdx|markdown)$/i.test(name),
+        maxSim: hit?.maxSim ?? hit?.score ?? 0,
+        meanSimilarity: Number(metadata['relevanceScore']),
+        ...(firstStageRank > 0 && { firstStageRank }),
+        words: [...(hit?.keywords?.words ?? [])],
+        // Tokens that are text in both; those found in the headings above the passage are not in it.
+        matches: matches
+          .filter(({ queryStart, queryEnd, start }) => queryEnd > queryStart && start >= headLength)
+          .map(({ queryStart, queryEnd, start, end, similarity }) => ({
+            queryStart,
+            queryEnd,
+            start: start - headLength,
+            end: end - headLength,
+            similarity: Math.round(similarity * 1000) / 1000,
+          })),
+      }
+    }),
+  )
+}
+
+/**
+ * @param {Record<string, unknown>} metadata
+ * @param {string} field
+ * @param {'string' | 'number'} type
+ */
+function pick(metadata, field, type) {
+  return typeof metadata[field] === type ? { [field]: metadata[field] } : {}
+}
