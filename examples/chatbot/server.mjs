@@ -62,10 +62,15 @@ const server = serve({ fetch: app.fetch, hostname: settings.host, port: settings
 })
 server.on('error', (error) => stop(error))
 
-library.addFolder(settings.folder).then(() => {
-  const { documents, passages } = library.state
-  console.log(`Indexed    ${documents.length} documents, ${passages} passages`)
-}, onError)
+library.addFolder(settings.folder).then(
+  () => {
+    const { documents, passages } = library.state
+    console.log(`Indexed    ${documents.length} documents, ${passages} passages`)
+  },
+  (error) => {
+    if (!library.closed) onError(error)
+  },
+)
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {

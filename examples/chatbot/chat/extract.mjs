@@ -19,13 +19,15 @@ const PASSAGE_SHARE = 0.5
  * best sentence below it, none of which answered; see docs/scores.md for finding the value for your model.
  */
 const LEAST = 0.84
+/** Characters before a sentence in its paragraph that are quoted with it, so that it is not torn out. */
+const LEAD_IN = 220
 /** What leans on the sentence before it. Only English is known here; others are quoted alone. */
 const LEANS =
   /^(it|its|this|that|these|those|they|them|their|he|she|both|such|so|but|and|or|then|there|otherwise|instead|here|also|however|therefore)\b/i
 const LEANS_ON_NOTHING = 0.02
 
 /**
- * @param {string} question
+ * @param {{ asked: string, standalone: string }} question as it was asked, and as it was searched for
  * @param {readonly Source[]} sources
  * @param {{ model: import('@serotine/core').Scorer, signal?: AbortSignal }} options
  * @returns {AsyncGenerator<string>} Markdown with citations like [1]
@@ -46,23 +48,33 @@ export async function* extract(question, sources, { model, signal }) {
 }
 
 /**
- * @param {string} question
+ * @param {{ asked: string, standalone: string }} question
  * @param {readonly Source[]} sources
  * @param {import('@serotine/core').Scorer} model
  * @param {AbortSignal | undefined} signal
  * @returns {Promise<Candidate[]>}
  */
-async function candidatesOf(question, sources, model, signal) {
+async function candidatesOf({ asked, standalone }, sources, model, signal) {
   const candidates = sources.flatMap((source) =>
     sentencesOf(source.text, source).map((sentence, position) => ({ ...sentence, position, source })),
   )
-  // A sentence says little without what stands above it.
-  const texts = candidates.map(({ text, lead, source }) => [source.heading, lead, text].filter(Boolean).join('\n\n'))
+  // A sentence says little without what stands above it, and one that leans on another little without that.
+  const texts = candidates.map((candidate, i) => {
+    const before = candidates[i - 1]
+    const leaned = before && follows(candidate, before) && LEANS.test(candidate.text) ? `${before.text} ` : ''
+    return [candidate.source.heading, candidate.lead, leaned + candidate.text].filter(Boolean).join('\n\n')
+  })
   const reranker = new ColBERTReranker({ model, topN: null })
-  const ranking = await reranker.rerank(texts, question, signal ? { signal } : {})
-  const similarities = new Map(ranking.map(({ index, relevanceScore }) => [index, relevanceScore]))
+  // What was put into a follow-up question finds the passages; which sentence answers is asked by both.
+  const rankings = await Promise.all(
+    [...new Set([standalone, asked])].map((one) => reranker.rerank(texts, one, signal ? { signal } : {})),
+  )
+  /** @type {number[]} */
+  const similarities = candidates.map(() => 0)
+  for (const { index, relevanceScore } of rankings.flat())
+    similarities[index] = (similarities[index] ?? 0) + relevanceScore / rankings.length
   return candidates.map((candidate, i) => {
-    const similarity = similarities.get(i) ?? 0
+    const similarity = similarities[i] ?? 0
     const alone = candidate.place === 0 && !candidate.lead && LEANS.test(candidate.text) ? LEANS_ON_NOTHING : 0
     return { ...candidate, similarity, score: similarity + PASSAGE_SHARE * candidate.source.meanSimilarity - alone }
   })
@@ -96,10 +108,7 @@ function* quotes(chosen, candidates) {
   for (const source of new Set(chosen.map(({ source }) => source))) {
     const own = candidates.filter((candidate) => candidate.source === source)
     const wanted = new Set(chosen.filter((one) => one.source === source))
-    for (const one of wanted) {
-      const before = own[one.position - 1]
-      if (before && follows(one, before) && LEANS.test(one.text)) wanted.add(before)
-    }
+    for (const one of wanted) for (const before of leadIn(one, own)) wanted.add(before)
     const inOrder = own.filter((candidate) => wanted.has(candidate))
     let text = ''
     inOrder.forEach((one, i) => {
@@ -115,11 +124,23 @@ function* quotes(chosen, candidates) {
 }
 
 /**
+ * The beginning of a short paragraph, up to a sentence of it; of a long one, the sentence that is leaned on.
+ *
  * @param {Candidate} one
- * @param {Candidate} before
+ * @param {readonly Candidate[]} own
+ */
+function leadIn(one, own) {
+  const before = own.filter((other) => other.paragraph === one.paragraph && other.place < one.place)
+  const isShort = before.length === one.place && before.reduce((sum, { text }) => sum + text.length, 0) <= LEAD_IN
+  return isShort ? before : LEANS.test(one.text) ? before.filter((other) => follows(one, other)) : []
+}
+
+/**
+ * @param {Pick<Candidate, 'source' | 'paragraph' | 'place'>} one
+ * @param {Pick<Candidate, 'source' | 'paragraph' | 'place'>} before
  */
 function follows(one, before) {
-  return one.paragraph === before.paragraph && one.place === before.place + 1
+  return one.source === before.source && one.paragraph === before.paragraph && one.place === before.place + 1
 }
 
 /**

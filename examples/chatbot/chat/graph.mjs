@@ -12,7 +12,7 @@ import { extract } from './extract.mjs'
 import { LastStates, turnsOf } from './history.mjs'
 import { answerWithModel } from './model-answer.mjs'
 import { explainModelError } from './model-errors.mjs'
-import { rewriteByRule, rewriteWithModel } from './rewrite.mjs'
+import { rewriteByRule, rewriteWithModel, wordsOf } from './rewrite.mjs'
 import { sourcesOf } from './sources.mjs'
 
 /**
@@ -167,7 +167,11 @@ export class Chat {
       )
       if (rewritten !== undefined) return rewritten
     }
-    return rewriteByRule(asked, history.at(-1)?.standalone)
+    const last = history.at(-1)
+    if (!last) return asked
+    const { cited, sources } = last.details
+    const headings = sources.flatMap(({ number, heading, name }) => (cited.includes(number) ? [heading ?? name] : []))
+    return rewriteByRule(asked, { standalone: last.standalone, headings })
   }
 
   /**
@@ -203,7 +207,7 @@ export class Chat {
     // What stands between quotes has to occur as it is written; where it does not, it is a question like others.
     if (documents.length === 0 && question.includes('"'))
       documents = await retriever.invoke(question.replaceAll('"', ' '), { signal })
-    const sources = found ? await sourcesOf(documents, found, { question, model: library.model, signal }) : []
+    const sources = found ? await sourcesOf(documents, found, { question, library, signal }) : []
     return { sources, search: { question, ...summaryOf(found) } }
   }
 
@@ -220,9 +224,10 @@ export class Chat {
     try {
       stop.throwIfAborted()
       const history = answered(turnsOf(messages.slice(0, -1)))
+      const asked = messages.at(-1)?.text ?? ''
       const pieces = chatModel
-        ? answerWithModel(messages.at(-1)?.text ?? '', sources, { chatModel, history, signal: stop, silenceMs })
-        : extract(question, sources, { model: library.model, signal: stop })
+        ? answerWithModel(asked, sources, { chatModel, history, signal: stop, silenceMs })
+        : extract({ asked, standalone: question }, sources, { model: library.model, signal: stop })
       for await (const piece of pieces) {
         text += piece
         tell(config, { type: 'text', text: piece })
@@ -243,6 +248,19 @@ export class Chat {
     const text = this.#options.library.state.passages === 0 ? EMPTY : NOTHING
     return reply(question, text, { status: 'nothing', cited: [], sources: [], ...(search && { search }) })
   }
+}
+
+/**
+ * A question of one word is like nothing and everything: it has to stand in a passage. And "thanks" or "how are you?" are not about any.
+ *
+ * @param {string} question
+ * @param {readonly Source[]} sources
+ */
+function saysEnough(question, sources) {
+  const [word, ...others] = wordsOf(question)
+  if (word === undefined) return false
+  const stem = word.toLowerCase().slice(0, 4)
+  return others.length > 0 || sources.some(({ words }) => words.some((found) => found.startsWith(stem)))
 }
 
 /**

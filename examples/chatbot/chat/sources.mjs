@@ -5,9 +5,11 @@ import { nameOf } from '../library/library.mjs'
  * @typedef {object} Match A word of the question and the word of the passage that it found.
  * @property {number} queryStart
  * @property {number} queryEnd
- * @property {number} start in the passage
+ * @property {boolean} inHeading found in the heading above the passage
+ * @property {number} start in the passage, or in the heading
  * @property {number} end
  * @property {number} similarity
+ * @property {boolean} isBackground words like "the", which find each other in every passage
  *
  * @typedef {object} Source
  * @property {number} number what is cited: 1 for the best
@@ -38,24 +40,25 @@ import { nameOf } from '../library/library.mjs'
 /**
  * @param {readonly import('@langchain/core/documents').DocumentInterface[]} documents
  * @param {import('@serotine/core').SearchResult} found
- * @param {{ question: string, model: import('@serotine/core').ColBERT, signal?: AbortSignal }} options
+ * @param {{ question: string, library: import('../library/library.mjs').Library, signal?: AbortSignal }} options
  * @returns {Promise<Source[]>}
  */
-export async function sourcesOf(documents, found, { question, model, signal }) {
+export async function sourcesOf(documents, found, { question, library, signal }) {
+  const isBackground = await library.backgroundWords()
   const hits = new Map(found.hits.map((hit) => [hit.id, hit]))
   return Promise.all(
     documents.map(async ({ id = '', pageContent, metadata }, i) => {
       const hit = hits.get(id)
       const headLength = Number(metadata['headLength'] ?? 0)
       const text = pageContent.slice(headLength)
-      const matches = await model.explain(question, pageContent, signal ? { signal } : {})
+      const matches = await library.model.explain(question, pageContent, signal ? { signal } : {})
       const firstStageRank = (found.firstStageIds?.indexOf(id) ?? -1) + 1
       const name = nameOf(String(metadata['source']))
       return {
         number: i + 1,
         id,
         name,
-        ...pick(metadata, 'heading', 'string'),
+        ...(headLength > 0 && { heading: pageContent.slice(0, headLength).trim() }),
         ...pick(metadata, 'page', 'number'),
         ...pick(metadata, 'line', 'number'),
         ...pick(metadata, 'lineEnd', 'number'),
@@ -65,15 +68,17 @@ export async function sourcesOf(documents, found, { question, model, signal }) {
         meanSimilarity: Number(metadata['relevanceScore']),
         ...(firstStageRank > 0 && { firstStageRank }),
         words: [...(hit?.keywords?.words ?? [])],
-        // Tokens that are text in both; those found in the headings above the passage are not in it.
+        // Tokens that are text in both, not [CLS] and the like.
         matches: matches
-          .filter(({ queryStart, queryEnd, start }) => queryEnd > queryStart && start >= headLength)
+          .filter(({ queryStart, queryEnd, start, end }) => queryEnd > queryStart && start >= 0 && end > start)
           .map(({ queryStart, queryEnd, start, end, similarity }) => ({
             queryStart,
             queryEnd,
-            start: start - headLength,
-            end: end - headLength,
+            inHeading: start < headLength,
+            start: start < headLength ? start : start - headLength,
+            end: start < headLength ? end : end - headLength,
             similarity: Math.round(similarity * 1000) / 1000,
+            isBackground: isBackground(wordAt(question, queryStart, queryEnd), wordAt(pageContent, start, end)),
           })),
       }
     }),
@@ -87,4 +92,17 @@ export async function sourcesOf(documents, found, { question, model, signal }) {
  */
 function pick(metadata, field, type) {
   return typeof metadata[field] === type ? { [field]: metadata[field] } : {}
+}
+
+/**
+ * The word that a token is a piece of.
+ *
+ * @param {string} text
+ * @param {number} start
+ * @param {number} end
+ */
+function wordAt(text, start, end) {
+  const [before = ''] = /[\p{L}\p{M}\p{N}_]*$/u.exec(text.slice(Math.max(0, start - 40), start)) ?? []
+  const [after = ''] = /^[\p{L}\p{M}\p{N}_]*/u.exec(text.slice(end, end + 40)) ?? []
+  return before + text.slice(start, end) + after
 }

@@ -1,5 +1,6 @@
 // What the page asks for.
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
@@ -153,6 +154,11 @@ export function createApp({ library, chat, allowedHosts, maxFileBytes, about, on
     },
   )
 
+  // The same parser of Markdown that reads documents, as its package has it for browsers.
+  app.get('/vendor/markdown-it.js', async (context) => {
+    const source = await readFile(new URL(import.meta.resolve('markdown-it/browser')), 'utf8')
+    return context.body(source, 200, { 'Content-Type': 'text/javascript; charset=utf-8' })
+  })
   app.get('*', serveStatic({ root: page }))
   return app
 }

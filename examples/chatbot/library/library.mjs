@@ -2,6 +2,7 @@
 import { MultiVectorIndex } from '@serotine/core'
 import { ColBERTRetriever } from '@serotine/langchain'
 import { readSentFile, readTexts } from 'serotine'
+import { backgroundWords } from './background-words.mjs'
 
 /**
  * @typedef {object} Working What is being indexed at the moment.
@@ -40,6 +41,8 @@ export class Library {
   #working = new Set()
   /** @type {string[]} */
   #skipped = []
+  /** @type {Promise<(asked: string, found: string) => boolean> | undefined} */
+  #background
   #closing = new AbortController()
   /** @type {Promise<unknown>} one change after the other */
   #changes = Promise.resolve()
@@ -177,6 +180,18 @@ export class Library {
     return this.#closing.signal.aborted
   }
 
+  /** Which words say nothing here, from a sample of the passages. */
+  backgroundWords() {
+    this.#background ??= this.#sample().then(backgroundWords)
+    return this.#background
+  }
+
+  async #sample() {
+    const texts = []
+    for await (const { text = '' } of this.index.scan()) if (texts.push(text) === SAMPLE) break
+    return texts
+  }
+
   async close() {
     this.#closing.abort()
     await this.#changes
@@ -199,6 +214,7 @@ export class Library {
         this.#tell()
       },
     })
+    this.#background = undefined
     const kept = new Set(passages.map(({ id }) => id))
     await this.index.delete(gone.filter((id) => !kept.has(id)))
   }
@@ -247,6 +263,8 @@ export class Library {
   }
 }
 
+/** Passages that are enough to tell. */
+const SAMPLE = 300
 /** What is left out without a word: folders of programs, hidden files, other kinds of files. */
 const WORTH_SAYING = new Set(['binary', 'empty', 'bad-line', 'no-reader', 'unreadable'])
 /** Passages encoded and committed together: about how often the page sees progress. */
