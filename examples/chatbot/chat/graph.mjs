@@ -48,6 +48,8 @@ import { sourcesOf } from './sources.mjs'
 const THRESHOLD = 0.83
 /** Once the best passage is above the threshold, others help when they are this little below it. */
 const LEEWAY = 0.05
+/** Passages that are shown where nothing was found. */
+const NEAREST = 2
 
 const NOTHING = 'I found nothing about this in your documents.'
 const EMPTY = 'There is nothing to search in yet. Drop some files here first.'
@@ -63,6 +65,8 @@ const State = new StateSchema({
   /** As it is searched for: it can be understood without the conversation. */
   question: z.string().default(''),
   sources: sourcesSchema.default([]),
+  /** Where nothing was found: what came nearest. */
+  nearest: sourcesSchema.default([]),
   search: searchSchema,
 })
 /** @typedef {typeof State.State} ChatState */
@@ -167,7 +171,7 @@ export class Chat {
       )
       if (rewritten !== undefined) return rewritten
     }
-    const last = history.at(-1)
+    const last = answered(history).at(-1)
     if (!last) return asked
     const { cited, sources } = last.details
     const headings = sources.flatMap(({ number, heading, name }) => (cited.includes(number) ? [heading ?? name] : []))
@@ -183,11 +187,12 @@ export class Chat {
     const stop = stopOf(config)
     try {
       const { sources, search } = await this.#search(question, stop)
-      const best = sources[0]?.meanSimilarity ?? -1
+      const best = Math.max(-1, ...sources.map(({ meanSimilarity }) => meanSimilarity))
+      const isFound = best >= threshold && saysEnough(question, sources)
+      const near = isFound ? sources.filter(({ meanSimilarity }) => meanSimilarity >= threshold - LEEWAY) : []
       const summary = { ...search, best, threshold, passages: library.state.passages }
-      const near = best < threshold ? [] : sources.filter(({ meanSimilarity }) => meanSimilarity >= threshold - LEEWAY)
       tell(config, { type: 'found', sources: near, search: summary })
-      return { sources: near, search: summary }
+      return { sources: near, search: summary, nearest: isFound ? [] : sources.slice(0, NEAREST) }
     } catch (error) {
       if (!stop.aborted) throw error
       return { sources: [] }
@@ -244,9 +249,9 @@ export class Chat {
   }
 
   /** @param {ChatState} state */
-  #nothing({ question, search }) {
+  #nothing({ question, search, nearest }) {
     const text = this.#options.library.state.passages === 0 ? EMPTY : NOTHING
-    return reply(question, text, { status: 'nothing', cited: [], sources: [], ...(search && { search }) })
+    return reply(question, text, { status: 'nothing', cited: [], sources: nearest, ...(search && { search }) })
   }
 }
 
@@ -257,10 +262,8 @@ export class Chat {
  * @param {readonly Source[]} sources
  */
 function saysEnough(question, sources) {
-  const [word, ...others] = wordsOf(question)
-  if (word === undefined) return false
-  const stem = word.toLowerCase().slice(0, 4)
-  return others.length > 0 || sources.some(({ words }) => words.some((found) => found.startsWith(stem)))
+  const { length } = wordsOf(question)
+  return length > 1 || (length === 1 && sources.some(({ words }) => words.length > 0))
 }
 
 /**

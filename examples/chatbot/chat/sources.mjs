@@ -1,5 +1,6 @@
 // What was found, as an answer cites it and as the page shows it.
 import { nameOf } from '../library/library.mjs'
+import { wordsOf } from './rewrite.mjs'
 
 /**
  * @typedef {object} Match A word of the question and the word of the passage that it found.
@@ -45,6 +46,7 @@ import { nameOf } from '../library/library.mjs'
  */
 export async function sourcesOf(documents, found, { question, library, signal }) {
   const isBackground = await library.backgroundWords()
+  const asked = wordsOf(question)
   const hits = new Map(found.hits.map((hit) => [hit.id, hit]))
   return Promise.all(
     documents.map(async ({ id = '', pageContent, metadata }, i) => {
@@ -67,7 +69,7 @@ export async function sourcesOf(documents, found, { question, library, signal })
         maxSim: hit?.maxSim ?? hit?.score ?? 0,
         meanSimilarity: Number(metadata['relevanceScore']),
         ...(firstStageRank > 0 && { firstStageRank }),
-        words: [...(hit?.keywords?.words ?? [])],
+        words: asked.filter((word) => hit?.keywords?.words.some((stem) => isOf(word, stem))),
         // Tokens that are text in both, not [CLS] and the like.
         matches: matches
           .filter(({ queryStart, queryEnd, start, end }) => queryEnd > queryStart && start >= 0 && end > start)
@@ -83,6 +85,16 @@ export async function sourcesOf(documents, found, { question, library, signal })
       }
     }),
   )
+}
+
+/**
+ * Hits tell words as they are looked for, without their endings: "bites" is "bite" there, "bodies" is "bodi".
+ *
+ * @param {string} word
+ * @param {string} stem
+ */
+function isOf(word, stem) {
+  return word.toLowerCase().startsWith(stem.length > 4 ? stem.slice(0, -1) : stem)
 }
 
 /**

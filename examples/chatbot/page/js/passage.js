@@ -19,13 +19,9 @@ const PARTS = {
 const beside = matchMedia('(min-width: 68rem)')
 
 const dialog = /** @type {HTMLDialogElement} */ (part('passage'))
-/** @type {HTMLElement | undefined} */
-let opener
 
-dialog.addEventListener('close', () => {
-  document.body.classList.remove('reading')
-  opener?.focus()
-})
+// The browser gives the focus back to what had it.
+dialog.addEventListener('close', () => document.body.classList.remove('reading'))
 // A click beside it, where it lies over the page.
 dialog.addEventListener('click', (event) => {
   if (event.target === dialog) dialog.close()
@@ -39,10 +35,8 @@ beside.addEventListener('change', () => {
  * @param {Source} source
  * @param {string} question as it was searched for
  * @param {SearchSummary | undefined} search
- * @param {HTMLElement} from gets the focus back
  */
-export function openPassage(source, question, search, from) {
-  opener = from
+export function openPassage(source, question, search) {
   const text = element('p', { class: 'text', dir: 'auto', tabindex: 0 })
   const heading = element('bdi', {})
   /** @param {import('./highlight.js').Lit[]} lit */

@@ -36,7 +36,7 @@ export class TurnView {
 
   /**
    * @param {string} question
-   * @param {(source: Source, question: string, search: SearchSummary | undefined, from: HTMLElement) => void} onOpen shows a passage
+   * @param {(source: Source, question: string, search: SearchSummary | undefined) => void} onOpen shows a passage
    */
   constructor(question, onOpen) {
     this.#standalone = question
@@ -131,7 +131,7 @@ export class TurnView {
         class: 'cite',
         title: shortened(where, 200),
         'aria-label': `Passage ${number}, ${shortened(where, 200)}`,
-        onclick: () => this.#open(source, button),
+        onclick: () => this.#open(source),
         onmouseenter: () => this.#point(number, true),
         onmouseleave: () => this.#point(number, false),
         onfocus: () => this.#point(number, true),
@@ -150,12 +150,9 @@ export class TurnView {
     this.#below.querySelector(`[data-number="${number}"]`)?.classList.toggle('pointed', isPointed)
   }
 
-  /**
-   * @param {Source} source
-   * @param {HTMLElement} from
-   */
-  #open(source, from) {
-    this.#onOpen(source, this.#standalone, this.#search, from)
+  /** @param {Source} source */
+  #open(source) {
+    this.#onOpen(source, this.#standalone, this.#search)
   }
 
   /**
@@ -163,7 +160,7 @@ export class TurnView {
    * @returns {Node[]}
    */
   #endOf({ status, cited, sources, search, problem }) {
-    if (status === 'nothing') return search ? [nearest(search)] : []
+    if (status === 'nothing') return search ? [nearest(search), ...this.#nearestCards(sources)] : []
     const shown = sources.filter(({ number }) => cited.includes(number))
     const others = sources.filter(({ number }) => !cited.includes(number))
     const nothingCited = status === 'answered' && shown.length === 0 && sources.length > 0
@@ -173,7 +170,7 @@ export class TurnView {
       nothingCited && notice('stopped', 'This answer cites nothing. Compare it with what was found:'),
       shown.length > 0 && this.#cards(shown, 'Cited passages'),
       others.length > 0 && nothingCited && this.#cards(others, 'Passages that were found'),
-      others.length > 0 && !nothingCited && this.#more(others),
+      others.length > 0 && !nothingCited && this.#folded(`${counted(others.length, 'more passage')} found`, others),
       search && status !== 'failed' && this.#summary(search, sources.length),
     ].filter((node) => node instanceof Node)
   }
@@ -195,7 +192,7 @@ export class TurnView {
     const stretch = bestStretch(text, inText, EXCERPT)
     const button = element(
       'button',
-      { type: 'button', class: 'card', 'data-number': number, onclick: () => this.#open(source, button) },
+      { type: 'button', class: 'card', 'data-number': number, onclick: () => this.#open(source) },
       element(
         'span',
         { class: 'from' },
@@ -210,13 +207,16 @@ export class TurnView {
   }
 
   /** @param {Source[]} sources */
-  #more(sources) {
-    return element(
-      'details',
-      { class: 'more' },
-      element('summary', {}, `${counted(sources.length, 'more passage')} found`),
-      this.#cards(sources, 'Other passages that were found'),
-    )
+  #nearestCards(sources) {
+    return sources.length > 0 ? [this.#folded('Show what comes nearest', sources)] : []
+  }
+
+  /**
+   * @param {string} label
+   * @param {Source[]} sources
+   */
+  #folded(label, sources) {
+    return element('details', { class: 'more' }, element('summary', {}, label), this.#cards(sources, label))
   }
 
   /**
@@ -261,9 +261,8 @@ function notice(kind, text) {
 
 /** @param {SearchSummary} search */
 function nearest({ best, threshold, passages }) {
-  const text =
-    passages === 0
-      ? 'Add files, or start the server with a folder: npm start -- ./my-documents'
-      : `The closest of ${counted(passages, 'passage')} is ${best.toFixed(2)} alike; from ${threshold.toFixed(2)} on it would count. Try other words.`
+  const alike = `The most similar of ${counted(passages, 'passage')} has ${best.toFixed(2)}; ${threshold.toFixed(2)} would count.`
+  const why = best < threshold ? alike : 'Ask about something that is in them, in a few words more.'
+  const text = passages === 0 ? 'Add files, or start the server with a folder: npm start -- ./my-documents' : why
   return element('p', { class: 'quiet small' }, text)
 }
