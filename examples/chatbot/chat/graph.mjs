@@ -78,8 +78,12 @@ const Context = z.object({ stop: z.instanceof(AbortSignal) })
 export class Chat {
   #options
   #graph
-  /** Conversations whose last question is being answered. */
-  #busy = new Set()
+  /**
+   * Of conversations whose last question is being answered.
+   *
+   * @type {Map<string, AbortController>}
+   */
+  #answering = new Map()
 
   /** @param {ChatOptions} options */
   constructor({ threshold = THRESHOLD, silenceMs = 60_000, onError = () => {}, ...options }) {
@@ -111,27 +115,39 @@ export class Chat {
   }
 
   /** @param {string} conversation */
-  isBusy(conversation) {
-    return this.#busy.has(conversation)
+  isAnswering(conversation) {
+    return this.#answering.has(conversation)
   }
 
   /**
-   * Answers a question. The signal stops the work, at the provider's too; what was said until then is kept.
+   * Ends the answer that is being made, which then is done with what was said until now.
+   *
+   * @param {string} conversation
+   * @returns {boolean} whether there was one
+   */
+  stop(conversation) {
+    const answering = this.#answering.get(conversation)
+    answering?.abort()
+    return answering !== undefined
+  }
+
+  /**
+   * Answers a question. Stopping ends the work, at the provider's too; what was said until then is kept.
    *
    * @param {string} conversation
    * @param {string} question
-   * @param {AbortSignal} stop
    * @returns {AsyncGenerator<ChatEvent>}
    */
-  async *ask(conversation, question, stop) {
-    this.#busy.add(conversation)
+  async *ask(conversation, question) {
+    const answering = new AbortController()
+    this.#answering.set(conversation, answering)
     try {
       const events = await this.#graph.stream(
         { messages: [new HumanMessage(question)], sources: [], search: undefined },
         {
           configurable: { thread_id: conversation },
           // Not as the signal of the graph, which would forget the turn.
-          context: { stop },
+          context: { stop: answering.signal },
           streamMode: 'custom',
           durability: 'exit',
         },
@@ -140,7 +156,7 @@ export class Chat {
       const turn = (await this.turns(conversation)).at(-1)
       if (turn) yield { type: 'done', turn }
     } finally {
-      this.#busy.delete(conversation)
+      this.#answering.delete(conversation)
     }
   }
 

@@ -133,13 +133,13 @@ export function createApp({ library, chat, allowedHosts, maxFileBytes, about, on
       const asked = questionSchema.safeParse(await context.req.json().catch(() => undefined))
       if (!asked.success)
         throw new HTTPException(400, { message: asked.error.issues[0]?.message ?? 'This is no question.' })
-      if (chat.isBusy(id)) throw new HTTPException(409, { message: 'The last question is still being answered.' })
+      if (chat.isAnswering(id)) throw new HTTPException(409, { message: 'The last question is still being answered.' })
       const leave = answering()
       return streamSSE(context, async (stream) => {
-        const stop = new AbortController()
-        stream.onAbort(() => stop.abort())
+        // Whoever leaves does not wait for the rest.
+        stream.onAbort(() => void chat.stop(id))
         try {
-          for await (const { type, ...data } of chat.ask(id, asked.data.question, stop.signal))
+          for await (const { type, ...data } of chat.ask(id, asked.data.question))
             await stream.writeSSE({ event: type, data: JSON.stringify(data) })
         } catch (error) {
           onError(error)
@@ -153,6 +153,11 @@ export function createApp({ library, chat, allowedHosts, maxFileBytes, about, on
       })
     },
   )
+
+  app.post('/api/chats/:id/stop', (context) => {
+    if (chat.stop(chatId(context.req.param('id')))) return context.json({})
+    throw new HTTPException(409, { message: 'Nothing is being answered.' })
+  })
 
   // The same parser of Markdown that reads documents, as its package has it for browsers.
   app.get('/vendor/markdown-it.js', async (context) => {

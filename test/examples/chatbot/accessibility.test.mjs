@@ -45,9 +45,11 @@ describe.skipIf(chromiumPath === undefined)('axe finds nothing', () => {
     const { page, close } = await openPage(browser, chatbot.url, { colorScheme, viewport: { width, height: 820 } })
     expect(await problems(page)).toEqual([])
     await askPage(page, 'When does the serotine leave its roost?')
-    await askPage(page, 'What is a table of serotine bats and their roosts?')
-    await askPage(page, 'Which source that is not there knows the serotine bat?')
-    await askPage(page, 'When does the serotine leave its roost? status 500')
+    for (const behaviour of ['markdown', 'unknown sources', 'status 500']) {
+      model.behaviour = behaviour
+      await askPage(page, 'When does the serotine leave its roost?')
+    }
+    model.behaviour = ''
     await askPage(page, 'Who wrote Pride and Prejudice?')
     await page.locator('details.more').evaluateAll((all) => all.forEach((one) => (one.open = true)))
     expect(await problems(page)).toEqual([])

@@ -1,4 +1,5 @@
 // The page in a browser, with everything noted that must not happen.
+import { expect } from 'vitest'
 
 /**
  * @param {import('playwright-core').Browser} browser
@@ -40,9 +41,10 @@ export async function openPage(browser, url, options = {}) {
  * @returns {Promise<import('playwright-core').Locator>} the question with its answer
  */
 export async function askPage(page, question) {
+  const before = await page.locator('.turn').count()
   await page.getByLabel('Your question').fill(question)
   await page.keyboard.press('Enter')
-  await page.locator('.turn', { hasText: question }).last().waitFor()
+  await expect.poll(() => page.locator('.turn').count()).toBe(before + 1)
   await page.locator('.turn:last-child:not([data-state=working])').waitFor()
   return page.locator('.turn').last()
 }

@@ -52,6 +52,9 @@ export const newChat = async () => (await (await call('api/chats', { method: 'PO
  */
 export const turnsOf = async (id) => (await (await call(`api/chats/${id}`)).json()).turns
 
+/** @param {string} id */
+export const stopAnswer = (id) => call(`api/chats/${id}/stop`, { method: 'POST' })
+
 /**
  * @param {File} file
  * @returns {Promise<{ passages: number, replaced: boolean }>}

@@ -119,7 +119,9 @@ async function send(text) {
     // Only now, and as a whole: half sentences are of no use to those who listen.
     say(`Answer: ${view.text} ${endOf(view)}`)
   } catch (error) {
-    await ended(view, stop, error)
+    const problem = stop.signal.aborted ? 'Stopped.' : messageOf(error)
+    view.failed(problem)
+    say(problem)
   } finally {
     if (answering === stop) {
       answering = undefined
@@ -128,22 +130,12 @@ async function send(text) {
   }
 }
 
-/**
- * @param {TurnView} view
- * @param {AbortController} stop
- * @param {unknown} error
- */
-async function ended(view, stop, error) {
-  if (!stop.signal.aborted) {
-    view.failed(messageOf(error))
-    say(messageOf(error))
-    return
-  }
-  say('Stopped.')
-  // What was said until then, as the server keeps it.
-  const kept = chat ? (await api.turnsOf(chat).catch(() => [])).at(-1) : undefined
-  if (kept && kept.details.status === 'stopped') view.done(kept.answer, kept.details, kept.standalone)
-  else view.failed('Stopped.')
+/** The answer then is done, with what was said until now. */
+function stopAnswering() {
+  const stopping = answering
+  if (!stopping || !chat) return
+  // A server that cannot be told is left.
+  api.stopAnswer(chat).catch(() => stopping.abort())
 }
 
 /** @param {TurnView} view */
@@ -189,7 +181,7 @@ part('ask').addEventListener('submit', (event) => {
   void send(question.value)
 })
 part('stop').addEventListener('click', () => {
-  answering?.abort()
+  stopAnswering()
   question.focus()
 })
 question.addEventListener('input', grow)
@@ -205,7 +197,7 @@ question.addEventListener('keydown', (event) => {
   }
 })
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && answering) answering.abort()
+  if (event.key === 'Escape' && answering) stopAnswering()
   else if (event.key === 'Escape') closePassage()
   else if (
     event.key === '/' &&
