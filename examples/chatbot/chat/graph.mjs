@@ -199,7 +199,7 @@ export class Chat {
    * @param {NodeConfig} config
    */
   async #retrieve({ question }, config) {
-    const { library, threshold, onError } = this.#options
+    const { library, threshold } = this.#options
     const stop = stopOf(config)
     try {
       const { sources, search } = await this.#search(question, stop)

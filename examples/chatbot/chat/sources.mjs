@@ -6,6 +6,7 @@ import { wordsOf } from './rewrite.mjs'
  * @typedef {object} Match A word of the question and the word of the passage that it found.
  * @property {number} queryStart
  * @property {number} queryEnd
+ * @property {boolean} isBest what MaxSim counted; others are nearly as similar
  * @property {boolean} inHeading found in the heading above the passage
  * @property {number} start in the passage, or in the heading
  * @property {number} end
@@ -53,7 +54,7 @@ export async function sourcesOf(documents, found, { question, library, signal })
       const hit = hits.get(id)
       const headLength = Number(metadata['headLength'] ?? 0)
       const text = pageContent.slice(headLength)
-      const matches = await library.model.explain(question, pageContent, signal ? { signal } : {})
+      const compared = await library.model.similarities(question, pageContent, signal ? { signal } : {})
       const firstStageRank = (found.firstStageIds?.indexOf(id) ?? -1) + 1
       const name = nameOf(String(metadata['source']))
       return {
@@ -70,21 +71,47 @@ export async function sourcesOf(documents, found, { question, library, signal })
         meanSimilarity: Number(metadata['relevanceScore']),
         ...(firstStageRank > 0 && { firstStageRank }),
         words: asked.filter((word) => hit?.keywords?.words.some((stem) => isOf(word, stem))),
-        // Tokens that are text in both, not [CLS] and the like.
-        matches: matches
-          .filter(({ queryStart, queryEnd, start, end }) => queryEnd > queryStart && start >= 0 && end > start)
-          .map(({ queryStart, queryEnd, start, end, similarity }) => ({
-            queryStart,
-            queryEnd,
-            inHeading: start < headLength,
-            start: start < headLength ? start : start - headLength,
-            end: start < headLength ? end : end - headLength,
+        matches: [...closest(compared)].map(({ asked, found, similarity, isBest }) => {
+          const inHeading = found.start < headLength
+          return {
+            queryStart: asked.start,
+            queryEnd: asked.end,
+            isBest,
+            inHeading,
+            start: inHeading ? found.start : found.start - headLength,
+            end: inHeading ? found.end : found.end - headLength,
             similarity: Math.round(similarity * 1000) / 1000,
-            isBackground: isBackground(wordAt(question, queryStart, queryEnd), wordAt(pageContent, start, end)),
-          })),
+            isBackground: isBackground(
+              wordAt(question, asked.start, asked.end),
+              wordAt(pageContent, found.start, found.end),
+            ),
+          }
+        }),
       }
     }),
   )
+}
+
+/** A token this close to the best one is lit as well: of three "roost" MaxSim counts only one. */
+const NEARLY = 0.92
+
+/**
+ * For each token of a question that is text, not [CLS] and the like, those of the passage that are most similar.
+ *
+ * @param {import('@serotine/core').TokenSimilarities} compared
+ */
+function* closest({ queryTokens, documentTokens, similarities }) {
+  const isText = (/** @type {import('@serotine/core').TextToken} */ { start, end }) => start >= 0 && end > start
+  for (const [i, asked] of queryTokens.entries()) {
+    if (!isText(asked)) continue
+    const row = similarities.subarray(i * documentTokens.length, (i + 1) * documentTokens.length)
+    const best = row.reduce((most, similarity) => Math.max(most, similarity), -1)
+    const isCounted = row.indexOf(best)
+    for (const [j, found] of documentTokens.entries()) {
+      const similarity = row[j] ?? -1
+      if (isText(found) && similarity >= best * NEARLY) yield { asked, found, similarity, isBest: j === isCounted }
+    }
+  }
 }
 
 /**

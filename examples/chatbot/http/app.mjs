@@ -38,6 +38,7 @@ const MOST_FILES = 4
 const LONGEST_QUESTION = 2_000
 /** Milliseconds between two looks at how far indexing is. */
 const PROGRESS_MS = 100
+const QUIET_MS = 15_000
 
 const questionSchema = z.object({
   question: z
@@ -67,17 +68,16 @@ export function createApp({ library, chat, allowedHosts, maxFileBytes, about, on
   // The state of the library now, and at every change.
   app.get('/api/library', (context) =>
     streamSSE(context, async (stream) => {
-      /** @type {import('../library/library.mjs').LibraryState | undefined} */
-      let state = library.state
+      const changes = { any: true }
+      const unwatch = library.watch(() => (changes.any = true))
       const ended = new Promise((resolve) => stream.onAbort(() => resolve(undefined)))
-      const unwatch = library.watch((next) => (state = next))
-      while (!stream.aborted && !library.closed) {
-        if (state) await stream.writeSSE({ event: 'state', data: JSON.stringify(state) })
-        state = undefined
-        // Often enough to see it move, and a sign of life for what stands between.
-        for (let waited = 0; !state && waited < 15_000 && !stream.aborted && !library.closed; waited += PROGRESS_MS)
-          await Promise.race([stream.sleep(PROGRESS_MS), ended])
-        state ??= library.state
+      for (let quiet = 0; !stream.aborted && !library.closed; quiet += PROGRESS_MS) {
+        // Also now and then without a change, as a sign of life.
+        if (changes.any || quiet >= QUIET_MS) {
+          ;[changes.any, quiet] = [false, 0]
+          await stream.writeSSE({ event: 'state', data: JSON.stringify(library.state) })
+        }
+        await Promise.race([stream.sleep(PROGRESS_MS), ended])
       }
       unwatch()
     }),

@@ -112,7 +112,7 @@ export class Library {
       }
       const gone = (await this.index.ids()).filter((id) => !id.startsWith(SENT) && !seen.has(id))
       await this.#put(passages, gone, working)
-      for (const source of [...this.#documents.keys()]) if (!source.startsWith(SENT)) this.#documents.delete(source)
+      for (const source of this.#documents.keys()) if (!source.startsWith(SENT)) this.#documents.delete(source)
       for (const { metadata } of passages) this.#count(metadata.source, 1)
     })
   }

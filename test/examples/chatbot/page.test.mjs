@@ -36,7 +36,7 @@ describe.skipIf(chromiumPath === undefined)('the chatbot in a browser', () => {
     const passage = page.getByRole('dialog', { name: /serotine\.md/ })
     await passage.waitFor()
     expect(await focused(page)).toBe('passage-title')
-    expect(await passage.textContent()).toMatch(/lines 5–7.*Similarity0\.\d{3}.*MaxSim\d+\.\d\d.*Rank1/s)
+    expect(await passage.textContent()).toMatch(/lines 5–7.*Flight.*Similarity0\.\d{3}.*MaxSim\d+\.\d\d.*Rank1/s)
     expect(await passage.textContent()).toMatch(/Found in .*MaxSim of all 18 passages.*question encoded/s)
     // A word of the question lights what it found, alone.
     await passage.getByRole('button', { name: /^roost / }).click()

@@ -1,11 +1,12 @@
 // Answers are Markdown of whoever wrote them. It is parsed, and what it says becomes elements; nothing is ever read as HTML.
-import MarkdownIt from '/vendor/markdown-it.js'
+// oxlint-disable-next-line import/no-absolute-path -- an address of the server, which takes it from the package
+import Parser from '/vendor/markdown-it.js'
 import { element } from './dom.js'
 
 /** @typedef {import('markdown-it').Token} Token */
 
 // References would turn [1] into a link to wherever the text says.
-const markdown = new MarkdownIt({ html: false, linkify: false }).disable(['reference', 'html_block', 'html_inline'])
+const markdown = new Parser({ html: false, linkify: false }).disable(['reference', 'html_block', 'html_inline'])
 // Keeps "\[1]" apart from "[1]".
 markdown.core.ruler.disable('text_join')
 

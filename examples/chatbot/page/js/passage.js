@@ -54,9 +54,9 @@ export function openPassage(source, question, search) {
       'div',
       { class: 'inside' },
       head(source, heading),
-      scores(source, search),
       words(source, question, light),
       text,
+      scores(source, search),
       search ? timings(search) : false,
     ),
   )

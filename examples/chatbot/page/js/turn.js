@@ -113,10 +113,11 @@ export class TurnView {
     let same = 0
     while (same < blocks.length && blocks[same]?.source === this.#blocks[same]?.source) same++
     const kept = this.#blocks.slice(0, same)
-    const known = new Set(kept.flatMap(({ nodes }) => nodes))
-    for (const node of [...this.#answer.childNodes]) if (!known.has(node)) node.remove()
-    for (const { nodes } of blocks.slice(same)) this.#answer.append(...nodes)
     this.#blocks = [...kept, ...blocks.slice(same)]
+    const known = new Set(kept.flatMap(({ nodes }) => nodes))
+    const gone = Array.from(this.#answer.childNodes).filter((node) => !known.has(node))
+    for (const node of gone) node.remove()
+    for (const { nodes } of blocks.slice(same)) this.#answer.append(...nodes)
   }
 
   /** @param {number} number */
