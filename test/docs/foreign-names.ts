@@ -12,10 +12,10 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   Mastra: 'RelevanceScoreProvider rerankWithScorer',
   LanceDB: '_relevance_score',
   'our tests': 'SEROTINE_SEED',
-  LangGraph: 'compile createAgent listNamespaces $eq $ne $gt $gte $lt $lte $in $nin',
+  LangGraph: 'SqliteSaver PostgresSaver compile createAgent listNamespaces $eq $ne $gt $gte $lt $lte $in $nin',
   'LangChain.js':
     'VectorStore stream pipe timeout ContextualCompressionRetriever DocumentCompressorPipeline classic asRetriever artifact ' +
-    'llm chain chatModel',
+    'chatModel',
   'LlamaIndex.TS':
     'EMBED LLM ALL NONE excludedEmbedMetadataKeys retrieval_score find please Settings embedModel Embedding VectorStoreIndex',
   'Python, PyLate, Sentence Transformers and transformers':
@@ -32,7 +32,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'keys and files of a Hugging Face tokenizer':
     'tokenizers tokenizer_class truncation_side special_tokens_map additional_special_tokens added_tokens_decoder added_tokens ' +
     'padding_side left split_special_tokens',
-  'Rust sources of tokenizers': 'find_iter NormalizedString process_offsets to_lowercase is_numeric Segmenter',
+  'Rust sources of tokenizers': 'find_iter NormalizedString process_offsets to_lowercase is_numeric',
   'pandas and SciPy': 'pandas read_parquet to_json orient scipy hierarchy linkage fcluster criterion maxclust',
   'trec_eval and ranx': 'success hit_rate map_cut make_comparable ndcg_burges f1',
   'other implementations of MUVERA, and recorded cases of it':
@@ -58,7 +58,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'HTML and CSS': 'pre display nav details',
   'file name endings': 'rst adoc mdx htm xhtml ndjson',
   'values made up for an example':
-    'Guide Proxy tenant rebuild draft urgent de Ode poem e5 e400 Kiwi kiwi fly head Question handbook Ġthe',
+    'Guide Proxy tenant rebuild draft urgent de Ode poem e5 e400 Kiwi kiwi fly head Question Ġthe',
   'words of messages that are quoted': 'must got hold VERS_1 can requires Cannot',
   formulas: 'act Wᵀ W_resᵀ W_res',
   'a prefix of several names': 'IS_',

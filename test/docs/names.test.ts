@@ -3,7 +3,16 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { FOREIGN_NAMES } from './foreign-names.js'
-import { filesBelow, namesIn, publishedNames, servedNames, sourceNames, spansOfComments, spansOfPage } from './names.js'
+import {
+  exampleNames,
+  filesBelow,
+  namesIn,
+  publishedNames,
+  servedNames,
+  sourceNames,
+  spansOfComments,
+  spansOfPage,
+} from './names.js'
 import type { Span } from './names.js'
 import { pages, readPage, ROOT } from './pages.js'
 
@@ -29,7 +38,10 @@ function unknown(span: Span, known: ReadonlySet<string>): string[] {
 
 describe('names in backticks', () => {
   it.each(pages())('of %s exist', (page) => {
-    const known = FOR_CONTRIBUTORS.includes(page) ? source : published
+    const [example] = /^examples\/[^/]+/.exec(page) ?? []
+    // Whoever copies an example reads its code.
+    const own = example === undefined ? [] : exampleNames(example)
+    const known = FOR_CONTRIBUTORS.includes(page) ? source : new Set([...published, ...own])
     expect(spansOfPage(page, readPage(page)).flatMap((span) => unknown(span, known))).toEqual([])
   })
 

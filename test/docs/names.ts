@@ -174,6 +174,12 @@ export async function servedNames(): Promise<Set<string>> {
   return names
 }
 
+/** What the code and the manifest of an example name. @param folder `examples/<name>` */
+export function exampleNames(folder: string): string[] {
+  const files = filesBelow(folder, /\.m?js$/)
+  return [...files.flatMap((file) => namesInCode(read(file))), ...wordsOf(read(`${folder}/package.json`))]
+}
+
 /** What a contributor can name besides: everything in the code, tests, benchmarks and scripts. */
 export function sourceNames(): Set<string> {
   const names = publishedNames()

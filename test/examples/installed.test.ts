@@ -1,5 +1,5 @@
 // Examples copied out, installed by npm with our packed packages as the registry would serve them, and run.
-// One example by default; SEROTINE_TEST_EXAMPLES=all installs every one, which downloads the frameworks.
+// One example by default; SEROTINE_TEST_EXAMPLES=all installs every one, which downloads the frameworks, or those that it names: =chatbot,demo.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync } from 'node:fs'
@@ -20,7 +20,8 @@ const PRINTS: Record<string, RegExp> = {
   'llamaindex-query': /\(first stage -?\d+\.\d{3}\) {2}(kiwi|emu)$/m,
   demo: /centroid codes keep \d+\.\d % of exact MaxSim's nDCG@10/,
 }
-const chosen = process.env.SEROTINE_TEST_EXAMPLES === 'all' ? Object.keys(PRINTS) : ['ai-sdk-rerank']
+const named = process.env.SEROTINE_TEST_EXAMPLES ?? 'ai-sdk-rerank'
+const chosen = named === 'all' ? Object.keys(PRINTS) : named.split(',')
 
 const run = promisify(execFile)
 const npm = (cwd: string, signal: AbortSignal, ...args: string[]) =>
@@ -80,7 +81,8 @@ describe.runIf(online).each(chosen)('examples/%s, copied to an empty folder', (n
       '--no-audit',
       '--no-fund',
       '--prefer-offline',
-      `--@serotine:registry=${registry.url}`,
+      // For all packages: the command line has no scope.
+      `--registry=${registry.url}`,
     )
     expect(await printed(copy, PRINTS[name]!, signal)).toMatch(PRINTS[name]!)
   }, 1_200_000)

@@ -19,6 +19,7 @@ import { sourcesOf } from './sources.mjs'
  * @typedef {import('./sources.mjs').Source} Source
  * @typedef {import('./sources.mjs').SearchSummary} SearchSummary
  * @typedef {import('./history.mjs').Turn} Turn
+ * @typedef {import('@langchain/core/documents').DocumentInterface} DocumentInterface
  *
  * @typedef {object} AnswerDetails What is kept of an answer beside its text.
  * @property {'answered' | 'nothing' | 'stopped' | 'failed'} status
@@ -202,13 +203,16 @@ export class Chat {
     const { library, threshold } = this.#options
     const stop = stopOf(config)
     try {
-      const { sources, search } = await this.#search(question, stop)
-      const best = Math.max(-1, ...sources.map(({ meanSimilarity }) => meanSimilarity))
+      const { documents, found } = await this.#search(question, stop)
+      const similarityOf = (/** @type {DocumentInterface} */ { metadata }) => Number(metadata['relevanceScore'])
+      const best = Math.max(-1, ...documents.map(similarityOf))
+      const near = documents.filter((document) => similarityOf(document) >= threshold - LEEWAY)
+      const shown = best >= threshold ? near : documents.slice(0, NEAREST)
+      const sources = found ? await sourcesOf(shown, found, { question, library, signal: stop }) : []
       const isFound = best >= threshold && saysEnough(question, sources)
-      const near = isFound ? sources.filter(({ meanSimilarity }) => meanSimilarity >= threshold - LEEWAY) : []
-      const summary = { ...search, best, threshold, passages: library.state.passages }
-      tell(config, { type: 'found', sources: near, search: summary })
-      return { sources: near, search: summary, nearest: isFound ? [] : sources.slice(0, NEAREST) }
+      const search = { question, ...summaryOf(found), best, threshold, passages: library.state.passages }
+      tell(config, { type: 'found', sources: isFound ? sources : [], search })
+      return isFound ? { sources, search } : { sources: [], nearest: sources.slice(0, NEAREST), search }
     } catch (error) {
       if (!stop.aborted) throw error
       return { sources: [] }
@@ -228,8 +232,7 @@ export class Chat {
     // What stands between quotes has to occur as it is written; where it does not, it is a question like others.
     if (documents.length === 0 && question.includes('"'))
       documents = await retriever.invoke(question.replaceAll('"', ' '), { signal })
-    const sources = found ? await sourcesOf(documents, found, { question, library, signal }) : []
-    return { sources, search: { question, ...summaryOf(found) } }
+    return { documents, found }
   }
 
   /**

@@ -43,11 +43,12 @@ function optionsOf(
     }
     if (!OPENAI_API_KEY)
       throw new Error('OpenAI wants a key: set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own.')
+    return { apiKey: OPENAI_API_KEY }
   }
   if (provider === 'ollama' && OLLAMA_BASE_URL) return { baseUrl: OLLAMA_BASE_URL }
   if (provider === 'anthropic') {
     if (!ANTHROPIC_API_KEY) throw new Error('Anthropic wants a key: set ANTHROPIC_API_KEY.')
-    if (ANTHROPIC_BASE_URL) return { anthropicApiUrl: ANTHROPIC_BASE_URL }
+    return { apiKey: ANTHROPIC_API_KEY, ...(ANTHROPIC_BASE_URL && { anthropicApiUrl: ANTHROPIC_BASE_URL }) }
   }
   return {}
 }
