@@ -26,7 +26,7 @@ describe.skipIf(chromiumPath === undefined)('the chatbot in a browser', () => {
     )
     const card = page.locator('.card').first()
     expect(await card.textContent()).toContain('serotine.md')
-    expect(await card.locator('mark').allTextContents()).toEqual(['serotine', 'roost'])
+    expect(await card.locator('mark').allTextContents()).toEqual(['serotine', 'serotine', 'roost'])
     // Looking at a citation shows which card it is.
     const cite = answer.getByRole('button', { name: /^Passage 1, serotine\.md/ })
     await cite.hover()
@@ -43,7 +43,7 @@ describe.skipIf(chromiumPath === undefined)('the chatbot in a browser', () => {
     expect(await passage.locator('mark').allTextContents()).toEqual(['roost'])
     expect(await passage.getByRole('status').textContent()).toBe('roost found roost')
     await passage.getByRole('button', { name: /^roost / }).click()
-    expect(await passage.locator('mark').count()).toBe(2)
+    expect(await passage.locator('mark').count()).toBe(3)
     await page.keyboard.press('Escape')
     await passage.waitFor({ state: 'hidden' })
     expect(await focused(page)).toBe('cite')

@@ -25,6 +25,8 @@ const WORD = /[\p{L}\p{M}\p{N}_]/u
 /** Scripts written without blanks have no word to widen to. */
 const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u
 const LONGEST_WORD = 60
+/** What is lit has to be a word: neither "…" nor the "s" of "stage's". */
+const LIT = /[\p{L}\p{N}]{2}|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u
 
 /**
  * All matches of whole words.
@@ -50,7 +52,7 @@ function wordMatches({ text, heading = '', matches }, question) {
  * @returns {Lit[]}
  */
 export function litWords(source, question) {
-  const telling = wordMatches(source, question).filter(({ isBackground }) => !isBackground)
+  const telling = wordMatches(source, question).filter(({ isBackground, found }) => !isBackground && LIT.test(found))
   const best = Math.max(0, ...telling.map(({ lit }) => lit.similarity))
   /** @type {Map<string, Lit>} */
   const words = new Map()
@@ -127,7 +129,9 @@ export function litText(text, lit, { stretch = { begin: 0, end: text.length }, i
   const plain = (to) => {
     if (to <= position) return
     const shown = text.slice(position, to).replace(/(^|\n)#{1,6} /g, '$1')
-    nodes.push(document.createTextNode(inOneLine ? shown.replace(/\s*\n\s*\n\s*/g, ' – ') : shown))
+    // An excerpt does without marks of Markdown, too.
+    const short = inOneLine ? shown.replace(/```\w*|\*\*|`/g, '').replace(/\s*\n\s*\n\s*/g, ' – ') : shown
+    nodes.push(document.createTextNode(short))
     position = to
   }
   if (begin > 0 && !/^\s*#{1,6} .*\n+$/.test(text.slice(0, begin))) nodes.push(document.createTextNode('… '))
