@@ -92,8 +92,9 @@ describe('with a model', () => {
     return { tool: 'getInformation', input: { question: 'canteen, holidays' } }
   }
 
-  it('gives it the passages, and streams what it says', async () => {
+  it('gives it the passages, and streams what it says', async (t) => {
     const model = await openaiServer(asksItsTool)
+    t.after(model.close)
     const url = await start({ OPENAI_API_KEY: 'test', OPENAI_BASE_URL: model.url, OPENAI_MODEL: 'tiny' })
     const { text, sources } = await ask(url, 'How many days?')
     assert.equal(text, 'You have 28 days [1].')
@@ -110,6 +111,5 @@ describe('with a model', () => {
     assert.match(JSON.stringify(model.requests.at(-1)!.messages.at(-1)), /canteen closes at two/)
 
     assert.match((await ask(url, 'fail')).error!, /no such model/)
-    model.close()
   })
 })
