@@ -22,6 +22,7 @@ function filesBelow(folder) {
   if (!existsSync(join(root, folder))) return []
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name)
+    if (entry.name === 'node_modules') return []
     return entry.isDirectory() ? filesBelow(path) : [path]
   })
 }
@@ -71,7 +72,15 @@ const sources = folders('packages').flatMap((folder) => [
   join(folder, 'tsdown.config.ts'),
   join(folder, 'tsconfig.json'),
 ])
-const others = ['packages/server/page.plugin.ts', 'tsconfig.base.json', 'scripts/build-runtime.mjs']
+const others = [
+  'packages/server/page.plugin.ts',
+  'packages/create-serotine/pack-templates.mjs',
+  'packages/create-serotine/templates.json',
+  'tsconfig.base.json',
+  'scripts/build-runtime.mjs',
+  // Templates are packed.
+  ...folders('examples').flatMap(filesBelow),
+]
 unlessDone('built', digest([...sources, ...others]) + installed, () =>
   run('building packages', ['-r', '--filter', './packages/*', 'run', 'build']),
 )

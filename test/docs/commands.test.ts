@@ -1,5 +1,5 @@
 // The shell commands of the pages: those of `serotine` are run, of the others every name and flag is looked up.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { serotine } from '../cli/run-cli.js'
@@ -44,6 +44,12 @@ describe('the check of commands', () => {
     expect(problemOf('README.md', 'npm', ['install', '@serotine/haystack'])).toMatch(/no package @serotine\/haystack/)
     expect(problemOf('README.md', 'node', ['bench/retreival.mjs'])).toMatch(/no file bench\/retreival\.mjs/)
     expect(problemOf('README.md', 'node', ['bench/retrieval.mjs', '--preset', 'small'])).toMatch(/no option --preset/)
+    expect(problemOf('README.md', 'npm', ['create', 'serotine', 'a', '--', '--template', 'nxt', '--instal'])).toBe(
+      'no flag --instal\nno template nxt',
+    )
+    expect(problemOf('examples/ai-sdk-rag/README.md', 'OPENAI_KEY=a', ['npm', 'start'])).toBe(
+      'nothing reads OPENAI_KEY',
+    )
     expect(problemOf('README.md', 'yarn', ['add', 'serotine'])).toMatch(/unknown program yarn/)
   })
 
@@ -77,14 +83,39 @@ async function expectToRun(command: Command, words: readonly string[], room: str
   if (command.json !== undefined) expect(timeless(stdout), place).toEqual(timeless(command.json))
 }
 
+/** What `npm create serotine` is given: test/create-serotine runs it. */
+function problemOfCreate([initializer, ...rest]: readonly string[]): string {
+  if (initializer !== 'serotine') return `no package create-${initializer}`
+  const folder = join(ROOT, 'packages/create-serotine')
+  const source = readFileSync(join(folder, 'src/program.ts'), 'utf8')
+  const templates = JSON.parse(readFileSync(join(folder, 'templates.json'), 'utf8')) as { name: string }[]
+  const flags = rest.includes('--') ? rest.slice(rest.indexOf('--') + 1) : []
+  const named = flags[flags.indexOf('--template') + 1]
+  return [
+    ...flags.filter((flag) => flag.startsWith('--') && !source.includes(`${flag} `)).map((flag) => `no flag ${flag}`),
+    ...(flags.includes('--template') && !templates.some(({ name }) => name === named) ? [`no template ${named}`] : []),
+  ].join('\n')
+}
+
 /** What is wrong with a command that is not run; '' when it exists as written. */
 function problemOf(page: string, program: string, words: readonly string[]): string {
+  const [, variable] = /^([A-Z][A-Z0-9_]*)=/.exec(program) ?? []
+  if (variable !== undefined) {
+    // An example reads what its page tells people to set.
+    const sources = readdirSync(join(ROOT, dirname(page)), { recursive: true, encoding: 'utf8' })
+      .filter((path) => /\.[cm]?[jt]sx?$/.test(path) && !/(^|[\\/])(node_modules|test)[\\/]/.test(path))
+      .map((path) => readFileSync(join(ROOT, dirname(page), path), 'utf8'))
+    // LlamaIndex's own class reads where its server is.
+    const read = sources.some((source) => source.includes(variable)) || page === 'examples/llamaindex-chat/README.md'
+    return read ? problemOf(page, words[0]!, words.slice(1)) : `nothing reads ${variable}`
+  }
   if (program === 'npm') {
     const [verb, ...names] = words
     if (verb === 'install') {
       const missing = names.filter((name) => !existsSync(join(ROOT, 'node_modules', name)))
       return missing.map((name) => `no package ${name}`).join('\n')
     }
+    if (verb === 'create') return problemOfCreate(names)
     const script = verb === 'run' ? names[0]! : verb!
     // The commands of an example's page are run in its folder, but for those of the clone it is in.
     const own = join(ROOT, dirname(page), 'package.json')

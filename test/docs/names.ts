@@ -139,6 +139,10 @@ export function publishedNames(): Set<string> {
   for (const file of filesBelow('packages', /^packages\/[^/]+\/dist\/.*\.d\.ts$/))
     namesInCode(read(file)).forEach((name) => names.add(name))
   FLAGS.forEach((flag) => names.add(flag))
+  const create = 'packages/create-serotine'
+  for (const [flag] of read(`${create}/src/program.ts`).matchAll(/--[a-z][a-z-]+/g)) names.add(flag)
+  for (const { name } of JSON.parse(read(`${create}/templates.json`)) as { name: string }[])
+    wordsOf(name).forEach((word) => names.add(word))
   for (const command of [COMMANDS, ...COMMANDS.commands]) {
     wordsOf(command.name()).forEach((word) => names.add(word))
     let help = ''
@@ -176,7 +180,7 @@ export async function servedNames(): Promise<Set<string>> {
 
 /** What the code and the manifest of an example name. @param folder `examples/<name>` */
 export function exampleNames(folder: string): string[] {
-  const files = filesBelow(folder, /\.m?js$/)
+  const files = filesBelow(folder, /\.([cm]?js|tsx?)$/)
   return [...files.flatMap((file) => namesInCode(read(file))), ...wordsOf(read(`${folder}/package.json`))]
 }
 

@@ -1,4 +1,5 @@
 // Examples copied out, installed by npm with our packed packages as the registry would serve them, and run.
+// Templates of create-serotine have a test of their own, test/create-serotine.
 // One example by default; SEROTINE_TEST_EXAMPLES=all installs every one, which downloads the frameworks, or those that it names: =chatbot,demo.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,7 +18,6 @@ const PRINTS: Record<string, RegExp> = {
   'ai-sdk-rerank': /^0\.\d{3} {2}0 {2}Rain jacket$/m,
   'langchain-agent': /Answer {4}The Arctic tern migrates/,
   'langchain-retriever': /remote\.md#1 {2}Working from another country/,
-  'llamaindex-query': /\(first stage -?\d+\.\d{3}\) {2}(kiwi|emu)$/m,
   demo: /centroid codes keep \d+\.\d % of exact MaxSim's nDCG@10/,
 }
 const named = process.env.SEROTINE_TEST_EXAMPLES ?? 'ai-sdk-rerank'

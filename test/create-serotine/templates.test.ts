@@ -1,0 +1,182 @@
+// Every template as a stranger gets it: `npm create serotine` from the packed packages in an empty folder, then the project's own test.
+// All are written; those that are quick to install are tested by default. SEROTINE_TEST_TEMPLATES=all (npm run test:templates) tests all.
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+// @ts-expect-error a script without types
+import { environment } from '../../bench/environment.mjs'
+import { foreignRuntimes, packAll, root } from '../install/packed.js'
+import { serveRegistry } from '../install/registry.js'
+import type { Registry } from '../install/registry.js'
+
+const templates = JSON.parse(readFileSync(join(root, 'packages/create-serotine/templates.json'), 'utf8')) as {
+  name: string
+  folder: string
+}[]
+/** Installed within half a minute: the others bring frameworks of some hundred megabytes. */
+const QUICK = ['ai-sdk']
+const all = process.env['SEROTINE_TEST_TEMPLATES'] === 'all'
+const installed = templates.filter(({ name }) => all || QUICK.includes(name))
+const shell = process.platform === 'win32'
+
+let scratch: string
+let registry: Registry
+let version: string
+beforeAll(async () => {
+  scratch = mkdtempSync(join(tmpdir(), 'serotine-templates-'))
+  const packed = packAll(join(scratch, 'tarballs'))
+  version = packed.get('create-serotine')!.manifest.version
+  registry = await serveRegistry(packed.values(), foreignRuntimes())
+}, 240_000)
+afterAll(async () => {
+  registry?.close()
+  await rm(scratch, { recursive: true, force: true, maxRetries: 3 })
+})
+
+/** As in a shell of somebody who has never been here: nothing of this checkout's own package manager. */
+function strangersEnvironment(): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(npm|pnpm|vitest|node_options|openai)_?/i.test(name),
+  )
+  return {
+    ...Object.fromEntries(inherited),
+    npm_config_registry: registry.url,
+    npm_config_cache: join(scratch, 'cache'),
+    npm_config_audit: 'false',
+    npm_config_fund: 'false',
+    NEXT_TELEMETRY_DISABLED: '1',
+  }
+}
+
+async function run(cwd: string, command: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(command, args, { cwd, shell, env: strangersEnvironment() }).catch(
+    (error: Error & { stdout: string; stderr: string }) => {
+      throw new Error(`${error.message}\n${error.stdout}\n${error.stderr}`)
+    },
+  )
+  return stdout
+}
+
+const create = (folder: string, ...flags: string[]) =>
+  run(scratch, 'npm', 'create', '--yes', `serotine@${version}`, folder, '--', ...flags)
+
+/** Files below a folder, without what was installed. */
+const filesOf = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/[\\/](node_modules|\.next)([\\/]|$)/.test(entry.parentPath))
+    .map((entry) =>
+      join(entry.parentPath, entry.name)
+        .slice(folder.length + 1)
+        .replaceAll('\\', '/'),
+    )
+    .sort()
+
+describe.each(templates)('npm create serotine -- --template $name', ({ name, folder }) => {
+  it('writes what lies in examples/, as a project of its own', async () => {
+    const output = await create(`My ${name}`, '--template', name, '--no-install')
+    expect(output).toContain(`cd "My ${name}" && npm install && npm run start`)
+    const project = join(scratch, `My ${name}`)
+    const example = join(root, 'examples', folder)
+    // Made by tools in the checkout, and ignored there.
+    const ignored = /^(next-env\.d\.ts|.*\.tsbuildinfo)$/
+    expect(filesOf(project)).toEqual(filesOf(example).filter((path) => !ignored.test(path)))
+    expect(filesOf(project)).toEqual(expect.arrayContaining(['.gitignore', 'README.md', 'package.json']))
+    for (const path of filesOf(project).filter((path) => path !== 'package.json'))
+      expect(readFileSync(join(project, path), 'utf8'), path).toBe(readFileSync(join(example, path), 'utf8'))
+    const manifest = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'))
+    expect(manifest).toMatchObject({ name: `my-${name}`, version: '0.1.0', private: true })
+    const ours = Object.entries(manifest.dependencies).filter(([dependency]) =>
+      /^(@serotine\/|serotine$)/.test(dependency),
+    )
+    expect(ours).not.toEqual([])
+    expect(ours.filter(([, range]) => range !== `^${version}`)).toEqual([])
+  })
+})
+
+/** Without a registry nothing can be installed; where CI runs there is one, and it must answer. */
+const online =
+  process.env['CI'] !== undefined ||
+  (await promisify(execFile)('npm', ['ping', '--fetch-retries=0', '--fetch-timeout=5000'], { shell }).then(
+    () => true,
+    () => false,
+  ))
+
+interface Row {
+  name: string
+  createSeconds: number
+  answerSeconds: number
+  megabytes?: number
+}
+/** What was measured, written to this file by `npm run test:templates` when it is named. */
+const resultFile = process.env['SEROTINE_TEMPLATES_RESULT']
+const rows: Row[] = []
+afterAll(async () => {
+  if (!resultFile) return
+  const result = { kind: 'templates', ...(await environment()), command: 'npm run test:templates', rows }
+  writeFileSync(resultFile, `${JSON.stringify(result, undefined, 2)}\n`)
+})
+
+const QUESTION = 'How many days of holiday do I have?'
+const ANSWER = /28 days of holiday/
+
+/** Starts the project and asks, as the first question ever. */
+async function firstAnswer(folder: string): Promise<void> {
+  const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>
+  }
+  // A template of the terminal takes the question as an argument.
+  const asksThere = existsSync(join(folder, 'chat.ts'))
+  if (scripts['build']) await run(folder, 'npm', 'run', 'build')
+  const args = ['run', '--silent', 'start', ...(asksThere ? ['--', QUESTION] : [])]
+  const child = spawn('npm', args, {
+    cwd: folder,
+    shell,
+    detached: !shell,
+    env: { ...strangersEnvironment(), PORT: '0' },
+  })
+  let output = ''
+  try {
+    for await (const chunk of child.stdout) {
+      output += String(chunk)
+      const [url] = /http:\/\/(127\.0\.0\.1|localhost):\d+/.exec(output) ?? []
+      if (asksThere ? ANSWER.test(output) : url !== undefined) {
+        if (url !== undefined && !asksThere) output = await askOverHttp(url)
+        break
+      }
+    }
+  } finally {
+    if (child.pid !== undefined && !shell) process.kill(-child.pid)
+    else child.kill()
+  }
+  expect(output).toMatch(ANSWER)
+}
+
+async function askOverHttp(url: string): Promise<string> {
+  const messages = [{ id: '1', role: 'user', parts: [{ type: 'text', text: QUESTION }] }]
+  const headers = { 'content-type': 'application/json' }
+  const response = await fetch(`${url}/api/chat`, { method: 'POST', headers, body: JSON.stringify({ messages }) })
+  const text = await response.text()
+  return [...text.matchAll(/"delta":("(?:[^"\\]|\\.)*")/g)].map(([, delta]) => JSON.parse(delta!) as string).join('')
+}
+
+describe.runIf(online).each(installed)('$name, installed by npm', ({ name }) => {
+  it('answers its first question, passes its types and its own test', async () => {
+    const started = performance.now()
+    const folder = join(scratch, name)
+    await create(name, '--template', name)
+    const created = performance.now()
+    await firstAnswer(folder)
+    rows.push({ name, createSeconds: (created - started) / 1000, answerSeconds: (performance.now() - started) / 1000 })
+    console.info(rows.at(-1))
+    await run(folder, 'npm', 'run', 'typecheck')
+    await run(folder, 'npm', 'test')
+  }, 600_000)
+})
+
+it('has quick templates among its own', () => {
+  expect(templates.map(({ name }) => name)).toEqual(expect.arrayContaining(QUICK))
+})
