@@ -144,7 +144,11 @@ describe('create-serotine', () => {
 
 describe('a project that cannot be written', () => {
   // A file and a folder of one name: what comes second fails.
-  const files = { 'package.json': '{ "engines": { "node": "*" }, "dependencies": {} }', 'lib/a': '', lib: '' }
+  const files = {
+    'package.json': '{ "engines": { "node": "*" }, "scripts": {}, "dependencies": {} }',
+    'lib/a': '',
+    lib: '',
+  }
   const template = { name: 'broken', about: '', files }
 
   it('leaves nothing behind', async () => {

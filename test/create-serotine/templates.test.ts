@@ -1,5 +1,6 @@
 // Every template as a stranger gets it: `npm create serotine` from the packed packages in an empty folder, then the project's own test.
-// All are written; those that are quick to install are tested by default. SEROTINE_TEST_TEMPLATES=all (npm run test:templates) tests all.
+// All are written; those that are quick to install are tested by default. `npm run test:templates` tests all
+// (SEROTINE_TEST_TEMPLATES=all, or the names of some).
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -19,8 +20,8 @@ const templates = JSON.parse(readFileSync(join(root, 'packages/create-serotine/t
 }[]
 /** Installed within half a minute: the others bring frameworks of some hundred megabytes. */
 const QUICK = ['ai-sdk']
-const all = process.env['SEROTINE_TEST_TEMPLATES'] === 'all'
-const installed = templates.filter(({ name }) => all || QUICK.includes(name))
+const chosen = process.env['SEROTINE_TEST_TEMPLATES']?.split(',') ?? QUICK
+const installed = templates.filter(({ name }) => chosen.includes('all') || chosen.includes(name))
 const shell = process.platform === 'win32'
 
 let scratch: string
@@ -78,7 +79,7 @@ const filesOf = (folder: string): string[] =>
 describe.each(templates)('npm create serotine -- --template $name', ({ name, folder }) => {
   it('writes what lies in examples/, as a project of its own', async () => {
     const output = await create(`My ${name}`, '--template', name, '--no-install')
-    expect(output).toContain(`cd "My ${name}" && npm install && npm run start`)
+    expect(output).toMatch(new RegExp(`cd "My ${name}" && npm install && npm run (start|dev)$`, 'm'))
     const project = join(scratch, `My ${name}`)
     const example = join(root, 'examples', folder)
     // Made by tools in the checkout, and ignored there.
@@ -130,8 +131,7 @@ async function firstAnswer(folder: string): Promise<void> {
   }
   // A template of the terminal takes the question as an argument.
   const asksThere = existsSync(join(folder, 'chat.ts'))
-  if (scripts['build']) await run(folder, 'npm', 'run', 'build')
-  const args = ['run', '--silent', 'start', ...(asksThere ? ['--', QUESTION] : [])]
+  const args = ['run', '--silent', scripts['dev'] ? 'dev' : 'start', ...(asksThere ? ['--', QUESTION] : [])]
   const child = spawn('npm', args, {
     cwd: folder,
     shell,
@@ -144,7 +144,8 @@ async function firstAnswer(folder: string): Promise<void> {
       output += String(chunk)
       const [url] = /http:\/\/(127\.0\.0\.1|localhost):\d+/.exec(output) ?? []
       if (asksThere ? ANSWER.test(output) : url !== undefined) {
-        if (url !== undefined && !asksThere) output = await askOverHttp(url)
+        if (url !== undefined && !asksThere)
+          output = await askOverHttp(url, scripts['dev'] ? '/api/chat/retrieval' : '/api/chat')
         break
       }
     }
@@ -155,10 +156,10 @@ async function firstAnswer(folder: string): Promise<void> {
   expect(output).toMatch(ANSWER)
 }
 
-async function askOverHttp(url: string): Promise<string> {
+async function askOverHttp(url: string, path: string): Promise<string> {
   const messages = [{ id: '1', role: 'user', parts: [{ type: 'text', text: QUESTION }] }]
   const headers = { 'content-type': 'application/json' }
-  const response = await fetch(`${url}/api/chat`, { method: 'POST', headers, body: JSON.stringify({ messages }) })
+  const response = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify({ messages }) })
   const text = await response.text()
   return [...text.matchAll(/"delta":("(?:[^"\\]|\\.)*")/g)].map(([, delta]) => JSON.parse(delta!) as string).join('')
 }

@@ -7,7 +7,7 @@ import { installCommand, PACKAGE_MANAGERS, runCommand, runIn, startedBy } from '
 import type { PackageManager } from './package-manager.js'
 import { checkFolder, writeProject } from './project.js'
 import { askFolder, askTemplate, askYes, Cancelled } from './questions.js'
-import { missingNode, readTemplates } from './templates.js'
+import { missingNode, readTemplates, startScript } from './templates.js'
 import type { Template } from './templates.js'
 
 interface Options {
@@ -107,16 +107,17 @@ async function create(templates: readonly Template[], given: readonly string[], 
   const manager = options.packageManager ?? startedBy()
   const installs = options.install && (!asks || (await askYes(`Install its packages with ${manager}?`)))
   if (installs) await installIn(folder, manager)
+  const script = startScript(template)
   const starts = options.start ?? (asks && installs && (await askYes('Start it now?')))
   if (starts && installs) {
-    outro(runCommand(manager, 'start').join(' '))
-    await runIn(folder, runCommand(manager, 'start'))
+    outro(runCommand(manager, script).join(' '))
+    await runIn(folder, runCommand(manager, script))
     return
   }
   const next = [
     ...(shown === '.' ? [] : [`cd ${/\s/.test(shown) ? JSON.stringify(shown) : shown}`]),
     ...(installs ? [] : [installCommand(manager).join(' ')]),
-    runCommand(manager, 'start').join(' '),
+    runCommand(manager, script).join(' '),
   ]
   outro(`Next: ${next.join(' && ')}`)
 }

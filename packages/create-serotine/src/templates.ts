@@ -12,6 +12,7 @@ export interface Template {
 export interface Manifest {
   readonly [field: string]: unknown
   readonly engines: { readonly node: string }
+  readonly scripts: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
 }
@@ -23,6 +24,11 @@ export function readTemplates(): readonly Template[] {
 
 export function manifestOf(template: Template): Manifest {
   return JSON.parse(template.files['package.json']!) as Manifest
+}
+
+/** Frameworks that build first have a script for those who write: `dev`. */
+export function startScript(template: Template): string {
+  return 'dev' in manifestOf(template).scripts ? 'dev' : 'start'
 }
 
 /** The range of Node versions that a template needs, where `version` is not in it. */
