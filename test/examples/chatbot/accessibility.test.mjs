@@ -2,9 +2,9 @@
 import axe from 'axe-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chromiumPath, launchChromium } from '../../support/chromium.ts'
-import { startChatbot } from './chatbot.mjs'
+import { ask, newChat, startChatbot } from './chatbot.mjs'
 import { startModelServer } from './model-server.mjs'
-import { askPage, openPage } from './page.mjs'
+import { openPage } from './page.mjs'
 
 /** What axe finds, with the first place of each. */
 async function problems(page) {
@@ -23,12 +23,17 @@ describe.skipIf(chromiumPath === undefined)('axe finds nothing', () => {
   let browser
   let model
   let chatbot
+  let chat
   beforeAll(async () => {
     model = await startModelServer()
     ;[browser, chatbot] = await Promise.all([
       launchChromium(),
       startChatbot({ environment: { CHAT_MODEL: 'openai:test', OPENAI_BASE_URL: model.url } }),
     ])
+    chat = await newChat(chatbot.url)
+    for (model.behaviour of ['', 'markdown', 'unknown sources', 'status 500'])
+      await ask(chatbot.url, 'When does the serotine leave its roost?', chat)
+    await ask(chatbot.url, 'Who wrote Pride and Prejudice?', chat)
   })
   afterAll(async () => {
     await browser?.close()
@@ -42,23 +47,21 @@ describe.skipIf(chromiumPath === undefined)('axe finds nothing', () => {
     ['dark', 1280],
     ['dark', 390],
   ])('%s, %i wide', async (colorScheme, width) => {
-    const { page, close } = await openPage(browser, chatbot.url, { colorScheme, viewport: { width, height: 820 } })
-    expect(await problems(page)).toEqual([])
-    await askPage(page, 'When does the serotine leave its roost?')
-    for (const behaviour of ['markdown', 'unknown sources', 'status 500']) {
-      model.behaviour = behaviour
-      await askPage(page, 'When does the serotine leave its roost?')
-    }
-    model.behaviour = ''
-    await askPage(page, 'Who wrote Pride and Prejudice?')
+    const options = { colorScheme, viewport: { width, height: 820 } }
+    const { page, close } = await openPage(browser, `${chatbot.url}/#${chat}`, options)
+    await expect.poll(() => page.locator('.turn').count()).toBe(5)
     await page.locator('details.more').evaluateAll((all) => all.forEach((one) => (one.open = true)))
-    expect(await problems(page)).toEqual([])
     await page.locator('.turn').first().locator('.cite').first().click()
     await page.locator('#passage .word').first().click()
+    // Where it lies over the conversation, that is not there meanwhile.
     expect(await problems(page)).toEqual([])
     await page.keyboard.press('Escape')
     if (width < 500) {
+      expect(await problems(page)).toEqual([])
       await page.getByRole('button', { name: 'Conversations and documents' }).click()
+      expect(await problems(page)).toEqual([])
+      await page.getByRole('button', { name: 'New conversation' }).first().click()
+      await page.getByRole('button', { name: 'Where should a bat box hang?' }).waitFor()
       expect(await problems(page)).toEqual([])
     }
     await close()

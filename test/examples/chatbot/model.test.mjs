@@ -72,15 +72,6 @@ describe('a chat model', () => {
     expect([turn.details.status, model.asked.length]).toEqual(['nothing', before])
   })
 
-  it('whose server is not there', async () => {
-    const other = await startChatbot({
-      environment: { CHAT_MODEL: 'openai:test', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' },
-    })
-    const turn = await ask(other.url, QUESTION)
-    expect(turn.details.problem).toMatch(/Nothing answers where openai:test should be/)
-    await other.close()
-  })
-
   it('that cannot be made stops the server with a message', async () => {
     await expect(startChatbot({ environment: { CHAT_MODEL: 'openai:gpt-5-mini' } })).rejects.toThrow(
       /^OpenAI wants a key: set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own\.\n$/,
@@ -169,13 +160,16 @@ describe.skipIf(chromiumPath === undefined)('a chat model on the page', () => {
     await close()
   })
 
-  it('and a server that goes away are told apart', async () => {
-    const other = await startChatbot()
+  it('that is not there, and a chatbot that goes away, are told apart', async () => {
+    const other = await startChatbot({
+      environment: { CHAT_MODEL: 'openai:test', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' },
+    })
     const { page, close } = await openPage(browser, other.url)
-    await askPage(page, QUESTION)
+    const first = await askPage(page, QUESTION)
+    expect(await first.locator('.end').textContent()).toMatch(/^Nothing answers where openai:test should be/)
     await other.close()
-    const turn = await askPage(page, QUESTION)
-    expect(await turn.locator('.end').textContent()).toBe('The server cannot be reached. Is it still running?')
+    const second = await askPage(page, QUESTION)
+    expect(await second.locator('.end').textContent()).toBe('The server cannot be reached. Is it still running?')
     await close()
   })
 })
