@@ -1,4 +1,4 @@
-// Writes dist/templates.json: each template with its files as text. One file, because npm leaves out a `.gitignore` of its own accord.
+// Writes dist/templates.json: each template with its files as text, or in Base64 where they are none. One file, because npm leaves out a `.gitignore` of its own accord.
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,8 +6,8 @@ import ignore from 'ignore'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const examples = join(here, '../../examples')
-/** Templates are small and made of text: an icon would be SVG. */
-const MOST_BYTES = 200_000
+/** Templates are small. */
+const MOST_BYTES = 400_000
 
 /** What git would take of a folder, by its own `.gitignore`. */
 function filesOf(folder) {
@@ -21,15 +21,17 @@ function filesOf(folder) {
   return below(folder).sort()
 }
 
-function textOf(path) {
-  return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
+function contentOf(path) {
+  const bytes = readFileSync(path)
+  const text = bytes.toString('utf8')
+  return Buffer.from(text).equals(bytes) ? text : { base64: bytes.toString('base64') }
 }
 
 const templates = JSON.parse(readFileSync(join(here, 'templates.json'), 'utf8')).map(({ name, folder, about }) => {
   const files = Object.fromEntries(
-    filesOf(join(examples, folder)).map((path) => [path, textOf(join(examples, folder, path))]),
+    filesOf(join(examples, folder)).map((path) => [path, contentOf(join(examples, folder, path))]),
   )
-  const bytes = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+  const bytes = Buffer.byteLength(JSON.stringify(files))
   if (bytes > MOST_BYTES)
     throw new Error(`examples/${folder} has ${bytes} bytes; a template has ${MOST_BYTES} at most.`)
   return { name, about, files }

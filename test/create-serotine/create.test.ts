@@ -65,7 +65,7 @@ describe('create-serotine', () => {
 
   it('asks nothing where there is no terminal, and says what to give', () => {
     const { status, stderr } = create(['my-chat'])
-    expect([status, stderr]).toEqual([1, expect.stringMatching(/no terminal to ask on.*--template ai-sdk\|/)])
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/no terminal to ask on.*--template chatbot\|/)])
     expect(readdirSync(here)).toEqual([])
   })
 
@@ -82,7 +82,7 @@ describe('create-serotine', () => {
   })
 
   it.each([
-    [['a', '--template', 'next'], 2, /'next' is invalid. Allowed choices are ai-sdk/],
+    [['a', '--template', 'next'], 2, /'next' is invalid. Allowed choices are chatbot/],
     [['a', '--templat', 'ai-sdk'], 2, /unknown option '--templat'[\s\S]*--template/],
     [['a', 'ai-sdk'], 1, /npm keeps flags for itself.*npm create serotine a -- --template ai-sdk/],
     [['a', 'b'], 1, /One folder, please: got "a" and "b"\.$/m],

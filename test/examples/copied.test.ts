@@ -61,8 +61,10 @@ describe.each(examples)('examples/%s', (name) => {
     const { scripts: commands } = readJson(join(copies, name, 'package.json'))
     const run = Object.values<string>(commands).flatMap((script) => script.split(' '))
     const wanted = (packageName: string) =>
-      peers.has(packageName) || run.includes(packageName) || FOREIGN_PEERS.has(packageName) ||
-        packageName === '@langchain/openai'
+      peers.has(packageName) ||
+      run.includes(packageName) ||
+      FOREIGN_PEERS.has(packageName) ||
+      packageName === '@langchain/openai'
     expect(idle.filter((packageName) => !wanted(packageName))).toEqual([])
   })
 

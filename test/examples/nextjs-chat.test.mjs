@@ -66,7 +66,7 @@ describe.each([
 describe('with a model', () => {
   it('the chain rewrites a question that goes on, and gives the passages', async () => {
     const model = await openaiServer(({ messages }) =>
-      /^Rewrite/.test(String(messages.at(-1).content))
+      String(messages.at(-1).content).startsWith('Rewrite')
         ? { text: 'What is the limit for a hotel in Zurich?' }
         : { text: 'It is 240 euros [1].' },
     )
@@ -114,7 +114,7 @@ describe('ingest', () => {
     [{ text: '' }, 400, /Send/],
     [{ name: 'blank.md', text: '   ' }, 400, /no text in blank\.md/],
     [{ text: 'a'.repeat(1_000_001) }, 400, /1000000/],
-  ])('refuses %j'.slice(0, 10), async (body, status, message) => {
+  ])('refuses case %#', async (body, status, message) => {
     const response = await post(ingest, body)
     expect([response.status, await response.text()]).toEqual([status, expect.stringMatching(message)])
   })

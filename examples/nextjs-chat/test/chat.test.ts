@@ -72,7 +72,7 @@ describe('the page', { skip: executablePath === undefined && 'no Chromium here' 
       if (messages.at(-1)!.content === 'fail') return { status: 400, error: 'no such model' }
       if (!tools)
         return {
-          text: /^Rewrite/.test(String(messages.at(-1)!.content))
+          text: String(messages.at(-1)!.content).startsWith('Rewrite')
             ? 'holiday'
             : 'You have 28 days [1], and five more [2].',
         }

@@ -47,12 +47,13 @@ export async function writeProject(template: Template, folder: string, version: 
   const written: string[] = []
   try {
     made = await mkdir(folder, { recursive: true })
-    for (const [path, text] of Object.entries(template.files)) {
+    for (const [path, content] of Object.entries(template.files)) {
       const file = join(folder, path)
       await mkdir(dirname(file), { recursive: true })
-      const content = path === 'package.json' ? ownManifest(template, folder, version) : text
+      const bytes = typeof content === 'string' ? content : Buffer.from(content.base64, 'base64')
+      const own = path === 'package.json' ? ownManifest(template, folder, version) : bytes
       // Nobody else's file is overwritten, even one that appeared in the meantime.
-      await writeFile(file, content, { flag: 'wx' })
+      await writeFile(file, own, { flag: 'wx' })
       written.push(path.split('/')[0]!)
     }
   } catch (error) {

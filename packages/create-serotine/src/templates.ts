@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { satisfies } from 'semver'
 
+/** Text, or the bytes of what is none. */
+export type FileContent = string | { readonly base64: string }
+
 export interface Template {
   readonly name: string
   /** One line on what it is. */
   readonly about: string
-  /** Texts by their paths, with forward slashes. */
-  readonly files: Readonly<Record<string, string>>
+  /** By their paths, with forward slashes. */
+  readonly files: Readonly<Record<string, FileContent>>
 }
 
 export interface Manifest {
@@ -23,7 +26,7 @@ export function readTemplates(): readonly Template[] {
 }
 
 export function manifestOf(template: Template): Manifest {
-  return JSON.parse(template.files['package.json']!) as Manifest
+  return JSON.parse(template.files['package.json'] as string) as Manifest
 }
 
 /** Frameworks that build first have a script for those who write: `dev`. */
