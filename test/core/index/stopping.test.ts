@@ -92,7 +92,7 @@ test('a delete is taken back, too, while the store itself is busy', async () => 
   let goOn!: () => void
   const gate = new Promise<void>((resolve) => (goOn = resolve))
   // As a compaction in the background: a change of the store that the index knows nothing of.
-  vi.spyOn(IndexFiles.prototype, 'compact').mockImplementation(() => gate)
+  vi.spyOn(IndexFiles.prototype, 'compact').mockImplementation(async (how) => how!.inTurn!(() => gate))
   const busy = store.compact()
   const { signal, abort } = aborting()
   const deleting = index.delete('kiwi', { signal })

@@ -33,6 +33,7 @@ import { repairFiles } from './verify/repair-files.js'
 import type { Allowed, Snapshot } from './commit/snapshot.js'
 import { verifyIndex } from './verify/verify-index.js'
 import { KeywordLists } from './keywords/keyword-lists.js'
+import { COMPRESSING_STAGE } from './format/manifest.js'
 import { checksumOf } from './format/manifest-file.js'
 import { formWith, recordedDocument } from './new-documents.js'
 import { checkEmbedded, checkFound, initialManifest } from './options.js'
@@ -226,18 +227,16 @@ export class EmbeddedStore implements Store {
       this.#stage(name).keep()
     }
     // Before what is due for first stages, which it would make anew in part.
-    if (isToBeCompacted(this.#files, this.#options)) await untilAborted(this.compact({ signal }), signal)
+    const worth = isToBeCompacted(this.#files, this.#options)
+    if (worth !== undefined) await untilAborted(this.compact({ signal }, worth), signal)
     await this.#upkeep.run(options)
   }
 
-  async compact({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+  /** @param share as `CompactOptions.share` */
+  async compact({ signal }: { readonly signal?: AbortSignal | undefined } = {}, share = 0): Promise<void> {
     signal?.throwIfAborted()
-    await this.#change(async (files) => {
-      const compressions = await Promise.all(
-        [...this.#stages.values()].map((stage) => stage.compression?.(COMPACTED_SHARE)),
-      )
-      await files.compact({ compression: compressions.find((each) => each !== undefined), signal })
-    }, signal)
+    const compression = async () => this.#stages.get(COMPRESSING_STAGE)!.compression!(COMPACTED_SHARE)
+    await this.#writable.compact({ compression, share, signal, inTurn: (step) => this.#change(step, signal) })
   }
 
   async verify(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly StoreProblem[]> {

@@ -102,11 +102,11 @@ export class SnapshotReader implements StoreReader {
     ids: readonly string[],
     { text = true, onDamaged, checked = false }: GetOptions = {},
   ): Promise<(HashedDocument | undefined)[]> {
-    const { collection } = this.#snapshot
+    const { stored } = this.#snapshot
     return ids.map((id) => {
       const ordinal = this.#snapshot.ordinalOf(id)
       if (ordinal === undefined) return undefined
-      if (checked && !collection.isIntact(ordinal)) return { ...this.#document(ordinal, false), hash: '' }
+      if (checked && !stored.isIntact(ordinal)) return { ...this.#document(ordinal, false), hash: '' }
       try {
         return this.#document(ordinal, text)
       } catch (error) {
@@ -158,7 +158,7 @@ export class SnapshotReader implements StoreReader {
   #document(ordinal: number, withText: boolean): HashedDocument {
     const row = this.#snapshot.row(ordinal)
     const { id, tokens, hash } = row
-    const text = withText ? this.#snapshot.collection.readText(ordinal) : undefined
+    const text = withText ? this.#snapshot.stored.readText(ordinal) : undefined
     return { id, ...(text !== undefined && { text }), metadata: metadataOf(row), tokens, hash }
   }
 }

@@ -4,12 +4,16 @@ import type { IndexFiles } from './commit/index-files.js'
 import type { CheckedEmbedded } from './options.js'
 import type { Stage } from './stages/stage.js'
 
-/** Whether deleted and replaced documents take up so much that they are to be freed without being told to. */
+/**
+ * Whether deleted and replaced documents take up so much that they are to be freed without being told to, or a compaction ended before its last step.
+ *
+ * @returns share of its bytes that makes a segment worth rewriting; undefined: nothing is to be done
+ */
 export function isToBeCompacted(
   { manifest, collection, isPoisoned, deletedCount }: IndexFiles,
   { compactAt, compactBytes }: Pick<CheckedEmbedded, 'compactAt' | 'compactBytes'>,
-): boolean {
-  if (compactAt === false || isPoisoned || deletedCount === 0) return false
+): number | undefined {
+  if (compactAt === false || isPoisoned || deletedCount === 0) return undefined
   let total = 0
   for (const { tokenBytes, textBytes } of manifest.segments) total += tokenBytes + textBytes
   let living = 0
@@ -18,7 +22,10 @@ export function isToBeCompacted(
     living += tokenBytes + textBytes
   }
   const dead = total - living
-  return dead > compactBytes && dead >= total * compactAt
+  // In what is left then, no more than this is dead.
+  const worth = compactAt / 2
+  if (dead > compactBytes && dead >= total * compactAt) return worth
+  return collection.goneCount >= Math.max(1, collection.total * worth) ? worth : undefined
 }
 
 /** @param firstStage what `plan` says serves a search over everything */

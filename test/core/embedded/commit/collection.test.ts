@@ -56,16 +56,16 @@ describe('a collection', () => {
 
   test('cuts ordinals into runs that one read each is enough for', async () => {
     const { collection } = (await open(20)).files
-    const starts = numbers(1, 20).filter((n) => collection.runs([n - 1, n]).length === 2)
+    const starts = numbers(1, 20).filter((n) => collection.stored.runs([n - 1, n]).length === 2)
     expect(starts).toHaveLength(collection.segments.length - 1)
-    expect(collection.runs(numbers(0, 20))).toHaveLength(collection.segments.length)
+    expect(collection.stored.runs(numbers(0, 20))).toHaveLength(collection.segments.length)
     const [first] = starts as [number]
-    expect(collection.runs([0, 1, first, first + 1, first + 3])).toEqual([
+    expect(collection.stored.runs([0, 1, first, first + 1, first + 3])).toEqual([
       { segment: collection.segments[0], from: 0, to: 2 },
       { segment: collection.segments[1], from: 0, to: 2 },
       { segment: collection.segments[1], from: 3, to: 4 },
     ])
-    expect(collection.runs([])).toEqual([])
+    expect(collection.stored.runs([])).toEqual([])
   })
 
   test('a document without tokens lives, and no search returns it', async () => {

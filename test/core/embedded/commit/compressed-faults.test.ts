@@ -37,7 +37,7 @@ const work = (index: StagedIndex) => ({
 const compress = async (index: StagedIndex) => {
   const compression = await index.stage('centroids').compression!(0)
   expect(compression).toBeDefined()
-  await index.inTurn(() => index.files.compact({ compression }))
+  await index.inTurn(() => index.files.compact({ compression: async () => compression }))
 }
 const expectWhole = async (index: StagedIndex, compressed: 0 | 58) => {
   const { collection } = index.files

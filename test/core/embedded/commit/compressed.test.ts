@@ -335,7 +335,7 @@ test('who has lost the lock writes no codebook and compresses nothing', async ()
   expect(compressing).toBeDefined()
   rmSync(join(folder, 'lock'))
   const fenced = { code: 'INDEX_FENCED' }
-  await expect(index.files.compact({ compression: compressing })).rejects.toMatchObject(fenced)
+  await expect(index.files.compact({ compression: async () => compressing })).rejects.toMatchObject(fenced)
   expect(readdirSync(folder)).toEqual(before.filter((name) => name !== 'lock'))
   expect(states(index)).toMatchObject({ compressed: 0 })
   expectNear(index, [0, 299])

@@ -18,7 +18,7 @@ function expectUnchanged(snapshot: Snapshot): void {
     expect(snapshot.ordinalOf(`d${n}`)).toBe(n)
     expect(snapshot.row(n).id).toBe(`d${n}`)
     const { data } = embeddingsOf(n)
-    const read = snapshot.collection.readEmbeddings(n, 'int8', 16)
+    const read = snapshot.stored.readEmbeddings(n, 'int8', 16)
     expect(Math.abs(read.data[20]! - data[20]!)).toBeLessThan(0.01)
   }
   expect([snapshot.ordinalOf('d10'), snapshot.ordinalOf('d11')]).toEqual([undefined, undefined])

@@ -2,33 +2,21 @@ import type { FilteredDocument } from '../../store/filter.js'
 import type { Metadata } from '../../store/metadata.js'
 import type { TokenEmbeddings } from '../../embeddings.js'
 import { Bitset } from './bitset.js'
-import { decodeRecord } from '../../store/records.js'
 import type { TokenCodec } from '../../store/records.js'
 import type { DocumentRow } from '../format/document-table.js'
 import { metadataOf } from '../format/document-table.js'
-import { isDamage, isLost } from '../format/checked.js'
 import type { Segment } from '../format/segment.js'
-
-/** A run of records that lie one after the other in one segment. */
-export interface Run {
-  readonly segment: Segment
-  /** Rows of the segment. */
-  readonly from: number
-  readonly to: number
-}
+import { StoredDocuments } from './stored-documents.js'
 
 /** Bytes of a row, its hash and its places in lists and maps, beside its characters: 320 in the heap of Node 20, of 100,000 documents. */
 const ROW_BYTES = 320
 
 /**
  * What is in the index, as of the last commit: which documents there are, which live, and where each is. Ordinals count
- * the documents in the order of insertion, deleted ones included, until `compact()`.
+ * the documents in the order of insertion, deleted ones included, until compaction has come to its end.
  */
 export class Collection {
-  readonly segments: Segment[]
-  /** First ordinal of each segment. */
-  readonly #starts: number[] = []
-  readonly #rows: DocumentRow[] = []
+  #stored = new StoredDocuments()
   readonly #ordinals = new Map<string, number>()
   readonly #metadata: (Metadata | undefined)[] = []
   readonly #living = new Bitset()
@@ -40,12 +28,20 @@ export class Collection {
   #characters = 0
 
   constructor(segments: Segment[], deleted: Iterable<number>) {
-    this.segments = segments
     const dead = new Set(deleted)
     for (const segment of segments) {
-      this.#starts.push(this.#rows.length)
-      for (const row of segment.rows) this.#add(row, dead.has(this.#rows.length))
+      this.addSegment(segment)
+      for (const row of segment.rows) this.#add(row, dead.has(this.total))
     }
+  }
+
+  /** What there is to read, as of now: another one after each step of a compaction. */
+  get stored(): StoredDocuments {
+    return this.#stored
+  }
+
+  get segments(): Segment[] {
+    return this.#stored.segments
   }
 
   /** Documents that live. */
@@ -55,7 +51,7 @@ export class Collection {
 
   /** Documents that take up room: living and deleted. */
   get total(): number {
-    return this.#rows.length
+    return this.#stored.total
   }
 
   /** Living documents that have tokens. */
@@ -71,7 +67,7 @@ export class Collection {
   /** Tokens of the documents with ordinals `from` to `to`, deleted ones included. */
   tokensOf(from: number, to = this.total): number {
     let tokens = 0
-    for (let ordinal = from; ordinal < to; ordinal++) tokens += this.#rows[ordinal]!.tokens
+    for (let ordinal = from; ordinal < to; ordinal++) tokens += this.row(ordinal).tokens
     return tokens
   }
 
@@ -80,9 +76,19 @@ export class Collection {
     return this.segments.reduce((sum, { codebook, rows }) => sum + (codebook ? rows.length : 0), 0)
   }
 
+  /** Deleted documents of which a compaction has freed the bytes, and their rows not yet. */
+  get goneCount(): number {
+    let count = 0
+    for (let ordinal = 0; ordinal < this.total; ordinal++) {
+      const { tokenBytes, textBytes } = this.row(ordinal)
+      if (tokenBytes + textBytes === 0 && !this.#living.has(ordinal)) count++
+    }
+    return count
+  }
+
   /** Bytes of memory that the rows take, about; with metadata that filters have looked at, somewhat more. */
   get memory(): number {
-    return this.#rows.length * ROW_BYTES + this.#characters
+    return this.total * ROW_BYTES + this.#characters
   }
 
   /** A copy: what is deleted while somebody reads does not disturb him. */
@@ -105,7 +111,7 @@ export class Collection {
   }
 
   row(ordinal: number): DocumentRow {
-    return this.#rows[ordinal]!
+    return this.#stored.row(ordinal)
   }
 
   /** What filters see of a document. Its metadata are parsed once and kept, frozen; callers get `metadataOf(row)` instead. */
@@ -115,57 +121,23 @@ export class Collection {
   }
 
   readText(ordinal: number): string | undefined {
-    const { segment, from } = this.#locate(ordinal)
-    return segment.readText(from)
+    return this.#stored.readText(ordinal)
   }
 
   readRecord(ordinal: number): Uint8Array {
-    const { segment, from, to } = this.#locate(ordinal)
-    const record = new Uint8Array(segment.recordBytes(from))
-    segment.readRecords(from, to, record)
-    return record
+    return this.#stored.readRecord(ordinal)
   }
 
-  /** A document's token vectors, as precisely as the codec kept them. Zeros where they are lost: no search returns it, whatever is made of them. */
   readEmbeddings(ordinal: number, codec: TokenCodec, dim: number): TokenEmbeddings {
-    const { tokens: length } = this.row(ordinal)
-    try {
-      return decodeRecord(codec, this.readRecord(ordinal), length, dim)
-    } catch (error) {
-      if (!isLost(error)) throw error
-      return { data: new Float32Array(length * dim), length, dim }
-    }
+    return this.#stored.readEmbeddings(ordinal, codec, dim)
   }
 
-  /** Whether a document's vectors and text can be read. */
   isIntact(ordinal: number): boolean {
-    return this.damage(ordinal).length === 0
+    return this.#stored.isIntact(ordinal)
   }
 
-  /** Why a document's vectors or text cannot be read. */
   damage(ordinal: number): unknown[] {
-    const read = [() => this.readRecord(ordinal), () => this.readText(ordinal)]
-    return read.flatMap((each) => {
-      try {
-        each()
-        return []
-      } catch (error) {
-        if (!isDamage(error)) throw error
-        return [error]
-      }
-    })
-  }
-
-  /** Cuts ascending ordinals into runs that can be read with one call each. */
-  runs(ordinals: Iterable<number>): Run[] {
-    const runs: { segment: Segment; from: number; to: number }[] = []
-    let last: (typeof runs)[number] | undefined
-    for (const ordinal of ordinals) {
-      const next = this.#locate(ordinal)
-      if (last && last.segment === next.segment && last.to === next.from) last.to = next.to
-      else runs.push((last = next))
-    }
-    return runs
+    return this.#stored.damage(ordinal)
   }
 
   /** Takes in what was just committed: documents appended to the last segments, and the ordinals they replace. */
@@ -178,13 +150,17 @@ export class Collection {
   }
 
   addSegment(segment: Segment): void {
-    this.segments.push(segment)
-    this.#starts.push(this.#rows.length)
+    this.#stored.addSegment(segment)
+  }
+
+  /** Other segments hold the same rows from now on, without the bytes of some that are deleted. */
+  replace(replaced: readonly Segment[], by: readonly Segment[]): void {
+    this.#stored = this.#stored.with(replaced, by)
   }
 
   #add(row: DocumentRow, isDeleted: boolean): void {
-    const ordinal = this.#rows.length
-    this.#rows.push(row)
+    const ordinal = this.total
+    this.#stored.add(row)
     this.#characters += row.id.length + row.metadata.length
     if (isDeleted) return
     this.#ordinals.set(row.id, ordinal)
@@ -205,17 +181,6 @@ export class Collection {
     this.#searchable.delete(ordinal)
     this.#searchableCount--
     this.#tokens -= row.tokens
-  }
-
-  #locate(ordinal: number): { segment: Segment; from: number; to: number } {
-    let low = 0
-    for (let high = this.#starts.length - 1; low < high;) {
-      const middle = (low + high + 1) >> 1
-      if (this.#starts[middle]! <= ordinal) low = middle
-      else high = middle - 1
-    }
-    const from = ordinal - this.#starts[low]!
-    return { segment: this.segments[low]!, from, to: from + 1 }
   }
 }
 

@@ -12,17 +12,17 @@ import type { DerivedManifest, DerivedRole, Manifest } from '../format/manifest.
 import { Segment } from '../format/segment.js'
 import type { RecordedDocument } from '../format/segment.js'
 import { Collection } from './collection.js'
-import { areCodesOf } from './compact.js'
-import { writeCompacted } from './compaction.js'
-import type { CompactionContext, CompactOptions, Made, Written } from './compaction.js'
+import { areCodesOf } from './compaction/codes.js'
+import type { CompactionContext, CompactOptions, Made, Written } from './compaction/compaction.js'
+import { planSteps, segmentBytesFor } from './compaction/plan.js'
+import { writeRenumbered } from './compaction/renumber.js'
+import { writeStep } from './compaction/step.js'
 import { DerivedFiles, NewFile } from './derived-files.js'
 import type { Coder } from './derived-files.js'
 import { encodeCodes } from './encode-codes.js'
 import { ManifestWriter } from './manifest-writer.js'
-import { Snapshot } from './snapshot.js'
-
-/** A new segment is begun when the last one's vectors reach this, so that compacting one rewrites no more. */
-export const SEGMENT_BYTES = 2 ** 30
+import { Snapshots } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 /** What one commit changes. */
 export interface Changes {
@@ -45,7 +45,8 @@ export interface OpenedFiles {
   readonly segments: Segment[]
   readonly codebooks: readonly CodebookFile[]
   readonly deleted: ByteLog
-  readonly segmentBytes: number
+  /** Undefined: as many as suit the index. */
+  readonly segmentBytes: number | undefined
 }
 
 /**
@@ -58,7 +59,7 @@ export class IndexFiles {
   readonly readonly: boolean
   readonly #storage: Storage
   readonly #lock: FolderLock | undefined
-  readonly #segmentBytes: number
+  readonly #askedSegmentBytes: number | undefined
   readonly #derived: DerivedFiles
   readonly #writer: ManifestWriter
   #manifest: Manifest
@@ -67,18 +68,17 @@ export class IndexFiles {
   #collection: Collection
   #codebooks: readonly CodebookFile[]
   #deleted: ByteLog
-  /** Files that compaction replaced, still open for those who began to read before it. */
-  #retired: { close(): void; names: readonly string[] }[] = []
-  readonly #reading = new Set<Snapshot>()
+  readonly #snapshots: Snapshots
 
   constructor(opened: OpenedFiles) {
     const { storage, readonly, lock, manifest, checksum, segments, codebooks, deleted, segmentBytes } = opened
     this.readonly = readonly
     this.#storage = storage
     this.#lock = lock
-    this.#segmentBytes = segmentBytes
+    this.#askedSegmentBytes = segmentBytes
     this.#derived = new DerivedFiles(storage)
     this.#writer = new ManifestWriter(storage, lock, manifest, checksum)
+    this.#snapshots = new Snapshots((names) => this.#writer.remove(names))
     this.#manifest = manifest
     this.#nextFile = manifest.nextFile
     this.#codebooks = codebooks
@@ -179,9 +179,7 @@ export class IndexFiles {
     segment.commit()
     for (const ordinal of deleted) {
       const { id } = collection.row(ordinal)
-      if (collection.ordinalOf(id) !== ordinal) continue
-      // A snapshot from before a compaction has other ordinals, in a collection that no longer changes.
-      for (const snapshot of this.#reading) if (snapshot.collection === collection) snapshot.remember(id, ordinal)
+      if (collection.ordinalOf(id) === ordinal) this.#snapshots.remember(collection, id, ordinal)
     }
     collection.apply(
       rows.map((row) => ({ segment, row })),
@@ -227,17 +225,35 @@ export class IndexFiles {
   }
 
   /**
-   * Rewrites segments that hold deleted documents without them, and those whose vectors are to be compressed. Who reads meanwhile sees what he
-   * saw before.
+   * Frees the bytes of deleted documents in steps, each of them a commit: what was done stays when a later one fails. Who reads meanwhile sees
+   * what he saw before, and keeps those files that he reads.
    */
-  async compact(how: CompactOptions = {}): Promise<void> {
+  async compact({ compression, share = 0, signal, inTurn = (step) => step() }: CompactOptions = {}): Promise<void> {
+    const steps = await inTurn(async () => {
+      this.#writer.check()
+      const { to } = (await compression?.()) ?? {}
+      return planSteps(this.#collection, { segmentBytes: this.#segmentBytes, share, to })
+    })
+    for (const group of steps) {
+      await inTurn(async () => {
+        // Somebody else may have compacted in between.
+        if (!group.every((segment) => this.#collection.segments.includes(segment))) return
+        await this.#rewrite((made) => writeStep(this.#compacting(), group, made, signal))
+      })
+    }
+    const end = async (made: Made[]) => writeRenumbered(this.#compacting(), made, await compression?.(), signal)
+    await inTurn(() => this.#rewrite(end))
+  }
+
+  /** One step of a compaction. @param write undefined: there is nothing to do */
+  async #rewrite(write: (made: Made[]) => Promise<Written | undefined>): Promise<void> {
     this.#writer.check()
     const made: Made[] = []
     let written: Written | undefined
     let next: Manifest
     let late: unknown
     try {
-      written = await writeCompacted(this.#compacting(), made, how)
+      written = await write(made)
       if (!written) return
       next = { ...written.next, generation: this.#manifest.generation + 1, nextFile: this.#nextFile }
       late = await this.#writer.put(next)
@@ -246,15 +262,20 @@ export class IndexFiles {
       if (!this.isPoisoned) for (const { names } of made) for (const name of names) this.#storage.remove(name)
       throw error
     }
-    for (const segment of written.created) segment.commit()
-    const dropped = this.#codebooks.filter((file) => !written.codebooks.includes(file))
-    this.#retire([...written.replaced, ...dropped], next)
-    this.#deleted = written.deleted
-    for (const name of Object.keys(this.#manifest.derived)) this.#derived.use(name, written.logs.get(name))
+    const { created, replaced, renumbered } = written
+    for (const segment of created) segment.commit()
+    const retired: { close(): void }[] = [...replaced]
+    if (renumbered) {
+      const { codebooks, segments, dead, logs } = renumbered
+      retired.push(this.#deleted, ...this.#codebooks.filter((file) => !codebooks.includes(file)))
+      this.#deleted = renumbered.deleted
+      for (const name of Object.keys(this.#manifest.derived)) this.#derived.use(name, logs.get(name))
+      this.#codebooks = codebooks
+      this.#collection = new Collection(segments, dead)
+    } else this.#collection.replace(replaced, created)
+    const dropped = droppedFiles(this.#manifest, next)
     this.#manifest = next
-    this.#codebooks = written.codebooks
-    this.#collection = new Collection(written.segments, [])
-    this.#removeRetired()
+    this.#snapshots.retire(retired, dropped)
     if (late !== undefined) throw late
   }
 
@@ -273,6 +294,7 @@ export class IndexFiles {
       intactCodes: (name) => this.#intactCodes(name),
       nextNumber: () => this.#nextFile++,
       createSegment: (number, codebook) => Segment.create(this.#storage, number, codebook),
+      segmentOver: (number, from, rows) => Segment.over(this.#storage, number, from, rows),
       newFile: (kind) => this.newFile(kind),
     }
   }
@@ -329,14 +351,11 @@ export class IndexFiles {
 
   /** As `reading`, for readers that come back: until `end` is called. */
   begin(): Snapshot {
-    const snapshot = new Snapshot(this.#collection)
-    this.#reading.add(snapshot)
-    return snapshot
+    return this.#snapshots.begin(this.#collection)
   }
 
   end(snapshot: Snapshot): void {
-    this.#reading.delete(snapshot)
-    this.#removeRetired()
+    this.#snapshots.end(snapshot)
   }
 
   /** @throws INDEX_NOT_DURABLE */
@@ -345,8 +364,7 @@ export class IndexFiles {
       for (const file of [...this.#collection.segments, ...this.#codebooks]) file.close()
       this.#deleted.close()
       this.#derived.close()
-      this.#reading.clear()
-      this.#removeRetired()
+      this.#snapshots.close()
       this.#writer.close()
     } finally {
       this.#lock?.release()
@@ -363,26 +381,15 @@ export class IndexFiles {
     }
   }
 
+  get #segmentBytes(): number {
+    return this.#askedSegmentBytes ?? segmentBytesFor(this.#manifest)
+  }
+
   #segmentToFill(): Segment {
     const last = this.#collection.segments.at(-1)
     if (last && !last.codebook && last.tokenBytes < this.#segmentBytes) return last
     const segment = Segment.create(this.#storage, this.#nextFile++)
     this.#collection.addSegment(segment)
     return segment
-  }
-
-  /** Sets aside what the next manifest does not mention. */
-  #retire(replaced: readonly { close(): void }[], next: Manifest): void {
-    const names = droppedFiles(this.#manifest, next)
-    const closing = [this.#deleted, ...replaced]
-    this.#retired.push({ close: () => closing.forEach((each) => each.close()), names })
-  }
-
-  #removeRetired(): void {
-    if (this.#reading.size > 0) return
-    for (const { close, names } of this.#retired.splice(0)) {
-      close()
-      this.#writer.remove(names)
-    }
   }
 }

@@ -10,7 +10,7 @@ import { checksumOf, commitManifest, readManifest, readVersionedManifest, syncIn
 import type { FoundManifest } from '../format/manifest-file.js'
 import { CodebookFile } from '../format/codebook-file.js'
 import { Segment } from '../format/segment.js'
-import { IndexFiles, SEGMENT_BYTES } from './index-files.js'
+import { IndexFiles } from './index-files.js'
 import type { OpenedFiles } from './index-files.js'
 
 export interface OpenFilesOptions {
@@ -38,7 +38,7 @@ export async function openFiles(
     deleted: { file: fileName(1, 'deleted'), bytes: 0, crc: 0 },
     derived: {},
   }
-  const { segmentBytes = SEGMENT_BYTES } = options
+  const { segmentBytes } = options
   const made = (storage: Storage, lock?: FolderLock): OpenedFiles => ({
     storage,
     readonly: false,
@@ -102,7 +102,7 @@ export async function openFiles(
   }
 }
 
-function openReader(folder: string, segmentBytes: number): IndexFiles {
+function openReader(folder: string, segmentBytes: number | undefined): IndexFiles {
   for (let attempt = 0; ; attempt++) {
     const found = readVersionedManifest(folder)
     let files: IndexFiles | undefined
@@ -126,7 +126,7 @@ function openStored(
   storage: Storage,
   lock: FolderLock | undefined,
   { manifest, checksum }: FoundManifest,
-  segmentBytes: number,
+  segmentBytes: number | undefined,
 ): IndexFiles {
   const opened: { close(): void }[] = []
   try {

@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TokenSink } from '../../store/store.js'
 import { isDamage } from '../format/checked.js'
 import type { Segment } from '../format/segment.js'
-import type { Run } from './collection.js'
 import type { Snapshot } from './snapshot.js'
+import type { Run } from './stored-documents.js'
 
 /** Records read at a time. */
 const CHUNK_BYTES = 1 << 20
@@ -24,7 +24,7 @@ export async function readTokens(
   const { ordinals, positions } = inOrder(snapshot, ids)
   let done = 0
   let sliceStart = performance.now()
-  for (const chunk of chunksOf(snapshot.collection.runs(ordinals))) {
+  for (const chunk of chunksOf(snapshot.stored.runs(ordinals))) {
     if (performance.now() - sliceStart > SLICE_MS) {
       await nextTurn()
       signal?.throwIfAborted()

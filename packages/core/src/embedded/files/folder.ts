@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, constants, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SerotineError } from '../../errors.js'
@@ -12,6 +13,8 @@ export interface Storage {
   create(name: string): ByteLog
   /** Opens `length` committed bytes. What follows them stays until `trim()`: the manifest may be older than its files. */
   open(name: string, length: number): ByteLog
+  /** Gives the bytes of a file another name, too; where that cannot be, they are copied. */
+  link(from: string, to: string): Promise<void>
   /** Nothing happens when it is not there. */
   remove(name: string): void
 }
@@ -28,6 +31,7 @@ export function memoryStorage(): Storage {
     folder: undefined,
     create,
     open: (name) => logs.get(name) ?? create(name),
+    link: async (from, to) => void logs.set(to, logs.get(from)!),
     remove: (name) => void logs.delete(name),
   }
 }
@@ -51,6 +55,15 @@ export function fileStorage(folder: string, readonly: boolean): Storage {
         throw truncated(path, length, found)
       }
       return new FileLog(path, fd, length, !readonly && found > length)
+    },
+    async link(from, to) {
+      const [source, target] = [join(folder, from), join(folder, to)]
+      rmSync(target, { force: true })
+      try {
+        linkSync(source, target)
+      } catch {
+        await copyFile(source, target, constants.COPYFILE_EXCL)
+      }
     },
     remove(name) {
       // Windows refuses to unlink a file another process holds without sharing; the next writer tries again.

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SerotineError } from '../../errors.js'
 import { recordBytes, scaleOffset } from '../../store/records.js'
 import { checksum } from '../files/byte-log.js'
@@ -9,6 +10,9 @@ import { decodeRows, decodeText, encodeRow, encodeText } from './document-table.
 import type { DocumentRow } from './document-table.js'
 import { fileName, SEGMENT_KINDS } from './file-names.js'
 import type { SegmentManifest } from './manifest.js'
+
+/** Rows written before timers and sockets get their turn. */
+const ROWS_AT_ONCE = 512
 
 /** For a document that is damaged. */
 const REMEDY = 'Upsert the document once more, or restore the file.'
@@ -66,6 +70,31 @@ export class Segment {
       throw error
     }
     return new Segment(manifest, codebook, files as [ByteLog, ByteLog, ByteLog])
+  }
+
+  /** Some of the rows of a segment over the same vectors and texts, which are not copied where the file system has hard links. */
+  static async over(storage: Storage, id: number, from: Segment, rows: readonly number[]): Promise<Segment> {
+    const { tokenBytes, textBytes } = from.manifest
+    const lengths = { tokens: tokenBytes, texts: textBytes, table: 0 }
+    const files: ByteLog[] = []
+    try {
+      for (const kind of SEGMENT_KINDS) {
+        const name = fileName(id, kind)
+        if (kind !== 'table') await storage.link(fileName(from.id, kind), name)
+        files.push(kind === 'table' ? storage.create(name) : storage.open(name, lengths[kind]))
+      }
+      const manifest = { ...from.manifest, id, documents: 0, table: { bytes: 0, crc: 0 } }
+      const segment = new Segment(manifest, from.codebook, files as [ByteLog, ByteLog, ByteLog])
+      for (const i of rows) {
+        if (from.#checked[i]) segment.#checked[segment.rows.length] = true
+        segment.#add(from.rows[i]!)
+        if (segment.rows.length % ROWS_AT_ONCE === 0) await nextTurn()
+      }
+      return segment
+    } catch (error) {
+      for (const file of files) file.close()
+      throw error
+    }
   }
 
   /** @throws INDEX_CORRUPT when a file is missing or short, or the table fails its checksum */
@@ -134,6 +163,26 @@ export class Segment {
     }
     this.#tokens.append(document.record)
     if (text) this.#texts.append(text.bytes)
+    return this.#add(row)
+  }
+
+  /** Adds the row of a deleted document without its vectors and its text, so that the ordinals of those after it stay as they are. */
+  appendGone(row: DocumentRow): void {
+    this.#add({
+      ...row,
+      // Codes in the place of vectors lie as the tokens of the rows say; those that a stage keeps elsewhere stay until ordinals change.
+      tokens: this.codebook ? 0 : row.tokens,
+      tokenOffset: this.#tokens.length,
+      tokenBytes: 0,
+      tokenCrc: 0,
+      textOffset: -1,
+      textBytes: 0,
+      textCrc: 0,
+      textIsUtf16: false,
+    })
+  }
+
+  #add(row: DocumentRow): DocumentRow {
     const bytes = encodeRow(row)
     this.#table.append(bytes)
     this.#tableCrc = checksum(bytes, this.#tableCrc)

@@ -77,7 +77,7 @@ class Quoting {
     if (this.#phrases.length === 0) return true
     if (++this.#read % READ_AT_ONCE === 0) await nextTurn()
     this.#signal?.throwIfAborted()
-    const text = this.#snapshot.collection.readText(ordinal)
+    const text = this.#snapshot.stored.readText(ordinal)
     return text !== undefined && holdsAll(text, this.#phrases)
   }
 }

@@ -2,7 +2,7 @@ import type { TokenEmbeddings } from '../../embeddings.js'
 import type { SerotineError, Warning } from '../../errors.js'
 import type { Json } from '../../store/metadata.js'
 import type { Collection } from '../commit/collection.js'
-import type { Compression } from '../commit/compaction.js'
+import type { Compression } from '../commit/compaction/compaction.js'
 import type { CodeBytes, DerivedManifest } from '../format/manifest.js'
 import type { CollectionSize, Searcher, StageSize } from './stage.js'
 

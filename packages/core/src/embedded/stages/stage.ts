@@ -3,7 +3,7 @@ import type { OnWarning, SerotineError, Warning } from '../../errors.js'
 import type { FirstStage } from '../../store/store.js'
 import type { Bitset } from '../commit/bitset.js'
 import type { Collection } from '../commit/collection.js'
-import type { Compression } from '../commit/compaction.js'
+import type { Compression } from '../commit/compaction/compaction.js'
 import type { Coder } from '../commit/derived-files.js'
 import type { IndexFiles } from '../commit/index-files.js'
 

@@ -74,7 +74,9 @@ export class Upkeep {
     if (warning) onWarning?.(warning)
     await work.inTurn(async () => {
       const compression = await stage.compression?.(COMPRESSED_SHARE)
-      if (compression) await this.#files.compact({ compression, signal: work.signal })
+      // What is left of other segments can wait.
+      if (compression)
+        await this.#files.compact({ compression: async () => compression, share: 1, signal: work.signal })
     })
   }
 

@@ -1,5 +1,5 @@
 import type { Collection } from '../../commit/collection.js'
-import type { Compression } from '../../commit/compaction.js'
+import type { Compression } from '../../commit/compaction/compaction.js'
 import type { Kept } from '../coded-kind.js'
 import type { CentroidParts, CodebookFacts } from './centroid-parts.js'
 

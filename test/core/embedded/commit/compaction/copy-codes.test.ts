@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { areCodesOf, copyCodes } from '../../../../packages/core/src/embedded/commit/compact.js'
-import type { CodeBytes, DerivedManifest } from '../../../../packages/core/src/embedded/format/manifest.js'
-import type { RecordedDocument } from '../../../../packages/core/src/embedded/format/segment.js'
-import { StagedIndex } from '../../../support/staged-index.js'
+import { areCodesOf, copyCodes } from '../../../../../packages/core/src/embedded/commit/compaction/codes.js'
+import type { CodeBytes, DerivedManifest } from '../../../../../packages/core/src/embedded/format/manifest.js'
+import type { RecordedDocument } from '../../../../../packages/core/src/embedded/format/segment.js'
+import { StagedIndex } from '../../../../support/staged-index.js'
 
 /** An index of documents with so many tokens each; those in `dead` are deleted. */
 async function indexOf(lengths: readonly number[], dead: readonly number[]): Promise<StagedIndex> {
@@ -47,9 +47,9 @@ describe('codes', () => {
     for (const derived of [derivedOf(7, 0, 2), derivedOf(5, 3, 0), derivedOf(5, 1, 1), derivedOf(0, 1, 1)]) {
       const codes = Uint8Array.from(codesOf(lengths, derived))
       const copied: number[] = []
-      const result: unknown = await copyCodes(files.collection, derived, codes, {
-        append: (bytes) => void copied.push(...bytes),
-      })
+      const append = (bytes: Uint8Array) => void copied.push(...bytes)
+      const left = files.collection.living()
+      const result: unknown = await copyCodes(files.collection, derived, codes, { append }, { left })
       const living = lengths.map((_, i) => i).filter((i) => i < derived.rows && !dead.includes(i))
       expect(result).toEqual(typeof result === 'number' ? living.length : { rows: living.length, parts: [] })
       expect(copied).toEqual([...codes].filter((i) => living.includes(i)))
@@ -72,6 +72,8 @@ describe('codes', () => {
     const derived = derivedOf(7, 0, 2)
     const signal = AbortSignal.abort(new Error('enough'))
     const codes = Uint8Array.from(codesOf(lengths, derived))
-    await expect(copyCodes(files.collection, derived, codes, { append: () => {} }, 0, signal)).rejects.toThrow('enough')
+    const left = files.collection.living()
+    const copying = copyCodes(files.collection, derived, codes, { append: () => {} }, { left, from: 0, signal })
+    await expect(copying).rejects.toThrow('enough')
   })
 })
