@@ -17,24 +17,21 @@ export function compressedParts({ segments }: Collection, codebooks: readonly Co
 }
 
 /** The codes of the documents whose vectors were compressed, one after the other; 0 where they are damaged: no search returns that document. */
-export function readCompressed(collection: Collection): Uint8Array {
-  const compressed = collection.segments.filter(({ codebook }) => codebook)
-  const codes = new Uint8Array(compressed.reduce((sum, { tokenBytes }) => sum + tokenBytes, 0))
-  let at = 0
-  for (const segment of compressed) {
-    readIntact(segment, codes.subarray(at, at + segment.tokenBytes))
-    at += segment.tokenBytes
-  }
-  return codes
+export function readCompressed({ segments }: Pick<Collection, 'segments'>): Uint8Array {
+  return Buffer.concat(segments.filter(({ codebook }) => codebook).map((each) => readCodes(each, 0, each.rows.length)))
 }
 
-function readIntact(segment: Segment, target: Uint8Array): void {
+/** As `readCompressed`, of some rows of one segment. */
+export function readCodes(segment: Segment, from: number, to: number): Uint8Array {
+  const codes = new Uint8Array(segment.storedLength(from, to))
   try {
-    if (segment.rows.length > 0) segment.readStored(0, segment.rows.length, target)
+    if (to > from) segment.readStored(from, to, codes)
   } catch (error) {
     if (!isDamage(error)) throw error
-    for (const [i, { tokenOffset, tokenBytes }] of segment.rows.entries()) {
-      const own = target.subarray(tokenOffset, tokenOffset + tokenBytes)
+    const start = segment.rows[from]!.tokenOffset
+    for (let i = from; i < to; i++) {
+      const { tokenOffset, tokenBytes } = segment.rows[i]!
+      const own = codes.subarray(tokenOffset - start, tokenOffset - start + tokenBytes)
       try {
         segment.readStored(i, i + 1, own)
       } catch (damage) {
@@ -43,4 +40,5 @@ function readIntact(segment: Segment, target: Uint8Array): void {
       }
     }
   }
+  return codes
 }

@@ -2,7 +2,7 @@ import type { TokenEmbeddings } from '../../embeddings.js'
 import { checksum } from '../files/byte-log.js'
 import type { ByteLog } from '../files/byte-log.js'
 import type { Storage } from '../files/folder.js'
-import { readChecked, readCheckedInSlices } from '../format/checked.js'
+import { CheckedPieces, readChecked, readCheckedInSlices } from '../format/checked.js'
 import type { DerivedManifest, DerivedRole, Extent, Manifest } from '../format/manifest.js'
 import type { RecordedDocument } from '../format/segment.js'
 
@@ -102,6 +102,12 @@ export class DerivedFiles {
     return readCheckedInSlices(log, manifest.derived[name]!.files.codes!, `codes of the first stage ${name}`)
   }
 
+  /** The codes of a stage, in pieces. No commit may come between. */
+  codesInPieces(name: string, manifest: Manifest): CheckedPieces {
+    const log = this.codesOf(name, manifest)!
+    return new CheckedPieces(log, manifest.derived[name]!.files.codes!, `codes of the first stage ${name}`)
+  }
+
   /** Appends codes of documents that are being committed; gives the stage's next manifest. */
   append(name: string, manifest: Manifest, codes: Uint8Array, documents: number): DerivedManifest {
     const derived = manifest.derived[name]!
@@ -123,9 +129,15 @@ export class DerivedFiles {
 
   /** From now on codes go to another log; the old one is closed. */
   use(name: string, log: ByteLog | undefined): void {
-    this.#codes.get(name)?.close()
+    for (const before of this.swap(name, log)) before.close()
+  }
+
+  /** As `use`; gives the old one, which somebody may be reading. */
+  swap(name: string, log: ByteLog | undefined): ByteLog[] {
+    const before = this.#codes.get(name)
     if (log) this.#codes.set(name, log)
     else this.#codes.delete(name)
+    return before ? [before] : []
   }
 
   close(): void {

@@ -5,6 +5,7 @@ import type { ByteLog } from '../files/byte-log.js'
 import type { Storage } from '../files/folder.js'
 import type { FolderLock } from '../files/lock.js'
 import { readChecked } from '../format/checked.js'
+import type { CheckedPieces } from '../format/checked.js'
 import type { CodebookFile } from '../format/codebook-file.js'
 import type { DocumentRow } from '../format/document-table.js'
 import { droppedFiles, fileName } from '../format/file-names.js'
@@ -12,7 +13,7 @@ import type { DerivedManifest, DerivedRole, Manifest } from '../format/manifest.
 import { Segment } from '../format/segment.js'
 import type { RecordedDocument } from '../format/segment.js'
 import { Collection } from './collection.js'
-import { areCodesOf } from './compaction/codes.js'
+import { areCodesOf, codesLength, ofOtherDocuments } from './compaction/codes.js'
 import type { CompactionContext, CompactOptions, Made, Written } from './compaction/compaction.js'
 import { planSteps, segmentBytesFor } from './compaction/plan.js'
 import { writeRenumbered } from './compaction/renumber.js'
@@ -269,7 +270,7 @@ export class IndexFiles {
       const { codebooks, segments, dead, logs } = renumbered
       retired.push(this.#deleted, ...this.#codebooks.filter((file) => !codebooks.includes(file)))
       this.#deleted = renumbered.deleted
-      for (const name of Object.keys(this.#manifest.derived)) this.#derived.use(name, logs.get(name))
+      for (const name of Object.keys(this.#manifest.derived)) retired.push(...this.#derived.swap(name, logs.get(name)))
       this.#codebooks = codebooks
       this.#collection = new Collection(segments, dead)
     } else this.#collection.replace(replaced, created)
@@ -330,13 +331,17 @@ export class IndexFiles {
     return this.#ofTheseDocuments(name, this.readDerived(name, 'codes'))
   }
 
+  /** As `readCodes`, in pieces, of codes of a fixed length: damage shows at their end. */
+  codesInPieces(name: string): CheckedPieces {
+    const derived = this.#manifest.derived[name]!
+    if (codesLength(this.#collection, derived) !== derived.files.codes!.bytes) throw ofOtherDocuments(derived)
+    return this.#derived.codesInPieces(name, this.#manifest)
+  }
+
   #ofTheseDocuments(name: string, codes: Uint8Array): Uint8Array {
     const derived = this.#manifest.derived[name]!
     if (areCodesOf(this.#collection, derived, codes)) return codes
-    throw new SerotineError(
-      'INDEX_CORRUPT',
-      `The codes in ${derived.files.codes!.file} do not belong to the documents in the index.`,
-    )
+    throw ofOtherDocuments(derived)
   }
 
   /** Runs `work` on what is there now, and keeps its files open until it is done. */

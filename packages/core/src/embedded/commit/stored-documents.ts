@@ -69,13 +69,13 @@ export class StoredDocuments {
   }
 
   readText(ordinal: number): string | undefined {
-    const { segment, from } = this.#locate(ordinal)
+    const { segment, from } = this.locate(ordinal)
     return segment.readText(from)
   }
 
   /** @throws INDEX_CORRUPT also for a deleted document whose bytes are gone */
   readRecord(ordinal: number): Uint8Array {
-    const { segment, from, to } = this.#locate(ordinal)
+    const { segment, from, to } = this.locate(ordinal)
     const { id, tokens, tokenBytes } = segment.rows[from]!
     if (tokens > 0 && tokenBytes === 0) {
       const message = `The token vectors of ${JSON.stringify(id)}, which was deleted, are gone. Upsert the document once more.`
@@ -121,14 +121,15 @@ export class StoredDocuments {
     const runs: { segment: Segment; from: number; to: number }[] = []
     let last: (typeof runs)[number] | undefined
     for (const ordinal of ordinals) {
-      const next = this.#locate(ordinal)
+      const next = this.locate(ordinal)
       if (last && last.segment === next.segment && last.to === next.from) last.to = next.to
       else runs.push((last = next))
     }
     return runs
   }
 
-  #locate(ordinal: number): { segment: Segment; from: number; to: number } {
+  /** The run of one document. */
+  locate(ordinal: number): { segment: Segment; from: number; to: number } {
     let low = 0
     for (let high = this.#starts.length - 1; low < high;) {
       const middle = (low + high + 1) >> 1

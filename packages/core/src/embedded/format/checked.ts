@@ -33,6 +33,39 @@ export async function readCheckedInSlices(
   return bytes
 }
 
+/** The committed part of a file, read from its beginning in pieces, so that others get their turn and no more is held than one. */
+export class CheckedPieces {
+  readonly #file: ByteLog
+  readonly #extent: Extent
+  readonly #section: string
+  #at = 0
+  #sum = 0
+
+  constructor(file: ByteLog, extent: Extent, section: string) {
+    this.#file = file
+    this.#extent = extent
+    this.#section = section
+  }
+
+  /** @throws INDEX_CORRUPT when it is too short */
+  next(bytes: number): Uint8Array {
+    const piece = new Uint8Array(bytes)
+    this.#file.read(piece, this.#at)
+    this.#at += bytes
+    this.#sum = checksum(piece, this.#sum)
+    return piece
+  }
+
+  /** Reads what is left. @throws INDEX_CORRUPT when the checksum of all of it is wrong */
+  async end(): Promise<void> {
+    while (this.#at < this.#extent.bytes) {
+      this.next(Math.min(SLICE_BYTES, this.#extent.bytes - this.#at))
+      await nextTurn()
+    }
+    if (this.#sum !== this.#extent.crc) throw corrupt(this.#file.name, `the ${this.#section}`)
+  }
+}
+
 /** Whether an error says that one place of a file cannot be read: the rest of it may be. */
 export function isDamage(error: unknown): boolean {
   const { code } = error as { code?: string }

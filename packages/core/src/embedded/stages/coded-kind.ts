@@ -17,6 +17,8 @@ export interface CodedSearcher extends Searcher {
   /** Codes of documents, one after the other, each of `codeBytes`. */
   encode(documents: readonly TokenEmbeddings[]): Uint8Array
   append(codes: Uint8Array, lengths: readonly number[]): void
+  /** Makes room for documents of so many tokens, where they come piece by piece; nothing is in it yet. */
+  reserve?(lengths: readonly number[]): void
 }
 
 /** What is in memory, and what the manifest says of it. */

@@ -3,10 +3,11 @@ import { SerotineError } from '../../errors.js'
 import type { Warning } from '../../errors.js'
 import type { Collection } from '../commit/collection.js'
 import type { Compression } from '../commit/compaction/compaction.js'
-import { compressedParts, readCompressed } from '../commit/compressed.js'
+import { compressedParts } from '../commit/compressed.js'
 import type { Coder, NewFile } from '../commit/derived-files.js'
 import type { DerivedManifest, DerivedPart } from '../format/manifest.js'
 import type { CodedKind, CodedSearcher, Kept } from './coded-kind.js'
+import { fill } from './fill.js'
 import type { CollectionSize, Stage, StageContext, StageSize, Work } from './stage.js'
 
 /** Documents decoded, then coded at a time: the two share kernel memory and each sets it up again. */
@@ -25,6 +26,7 @@ export class CodedStage implements Stage {
   #current: CodedSearcher | undefined
   /** Collection the codes are of: compaction makes another. */
   #of: Collection | undefined
+  #loading: Promise<void> | undefined
   /** File of codes that could not be read: do not try again. */
   #damaged: string | undefined
 
@@ -70,12 +72,13 @@ export class CodedStage implements Stage {
   }
 
   async searcher(collection: Collection): Promise<CodedSearcher | undefined> {
-    const current = collection === this.#context.files.collection ? this.#load() : undefined
-    return current && current.rows > 0 ? current : undefined
+    const { files } = this.#context
+    const current = collection === files.collection ? await this.#load() : undefined
+    return current && current.rows > 0 && collection === files.collection ? current : undefined
   }
 
   async coder(): Promise<Coder | undefined> {
-    const current = this.#load()
+    const current = await this.#load()
     return (
       current && {
         name: this.name,
@@ -97,9 +100,11 @@ export class CodedStage implements Stage {
     const { files } = this.#context
     const { collection } = files
     if (collection.tokens === 0 || !this.isKept) return
-    const current = this.#load()
+    const current = await this.#load()
     if (current && current.rows < collection.total) await work.inTurn(() => this.#catchUp(current, work))
-    const kept = this.#kept()
+    const kept = await this.#kept()
+    // Compacted meanwhile: something else may be due.
+    if (files.collection !== collection) return this.upkeep(work)
     const due = await files.reading(async () => this.#kind.due(collection, kept, work.signal))
     if (!due) return
     // Compacted meanwhile: something else may be due.
@@ -124,19 +129,19 @@ export class CodedStage implements Stage {
       if (renumbered === undefined) return this.upkeep(work)
       from = learned = renumbered
       of = { collection: files.collection, parts: this.#derived?.parts ?? [] }
-      made = this.#restored(made, from)
+      made = await this.#restored(made, from)
     }
   }
 
   async compression(share: number): Promise<Compression | undefined> {
-    const kept = this.#mayCompress && this.#kept()
+    const kept = this.#mayCompress && (await this.#kept())
     return kept ? this.#kind.compression?.(this.#context.files.collection, kept, share) : undefined
   }
 
   async measure(work: Work): Promise<Warning | undefined> {
     const { files } = this.#context
     const { collection } = files
-    const kept = this.#mayCompress && this.#kept()
+    const kept = this.#mayCompress && (await this.#kept())
     if (!kept) return undefined
     const measured = await files.reading(async () => this.#kind.measure!(collection, kept, work.signal))
     if (!measured) return undefined
@@ -157,8 +162,9 @@ export class CodedStage implements Stage {
     return this.#kind.compresses && this.#context.files.manifest.codec === 'residual'
   }
 
-  #kept(): Kept | undefined {
-    const [searcher, derived] = [this.#load(), this.#derived]
+  async #kept(): Promise<Kept | undefined> {
+    const searcher = await this.#load()
+    const derived = this.#derived
     return searcher && derived && { searcher, derived }
   }
 
@@ -209,20 +215,11 @@ export class CodedStage implements Stage {
   }
 
   /** What was learned, over the codes that are there now. */
-  #restored(made: CodedSearcher, from: number): CodedSearcher {
+  async #restored(made: CodedSearcher, from: number): Promise<CodedSearcher> {
     const parts = [...this.#partsBefore(from, made.partCount - 1), { from, learned: from, trusted: from }]
     const restored = this.#kind.restore(this.#kind.learned(made), { facts: made.facts, parts })
-    this.#fill(restored, from, this.#codesBefore(from, restored))
+    await fill(this.#context.files, restored, { name: this.name, rows: from, codesFrom: this.#codesFrom })
     return restored
-  }
-
-  /** Appends the codes of the first documents. @param codes those that are not records */
-  #fill(searcher: CodedSearcher, rows: number, codes: Uint8Array): void {
-    const { collection } = this.#context.files
-    const first = this.#codesFrom
-    const lengths = Array.from({ length: rows }, (_, ordinal) => collection.row(ordinal).tokens)
-    if (first > 0) searcher.append(readCompressed(collection), lengths.slice(0, first))
-    if (rows > first) searcher.append(codes, lengths.slice(first))
   }
 
   /**
@@ -298,7 +295,7 @@ export class CodedStage implements Stage {
   async #catchUp(current: CodedSearcher, work: Work): Promise<void> {
     const { files } = this.#context
     const derived = this.#derived
-    if (!derived || this.#load() !== current) return
+    if (!derived || this.#of !== files.collection || this.#current !== current) return
     const codes = files.newFile(`${this.name}-codes`)
     try {
       codes.append(files.readDerived(this.name, 'codes'))
@@ -335,31 +332,42 @@ export class CodedStage implements Stage {
     }
   }
 
-  /** What is in memory, or else on disk. */
-  #load(): CodedSearcher | undefined {
+  /** What is in memory, or else on disk. Searches that come meanwhile wait for the same one. */
+  async #load(): Promise<CodedSearcher | undefined> {
+    for (;;) {
+      if (this.#of !== this.#context.files.collection) this.#current = undefined
+      if (this.#current || !this.#isReadable) return this.#current
+      this.#loading ??= this.#read().finally(() => (this.#loading = undefined))
+      await this.#loading
+    }
+  }
+
+  /** Reads what is on disk; nothing comes of it when that is replaced meanwhile. */
+  async #read(): Promise<void> {
     const { files, onWarning } = this.#context
     const { collection } = files
-    if (this.#of !== collection) {
-      this.#of = collection
-      this.#current = undefined
-    }
-    if (this.#current) return this.#current
-    if (!this.#isReadable) return undefined
     const derived = this.#derived!
+    const { file } = derived.files.codes ?? {}
+    const isCurrent = (): boolean =>
+      files.collection === collection &&
+      this.#derived?.files.codes?.file === file &&
+      this.#derived?.rows === derived.rows
     try {
       const restored = this.#kind.restore(files.readDerived(this.name, 'learned'), derived)
-      this.#fill(restored, derived.rows, files.readCodes(this.name))
+      await fill(files, restored, { name: this.name, rows: derived.rows, codesFrom: this.#codesFrom })
+      if (!isCurrent()) return
       this.#current = restored
+      this.#of = collection
     } catch (error) {
+      if (!isCurrent()) return
       if (!SerotineError.isInstance(error) || error.code !== 'INDEX_CORRUPT') throw error
-      this.#damaged = derived.files.codes?.file
+      this.#damaged = file
       // A writer may have replaced a reader's files since: nothing is wrong then. And what vectors were compressed by cannot be made again.
       if (!files.readonly && !(this.#kind.compresses && files.codebooks.some((codebook) => !codebook.isIntact))) {
         const message = `${error.message} What the first stage ${this.name} needs is made again from the vectors, by the next upsert() or prepare().`
         onWarning?.({ code: 'INDEX_REPAIRED', message })
       }
     }
-    return this.#current
   }
 }
 

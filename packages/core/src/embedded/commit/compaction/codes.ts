@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { SerotineError } from '../../../errors.js'
 import { recordLength } from '../../../keywords/term-lists.js'
 import type { CodeBytes, DerivedManifest } from '../../format/manifest.js'
 import type { Bitset } from '../bitset.js'
@@ -28,6 +29,21 @@ export function areCodesOf(
   for (let ordinal = codesFrom; ordinal < rows; ordinal++)
     bytes += lengthOf(codeBytes!, codes, bytes, collection.row(ordinal).tokens)
   return codes.length === bytes
+}
+
+/** Bytes that codes of a fixed length have to take up, to be of these documents; undefined: there are fewer documents. */
+export function codesLength(
+  collection: Collection,
+  { rows, codesFrom = 0, codeBytes }: DerivedManifest,
+): number | undefined {
+  if (rows > collection.total) return undefined
+  const { perDocument, perToken } = codeBytes as CodeBytes
+  return perDocument * Math.max(0, rows - codesFrom) + perToken * collection.tokensOf(codesFrom, rows)
+}
+
+export function ofOtherDocuments({ files }: DerivedManifest): SerotineError {
+  const message = `The codes in ${files.codes!.file} do not belong to the documents in the index.`
+  return new SerotineError('INDEX_CORRUPT', message)
 }
 
 /** Bytes of the codes of a document of so many tokens that begin at `at`; Infinity when there are none. */

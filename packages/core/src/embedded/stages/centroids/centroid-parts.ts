@@ -185,16 +185,28 @@ export class CentroidParts implements CodedSearcher {
     return this.#parts.at(-1)!.scan.encode(documents)
   }
 
+  reserve(lengths: readonly number[]): void {
+    for (const { scan, taken } of this.#shares(lengths)) scan.reserve(taken)
+  }
+
   append(codes: Uint8Array, lengths: readonly number[]): void {
-    let [at, done] = [0, 0]
+    let at = 0
+    for (const { scan, taken } of this.#shares(lengths)) {
+      const bytes = taken.reduce((sum, length) => sum + length, 0) * this.codeBytes.perToken
+      scan.append(codes.subarray(at, at + bytes), taken)
+      at += bytes
+    }
+  }
+
+  /** Which of the documents that come next go to which part. */
+  *#shares(lengths: readonly number[]): Generator<{ readonly scan: CentroidScan; readonly taken: readonly number[] }> {
+    let done = 0
     for (const { scan, rows } of this.#parts) {
       const room = rows === undefined ? Infinity : rows - scan.rows
       if (room <= 0 || done === lengths.length) continue
       const taken = lengths.slice(done, done + room)
-      const bytes = taken.reduce((sum, length) => sum + length, 0) * this.codeBytes.perToken
-      scan.append(codes.subarray(at, at + bytes), taken)
-      at += bytes
       done += taken.length
+      yield { scan, taken }
     }
   }
 

@@ -95,6 +95,12 @@ export class CentroidScan {
     return out
   }
 
+  /** Makes room for documents of so many tokens. */
+  reserve(lengths: readonly number[]): void {
+    const codes = lengths.reduce((sum, length) => sum + length, 0)
+    this.#grow(this.#rows + lengths.length, this.#codes + codes)
+  }
+
   /** Adds documents: what `encode` gave for them, and how many tokens each has. */
   append(bytes: Uint8Array, lengths: readonly number[]): void {
     const count = bytes.length / this.bytesPerToken
