@@ -10,6 +10,7 @@ import { Turns } from '../../store/turns.js'
 import type { Collection } from '../commit/collection.js'
 import type { CodedBatch, Coder, NewFile } from '../commit/derived-files.js'
 import type { IndexFiles } from '../commit/index-files.js'
+import type { Snapshot } from '../commit/snapshot.js'
 import type { DerivedManifest } from '../format/manifest.js'
 import type { Work } from '../stages/stage.js'
 
@@ -79,12 +80,13 @@ export class KeywordLists {
     }
   }
 
-  /** The inverted index of at least the first `total` documents of a collection. Fills it where that has to be done. */
-  async index(collection: Collection, total: number, signal?: AbortSignal): Promise<InvertedIndex> {
+  /** The inverted index of at least the documents of a snapshot. Fills it where that has to be done. */
+  async index(snapshot: Snapshot, signal?: AbortSignal): Promise<InvertedIndex> {
+    const { collection, total } = snapshot
     let known = this.#indexes.get(collection)
     if (!known) this.#indexes.set(collection, (known = { index: new InvertedIndex(), turns: new Turns() }))
     const { index, turns } = known
-    if (index.rows < total) await turns.take(() => this.#fill(index, collection, total, signal))
+    if (index.rows < total) await turns.take(() => this.#fill(index, snapshot, signal))
     return index
   }
 
@@ -156,8 +158,7 @@ export class KeywordLists {
 
   async #fill(
     index: InvertedIndex,
-    collection: Collection,
-    total: number,
+    { collection, stored, total }: Snapshot,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     // Both before anything is awaited: a compaction would replace them.
@@ -174,7 +175,8 @@ export class KeywordLists {
     const stem = await this.stemmer()
     while (index.rows < total) {
       const count = Math.min(ANALYSED_AT_ONCE, total - index.rows)
-      index.append(listsOf(collection, index.rows, count, stem), count)
+      // Texts of deleted documents, too, which a compaction may have freed since.
+      index.append(listsOf(stored, index.rows, count, stem), count)
       if (index.rows < total) await nextTurn()
       signal?.throwIfAborted()
     }
@@ -233,19 +235,19 @@ function hasTexts(collection: Collection): boolean {
   return false
 }
 
-function listsOf(collection: Collection, from: number, count: number, stem: Stemmer): Uint8Array {
+function listsOf(stored: Pick<Collection, 'readText'>, from: number, count: number, stem: Stemmer): Uint8Array {
   return Buffer.concat(
     Array.from({ length: count }, (_, i) => {
-      const text = textOf(collection, from + i)
+      const text = textOf(stored, from + i)
       return text === undefined ? emptyTermList() : termList(text, stem)
     }),
   )
 }
 
 /** Undefined for one that is damaged: `get` and `verify` say so, and the other documents can be found. */
-function textOf(collection: Collection, ordinal: number): string | undefined {
+function textOf(stored: Pick<Collection, 'readText'>, ordinal: number): string | undefined {
   try {
-    return collection.readText(ordinal)
+    return stored.readText(ordinal)
   } catch (error) {
     if (SerotineError.isInstance(error) && error.code === 'INDEX_CORRUPT') return undefined
     throw error

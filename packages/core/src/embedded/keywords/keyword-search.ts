@@ -20,7 +20,7 @@ export async function searchKeywords(
   { text, count, also = [], filter, signal }: KeywordQuery,
 ): Promise<readonly KeywordMatch[]> {
   signal?.throwIfAborted()
-  const index = await lists.index(snapshot.collection, snapshot.total, signal)
+  const index = await lists.index(snapshot, signal)
   const { words, phrases } = parseKeywordQuery(text, await lists.stemmer())
   const allowed = snapshot.allowed(filter && filterPredicate(filter), signal).documents
   const scope: Scope = { total: snapshot.total, living: snapshot.living, size: snapshot.size, allowed }

@@ -353,7 +353,10 @@ export class CodedStage implements Stage {
       this.#derived?.files.codes?.file === file &&
       this.#derived?.rows === derived.rows
     try {
-      const restored = this.#kind.restore(files.readDerived(this.name, 'learned'), derived)
+      const learned = files.readDerived(this.name, 'learned')
+      await nextTurn()
+      const restored = this.#kind.restore(learned, derived)
+      await nextTurn()
       await fill(files, restored, { name: this.name, rows: derived.rows, codesFrom: this.#codesFrom })
       if (!isCurrent()) return
       this.#current = restored
