@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -22,6 +23,7 @@ import { thisOwner } from '../../../packages/core/src/embedded/files/lock-owner.
 import { fileName } from '../../../packages/core/src/embedded/format/file-names.js'
 import { decodeRows } from '../../../packages/core/src/embedded/format/document-table.js'
 import { readManifest } from '../../../packages/core/src/embedded/format/manifest-file.js'
+import { Segment } from '../../../packages/core/src/embedded/format/segment.js'
 import { MultiVectorIndex } from '../../../packages/core/src/index/multi-vector-index.js'
 import type { OpenOptions } from '../../../packages/core/src/index/open.js'
 import { childProgram } from '../../support/child-program.js'
@@ -195,6 +197,54 @@ const TESTS: Record<string, () => Promise<void>> = {
       expect(await (await open()).count()).toBe(40)
     }
   },
+  'A compaction that fails or is stopped keeps what its steps have freed, and the next one goes on from there.':
+    async () => {
+      const index = await open({ segmentBytes: 1500 } as OpenOptions)
+      for (let from = 0; from < 100; from += 10) await index.upsert(documents(from, from + 10))
+      const gone = documents(0, 50).filter((_, i) => i % 3 === 0)
+      const left = ids(documents(0, 100)).filter((id) => !gone.some((each) => each.id === id))
+      await index.delete(gone.map(({ id }) => id))
+      const bytes = async () => (await index.stats()).bytes.tokens!
+      const before = await bytes()
+      const { segments } = readManifest(folder)
+      breakFiles({ call: 'openSync', path: /\d{6}\.tokens$/, code: 'ENOSPC', after: 2, times: 1 })
+      await expect(index.compact()).rejects.toMatchObject({ code: 'ENOSPC' })
+      repair()
+      const [between, kept] = [await bytes(), readManifest(folder).segments.map(({ id }) => id)]
+      expect(between).toBeLessThan(before)
+      expect(segments.filter(({ id }) => kept.includes(id)).length).toBeLessThan(segments.length)
+      await index.compact()
+      expect(await bytes()).toBeLessThan(between)
+      expect([await found(index), await index.verify(), (await index.stats()).deleted]).toEqual([left, [], 0])
+    },
+  'While it goes on, a compaction takes room for one file of vectors more, or for lists, terms and codes once more.':
+    async () => {
+      const index = await open({ segmentBytes: 4000 } as OpenOptions)
+      await index.upsert(documents(0, 400), { batchSize: 5 })
+      await index.delete(['d7', 'd200'])
+      const { segments, derived } = readManifest(folder)
+      const of = () =>
+        readdirSync(folder).reduce(
+          (sum, name) => sum + statSync(join(folder, name)).size / statSync(join(folder, name)).nlink,
+          0,
+        )
+      let most = 0
+      const before = of()
+      const original = Segment.prototype.sync
+      vi.spyOn(Segment.prototype, 'sync').mockImplementation(async function (this: Segment) {
+        most = Math.max(most, of())
+        await original.call(this)
+      })
+      await index.compact()
+      vi.restoreAllMocks()
+      const whole = Math.max(
+        ...segments.map(({ tokenBytes, textBytes, table }) => tokenBytes + textBytes + table.bytes),
+      )
+      const lists = segments.reduce((sum, { table }) => sum + table.bytes, derived.keywords!.files.codes!.bytes)
+      expect(most).toBeGreaterThan(before)
+      expect(most - before).toBeLessThan(Math.max(whole, lists) + 2000)
+      expect(lists).toBeLessThan(segments.reduce((sum, { tokenBytes }) => sum + tokenBytes, 0) * 2)
+    },
   'A read that fails costs a search no more than the document that it was for.': async () => {
     const index = await filled()
     // All at once, then one by one.

@@ -12,6 +12,7 @@ interface Session {
 }
 
 export interface Change {
+  readonly name?: string
   /** What is there afterwards. */
   after(before: State): State
   make(index: MultiVectorIndex): Promise<unknown>
@@ -41,7 +42,7 @@ const remove = (...ids: string[]): Change => {
   return { after: (before) => without(before, ids), make: (index) => index.delete(ids) }
 }
 const prepare: Change = { after: (before) => before, make: (index) => index.prepare() }
-const compact: Change = { after: (before) => before, make: (index) => index.compact() }
+const compact: Change = { name: 'compact', after: (before) => before, make: (index) => index.compact() }
 
 /**
  * @param size about half the documents that are there in the end

@@ -93,6 +93,38 @@ describe('an index', () => {
     await index.close()
   })
 
+  test('rewrites by itself only what is worth it, and does not begin again', async () => {
+    const index = await open({ segmentBytes: 1500 })
+    await index.upsert(documents, { batchSize: 5 })
+    const segments = () => readdirSync(folder).filter((name) => name.endsWith('tokens'))
+    const before = segments()
+    // Most of the first ones, and one of the last.
+    await index.delete([...ids(0, 66), 'd99'])
+    await index.prepare()
+    const after = segments()
+    const kept = before.filter((name) => after.includes(name))
+    expect([kept.length > 1, kept.includes(before.at(-1)!)]).toEqual([true, true])
+    expect([(await index.stats()).deleted, await index.count()]).toEqual([1, 33])
+    await index.prepare()
+    expect(segments()).toEqual(after)
+    await index.compact()
+    expect([(await index.stats()).deleted, await index.count()]).toEqual([0, 33])
+    await index.close()
+  })
+
+  test('goes on by itself with what was interrupted before its last step', async () => {
+    const index = await open()
+    await index.upsert(documents)
+    await index.delete(ids(0, 60))
+    breakFiles({ call: 'openSync', path: /\.deleted$/, code: 'ENOSPC' })
+    await expect(index.prepare()).rejects.toMatchObject({ code: 'ENOSPC' })
+    repair()
+    expect([(await index.stats()).deleted, await index.count()]).toEqual([60, 40])
+    await index.prepare()
+    expect([(await index.stats()).deleted, await index.count()]).toEqual([0, 40])
+    await index.close()
+  })
+
   test('has a share as compactAt, or false', async () => {
     for (const compactAt of [0, 1.5, NaN, 'half', true]) {
       await expect(open({ compactAt: compactAt as never })).rejects.toMatchObject({
