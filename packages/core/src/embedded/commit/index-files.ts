@@ -274,9 +274,8 @@ export class IndexFiles {
       this.#codebooks = codebooks
       this.#collection = new Collection(segments, dead)
     } else this.#collection.replace(replaced, created)
-    const dropped = droppedFiles(this.#manifest, next)
+    this.#snapshots.retire(retired, droppedFiles(this.#manifest, next))
     this.#manifest = next
-    this.#snapshots.retire(retired, dropped)
     if (late !== undefined) throw late
   }
 
