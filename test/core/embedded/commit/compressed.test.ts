@@ -146,6 +146,39 @@ describe('afterwards', () => {
     await index.close()
   })
 
+  test('a compaction that ends before its last step leaves codes that are those of the documents', async () => {
+    let index = await compressed()
+    await index.put(numbers(300, 320))
+    const dead = [0, 1, 150, 310]
+    await index.delete(dead)
+    let turns = 0
+    const interrupted = index.files.compact({
+      inTurn: async (step) => {
+        if (++turns === 4) throw new Error('enough')
+        return step()
+      },
+    })
+    await expect(interrupted).rejects.toThrow('enough')
+    const expectFound = async () => {
+      for (const n of [2, 149, 151, 298, 319])
+        expect((await index.search('centroids', embeddingsOf(n), 1))!.ids).toEqual([`d${n}`])
+      expectNear(index, [2, 149, 151, 299])
+      expect([faultsOf(index), index.warnings, index.files.collection.size]).toEqual([[], [], 316])
+    }
+    expect(index.files.collection.goneCount).toBe(4)
+    await expectFound()
+    await index.close()
+    index = await open()
+    expect(states(index)).toMatchObject({ compressed: 300, codebooks: 1 })
+    await expectFound()
+    await index.upkeep()
+    await expectFound()
+    await index.compact()
+    expect(states(index)).toMatchObject({ compressed: 297 })
+    await expectFound()
+    await index.close()
+  })
+
   test('all of them may be deleted, and others take their place', async () => {
     const index = await compressed()
     await index.delete(numbers(0, 300))
