@@ -50,11 +50,14 @@ export interface EmbeddedOptions {
   /** The `hnswlib-node` module or a function that imports it, where a bundler hides it. */
   hnswlib?: HnswlibSource | undefined
   onWarning?: OnWarning | undefined
-  /** A new segment of files is begun when the vectors of the last one reach this many bytes. Default 1 GiB. */
+  /**
+   * A new segment of files is begun when the vectors of the last one reach this many bytes: so much room a step of a compaction takes. Default
+   * 64 MiB, or a 32nd of all vectors where that is more.
+   */
   segmentBytes?: number | undefined
   /**
    * Share of the bytes of texts and vectors that deleted and replaced documents take up, from which they are freed: in the background after
-   * changes, and by `prepare`. False: by `compact` only. Default 0.5.
+   * changes, and by `prepare`, in files of which half as much is dead. False: by `compact` only. Default 0.5.
    */
   compactAt?: number | false | undefined
   /** Not for fewer bytes than these. Default 16 MB. */
