@@ -1,18 +1,9 @@
 // What was found, as an answer cites it and as the page shows it.
 import { nameOf } from '../library/library.mjs'
+import { highlight } from './lit-words.mjs'
 import { wordsOf } from './rewrite.mjs'
 
 /**
- * @typedef {object} Match A word of the question and the word of the passage that it found.
- * @property {number} queryStart
- * @property {number} queryEnd
- * @property {boolean} isBest what MaxSim counted; others are nearly as similar
- * @property {boolean} inHeading found in the heading above the passage
- * @property {number} start in the passage, or in the heading
- * @property {number} end
- * @property {number} similarity
- * @property {boolean} isBackground words like "the", which find each other in every passage
- *
  * @typedef {object} Source
  * @property {number} number what is cited: 1 for the best
  * @property {string} id
@@ -27,7 +18,7 @@ import { wordsOf } from './rewrite.mjs'
  * @property {number} meanSimilarity MaxSim ÷ tokens of the question, −1 … 1
  * @property {number} [firstStageRank] absent where every passage was scored exactly
  * @property {string[]} words of the question that the passage holds
- * @property {Match[]} matches
+ * @property {import('./lit-words.mjs').Highlight} highlight
  *
  * @typedef {object} SearchSummary
  * @property {string} question what was searched for
@@ -71,47 +62,10 @@ export async function sourcesOf(documents, found, { question, library, signal })
         meanSimilarity: Number(metadata['relevanceScore']),
         ...(firstStageRank > 0 && { firstStageRank }),
         words: asked.filter((word) => hit?.keywords?.words.some((stem) => isOf(word, stem))),
-        matches: [...closest(compared)].map(({ asked, found, similarity, isBest }) => {
-          const inHeading = found.start < headLength
-          return {
-            queryStart: asked.start,
-            queryEnd: asked.end,
-            isBest,
-            inHeading,
-            start: inHeading ? found.start : found.start - headLength,
-            end: inHeading ? found.end : found.end - headLength,
-            similarity: Math.round(similarity * 1000) / 1000,
-            isBackground: isBackground(
-              wordAt(question, asked.start, asked.end),
-              wordAt(pageContent, found.start, found.end),
-            ),
-          }
-        }),
+        highlight: highlight(question, pageContent, headLength, compared, isBackground),
       }
     }),
   )
-}
-
-/** A token this close to the best one is lit as well: of three "roost" MaxSim counts only one. */
-const NEARLY = 0.92
-
-/**
- * For each token of a question that is text, not [CLS] and the like, those of the passage that are most similar.
- *
- * @param {import('@serotine/core').TokenSimilarities} compared
- */
-function* closest({ queryTokens, documentTokens, similarities }) {
-  const isText = (/** @type {import('@serotine/core').TextToken} */ { start, end }) => start >= 0 && end > start
-  for (const [i, asked] of queryTokens.entries()) {
-    if (!isText(asked)) continue
-    const row = similarities.subarray(i * documentTokens.length, (i + 1) * documentTokens.length)
-    const best = row.reduce((most, similarity) => Math.max(most, similarity), -1)
-    const isCounted = row.indexOf(best)
-    for (const [j, found] of documentTokens.entries()) {
-      const similarity = row[j] ?? -1
-      if (isText(found) && similarity >= best * NEARLY) yield { asked, found, similarity, isBest: j === isCounted }
-    }
-  }
 }
 
 /**
@@ -131,17 +85,4 @@ function isOf(word, stem) {
  */
 function pick(metadata, field, type) {
   return typeof metadata[field] === type ? { [field]: metadata[field] } : {}
-}
-
-/**
- * The word that a token is a piece of.
- *
- * @param {string} text
- * @param {number} start
- * @param {number} end
- */
-function wordAt(text, start, end) {
-  const [before = ''] = /[\p{L}\p{M}\p{N}_]*$/u.exec(text.slice(Math.max(0, start - 40), start)) ?? []
-  const [after = ''] = /^[\p{L}\p{M}\p{N}_]*/u.exec(text.slice(end, end + 40)) ?? []
-  return before + text.slice(start, end) + after
 }

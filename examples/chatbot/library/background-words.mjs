@@ -2,10 +2,8 @@
 
 /** Fewer passages than this say nothing about it. */
 const FEWEST = 8
-/** A word in more than this share of the passages says nothing, if another word of the question found it. */
-const SHARE = 0.3
-/** The same for a word that found itself. */
-const OWN_SHARE = 0.6
+/** A word in more than this share of the passages is background: "der", "の". Higher than that of `commonWords`: libraries have a subject. */
+const SHARE = 0.6
 /** English ones are known without any passages; those of other languages are told by their share. */
 const ENGLISH = new Set(
   `a about above after again against all also am an and any are as at be because been before being below between both but by can could did do
@@ -22,7 +20,7 @@ export function isFunctionWord(word) {
 
 /**
  * @param {readonly string[]} passages a sample
- * @returns {(asked: string, found: string) => boolean}
+ * @returns {(word: string) => boolean}
  */
 export function backgroundWords(passages) {
   /** @type {Map<string, number>} */
@@ -31,11 +29,6 @@ export function backgroundWords(passages) {
     const words = passage.toLowerCase().match(/[\p{L}\p{M}\p{N}_]+/gu) ?? []
     for (const word of new Set(words)) counts.set(word, (counts.get(word) ?? 0) + 1)
   }
-  const shareOf = (/** @type {string} */ word) =>
-    passages.length < FEWEST ? 0 : (counts.get(word.toLowerCase()) ?? 0) / passages.length
-  return (asked, found) => {
-    if (isFunctionWord(asked) || isFunctionWord(found) || shareOf(asked) > OWN_SHARE) return true
-    const isSame = asked.toLowerCase() === found.toLowerCase()
-    return shareOf(found) > (isSame ? OWN_SHARE : SHARE)
-  }
+  const isEverywhere = (/** @type {string} */ word) => (counts.get(word.toLowerCase()) ?? 0) > passages.length * SHARE
+  return (word) => isFunctionWord(word) || (passages.length >= FEWEST && isEverywhere(word))
 }

@@ -41,7 +41,7 @@ export class Library {
   #working = new Set()
   /** @type {string[]} */
   #skipped = []
-  /** @type {Promise<(asked: string, found: string) => boolean> | undefined} */
+  /** @type {Promise<(word: string) => boolean> | undefined} */
   #background
   #closing = new AbortController()
   /** @type {Promise<unknown>} one change after the other */

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { citedIn, escapeMarkdown } from '../../../examples/chatbot/chat/citations.mjs'
+import { highlight } from '../../../examples/chatbot/chat/lit-words.mjs'
 import { rewriteByRule } from '../../../examples/chatbot/chat/rewrite.mjs'
 import { backgroundWords } from '../../../examples/chatbot/library/background-words.mjs'
 import { sentencesOf } from '../../../examples/chatbot/library/sentences.mjs'
@@ -97,14 +98,42 @@ describe('follow-up questions by rule', () => {
   })
 })
 
-it('words that find each other everywhere are background', () => {
+it('words that are everywhere are background', () => {
   const passages = Array.from({ length: 10 }, (_, i) => `die Fledermaus ${i} ${i < 5 ? 'fliegt' : 'schläft'}`)
   const isBackground = backgroundWords(passages)
-  expect(isBackground('the', 'roost')).toBe(true)
-  expect(isBackground('die', 'die')).toBe(true)
-  expect(isBackground('fliegt', 'fliegt')).toBe(false)
-  // A word of half of the passages, found by another one.
-  expect(isBackground('segelt', 'fliegt')).toBe(true)
+  expect(['the', 'Die', 'fledermaus', 'fliegt', 'roost'].map(isBackground)).toEqual([true, true, true, false, false])
+  expect(backgroundWords(passages.slice(0, 5))('die')).toBe(false)
+})
+
+it('words are lit by the words of the question that found them, in the heading and the passage', () => {
+  const [question, content] = ['the bat roost?', 'Bats\n\nThe roosts of a bat … and their roosts.']
+  const tokens = (text) =>
+    Array.from(text.matchAll(/\w+|\S/gu), ({ 0: token, index }) => ({ token, start: index, end: index + token.length }))
+  const [queryTokens, documentTokens] = [tokens(question), tokens(content)]
+  // Alike as far as they begin alike, and "?" is like "…".
+  const similarity = (one, other) =>
+    one === '?' && other === '…' ? 0.99 : one.slice(0, 3) === other.slice(0, 3).toLowerCase() ? 0.9 : 0.2
+  const similarities = Float32Array.from(
+    queryTokens.flatMap(({ token }) => documentTokens.map(({ token: other }) => similarity(token, other))),
+  )
+  const { lit, asked, excerpt } = highlight(
+    question,
+    content,
+    6,
+    { queryTokens, documentTokens, similarities },
+    (word) => ['the', 'The'].includes(word),
+  )
+  const words = ({ heading, text }) => [
+    heading.map(({ start, end }) => content.slice(start, end)),
+    text.map(({ start, end }) => content.slice(6).slice(start, end)),
+  ]
+  expect(words(lit)).toEqual([['Bats'], ['roosts', 'bat', 'roosts']])
+  expect(asked).toMatchObject([
+    { word: 'bat', found: 'Bats' },
+    { word: 'roost', found: 'roosts', similarity: expect.closeTo(0.9) },
+  ])
+  expect(words(asked[1].lit)).toEqual([[], ['roosts', 'roosts']])
+  expect(excerpt).toEqual({ start: 0, end: content.length - 6 })
 })
 
 // Each question costs a third of a second of a processor: a third of them is asked, all with SEROTINE_CHATBOT_QUESTIONS=all.

@@ -1,6 +1,6 @@
 // A passage with the words that matched, how it was scored, and how long the search took.
 import { element, icon, milliseconds, part, shortened } from './dom.js'
-import { askedWords, litText, litWords } from './highlight.js'
+import { litText } from './highlight.js'
 
 /**
  * @typedef {import('./api.js').Source} Source
@@ -33,20 +33,15 @@ beside.addEventListener('change', () => {
 
 /**
  * @param {Source} source
- * @param {string} question as it was searched for
  * @param {SearchSummary | undefined} search
  */
-export function openPassage(source, question, search) {
+export function openPassage(source, search) {
   const text = element('p', { class: 'text', dir: 'auto', tabindex: 0 })
   const heading = element('bdi', {})
-  /** @param {import('./highlight.js').Lit[]} lit */
+  /** @param {import('../../chat/lit-words.mjs').Lit} lit */
   const light = (lit) => {
-    const inOrder = [...lit].sort((a, b) => a.start - b.start)
-    const parts = /** @type {const} */ ([true, false]).map((inHeading) =>
-      inOrder.filter((one) => one.inHeading === inHeading),
-    )
-    heading.replaceChildren(...litText(source.heading ?? '', parts[0] ?? []))
-    text.replaceChildren(...litText(source.text, parts[1] ?? []))
+    heading.replaceChildren(...litText(source.heading ?? '', lit.heading))
+    text.replaceChildren(...litText(source.text, lit.text))
     text.querySelector('mark')?.scrollIntoView({ block: 'nearest' })
   }
   dialog.replaceChildren(
@@ -54,13 +49,13 @@ export function openPassage(source, question, search) {
       'div',
       { class: 'inside' },
       head(source, heading),
-      words(source, question, light),
+      words(source, light),
       text,
       scores(source, search),
       search ? timings(search) : false,
     ),
   )
-  light(litWords(source, question))
+  light(source.highlight.lit)
   document.body.classList.add('reading')
   if (!dialog.open) {
     if (beside.matches) dialog.show()
@@ -156,11 +151,10 @@ function share(similarity) {
  * Each word of the question, and what it found: pressing one lights that alone.
  *
  * @param {Source} source
- * @param {string} question
- * @param {(lit: import('./highlight.js').Lit[]) => void} light
+ * @param {(lit: import('../../chat/lit-words.mjs').Lit) => void} light
  */
-function words(source, question, light) {
-  const asked = askedWords(source, question)
+function words({ highlight }, light) {
+  const { asked } = highlight
   if (asked.length === 0) return false
   const said = element('p', { class: 'quiet small', role: 'status' }, 'Press one to see what it found.')
   const buttons = asked.map(({ word, found, similarity, lit }) => {
@@ -173,7 +167,7 @@ function words(source, question, light) {
     button.addEventListener('click', () => {
       const isOn = button.getAttribute('aria-pressed') !== 'true'
       for (const other of buttons) other.setAttribute('aria-pressed', String(other === button && isOn))
-      light(isOn ? lit : litWords(source, question))
+      light(isOn ? lit : highlight.lit)
       const what = element('strong', {}, element('bdi', {}, shortened(found, 60)))
       said.replaceChildren(...(isOn ? [element('bdi', {}, word), ' found ', what] : ['All words are lit.']))
     })

@@ -1,6 +1,6 @@
 // One question and its answer.
 import { counted, element, icon, milliseconds, shortened } from './dom.js'
-import { bestStretch, litText, litWords } from './highlight.js'
+import { litText } from './highlight.js'
 import { renderMarkdown } from './markdown.js'
 
 /**
@@ -8,9 +8,6 @@ import { renderMarkdown } from './markdown.js'
  * @typedef {import('./api.js').SearchSummary} SearchSummary
  * @typedef {import('./api.js').AnswerDetails} AnswerDetails
  */
-
-/** Characters of a passage that are shown under an answer. */
-const EXCERPT = 190
 
 /** @type {Readonly<Record<string, string>>} */
 const STAGES = {
@@ -36,7 +33,7 @@ export class TurnView {
 
   /**
    * @param {string} question
-   * @param {(source: Source, question: string, search: SearchSummary | undefined) => void} onOpen shows a passage
+   * @param {(source: Source, search: SearchSummary | undefined) => void} onOpen shows a passage
    */
   constructor(question, onOpen) {
     this.#standalone = question
@@ -153,7 +150,7 @@ export class TurnView {
 
   /** @param {Source} source */
   #open(source) {
-    this.#onOpen(source, this.#standalone, this.#search)
+    this.#onOpen(source, this.#search)
   }
 
   /**
@@ -186,11 +183,8 @@ export class TurnView {
 
   /** @param {Source} source */
   #card(source) {
-    const lit = litWords(source, this.#standalone)
-    const { number, name, heading, text } = source
-    const inHeading = lit.filter((word) => word.inHeading)
-    const inText = lit.filter((word) => !word.inHeading)
-    const stretch = bestStretch(text, inText, EXCERPT)
+    const { number, name, heading, text, highlight } = source
+    const { lit, excerpt } = highlight
     const button = element(
       'button',
       { type: 'button', class: 'card', 'data-number': number, onclick: () => this.#open(source) },
@@ -201,8 +195,12 @@ export class TurnView {
         element('span', { class: 'name' }, element('bdi', {}, shortened(name, 80))),
       ),
       heading !== undefined &&
-        element('span', { class: 'heading' }, element('bdi', {}, ...litText(heading, inHeading))),
-      element('span', { class: 'excerpt', dir: 'auto' }, ...litText(text, inText, { stretch, inOneLine: true })),
+        element('span', { class: 'heading' }, element('bdi', {}, ...litText(heading, lit.heading))),
+      element(
+        'span',
+        { class: 'excerpt', dir: 'auto' },
+        ...litText(text, lit.text, { stretch: excerpt, inOneLine: true }),
+      ),
     )
     return element('li', {}, button)
   }
