@@ -8,7 +8,8 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'a part of a name that depends on the platform': '@serotine/runtime- platform',
   'ONNX Runtime': 'ORT_DISABLE_TELEMETRY',
   'the AI SDK and Next.js':
-    'abortSignal providerOptions v3 serverExternalPackages createProviderRegistry customProvider NoSuchModelError findRelevantContent',
+    'abortSignal providerOptions v3 serverExternalPackages createProviderRegistry customProvider NoSuchModelError findRelevantContent useChat ' +
+    'NEXT_TELEMETRY_DISABLED',
   Mastra: 'RelevanceScoreProvider rerankWithScorer',
   LanceDB: '_relevance_score',
   'our tests': 'SEROTINE_SEED',
