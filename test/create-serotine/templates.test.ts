@@ -124,6 +124,8 @@ afterAll(async () => {
 interface FirstQuestion {
   question: string
   answer: RegExp
+  /** What it prints once it can answer. Default: where it listens. */
+  ready?: RegExp
   /** How its server is asked. Without one, the question is an argument. */
   ask?: (url: string, question: string) => Promise<string>
 }
@@ -133,6 +135,7 @@ const FIRST_QUESTIONS: Record<string, FirstQuestion> = {
   chatbot: {
     question: 'May I touch a bat on the ground?',
     answer: /Never touch a bat with bare hands.*\[1\]/s,
+    ready: /^Indexed/m,
     ask: askChatbot,
   },
   nextjs: { ...HOLIDAY, ask: (url, question) => askRoute(`${url}/api/chat/retrieval`, question) },
@@ -161,7 +164,7 @@ const scriptsOf = (folder: string) =>
   (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { scripts: Record<string, string> }).scripts
 
 /** Starts the project and asks, as the first question ever. */
-async function firstAnswer(folder: string, { question, answer, ask }: FirstQuestion): Promise<void> {
+async function firstAnswer(folder: string, { question, answer, ready = /http:/, ask }: FirstQuestion): Promise<void> {
   const args = ['run', '--silent', 'dev' in scriptsOf(folder) ? 'dev' : 'start', ...(ask ? [] : ['--', question])]
   const env = { ...strangersEnvironment(), PORT: '0' }
   const child = spawn('npm', args, { cwd: folder, shell, detached: !shell, env })
@@ -170,7 +173,7 @@ async function firstAnswer(folder: string, { question, answer, ask }: FirstQuest
     for await (const chunk of child.stdout) {
       output += String(chunk)
       const [url] = /http:\/\/(127\.0\.0\.1|localhost):\d+/.exec(output) ?? []
-      if (ask === undefined ? answer.test(output) : url !== undefined) {
+      if (ask === undefined ? answer.test(output) : url !== undefined && ready.test(output)) {
         if (ask) output = await ask(url!, question)
         break
       }
