@@ -280,10 +280,7 @@ export class MultiVectorIndex {
     await untilAborted(background, signal)
   }
 
-  /**
-   * Frees the space of deleted and replaced documents, which happens by itself when it is much (`OpenOptions.compactAt`). The index can be
-   * searched meanwhile. Goes in steps: what they freed stays when it is stopped. @throws CLOSED, INDEX_READONLY
-   */
+  /** Frees the space of deleted and replaced documents in steps, which happens by itself when it is much (`OpenOptions.compactAt`). Stopped, it keeps what they freed. @throws CLOSED, INDEX_READONLY */
   async compact(options: { signal?: AbortSignal } = {}): Promise<void> {
     checkOptions('compact()', options, ['signal'])
     await this.#change(async (store) => {
