@@ -11,7 +11,10 @@ const MOST_BYTES = 400_000
 
 /** What git would take of a folder, by its own `.gitignore`. */
 function filesOf(folder) {
-  const rules = ignore().add(['node_modules/', readFileSync(join(folder, '.gitignore'), 'utf8')])
+  // Texts are read line by line, lists are not.
+  const rules = ignore()
+    .add('node_modules/')
+    .add(readFileSync(join(folder, '.gitignore'), 'utf8'))
   const below = (path) =>
     readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
       const name = relative(folder, join(path, entry.name)).replaceAll('\\', '/')
