@@ -45,6 +45,7 @@ const RENDERERS = {
   readers: readersTable,
   'install-matrix': installMatrixTable,
   'install-managers': installManagersTable,
+  templates: templatesTable,
 }
 
 function readersTable(result, name) {
@@ -196,6 +197,19 @@ function installManagersTable(result, name) {
     ),
     '',
     `Packed packages from a local registry, others from npm's; caches as they were. ${measuredOn(result, name)}`,
+  ].join('\n')
+}
+
+function templatesTable(result, name) {
+  const cells = result.rows.map(({ name: template, createSeconds, answerSeconds }) => [
+    `\`${template}\``,
+    createSeconds.toFixed(0),
+    answerSeconds.toFixed(0),
+  ])
+  return [
+    ...markdownTable(['template', 'seconds until installed', 'seconds until the first cited answer'], cells),
+    '',
+    `From nothing, with \`npm create serotine\`; npm's cache was empty before \`chatbot\` and before \`nextjs\`. ${measuredOn(result, name)}`,
   ].join('\n')
 }
 
