@@ -1,4 +1,4 @@
-// The tables of docs/first-stages-compared.md, from bench/results/stages.json.
+// The tables of docs/research/first-stages-compared.md, from bench/results/stages.json.
 
 /** Documents scored exactly, in the tables. */
 const CANDIDATES = 100

@@ -28,10 +28,18 @@ export function pages(): string[] {
     'README.md',
     'ARCHITECTURE.md',
     'CONTRIBUTING.md',
-    ...below('docs', (name) => name).filter((path) => path.endsWith('.md')),
+    ...docsPages(),
     ...below('packages', (name) => `${name}/README.md`),
     ...below('examples', (name) => `${name}/README.md`),
   ]
+}
+
+/** The pages of the site, but for the reference, which is made of the sources. */
+export function docsPages(): string[] {
+  return readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .map((name) => `docs/${name.replaceAll('\\', '/')}`)
+    .filter((path) => path.endsWith('.md') && !/^docs\/(reference|\.vitepress)\//.test(path))
+    .sort()
 }
 
 export function readPage(page: string): string {

@@ -91,7 +91,7 @@ export function tripletAccuracy(positiveScores: ArrayLike<number>, negativeScore
 /**
  * `ColBERTDistillationEvaluator`: mean over queries of KL(teacher ‖ student) between the softmaxes of their scores, in nats.
  *
- * @param normalizeScores min–max normalise the student's scores of each query first. Default true, as PyLate. The teacher's
+ * @param options.normalizeScores min–max normalise the student's scores of each query first. Default true, as PyLate. The teacher's
  *   scores are taken as they are.
  */
 export function distillationDivergence(

@@ -39,7 +39,7 @@ const FIRST_STREAM = 0x10000
  *
  * Share of the exact MaxSim top 10 among 100 candidates, and nDCG@10 kept, SciFact (5,183 documents), int8, first embedded model:
  * `compact` .884 and 1.000 (hyperplanes .757 and .977), `quality` .956 and 1.000 (.857 and .995). Everything tried is in
- * `docs/muvera.md`.
+ * `docs/research/muvera.md`.
  *
  * `partitioning: 'hyperplanes'`, the preset `paper`, and any option that is about hyperplanes (`simHashBits`, `repetitions`,
  * `fillEmptyPartitions`) keep the hyperplanes; `partitioning: 'centroids'` with them says how many centroids.
