@@ -46,6 +46,9 @@ const RENDERERS = {
   'install-matrix': installMatrixTable,
   'install-managers': installManagersTable,
   templates: templatesTable,
+  deployment: deploymentTable,
+  chunking: chunkingTable,
+  comparison: comparisonTable,
 }
 
 function readersTable(result, name) {
@@ -228,6 +231,59 @@ function installMatrixTable(result, name) {
   ].join('\n')
 }
 
+function deploymentTable(result, name) {
+  const rows = result.rows.map(({ packages, runtime, files, bytes, compressed }) => [
+    packages.map((name) => `\`${name}\``).join(', '),
+    runtime,
+    count(files),
+    megabytes(bytes),
+    megabytes(compressed),
+  ])
+  return [
+    ...markdownTable(['installed', 'runs on', 'files', 'MB', 'MB compressed'], rows, 2),
+    '',
+    `Packed packages, installed with npm; the files that @vercel/nft finds, compressed one by one. ${measuredOn(result, name)}`,
+  ].join('\n')
+}
+
+function chunkingTable(result, name) {
+  return [
+    ...result.collections.flatMap(({ name, texts, queries, meanTokens, ways }) => {
+      const rows = ways.map(({ split, maxTokens, overlap, title, passages, tokens, metrics, inPlace }) => [
+        split === false
+          ? 'whole, with its title'
+          : `${maxTokens} tokens${overlap ? `, ${overlap} of them repeated` : ''}${title ? ', each with the title' : ''}`,
+        count(passages),
+        count(tokens),
+        metrics['ndcg@10'].toFixed(3),
+        ...(inPlace === undefined ? [] : [inPlace.toFixed(2)]),
+      ])
+      const hasPlace = ways[0].inPlace !== undefined
+      const head = [name, 'passages', 'vectors', 'nDCG@10', ...(hasPlace ? ['best hit in the right paragraph'] : [])]
+      const about = `${count(texts)} texts of ${count(meanTokens)} tokens on average, ${count(queries)} questions.`
+      return [...markdownTable(head, rows), '', about, '']
+    }),
+    `${result.model.name}, which reads ${result.model.documentLength} tokens. ${measuredOn(result, name)}`,
+  ].join('\n')
+}
+
+function comparisonTable({ collections, model, ...result }, name) {
+  const head = ['', ...collections.flatMap(({ name }) => [`${name}: nDCG@10`, 'recall@100', 'CPU ms a question'])]
+  const rows = collections[0].ways.map(({ name: way }) => [
+    way,
+    ...collections.flatMap(({ ways }) => {
+      const { metrics, cpuMs } = ways.find(({ name }) => name === way)
+      return [metrics['ndcg@10'].toFixed(3), metrics['recall@100'].toFixed(3), milliseconds(cpuMs)]
+    }),
+  ])
+  const sizes = collections.map(
+    ({ name, documents, queries }) => `${name} ${count(documents)} texts, ${count(queries)} questions`,
+  )
+  return [...markdownTable(head, rows), '', `${model.name}; ${sizes.join('; ')}. ${measuredOn(result, name)}`].join(
+    '\n',
+  )
+}
+
 /** Machine, versions and date, and whether other work slowed the measurement down. */
 function measuredOn({ machine, versions, date }, name) {
   const busy = machine.loadAverage > machine.cores ? `, busy with other work (load ${machine.loadAverage})` : ''
@@ -251,8 +307,9 @@ async function main() {
     if (file.endsWith('.json'))
       results[file.slice(0, -5)] = JSON.parse(await readFile(join(root, 'bench/results', file), 'utf8'))
   }
-  const docs = (await readdir(join(root, 'docs')))
-    .filter((file) => file.endsWith('.md'))
+  // Pages that are made (docs/reference) and the site's own files have no tables.
+  const docs = (await readdir(join(root, 'docs'), { recursive: true }))
+    .filter((file) => file.endsWith('.md') && !/^(reference|\.vitepress)\b/.test(file))
     .map((file) => join(root, 'docs', file))
   for (const file of [join(root, 'README.md'), join(root, 'bench/README.md'), ...docs]) {
     const before = await readFile(file, 'utf8')

@@ -1,7 +1,7 @@
 /** Words in backticks that name nothing of ours, by what they belong to. The test fails on one that is no longer used. */
 export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'JavaScript, Node and npm':
-    'stringify slice NaN instanceof await npx ls dedupe demo --empty NPM_TOKEN resolutions nodejs body headers ' +
+    'stringify slice NaN instanceof await npx ls dedupe demo dev --empty NPM_TOKEN resolutions nodejs body headers ' +
     'node_modules pnpm yarn approve builds COLUMNS --omit --no-optional --ignore-optional pathToFileURL NO_COLOR FORCE_COLOR CI',
   'bundlers, Bun and Deno':
     'standalone noExternal out/worker.mjs bun ffi --allow-read --allow-write --allow-env --allow-sys --allow-ffi --allow-all',
@@ -11,7 +11,14 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'abortSignal providerOptions v3 serverExternalPackages createProviderRegistry customProvider NoSuchModelError findRelevantContent useChat ' +
     'NEXT_TELEMETRY_DISABLED',
   Mastra: 'RelevanceScoreProvider rerankWithScorer',
-  LanceDB: '_relevance_score',
+  LanceDB: '_relevance_score apache arrow',
+  RAGatouille:
+    'RAG RAGPretrainedModel from_pretrained document_ids document_metadatas index_name split_documents max_document_length from_index ' +
+    'doc_ids add_to_index delete_from_index search_encoded_docs as_langchain_retriever as_langchain_document_compressor RAGTrainer ' +
+    'document_id passage_id document_metadata',
+  deploying: 'slim tmp nft outputFileTracingIncludes api --os --cpu',
+  'PostgreSQL, pgvector and PGlite': 'halfvec halfvec_ip_ops ef_search pg db Client PGVectorStore',
+  'Qdrant and Chroma': 'Dot Cosine cosine l2 qdrant chromadb queryEmbeddings nResults',
   'our tests': 'SEROTINE_SEED',
   LangGraph: 'SqliteSaver PostgresSaver compile createAgent listNamespaces $eq $ne $gt $gte $lt $lte $in $nin',
   'LangChain.js':
@@ -50,7 +57,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'structuredContent',
   schemathesis: '--checks --exclude-checks positive_data_acceptance',
   'clients of Cohere and Jina':
-    'CohereClientV2 CohereClient CohereRerank createCohere environment baseURL apiKey JINA_API_URL COHERE_API_URL',
+    'CohereClientV2 CohereClient CohereRerank createCohere environment baseURL apiKey JINA_API_URL COHERE_API_URL rankFields maxTokensPerDoc',
   'Rust and ONNX': 'char is_whitespace TensorProto',
   'the files of an index': 'manifest rest segments codebook codebooks tokenBytes crc derived',
   'fields of benchmark files':

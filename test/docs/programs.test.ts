@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHub } from '../support/hub-server.js'
 import type { HubServer } from '../support/hub-server.js'
+import { startChroma, startQdrant } from '../support/vector-servers.js'
+import type { VectorServer } from '../support/vector-servers.js'
 import { FILES } from './files.js'
 import { blocksOf, pages, ROOT } from './pages.js'
 import { programsOf, runPrograms, typeErrors, Workshop } from './programs.js'
@@ -18,6 +20,12 @@ const HUBS: Readonly<Record<string, { readonly id: string; readonly folder: stri
   'docs/offline.md': { id: 'org/name', folder: 'test/golden/pylate/bert-tiny/model' },
 }
 
+/** Pages whose programs ask a vector database: stand-ins, which the pages call so. */
+const DATABASES: Readonly<Record<string, () => Promise<VectorServer>>> = {
+  'docs/recipes/qdrant.md': startQdrant,
+  'docs/recipes/chroma.md': startChroma,
+}
+
 /** Programs that another test runs, since they need what this one has not: `page` → a string in it, and where. */
 const RUN_ELSEWHERE: Readonly<Record<string, readonly [mark: string, where: string]>> = {
   'docs/evaluation.md': ["'feature-extraction'", 'test/bench/feature-extraction.test.ts, which makes a model for it'],
@@ -30,6 +38,7 @@ const runElsewhere = (page: string, code: string) => code.includes(RUN_ELSEWHERE
 
 /** Blocks in a language no test runs, `page:language`, and why. */
 const NOT_RUN: Readonly<Record<string, string>> = {
+  'docs/deployment.md:dockerfile': 'Containers are not built where the tests run.',
   'packages/model-micro/README.md:python': 'Python with safetensors and PyTorch is not part of the test environment.',
 }
 
@@ -60,13 +69,16 @@ describe('programs in the documentation', () => {
     async (page) => {
       const ours = programs.get(page)!.filter(({ code }) => !runElsewhere(page, code))
       const served = HUBS[page]
+      const database = await DATABASES[page]?.()
       let hub: HubServer | undefined
       let outcomes: Outcome[]
       try {
         if (served) hub = await startHub(served.id, join(ROOT, served.folder))
-        outcomes = await runPrograms(workshop, ours, FILES[page], hub ? { HF_ENDPOINT: hub.endpoint } : {})
+        const env = { ...(hub && { HF_ENDPOINT: hub.endpoint }), ...database?.env }
+        outcomes = await runPrograms(workshop, ours, FILES[page], env)
       } finally {
         await hub?.close()
+        await database?.close()
       }
       for (const { program, output, error } of outcomes) {
         const place = `${page}:${program.line}`
@@ -77,6 +89,7 @@ describe('programs in the documentation', () => {
       }
       // A page that no longer downloads does not need its Hub.
       if (hub) expect(hub.requests.length).toBeGreaterThan(0)
+      if (database) expect(database.requests).toHaveLength(3)
     },
     120_000,
   )

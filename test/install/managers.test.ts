@@ -169,6 +169,8 @@ describe.runIf(resultFile)('other package managers', () => {
         'nodeLinker: node-modules',
         `npmRegistryServer: "${registry.url}"`,
         'unsafeHttpWhitelist: ["127.0.0.1"]',
+        // It remembers where packages came from: a registry of another run, at a port that nobody has any more.
+        `globalFolder: ${JSON.stringify(join(scratch, 'yarn'))}`,
         'enableTelemetry: false\n',
       ].join('\n'),
     }))
