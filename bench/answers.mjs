@@ -79,14 +79,17 @@ async function main() {
       'MaxSim (@serotine/model-micro)': search({}),
       'MaxSim and words (hybrid)': search({ hybrid: true }),
     }
+    const pageOf = new Map(placed.map(({ id, path }) => [id, path]))
     const rows = []
     for (const [method, answer] of Object.entries(methods)) {
       const places = []
-      for (const [i, { question }] of questions.entries()) {
+      let rightPage = 0
+      for (const [i, { question, sections }] of questions.entries()) {
         const cited = (await answer(question, i)).slice(0, CITED)
         places.push(cited.findIndex((id) => right[i].has(id)))
+        if (sections.some((section) => section.startsWith(`${pageOf.get(cited[0])}#`))) rightPage++
       }
-      rows.push({ method, ...measured(places) })
+      rows.push({ method, ...measured(places), page: round(rightPage / questions.length) })
       if (options.misses)
         places.forEach((at, i) => at !== 0 && console.log(`${method}: ${at} ${questions[i].question}`))
     }

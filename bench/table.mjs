@@ -6,6 +6,7 @@
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { answersTable } from './answers/table.mjs'
 import { codecsTable } from './codecs/table.mjs'
 import { hybridSearchTable } from './hybrid/table.mjs'
 import { largeTable } from './large/table.mjs'
@@ -30,6 +31,7 @@ export function fillTables(text, results, where = 'the text') {
 }
 
 const RENDERERS = {
+  answers: answersTable,
   retrieval: retrievalTable,
   encode: encodeTable,
   frameworks: frameworksTable,
