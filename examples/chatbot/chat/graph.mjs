@@ -53,6 +53,7 @@ const LEEWAY = 0.05
 const NEAREST = 2
 
 const NOTHING = 'I found nothing about this in your documents.'
+const UNREAD = 'I found nothing about this yet: your documents are still being read. Ask again in a moment.'
 const EMPTY = 'There is nothing to search in yet. Drop some files here first.'
 const FAILED = 'Something failed on the server. Its log says what.'
 
@@ -269,7 +270,8 @@ export class Chat {
 
   /** @param {ChatState} state */
   #nothing({ question, search, nearest }) {
-    const text = this.#options.library.state.passages === 0 ? EMPTY : NOTHING
+    const { passages, working } = this.#options.library.state
+    const text = working.length > 0 ? UNREAD : passages === 0 ? EMPTY : NOTHING
     return reply(question, text, { status: 'nothing', cited: [], sources: nearest, ...(search && { search }) })
   }
 }

@@ -1,5 +1,7 @@
 // What answers are made of, and how good they are on this project's own documentation.
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { citedIn, escapeMarkdown } from '../../../examples/chatbot/chat/citations.mjs'
@@ -184,4 +186,20 @@ describe('on the documentation of this project', () => {
     expect(inThree / followUps.length).toBeGreaterThanOrEqual(0.8)
     if (isAll) console.log({ first, inThree })
   }, 240_000)
+})
+
+it('a question that comes before the documents are read is told so', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'serotine-chatbot-many-'))
+  const words = Array.from({ length: 40 }, (_, i) => `Sentence ${i} of a file that is only there to be read.`).join(' ')
+  for (let i = 0; i < 200; i++) writeFileSync(join(folder, `${i}.md`), `${words} ${i}`)
+  const early = await startChatbot({ folder, untilIndexed: false })
+  try {
+    const { answer, details } = await ask(early.url, 'When does the ferry to Skye sail?')
+    expect(details.status).toBe('nothing')
+    expect(answer).toMatch(/still being read/)
+    expect(early.output()).not.toMatch(/^Indexed/m)
+  } finally {
+    await early.close()
+    rmSync(folder, { recursive: true })
+  }
 })

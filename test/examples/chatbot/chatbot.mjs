@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url'
 const server = fileURLToPath(new URL('../../../examples/chatbot/server.mjs', import.meta.url))
 
 /**
- * @param {{ folder?: string, environment?: Record<string, string> }} [options]
+ * @param {{ folder?: string, environment?: Record<string, string>, untilIndexed?: boolean }} [options]
  * @returns {Promise<{ url: string, output: () => string, ended: Promise<number | null>, close: () => Promise<void> }>}
  */
-export async function startChatbot({ folder, environment = {} } = {}) {
+export async function startChatbot({ folder, environment = {}, untilIndexed = true } = {}) {
   const index = mkdtempSync(join(tmpdir(), 'serotine-chatbot-'))
   const { CHAT_MODEL, CHAT_FOLDER, ALLOWED_HOSTS, OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY, ...rest } =
     process.env
@@ -28,7 +28,7 @@ export async function startChatbot({ folder, environment = {} } = {}) {
   }
   for (;;) {
     const url = /^Open +(\S+)$/m.exec(output)?.[1]
-    if (url && /^Indexed/m.test(output)) return { url, output: () => output, ended, close }
+    if (url && (!untilIndexed || /^Indexed/m.test(output))) return { url, output: () => output, ended, close }
     if (child.exitCode !== null) {
       rmSync(index, { recursive: true, force: true })
       throw new Error(output)
