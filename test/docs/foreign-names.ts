@@ -62,7 +62,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'the files of an index': 'manifest rest segments codebook codebooks tokenBytes crc derived',
   'fields of benchmark files':
     '_id doc_id qid q1 train content examples gold_ids excluded_ids long_documents biology test_256 test_32768',
-  'the benchmarks of the repository': 'bench --data',
+  'the benchmarks of the repository': 'bench --data --docs --minilm --questions',
   'HTML and CSS': 'pre display nav details',
   'file name endings': 'rst adoc mdx htm xhtml ndjson',
   'values made up for an example':

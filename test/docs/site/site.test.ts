@@ -40,9 +40,9 @@ describe('the built site', () => {
   it('has a reference for each entry of the packages', () => {
     const imported = readdirSync(join(ROOT, 'packages')).flatMap((folder) => {
       const file = join(ROOT, 'packages', folder, 'package.json')
-      const manifest = JSON.parse(readFileSync(file, 'utf8')) as { name: string; exports: Record<string, unknown> }
+      const manifest = JSON.parse(readFileSync(file, 'utf8')) as { name: string; exports?: Record<string, unknown> }
       // Files, and packages that are nothing but files, have nothing to describe.
-      const typed = Object.entries(manifest.exports).filter(([, to]) => JSON.stringify(to).includes('.d.cts'))
+      const typed = Object.entries(manifest.exports ?? {}).filter(([, to]) => JSON.stringify(to).includes('.d.cts'))
       return /runtime-|model-/.test(folder) ? [] : typed.map(([entry]) => `${manifest.name}${entry.slice(1)}`)
     })
     expect(Object.keys(entries).sort()).toEqual(imported.sort())
