@@ -135,6 +135,31 @@ function levelsOf(kernels: (typeof both)[number], table: Parameters<Parameters<t
   return { step, lanes, cells, nearAt, blocksAt, lows: free, levels: out, free: out + centroids * lanes }
 }
 
+test('sumByCode adds rows in their order', () => {
+  const shape = fc.record({ count: fc.integer({ min: 0, max: 9 }), dim: dims, size: fc.integer({ min: 1, max: 4 }) })
+  const cases = shape.chain((s) =>
+    fc.record({
+      s: fc.constant(s),
+      x: rows(s.count, s.dim),
+      numbers: fc.array(fc.nat(s.size - 1), { minLength: s.count, maxLength: s.count }),
+      before: rows(s.size, s.dim),
+    }),
+  )
+  fc.assert(
+    fc.property(cases, ({ s: { count, dim, size }, x, numbers, before }) => {
+      const wanted = Float32Array.from(before)
+      numbers.forEach((code, i) => {
+        for (let k = 0; k < dim; k++) wanted[code * dim + k]! += x[i * dim + k]!
+      })
+      for (const kernels of both) {
+        const [row, number, sum] = place(kernels, [x, Uint16Array.from(numbers), before], 64)
+        kernels.sumByCode(row!, count, dim, number!, sum!)
+        expect([...new Float32Array(kernels.buffer, sum!, size * dim)]).toEqual([...wanted])
+      }
+    }),
+  )
+})
+
 describe('similaritiesNear', () => {
   test('compares tokens with the centroids of the cells that are near, and leaves the others as they are', () => {
     const shape = fc.record({

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LANES } from '../math/pack.js'
 import { scaleU32, stream, STREAM } from '../math/random.js'
+import { align16, workspace } from '../math/workspace.js'
 import { Codebook } from './codebook.js'
 import type { CodebookData } from './codebook.js'
 
@@ -116,16 +117,27 @@ async function codesOf(
 
 /** The mean direction of the tokens of each code; a centroid without tokens stays. */
 function meanDirections(codes: Uint16Array, tokens: Float32Array, dim: number, before: Float32Array): Float32Array {
-  const sums = new Float32Array(before.length)
-  for (let i = 0; i < codes.length; i++) {
-    const to = codes[i]! * dim
-    for (let k = 0; k < dim; k++) sums[to + k]! += tokens[i * dim + k]!
-  }
-  const means = unitRows(sums, dim)
+  const means = unitRows(sumsOf(codes, tokens, dim, before.length), dim)
   for (let at = 0; at < means.length; at += dim) {
     if (means.subarray(at, at + dim).every((value) => value === 0)) means.set(before.subarray(at, at + dim), at)
   }
   return means
+}
+
+/** The sum of the tokens of each code, `[size]` numbers. */
+function sumsOf(codes: Uint16Array, tokens: Float32Array, dim: number, size: number): Float32Array {
+  const { kernels } = workspace
+  const rows = align16(size * 4)
+  const numbers = align16(rows + SLICE * dim * 4)
+  workspace.claim({}, numbers + SLICE * 2)
+  new Float32Array(kernels.buffer, 0, size).fill(0)
+  for (let from = 0; from < codes.length; from += SLICE) {
+    const count = Math.min(SLICE, codes.length - from)
+    new Float32Array(kernels.buffer, rows, count * dim).set(tokens.subarray(from * dim, (from + count) * dim))
+    new Uint16Array(kernels.buffer, numbers, count).set(codes.subarray(from, from + count))
+    kernels.sumByCode(rows, count, dim, numbers, 0)
+  }
+  return new Float32Array(kernels.buffer, 0, size).slice()
 }
 
 function groups(codes: Uint16Array, count: number): number[][] {

@@ -41,6 +41,8 @@ export interface CentroidKernels extends ResidualKernels {
     scratch: number,
     out: number,
   ): void
+  /** sums[code of a row] += the row, in the order of the rows. Rows f32 `[count × dim]`, codes u16 `[count]`, sums f32 `[codes × dim]`. */
+  sumByCode(rows: number, count: number, dim: number, codes: number, sums: number): void
   /**
    * As `similaritiesInt8`, but only with the centroids of the cells that `near` names for a token; the rest of `out` stays as it is.
    *
@@ -336,6 +338,15 @@ export abstract class ScalarCentroidKernels extends ScalarResidualKernels implem
         }
         for (let document = first; document < end; document++) sums[document]! += best[document - first]!
       }
+    }
+  }
+
+  sumByCode(rows: number, count: number, dim: number, codes: number, sums: number): void {
+    const f32 = new Float32Array(this.buffer)
+    const numbers = new Uint16Array(this.buffer, codes, count)
+    for (let i = 0, row = rows >> 2; i < count; i++, row += dim) {
+      const sum = (sums >> 2) + numbers[i]! * dim
+      for (let k = 0; k < dim; k++) f32[sum + k]! += f32[row + k]!
     }
   }
 

@@ -319,6 +319,17 @@ export function scanCodes(
   }
 }
 
+export function sumByCode(rows: usize, count: i32, dim: i32, codes: usize, sums: usize): void {
+  const stride = <usize>dim << 2
+  const whole = stride & ~15
+  for (let i = 0; i < count; i++) {
+    const sum = sums + <usize>load<u16>(codes + (<usize>i << 1)) * stride
+    for (let at: usize = 0; at < whole; at += 16) v128.store(sum + at, f32x4.add(v128.load(sum + at), v128.load(rows + at)))
+    for (let at = whole; at < stride; at += 4) store<f32>(sum + at, load<f32>(sum + at) + load<f32>(rows + at))
+    rows += stride
+  }
+}
+
 const BINS: i32 = 4096
 
 export function reaching(scores: usize, count: i32, wanted: i32, bins: usize, out: usize): i32 {

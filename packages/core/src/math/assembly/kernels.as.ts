@@ -6,7 +6,7 @@
 // @ts-nocheck
 import { dotInFourLanes, raise, splat, sumLanes, tileF32 } from './lanes.as'
 
-export { levelTable, nearestInt8, reaching, scanCodes, scanLists, similaritiesInt8, similaritiesNear } from './centroids.as'
+export { levelTable, nearestInt8, reaching, scanCodes, scanLists, similaritiesInt8, similaritiesNear, sumByCode } from './centroids.as'
 export { decompressInt8, residualScores, residualSigns, signTable } from './residuals.as'
 export { accumulate, deflate, norms, project, scatter, signBits, subtract } from './fde.as'
 
