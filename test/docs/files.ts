@@ -5,6 +5,7 @@
 export const FILES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'README.md': { docs: 'test/cli/fixtures/library' },
   'packages/cli/README.md': { docs: 'test/cli/fixtures/library' },
+  'docs/index.md': { docs: 'test/cli/fixtures/library' },
   'docs/getting-started.md': { library: 'test/cli/fixtures/library' },
   'docs/chunking.md': { library: 'test/cli/fixtures/library' },
   'docs/mcp.md': { docs: 'test/cli/fixtures/library' },

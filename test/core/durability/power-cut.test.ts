@@ -88,8 +88,9 @@ describe.each(Object.keys(INDEXES).filter((name) => hasHnswlib || name !== 'a gr
         steps[steps.length - 1]!++
     }
     const changes = all.flatMap((session) => session.changes)
+    // In one step it would be one, and one of the graph, which is saved now or during the next change.
     expect(steps[changes.findIndex(({ name }) => name === 'compact')]).toBeGreaterThan(
-      name === 'residual codes' ? 1 : 3,
+      name === 'residual codes' ? 1 : 2,
     )
     const stage = name === 'a graph' ? ['fde-codes', 'hnsw-graph'] : ['centroids-codes', 'centroids-learned']
     const expected = ['deleted', 'keywords-codes', 'table', 'texts', 'tokens', ...stage]
