@@ -36,10 +36,14 @@ export function pages(): string[] {
 
 /** The pages of the site, but for the reference, which is made of the sources. */
 export function docsPages(): string[] {
-  return readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
-    .map((name) => `docs/${name.replaceAll('\\', '/')}`)
-    .filter((path) => path.endsWith('.md') && !/^docs\/(reference|\.vitepress)\//.test(path))
-    .sort()
+  // The test of the site writes and removes these meanwhile: they are not looked into.
+  const below = (folder: string): string[] =>
+    readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+      const path = `${folder}/${entry.name}`
+      if (!entry.isDirectory()) return path.endsWith('.md') ? [path] : []
+      return ['docs/reference', 'docs/.vitepress'].includes(path) ? [] : below(path)
+    })
+  return below('docs').sort()
 }
 
 export function readPage(page: string): string {
