@@ -1,5 +1,6 @@
-// The page in a browser, with everything noted that must not happen.
+// The page in a browser, with everything noted that must not happen, as for the server's.
 import { expect } from 'vitest'
+import { openPage as openAny } from '../../server/page/open-page.ts'
 
 /**
  * @param {import('playwright-core').Browser} browser
@@ -7,30 +8,9 @@ import { expect } from 'vitest'
  * @param {import('playwright-core').BrowserContextOptions} [options]
  */
 export async function openPage(browser, url, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
-  const page = await context.newPage()
-  /** @type {string[]} */
-  const faults = []
-  page.on('pageerror', (error) => faults.push(`error: ${error.message}`))
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') faults.push(`console: ${message.text()}`)
-  })
-  page.on('dialog', (dialog) => {
-    faults.push(`dialog: ${dialog.message()}`)
-    void dialog.dismiss()
-  })
-  page.on('request', (request) => {
-    if (new URL(request.url()).origin !== new URL(url).origin) faults.push(`request: ${request.url()}`)
-  })
-  await page.exposeFunction('noteFault', (fault) => faults.push(`ran: ${fault}`))
-  await page.addInitScript(() =>
-    document.addEventListener('securitypolicyviolation', (event) =>
-      window.noteFault(`policy: ${event.violatedDirective} ${event.sourceFile}`),
-    ),
-  )
-  await page.goto(url)
-  await page.locator('html[data-ready]').waitFor()
-  return { page, faults, close: () => context.close() }
+  const opened = await openAny(browser, url, options)
+  await opened.page.locator('html[data-ready]').waitFor()
+  return opened
 }
 
 /**
