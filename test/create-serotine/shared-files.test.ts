@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 
-const examples = new URL('../../examples/', import.meta.url).pathname
+const examples = fileURLToPath(new URL('../../examples/', import.meta.url))
 const copies = (name: string): string[] =>
   readdirSync(examples).flatMap((folder) =>
     readdirSync(join(examples, folder), { recursive: true, encoding: 'utf8' })
