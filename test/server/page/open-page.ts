@@ -32,7 +32,7 @@ export async function openPage(
     content: `document.addEventListener('securitypolicyviolation', (event) =>
       noteFault('policy: ' + event.violatedDirective + ' ' + event.sourceFile))`,
   })
-  await page.goto(`${url}/${hash}`)
+  await page.goto(hash ? new URL(hash, url).href : url)
   return { page, faults, close: () => context.close() }
 }
 
