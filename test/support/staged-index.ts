@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { handOverTo } from '../../packages/core/src/embedded/commit/compaction/hand-over.js'
 import { Bitset } from '../../packages/core/src/embedded/commit/bitset.js'
 import type { IndexFiles } from '../../packages/core/src/embedded/commit/index-files.js'
 import { openFiles } from '../../packages/core/src/embedded/commit/open-files.js'
@@ -110,7 +111,8 @@ export class StagedIndex {
   }
 
   compact(signal?: AbortSignal): Promise<void> {
-    return this.inTurn(() => this.files.compact({ signal }))
+    const handOver = handOverTo([...this.stages.values(), this.keywords])
+    return this.inTurn(() => this.files.compact({ signal, handOver }))
   }
 
   upkeep(options: PrepareOptions = {}): Promise<void> {

@@ -27,6 +27,7 @@ import { Turns } from '../store/turns.js'
 import { untilAborted } from '../store/until-aborted.js'
 import { checkWritable } from '../store/writable.js'
 import type { Coder } from './commit/derived-files.js'
+import { handOverTo } from './commit/compaction/hand-over.js'
 import type { IndexFiles } from './commit/index-files.js'
 import { openFiles } from './commit/open-files.js'
 import { repairFiles } from './verify/repair-files.js'
@@ -236,7 +237,9 @@ export class EmbeddedStore implements Store {
   async compact({ signal }: { readonly signal?: AbortSignal | undefined } = {}, share = 0): Promise<void> {
     signal?.throwIfAborted()
     const compression = async () => this.#stages.get(COMPRESSING_STAGE)!.compression!(COMPACTED_SHARE)
-    await this.#writable.compact({ compression, share, signal, inTurn: (step) => this.#change(step, signal) })
+    const handOver = handOverTo([...this.#stages.values(), this.#lists])
+    const inTurn = <T>(step: () => Promise<T>): Promise<T> => this.#change(step, signal)
+    await this.#writable.compact({ compression, share, signal, handOver, inTurn })
   }
 
   async verify(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly StoreProblem[]> {

@@ -10,10 +10,10 @@ import type { Stage } from './stages/stage.js'
  * @returns share of its bytes that makes a segment worth rewriting; undefined: nothing is to be done
  */
 export function isToBeCompacted(
-  { manifest, collection, isPoisoned, deletedCount }: IndexFiles,
+  { manifest, collection, isPoisoned }: IndexFiles,
   { compactAt, compactBytes }: Pick<CheckedEmbedded, 'compactAt' | 'compactBytes'>,
 ): number | undefined {
-  if (compactAt === false || isPoisoned || deletedCount === 0) return undefined
+  if (compactAt === false || isPoisoned || collection.deletedCount === 0) return undefined
   let total = 0
   for (const { tokenBytes, textBytes } of manifest.segments) total += tokenBytes + textBytes
   let living = 0
@@ -35,7 +35,7 @@ export function statsOf(
   keywords: KeywordStats | undefined,
   firstStage: FirstStageName,
 ): StoreStats {
-  const { manifest, collection, deletedCount } = files
+  const { manifest, collection } = files
   const bytes: Record<string, number> = { tokens: 0, texts: 0, table: manifest.deleted.bytes }
   for (const { tokenBytes, textBytes, table } of manifest.segments) {
     bytes.tokens! += tokenBytes
@@ -61,7 +61,7 @@ export function statsOf(
   }
   return {
     documents: collection.size,
-    deleted: deletedCount,
+    deleted: collection.deletedCount,
     tokens: collection.tokens,
     bytes: withTotal(bytes),
     memory: withTotal(memory),

@@ -97,9 +97,9 @@ test('compaction', async () => {
   index.files.end(snapshot)
   expect(lacking()).toEqual([])
   // Its first step was made.
-  expect([index.files.deletedCount, index.files.collection.goneCount]).toEqual([20, 20])
+  expect([index.files.collection.deletedCount, index.files.collection.goneCount]).toEqual([20, 20])
   await index.compact()
-  expect([index.files.deletedCount, lacking()]).toEqual([0, []])
+  expect([index.files.collection.deletedCount, lacking()]).toEqual([0, []])
   await index.put(numbers(200, 210))
   await expectDocuments(numbers(20, 210))
 })

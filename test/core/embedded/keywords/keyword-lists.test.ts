@@ -88,6 +88,19 @@ describe('the terms of documents', () => {
     await reader.close()
   })
 
+  it('are in memory for the first search after a compaction, where they were before it', async () => {
+    for (const searched of [true, false]) {
+      const store = await open()
+      await put(store, { ant: 'An ant.', bee: 'A bee.', cat: 'A cat.' })
+      await store.delete({ ids: ['bee'] })
+      if (searched) await found(store, 'ants')
+      await store.compact()
+      expect((await store.stats()).keywords).toMatchObject({ terms: searched ? expect.any(Number) : null })
+      expect(await found(store, 'cats')).toEqual(['cat'])
+      await store.close()
+    }
+  })
+
   it('are read from the texts where an older build wrote no lists, and listed by prepare()', async () => {
     const off = await open({ keywords: false })
     await put(off, { ant: 'An ant.', bee: 'A bee.' })

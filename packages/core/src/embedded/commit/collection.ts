@@ -54,6 +54,11 @@ export class Collection {
     return this.#stored.total
   }
 
+  /** Deleted documents that still take up room. */
+  get deletedCount(): number {
+    return this.total - this.size
+  }
+
   /** Living documents that have tokens. */
   get searchableCount(): number {
     return this.#searchableCount

@@ -73,7 +73,7 @@ export class DerivedFiles {
   }
 
   /** The log of a stage's codes; opened when it is first wanted. @throws INDEX_CORRUPT when it is missing or short */
-  codesOf(name: string, { derived }: Manifest): ByteLog | undefined {
+  codesOf(name: string, { derived }: Pick<Manifest, 'derived'>): ByteLog | undefined {
     const extent = derived[name]?.files.codes
     if (!extent) return undefined
     const known = this.#codes.get(name)
@@ -85,7 +85,7 @@ export class DerivedFiles {
   }
 
   /** Committed bytes of one of a stage's files, checked. @throws INDEX_CORRUPT */
-  read(name: string, role: DerivedRole, manifest: Manifest): Uint8Array {
+  read(name: string, role: DerivedRole, manifest: Pick<Manifest, 'derived'>): Uint8Array {
     const extent = manifest.derived[name]!.files[role]!
     const kept = role === 'codes' ? this.codesOf(name, manifest)! : this.#held.get(extent.file)
     const log = kept ?? this.#storage.open(extent.file, extent.bytes)

@@ -13,11 +13,13 @@ import type { DerivedManifest, DerivedRole, Manifest } from '../format/manifest.
 import { Segment } from '../format/segment.js'
 import type { RecordedDocument } from '../format/segment.js'
 import { Collection } from './collection.js'
-import { areCodesOf, codesLength, ofOtherDocuments } from './compaction/codes.js'
+import { checkCodes, codesLength, ofOtherDocuments } from './compaction/codes.js'
 import type { CompactionContext, CompactOptions, Made, Written } from './compaction/compaction.js'
 import { planSteps, segmentBytesFor } from './compaction/plan.js'
 import { writeRenumbered } from './compaction/renumber.js'
 import { writeStep } from './compaction/step.js'
+import { Successor } from './compaction/successor.js'
+import type { KeptFiles } from './compaction/hand-over.js'
 import { DerivedFiles, NewFile } from './derived-files.js'
 import type { Coder } from './derived-files.js'
 import { encodeCodes } from './encode-codes.js'
@@ -56,7 +58,7 @@ export interface OpenedFiles {
  * made and shows, but a power cut may undo it until the folder is synced. INDEX_POISONED: what is on disk is not known; what was there
  * before can still be read, and every further change is refused.
  */
-export class IndexFiles {
+export class IndexFiles implements KeptFiles {
   readonly readonly: boolean
   readonly #storage: Storage
   readonly #lock: FolderLock | undefined
@@ -109,11 +111,6 @@ export class IndexFiles {
   /** As of the last commit; compaction makes another. */
   get collection(): Collection {
     return this.#collection
-  }
-
-  /** Deleted documents that still take up room. */
-  get deletedCount(): number {
-    return this.#collection.total - this.#collection.size
   }
 
   /** Adds and deletes documents in one step, with their codes for the first stages that have everything so far. */
@@ -229,7 +226,8 @@ export class IndexFiles {
    * Frees the bytes of deleted documents in steps, each of them a commit: what was done stays when a later one fails. Who reads meanwhile sees
    * what he saw before, and keeps those files that he reads.
    */
-  async compact({ compression, share = 0, signal, inTurn = (step) => step() }: CompactOptions = {}): Promise<void> {
+  async compact(options: CompactOptions = {}): Promise<void> {
+    const { compression, share = 0, signal, handOver, inTurn = (step) => step() } = options
     const steps = await inTurn(async () => {
       this.#writer.check()
       const { to } = (await compression?.()) ?? {}
@@ -243,19 +241,25 @@ export class IndexFiles {
       })
     }
     const end = async (made: Made[]) => writeRenumbered(this.#compacting(), made, await compression?.(), signal)
-    await inTurn(() => this.#rewrite(end))
+    await inTurn(() => this.#rewrite(end, handOver))
   }
 
   /** One step of a compaction. @param write undefined: there is nothing to do */
-  async #rewrite(write: (made: Made[]) => Promise<Written | undefined>): Promise<void> {
+  async #rewrite(
+    write: (made: Made[]) => Promise<Written | undefined>,
+    handOver?: CompactOptions['handOver'],
+  ): Promise<void> {
     this.#writer.check()
     const made: Made[] = []
     let written: Written | undefined
+    let [successor, putInPlace]: [Successor?, (() => void)?] = []
     let next: Manifest
     let late: unknown
     try {
       written = await write(made)
       if (!written) return
+      if (written.renumbered) successor = new Successor(written.next, written.renumbered, this.#derived)
+      if (successor) putInPlace = await handOver?.(successor)
       next = { ...written.next, generation: this.#manifest.generation + 1, nextFile: this.#nextFile }
       late = await this.#writer.put(next)
     } catch (error) {
@@ -267,15 +271,16 @@ export class IndexFiles {
     for (const segment of created) segment.commit()
     const retired: { close(): void }[] = [...replaced]
     if (renumbered) {
-      const { codebooks, segments, dead, logs } = renumbered
+      const { codebooks, logs } = renumbered
       retired.push(this.#deleted, ...this.#codebooks.filter((file) => !codebooks.includes(file)))
       this.#deleted = renumbered.deleted
       for (const name of Object.keys(this.#manifest.derived)) retired.push(...this.#derived.swap(name, logs.get(name)))
       this.#codebooks = codebooks
-      this.#collection = new Collection(segments, dead)
+      this.#collection = successor!.collection
     } else this.#collection.replace(replaced, created)
     this.#snapshots.retire(retired, droppedFiles(this.#manifest, next))
     this.#manifest = next
+    putInPlace?.()
     if (late !== undefined) throw late
   }
 
@@ -327,7 +332,7 @@ export class IndexFiles {
 
   /** Codes that a stage has in a file of its own, from document `codesFrom` on, one after the other. @throws INDEX_CORRUPT when they are damaged, or of other documents */
   readCodes(name: string): Uint8Array {
-    return this.#ofTheseDocuments(name, this.readDerived(name, 'codes'))
+    return checkCodes(this.#collection, this.#manifest.derived[name]!, this.readDerived(name, 'codes'))
   }
 
   /** As `readCodes`, in pieces, of codes of a fixed length: damage shows at their end. */
@@ -335,12 +340,6 @@ export class IndexFiles {
     const derived = this.#manifest.derived[name]!
     if (codesLength(this.#collection, derived) !== derived.files.codes!.bytes) throw ofOtherDocuments(derived)
     return this.#derived.codesInPieces(name, this.#manifest)
-  }
-
-  #ofTheseDocuments(name: string, codes: Uint8Array): Uint8Array {
-    const derived = this.#manifest.derived[name]!
-    if (areCodesOf(this.#collection, derived, codes)) return codes
-    throw ofOtherDocuments(derived)
   }
 
   /** Runs `work` on what is there now, and keeps its files open until it is done. */
@@ -378,7 +377,8 @@ export class IndexFiles {
   /** Undefined when they are damaged, or of other documents. */
   async #intactCodes(name: string): Promise<Uint8Array | undefined> {
     try {
-      return this.#ofTheseDocuments(name, await this.#derived.readCodes(name, this.#manifest))
+      const codes = await this.#derived.readCodes(name, this.#manifest)
+      return checkCodes(this.#collection, this.#manifest.derived[name]!, codes)
     } catch (error) {
       if (SerotineError.isInstance(error) && error.code === 'INDEX_CORRUPT') return undefined
       throw error

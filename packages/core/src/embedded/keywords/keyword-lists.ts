@@ -9,6 +9,7 @@ import type { KeywordSettings, KeywordStats } from '../../store/keywords.js'
 import { Turns } from '../../store/turns.js'
 import type { Collection } from '../commit/collection.js'
 import type { CodedBatch, Coder, NewFile } from '../commit/derived-files.js'
+import type { Keeper, KeptFiles } from '../commit/compaction/hand-over.js'
 import type { IndexFiles } from '../commit/index-files.js'
 import type { Snapshot } from '../commit/snapshot.js'
 import type { DerivedManifest } from '../format/manifest.js'
@@ -26,7 +27,7 @@ const LOADED_AT_ONCE = 2048
  * the first search by words. Where lists are missing or damaged (an older build wrote the documents) the texts are read instead, and upkeep makes the lists
  * again.
  */
-export class KeywordLists {
+export class KeywordLists implements Keeper {
   readonly #files: IndexFiles
   /** What the index was opened with. */
   readonly #asked: KeywordSettings | false | undefined
@@ -88,6 +89,15 @@ export class KeywordLists {
     const { index, turns } = known
     if (index.rows < total) await turns.take(() => this.#fill(index, snapshot, signal))
     return index
+  }
+
+  /** Where searches by words have made an index already. */
+  async handOver(next: KeptFiles): Promise<undefined> {
+    const derived = next.manifest.derived[NAME]
+    if (!this.#indexes.get(this.#files.collection)?.index.rows || !this.#fits || !derived?.files.codes) return
+    const index = new InvertedIndex()
+    await append(index, next.readDerived(NAME, 'codes'), derived.rows)
+    this.#indexes.set(next.collection, { index, turns: new Turns() })
   }
 
   /** Makes the lists where they are missing, behind or of other settings, and removes them where they are not wanted. */
@@ -164,14 +174,7 @@ export class KeywordLists {
     // Both before anything is awaited: a compaction would replace them.
     const lists = index.rows === 0 && collection === this.#files.collection ? this.#read() : undefined
     const rows = lists ? this.#derived!.rows : 0
-    for (let at = 0; index.rows < rows;) {
-      const count = Math.min(LOADED_AT_ONCE, rows - index.rows)
-      const from = at
-      for (let i = 0; i < count; i++) at += recordLength(lists!, at)
-      index.append(lists!.subarray(from, at), count)
-      await nextTurn()
-      signal?.throwIfAborted()
-    }
+    if (lists) await append(index, lists, rows, signal)
     const stem = await this.stemmer()
     while (index.rows < total) {
       const count = Math.min(ANALYSED_AT_ONCE, total - index.rows)
@@ -228,6 +231,18 @@ export class KeywordLists {
 
 function formOf({ language }: KeywordSettings): Pick<DerivedManifest, 'version' | 'codeBytes' | 'facts'> {
   return { version: TERM_LIST_VERSION, codeBytes: 'counted', facts: { language } }
+}
+
+/** Puts the lists of so many documents into an empty index. */
+async function append(index: InvertedIndex, lists: Uint8Array, rows: number, signal?: AbortSignal): Promise<void> {
+  for (let at = 0; index.rows < rows;) {
+    const count = Math.min(LOADED_AT_ONCE, rows - index.rows)
+    const from = at
+    for (let i = 0; i < count; i++) at += recordLength(lists, at)
+    index.append(lists.subarray(from, at), count)
+    await nextTurn()
+    signal?.throwIfAborted()
+  }
 }
 
 function hasTexts(collection: Collection): boolean {

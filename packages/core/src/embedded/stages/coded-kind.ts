@@ -3,6 +3,7 @@ import type { SerotineError, Warning } from '../../errors.js'
 import type { Json } from '../../store/metadata.js'
 import type { Collection } from '../commit/collection.js'
 import type { Compression } from '../commit/compaction/compaction.js'
+import type { CodebookFile } from '../format/codebook-file.js'
 import type { CodeBytes, DerivedManifest } from '../format/manifest.js'
 import type { CollectionSize, Searcher, StageSize } from './stage.js'
 
@@ -69,8 +70,12 @@ export interface CodedKind {
   measure?(collection: Collection, current: Kept, signal: AbortSignal | undefined): Promise<Measured | undefined>
   /** As `Stage.keeps`. */
   keeps?(collection: Collection, derived: DerivedManifest): number
-  /** An empty searcher, which the codes are to be appended to. @throws INDEX_CORRUPT */
-  restore(learned: Uint8Array, derived: Pick<DerivedManifest, 'facts' | 'parts'>): CodedSearcher
+  /** An empty searcher, which the codes are to be appended to. @param codebooks that vectors were compressed by @throws INDEX_CORRUPT */
+  restore(
+    learned: Uint8Array,
+    derived: Pick<DerivedManifest, 'facts' | 'parts'>,
+    codebooks: readonly CodebookFile[],
+  ): CodedSearcher
   /** For people. */
   facts(derived: DerivedManifest | undefined): Readonly<Record<string, number | string | null>>
 }

@@ -3,17 +3,13 @@ import { SerotineError } from '../../errors.js'
 import type { Warning } from '../../errors.js'
 import type { Collection } from '../commit/collection.js'
 import type { Compression } from '../commit/compaction/compaction.js'
+import type { KeptFiles } from '../commit/compaction/hand-over.js'
 import { compressedParts } from '../commit/compressed.js'
 import type { Coder, NewFile } from '../commit/derived-files.js'
 import type { DerivedManifest, DerivedPart } from '../format/manifest.js'
 import type { CodedKind, CodedSearcher, Kept } from './coded-kind.js'
-import { fill } from './fill.js'
+import { fill, groupSize } from './fill.js'
 import type { CollectionSize, Stage, StageContext, StageSize, Work } from './stage.js'
-
-/** Documents decoded, then coded at a time: the two share kernel memory and each sets it up again. */
-const GROUP = 64
-/** Fewer documents when they have more tokens than this together: about 25 ms, then timers and sockets get their turn. */
-const GROUP_TOKENS = 8192
 
 /**
  * Keeps the codes of one kind: learns outside of any commit while the old codes serve, codes new documents with their commit, reads
@@ -96,6 +92,16 @@ export class CodedStage implements Stage {
     )
   }
 
+  async handOver(next: KeptFiles): Promise<(() => void) | undefined> {
+    const derived = next.manifest.derived[this.name]
+    if (!this.#current || this.#of !== this.#context.files.collection || !derived?.files.codes) return undefined
+    const restored = await this.#restore(next, derived)
+    return () => {
+      this.#current = restored
+      this.#of = next.collection
+    }
+  }
+
   async upkeep(work: Work): Promise<void> {
     const { files } = this.#context
     const { collection } = files
@@ -169,8 +175,8 @@ export class CodedStage implements Stage {
   }
 
   /** Codes of documents before this one are their records. */
-  get #codesFrom(): number {
-    return this.#kind.compresses ? this.#context.files.collection.compressed : 0
+  #codesFrom({ collection }: KeptFiles = this.#context.files): number {
+    return this.#kind.compresses ? collection.compressed : 0
   }
 
   /** The first so many parts, up to an ordinal. */
@@ -204,7 +210,7 @@ export class CodedStage implements Stage {
 
   /** Where compaction put the beginning of a part, one that is there or one that was to come; undefined when that is not known. */
   #renumbered(from: number, before: readonly DerivedPart[]): number | undefined {
-    const first = this.#codesFrom
+    const first = this.#codesFrom()
     if (from === 0) return first === 0 ? 0 : undefined
     const after = this.#derived?.parts ?? []
     if (after.length !== before.length) return undefined
@@ -217,8 +223,12 @@ export class CodedStage implements Stage {
   /** What was learned, over the codes that are there now. */
   async #restored(made: CodedSearcher, from: number): Promise<CodedSearcher> {
     const parts = [...this.#partsBefore(from, made.partCount - 1), { from, learned: from, trusted: from }]
-    const restored = this.#kind.restore(this.#kind.learned(made), { facts: made.facts, parts })
-    await fill(this.#context.files, restored, { name: this.name, rows: from, codesFrom: this.#codesFrom })
+    const restored = this.#kind.restore(
+      this.#kind.learned(made),
+      { facts: made.facts, parts },
+      this.#context.files.codebooks,
+    )
+    await fill(this.#context.files, restored, { name: this.name, rows: from, codesFrom: this.#codesFrom() })
     return restored
   }
 
@@ -237,7 +247,7 @@ export class CodedStage implements Stage {
     const { files } = this.#context
     if (files.collection !== collection) return false
     const { from, learned: rows, tokens } = part
-    const codesFrom = this.#codesFrom
+    const codesFrom = this.#codesFrom()
     const written: NewFile[] = []
     let isInPlace = false
     try {
@@ -284,9 +294,9 @@ export class CodedStage implements Stage {
   #codesBefore(from: number, { codeBytes }: CodedSearcher): Uint8Array {
     const { collection } = this.#context.files
     const { perDocument, perToken } = codeBytes
-    if (from <= this.#codesFrom) return new Uint8Array(0)
+    if (from <= this.#codesFrom()) return new Uint8Array(0)
     let bytes = 0
-    for (let ordinal = this.#codesFrom; ordinal < from; ordinal++)
+    for (let ordinal = this.#codesFrom(); ordinal < from; ordinal++)
       bytes += perDocument + perToken * collection.row(ordinal).tokens
     return this.#context.files.readDerived(this.name, 'codes').subarray(0, bytes)
   }
@@ -342,6 +352,15 @@ export class CodedStage implements Stage {
     }
   }
 
+  async #restore(files: KeptFiles, derived: DerivedManifest): Promise<CodedSearcher> {
+    const learned = files.readDerived(this.name, 'learned')
+    await nextTurn()
+    const restored = this.#kind.restore(learned, derived, files.codebooks)
+    await nextTurn()
+    await fill(files, restored, { name: this.name, rows: derived.rows, codesFrom: this.#codesFrom(files) })
+    return restored
+  }
+
   /** Reads what is on disk; nothing comes of it when that is replaced meanwhile. */
   async #read(): Promise<void> {
     const { files, onWarning } = this.#context
@@ -353,11 +372,7 @@ export class CodedStage implements Stage {
       this.#derived?.files.codes?.file === file &&
       this.#derived?.rows === derived.rows
     try {
-      const learned = files.readDerived(this.name, 'learned')
-      await nextTurn()
-      const restored = this.#kind.restore(learned, derived)
-      await nextTurn()
-      await fill(files, restored, { name: this.name, rows: derived.rows, codesFrom: this.#codesFrom })
+      const restored = await this.#restore(files, derived)
       if (!isCurrent()) return
       this.#current = restored
       this.#of = collection
@@ -372,15 +387,4 @@ export class CodedStage implements Stage {
       }
     }
   }
-}
-
-/** How many documents to code at a time from this one on. */
-function groupSize(collection: Collection, from: number): number {
-  const most = Math.min(GROUP, collection.total - from)
-  let count = 0
-  for (let tokens = 0; count < most; count++) {
-    tokens += collection.row(from + count).tokens
-    if (count > 0 && tokens > GROUP_TOKENS) break
-  }
-  return count
 }

@@ -4,6 +4,7 @@ import type { FirstStage } from '../../store/store.js'
 import type { Bitset } from '../commit/bitset.js'
 import type { Collection } from '../commit/collection.js'
 import type { Compression } from '../commit/compaction/compaction.js'
+import type { Keeper } from '../commit/compaction/hand-over.js'
 import type { Coder } from '../commit/derived-files.js'
 import type { IndexFiles } from '../commit/index-files.js'
 
@@ -41,7 +42,7 @@ export interface StageSize {
 }
 
 /** One first stage of an index: how it looks, and how what it looks at is kept. Searches only use what is there. */
-export interface Stage {
+export interface Stage extends Keeper {
   readonly name: string
   /** The index is to have it: what is not there yet is made by `upkeep`. */
   readonly isKept: boolean

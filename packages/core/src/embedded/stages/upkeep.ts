@@ -3,6 +3,8 @@ import type { OnWarning } from '../../errors.js'
 import type { PrepareOptions } from '../../store/store.js'
 import { Turns } from '../../store/turns.js'
 import { untilAborted } from '../../store/until-aborted.js'
+import { handOverTo } from '../commit/compaction/hand-over.js'
+import type { Keeper } from '../commit/compaction/hand-over.js'
 import type { IndexFiles } from '../commit/index-files.js'
 import type { Stage, Work } from './stage.js'
 import { keepSuitability } from './suitability.js'
@@ -14,7 +16,7 @@ const COMPRESSED_SHARE = 1
 export class Upkeep {
   readonly #files: IndexFiles
   readonly #stages: ReadonlyMap<string, Stage>
-  readonly #keywords: { upkeep(work: Work): Promise<void> }
+  readonly #keywords: Keeper & { upkeep(work: Work): Promise<void> }
   readonly #changes: Turns
   readonly #onWarning: OnWarning | undefined
   readonly #listeners = new Set<OnProgress>()
@@ -25,7 +27,7 @@ export class Upkeep {
   constructor(
     files: IndexFiles,
     stages: ReadonlyMap<string, Stage>,
-    keywords: { upkeep(work: Work): Promise<void> },
+    keywords: Keeper & { upkeep(work: Work): Promise<void> },
     changes: Turns,
     onWarning: OnWarning | undefined,
   ) {
@@ -75,8 +77,9 @@ export class Upkeep {
     await work.inTurn(async () => {
       const compression = await stage.compression?.(COMPRESSED_SHARE)
       // What is left of other segments can wait.
-      if (compression)
-        await this.#files.compact({ compression: async () => compression, share: 1, signal: work.signal })
+      if (!compression) return
+      const handOver = handOverTo([...this.#stages.values(), this.#keywords])
+      await this.#files.compact({ compression: async () => compression, share: 1, signal: work.signal, handOver })
     })
   }
 

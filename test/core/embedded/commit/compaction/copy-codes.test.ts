@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { areCodesOf, copyCodes } from '../../../../../packages/core/src/embedded/commit/compaction/codes.js'
+import { checkCodes, copyCodes } from '../../../../../packages/core/src/embedded/commit/compaction/codes.js'
 import type { CodeBytes, DerivedManifest } from '../../../../../packages/core/src/embedded/format/manifest.js'
 import type { RecordedDocument } from '../../../../../packages/core/src/embedded/format/segment.js'
 import { StagedIndex } from '../../../../support/staged-index.js'
@@ -18,7 +18,7 @@ const derivedOf = (rows: number, perDocument: number, perToken: number) =>
   ({
     version: 1,
     rows,
-    files: {},
+    files: { codes: { file: '000009.centroids-codes', bytes: 0, crc: 0 } },
     codeBytes: { perDocument, perToken },
     parts: [],
     facts: {},
@@ -58,13 +58,16 @@ describe('codes', () => {
 
   test('are of documents that have as many tokens', async () => {
     const { collection } = (await indexOf(lengths, [2])).files
-    const of = (derived: DerivedManifest, more = 0) =>
-      areCodesOf(collection, derived, new Uint8Array(codesOf(lengths, derived).length + more))
-    for (const rows of [0, 4, 7]) {
-      expect([of(derivedOf(rows, 1, 2)), of(derivedOf(rows, 1, 2), 1)]).toEqual([true, false])
+    const check = (derived: DerivedManifest, more = 0) => {
+      const codes = new Uint8Array(codesOf(lengths, derived).length + more)
+      expect(checkCodes(collection, derived, codes)).toBe(codes)
     }
-    expect(of(derivedOf(7, 1, 2), -1)).toBe(false)
-    expect(of(derivedOf(8, 0, 2))).toBe(false)
+    for (const rows of [0, 4, 7]) {
+      check(derivedOf(rows, 1, 2))
+      expect(() => check(derivedOf(rows, 1, 2), 1)).toThrow('do not belong to the documents')
+    }
+    expect(() => check(derivedOf(7, 1, 2), -1)).toThrow('do not belong to the documents')
+    expect(() => check(derivedOf(8, 0, 2))).toThrow('do not belong to the documents')
   })
 
   test('are no longer copied once a signal says so', async () => {

@@ -18,17 +18,14 @@ export interface CopiedCodes {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Whether codes are of these documents: a build that does not know them may have compacted the index, and left them as they were. */
-export function areCodesOf(
-  collection: Collection,
-  { rows, codesFrom = 0, codeBytes }: DerivedManifest,
-  codes: Uint8Array,
-): boolean {
-  if (rows > collection.total) return false
+/** @throws INDEX_CORRUPT when codes are of other documents: a build that does not know them may have compacted the index, and left them as they were */
+export function checkCodes(collection: Collection, derived: DerivedManifest, codes: Uint8Array): Uint8Array {
+  const { rows, codesFrom = 0, codeBytes } = derived
   let bytes = 0
-  for (let ordinal = codesFrom; ordinal < rows; ordinal++)
+  for (let ordinal = codesFrom; ordinal < rows && rows <= collection.total; ordinal++)
     bytes += lengthOf(codeBytes!, codes, bytes, collection.row(ordinal).tokens)
-  return codes.length === bytes
+  if (rows <= collection.total && codes.length === bytes) return codes
+  throw ofOtherDocuments(derived)
 }
 
 /** Bytes that codes of a fixed length have to take up, to be of these documents; undefined: there are fewer documents. */

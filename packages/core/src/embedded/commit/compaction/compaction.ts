@@ -6,6 +6,7 @@ import type { CodebookManifest, DerivedRole, Manifest } from '../../format/manif
 import type { Segment } from '../../format/segment.js'
 import type { Collection } from '../collection.js'
 import type { NewFile } from '../derived-files.js'
+import type { KeptFiles } from './hand-over.js'
 
 /** Vectors that are given up for the codes that a first stage has of them. */
 export interface Compression {
@@ -45,6 +46,8 @@ export interface CompactOptions {
   /** Segments are rewritten where deleted documents take up this share of their bytes, or more. Default: where there are any. */
   readonly share?: number | undefined
   readonly signal?: AbortSignal | undefined
+  /** Told before the step in which ordinals change is committed, while searches go on; what it gives is called when it has been. */
+  readonly handOver?: ((next: KeptFiles) => Promise<() => void>) | undefined
   /** Runs each step when no other change is under way, and others in between. Default: the caller sees to that. */
   readonly inTurn?: (<T>(step: () => Promise<T>) => Promise<T>) | undefined
 }

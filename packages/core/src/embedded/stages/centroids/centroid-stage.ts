@@ -122,8 +122,8 @@ export function centroidStage(context: StageContext): Stage {
       return CentroidParts.extended(before, from, codebook, facts, files.codebooks.length)
     },
     learned: (searcher) => (searcher as CentroidParts).learnedAfter(files.codebooks.length),
-    restore(learned, derived) {
-      const kept = files.codebooks.map((codebook) => codebook.read())
+    restore(learned, derived, codebooks) {
+      const kept = codebooks.map((codebook) => codebook.read())
       return CentroidParts.restored(Buffer.concat([...kept, learned]), derived, files.manifest.dim!)
     },
     compression(collection, kept, share) {
