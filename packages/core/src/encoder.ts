@@ -4,7 +4,7 @@ import type { OnWarning } from './errors.js'
 /** How far something has come. */
 export interface Progress {
   /** What is being counted, e.g. `encode`, `download`, `index`. */
-  readonly phase: 'download' | 'encode' | 'index' | 'build' | 'evaluate'
+  readonly phase: 'download' | 'encode' | 'index' | 'build' | 'copy' | 'evaluate'
   readonly done: number
   /** Undefined while the total is not known (streams). */
   readonly total?: number

@@ -50,6 +50,8 @@ export type ErrorCode =
   | 'INDEX_FENCED'
   /** The index was opened read-only. */
   | 'INDEX_READONLY'
+  /** What was copied to another store is not what is there now, or the source changes too fast. */
+  | 'COPY_FAILED'
   /** `firstStage: 'hnsw'` was asked for and hnswlib-node cannot be loaded. */
   | 'HNSWLIB_MISSING'
   /** The optional package that reads files of a kind (PDF, DOCX) cannot be loaded. */

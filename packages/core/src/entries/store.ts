@@ -32,6 +32,8 @@ export type {
   TokenSink,
 } from '../store/store.js'
 export type { KeywordMatch, KeywordQuery, KeywordSettings, KeywordStats } from '../store/keywords.js'
+export { copyCollection } from '../store/copy.js'
+export type { CopyOptions, CopyResult } from '../store/copy.js'
 export { exactScores } from '../store/exact-scores.js'
 export type { ExactScores } from '../store/exact-scores.js'
 export { constantAnswer, parseWhere } from '../store/filter.js'
