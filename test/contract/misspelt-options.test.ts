@@ -92,6 +92,10 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
   },
   '@serotine/core/store': {
     EmbeddedStore: { 'EmbeddedStore.open()': (wrong) => stores.EmbeddedStore.open(undefined, wrong) },
+    copyCollection: {
+      'copyCollection()': async (wrong) =>
+        stores.copyCollection(await stores.EmbeddedStore.open(), await stores.EmbeddedStore.open(), wrong),
+    },
     replaceIndex: { replaceIndex: (wrong) => stores.replaceIndex(folder, folder, wrong) },
     verifyIndex: { verifyIndex: (wrong) => stores.verifyIndex(folder, wrong) },
     compileWhere: { 'where.lang': (wrong) => stores.compileWhere({ lang: wrong }) },

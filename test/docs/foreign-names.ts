@@ -39,7 +39,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'RobertaProcessing TemplateProcessing UnicodeScripts',
   'keys and files of a Hugging Face tokenizer':
     'tokenizers tokenizer_class truncation_side special_tokens_map additional_special_tokens added_tokens_decoder added_tokens ' +
-    'padding_side left split_special_tokens',
+    'padding_side split_special_tokens',
   'Rust sources of tokenizers': 'find_iter NormalizedString process_offsets to_lowercase is_numeric',
   'pandas and SciPy': 'pandas read_parquet to_json orient scipy hierarchy linkage fcluster criterion maxclust',
   'trec_eval and ranx': 'success hit_rate map_cut make_comparable ndcg_burges f1',
@@ -50,7 +50,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'HF_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT downloadFileToCacheDir answerdotai answerai ir colbertv2 lightonai DataScience UIBK NeuML GTE ' +
     'ModernColBERT Reason',
   'HTTP, Hono and Express':
-    'Host localhost Origin Retry After Authorization Bearer Content application app mount getRequestListener',
+    'Host Origin Retry After Authorization Bearer Content application mount getRequestListener',
   browsers: 'sessionStorage',
   'agents and the Model Context Protocol':
     'claude cursor codeium windsurf gemini vscode settings mcp_config claude_desktop_config args --transport serverUrl httpUrl ' +

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve, relative, sep } from 'node:path'
 import { SerotineError } from '@serotine/core'
+import { isAddress, openStoreAt } from './store-address.js'
 import { INDEX_OPTIONS, ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, pickOptions } from './options.js'
 
 /** Where indexes are unless told otherwise: in the current folder. */
@@ -29,6 +30,8 @@ export interface IndexRecord {
   }
 }
 
+/** What the built-in model is called. */
+const EMBEDDED = '@serotine/model-micro'
 const FILE = 'serotine.json'
 const PENDING = 'serotine.json.next'
 /** Options that say how to run on this machine, or are secret. */
@@ -41,6 +44,7 @@ interface PendingRecord {
 }
 
 export async function readRecord(folder: string): Promise<IndexRecord | undefined> {
+  if (isAddress(folder)) return recordAt(folder)
   const path = join(folder, FILE)
   const pending = await readPending(folder)
   if (pending) return pending
@@ -56,6 +60,19 @@ export async function readRecord(folder: string): Promise<IndexRecord | undefine
       { cause },
     )
   }
+}
+
+/** An index in a database keeps its model's name, and nothing else of this. Undefined: there is none yet. */
+async function recordAt(address: string): Promise<IndexRecord | undefined> {
+  const store = await openStoreAt(address, { readonly: true }).catch((error: unknown) => {
+    if (SerotineError.isInstance(error) && error.code === 'INDEX_FORMAT') return undefined
+    throw error
+  })
+  const model = store?.spec.model?.name
+  await store?.close()
+  if (!store) return undefined
+  const named = model !== undefined && model !== EMBEDDED
+  return { version: 1, ...(named && { model }), options: {}, root: process.cwd(), passages: {} }
 }
 
 /** Of a replacement that was killed when the index was in place already and its record was not. */
@@ -77,12 +94,14 @@ export async function writePending(folder: string, pending: PendingRecord): Prom
 
 /** Makes the record of the index that is there the only one. For writers. */
 export async function settleRecord(folder: string): Promise<void> {
+  if (isAddress(folder)) return
   const pending = await readPending(folder)
   if (pending) await writeRecord(folder, pending)
   await rm(join(folder, PENDING), { force: true })
 }
 
 export async function writeRecord(folder: string, record: IndexRecord): Promise<void> {
+  if (isAddress(folder)) return
   const path = join(folder, FILE)
   await writeFile(`${path}.tmp`, `${JSON.stringify(record, null, 2)}\n`)
   await rename(`${path}.tmp`, path)
@@ -154,17 +173,19 @@ export function rootOf(folder: string, record: IndexRecord): string {
 
 /** The root of a new index: where the command runs, told from the index's own place so that both can move together. */
 function rootToKeep(folder: string): string {
+  if (isAddress(folder)) return process.cwd()
   return relative(resolve(folder), process.cwd()).split(sep).join('/') || '.'
 }
 
 /** Whether a folder is an index, whole or damaged, and not a folder of texts. */
 export function isIndexFolder(folder: string): boolean {
+  if (isAddress(folder)) return false
   return [FILE, PENDING, 'manifest.json'].some((name) => existsSync(join(folder, name)))
 }
 
 /** Is there an index (or anything at all) to open? */
 export function requireIndex(folder: string): void {
-  if (existsSync(folder)) return
+  if (isAddress(folder) || existsSync(folder)) return
   const how =
     folder === DEFAULT_INDEX
       ? 'Make one with: serotine index <paths>, or name one with --index.'

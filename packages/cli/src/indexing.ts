@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { MultiVectorIndex, SerotineError } from '@serotine/core'
-import type { ColBERT } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import type { ColBERT, MultiVectorIndex } from '@serotine/core'
 import type { Context } from './command.js'
 import type { IndexRecord } from './index-record.js'
 import type { ReadOptions, TextDocument } from './input/read-texts.js'
@@ -10,6 +10,7 @@ import type { FoundFile } from './input/walk.js'
 import { encodeOptions, warnOnce, withEncodeOptions } from './model.js'
 import { INDEX_OPTIONS, pickOptions } from './options.js'
 import { counted } from './output/numbers.js'
+import { openAt } from './store-address.js'
 import type { Skips } from './output/skips.js'
 
 /** Passes texts on, remembering their ids: whatever else an index holds is gone from the texts. */
@@ -73,7 +74,7 @@ export function openIndex(
   model: ColBERT,
   settings: Readonly<Record<string, unknown>>,
 ): Promise<MultiVectorIndex> {
-  return MultiVectorIndex.open(folder, {
+  return openAt(folder, {
     ...pickOptions(settings, INDEX_OPTIONS),
     model: withEncodeOptions(model, { query: {}, document: encodeOptions(settings) }),
     onWarning: warnOnce(context),

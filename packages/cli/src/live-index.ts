@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { SerotineError } from '@serotine/core'
 import type { ColBERT, MultiVectorIndex } from '@serotine/core'
 import type { ServedIndex } from '@serotine/server'
+import { isAddress } from './store-address.js'
 
 /** An index that is open, and what it was opened with. */
 export interface OpenedIndex {
@@ -115,6 +116,8 @@ export class LiveIndex implements ServedIndex {
 
 /** Changes with every commit: a commit puts a new manifest in the place of the old one. */
 async function stateOf(folder: string): Promise<string | undefined> {
+  // A database shows what others write by itself.
+  if (isAddress(folder)) return folder
   try {
     const { ino, mtimeMs, size } = await stat(join(folder, 'manifest.json'))
     return `${ino} ${mtimeMs} ${size}`

@@ -124,6 +124,12 @@ export function addOptions(command: Command, specs: readonly OptionSpec[], group
   return command
 }
 
+/** An address in the place of a folder: sets the option that names the folder. */
+export function addStoreOption(command: Command, sets: 'index' | 'out'): Command {
+  command.option('--store <address>', `index in a database: postgres://…, weaviate://…; as --${sets}`)
+  return command.on('option:store', (address: string) => command.setOptionValue(sets, address))
+}
+
 /** What is read of folders and how texts are cut: the same for every command that reads texts into an index. */
 export function addReadingOptions(command: Command): Command {
   command

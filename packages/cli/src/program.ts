@@ -4,6 +4,7 @@ import { SerotineError } from '@serotine/core'
 import { normalizeArguments } from './arguments.js'
 import { GROUPS, Incomplete, Interrupted, addCommonOptions } from './command.js'
 import { compactCommand } from './commands/compact.js'
+import { copyCommand } from './commands/copy.js'
 import { downloadCommand } from './commands/download.js'
 import { encodeCommand } from './commands/encode.js'
 import { evalCommand } from './commands/eval.js'
@@ -75,6 +76,7 @@ export function createProgram({ helpAll = false } = {}): Command {
     removeCommand(),
     verifyCommand(),
     compactCommand(),
+    copyCommand(),
     downloadCommand(),
     helpCommand(program),
   ]

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MultiVectorIndex, SerotineError } from '@serotine/core'
 import { replaceIndex } from '@serotine/core/store'
+import { isAddress } from './store-address.js'
 import { settleRecord, writePending } from './index-record.js'
 import type { IndexRecord } from './index-record.js'
 
@@ -11,7 +12,7 @@ const BESIDE = 'rebuild'
 
 /** Is there an index, whole or damaged? */
 export function hasIndex(folder: string): boolean {
-  return existsSync(join(folder, 'manifest.json'))
+  return isAddress(folder) || existsSync(join(folder, 'manifest.json'))
 }
 
 /**
@@ -20,6 +21,7 @@ export function hasIndex(folder: string): boolean {
  * @throws INDEX_LOCKED when it is not dead
  */
 export async function removeLeftovers(folder: string): Promise<void> {
+  if (isAddress(folder)) return
   const beside = join(folder, BESIDE)
   if (!existsSync(beside)) return
   const left = await openUnlessDamaged(beside)

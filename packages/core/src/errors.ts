@@ -50,6 +50,8 @@ export type ErrorCode =
   | 'INDEX_FENCED'
   /** The index was opened read-only. */
   | 'INDEX_READONLY'
+  /** The package that opens stores at addresses of a kind (postgres://, weaviate://) cannot be found. */
+  | 'STORE_MISSING'
   /** What was copied to another store is not what is there now, or the source changes too fast. */
   | 'COPY_FAILED'
   /** `firstStage: 'hnsw'` was asked for and hnswlib-node cannot be loaded. */

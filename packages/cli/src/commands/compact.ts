@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { MultiVectorIndex } from '@serotine/core'
 import { createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { DEFAULT_INDEX, requireIndex } from '../index-record.js'
 import { counted, fileSize } from '../output/numbers.js'
+import { openAt, shownPlace } from '../store-address.js'
 
 interface Values extends CommonValues {
   json?: boolean
@@ -25,18 +25,20 @@ export function compactCommand(): Command {
 
 async function compact({ terminal, signal }: Context, folder: string, values: Values): Promise<void> {
   requireIndex(folder)
-  const index = await MultiVectorIndex.open(folder, { create: false })
+  const index = await openAt(folder, { create: false })
   try {
     const before = await index.stats()
     await index.compact({ signal })
     const { bytes } = await index.stats()
     const freed = before.bytes.total - bytes.total
     if (values.json) {
-      await terminal.out(`${JSON.stringify({ index: folder, removed: before.deleted, freed, bytes: bytes.total })}\n`)
+      await terminal.out(
+        `${JSON.stringify({ index: shownPlace(folder), removed: before.deleted, freed, bytes: bytes.total })}\n`,
+      )
     }
     const { green, bold } = terminal.errColors
     terminal.note(
-      `${green('✓')} ${bold(folder)} takes ${fileSize(bytes.total)}: ${fileSize(freed)} of ${counted(before.deleted, 'removed passage')} freed`,
+      `${green('✓')} ${bold(shownPlace(folder))} takes ${fileSize(bytes.total)}: ${fileSize(freed)} of ${counted(before.deleted, 'removed passage')} freed`,
     )
   } finally {
     await index.close()

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { MultiVectorIndex, SerotineError } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import type { MultiVectorIndex } from '@serotine/core'
 import { GROUPS, Incomplete, createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { DEFAULT_INDEX, recordFor, readRecord, rootOf, settleRecord, writeRecord } from '../index-record.js'
@@ -19,11 +20,13 @@ import {
   OVERRIDE_OPTIONS,
   addOptions,
   addReadingOptions,
+  addStoreOption,
 } from '../options.js'
 import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
 import { Skips } from '../output/skips.js'
 import { Rebuild, hasIndex, removeLeftovers } from '../rebuild.js'
+import { isAddress, openAt, shownPlace } from '../store-address.js'
 
 export interface IndexValues extends CommonValues {
   out: string
@@ -86,6 +89,7 @@ export function indexCommand(): Command {
     .option('-m, --model <model>', 'folder or Hub id (default: as before, or built in)')
     .option('--no-prune', 'keep passages that are gone from the paths')
     .option('--rebuild', 'start over, e.g. with another model; until it is done the old index stays')
+  addStoreOption(command, 'out')
   addReadingOptions(command)
     .option('--list-skipped', 'print what was skipped, and why')
     .option('--json', 'print what was done as JSON')
@@ -102,6 +106,7 @@ export async function indexTexts(context: Context, paths: readonly string[], val
   const { terminal, signal } = context
   const started = performance.now()
   const folder = values.out
+  if (values.rebuild && isAddress(folder)) throw notRebuilt(folder)
   const before = await readRecord(folder)
   const { record, settings } = recordFor(
     folder,
@@ -120,7 +125,7 @@ export async function indexTexts(context: Context, paths: readonly string[], val
   }
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
   const model = await loadModel(context, record.model, forMuch(settings, bytes))
-  const isNew = !existsSync(folder)
+  const isNew = !isAddress(folder) && !existsSync(folder)
   let index: MultiVectorIndex | undefined
   let rebuild: Rebuild | undefined
   const bar = startProgress(terminal, 'Indexing')
@@ -164,7 +169,7 @@ export async function indexTexts(context: Context, paths: readonly string[], val
     }
     bar.stop()
     const summary: Summary = {
-      index: folder,
+      index: shownPlace(folder),
       model: model.name,
       files: files.length - skips.filesAmong(files.map(({ path }) => sourceName(path, root))),
       passages,
@@ -194,7 +199,7 @@ export async function indexTexts(context: Context, paths: readonly string[], val
       terminal.note(`${folder} stays as it was${old}; nothing of the rebuild is kept.`)
     } else if (signal.aborted && index) {
       terminal.note(
-        `${folder} keeps ${counted(await index.count(), 'passage')}; run the same command again to continue.`,
+        `${shownPlace(folder)} keeps ${counted(await index.count(), 'passage')}; run the same command again to continue.`,
       )
     }
     throw error
@@ -224,6 +229,13 @@ async function removeGone(
   })
 }
 
+function notRebuilt(address: string): SerotineError {
+  return new SerotineError(
+    'INVALID_ARGUMENT',
+    `${shownPlace(address)} is in a database, and is not replaced by --rebuild. Index into another collection, and search there from then on.`,
+  )
+}
+
 /** @throws INPUT_FORMAT when the old index holds passages of what could not be read now */
 async function checkNothingLost({ old }: Rebuild, skips: Skips, folder: string): Promise<void> {
   const reasons = [...skips.warnings(), ...skips.missingReaders()]
@@ -236,7 +248,7 @@ async function checkNothingLost({ old }: Rebuild, skips: Skips, folder: string):
 
 async function holdsAny(folder: string, wanted: (source: unknown) => boolean): Promise<boolean> {
   if (!hasIndex(folder)) return false
-  const index = await MultiVectorIndex.open(folder, { readonly: true, create: false })
+  const index = await openAt(folder, { readonly: true, create: false })
   try {
     return await holds(index, wanted)
   } finally {

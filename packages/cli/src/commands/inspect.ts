@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { MultiVectorIndex } from '@serotine/core'
 import { readCheckpoint, resolveCheckpoint } from '@serotine/core/checkpoint'
 import type { IndexStats, Warning } from '@serotine/core'
 import type { ColBERTConfig, ConfigOverrides } from '@serotine/core/checkpoint'
@@ -16,6 +15,7 @@ import { downloadBar } from '../model.js'
 import { OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
 import { count, counted, fileSize } from '../output/numbers.js'
 import { formatPairs } from '../output/table.js'
+import { isAddress, openAt, shownPlace } from '../store-address.js'
 import { DOWNLOAD_OPTIONS } from './download.js'
 
 interface Values extends CommonValues {
@@ -39,7 +39,7 @@ export function inspectCommand(): Command {
   addOptions(command, DOWNLOAD_OPTIONS, GROUPS.model)
   return command.action((target: string, values: Values) =>
     runWith(values, (context) =>
-      target === DEFAULT_INDEX || existsSync(join(target, 'manifest.json'))
+      target === DEFAULT_INDEX || isAddress(target) || existsSync(join(target, 'manifest.json'))
         ? inspectIndex(context, target, values)
         : inspectModel(context, target, values),
     ),
@@ -147,15 +147,17 @@ async function folderSize(folder: string): Promise<number> {
 async function inspectIndex({ terminal }: Context, folder: string, values: Values): Promise<void> {
   requireIndex(folder)
   const record = await readRecord(folder)
-  const index = await MultiVectorIndex.open(folder, { readonly: true, create: false })
+  const index = await openAt(folder, { readonly: true, create: false })
   const stats = await index.stats().finally(() => index.close())
   if (values.json) {
-    await terminal.out(`${JSON.stringify({ kind: 'index', folder, ...stats, ...(record && { record }) })}\n`)
+    await terminal.out(
+      `${JSON.stringify({ kind: 'index', folder: shownPlace(folder), ...stats, ...(record && { record }) })}\n`,
+    )
     return
   }
   const { documents, deleted, tokens, dim, codec, model, firstStage } = stats
   const perDocument = documents > 0 ? `${count(tokens / documents)} per passage, ` : ''
-  await terminal.out(`${terminal.colors.bold(folder)}\n`)
+  await terminal.out(`${terminal.colors.bold(shownPlace(folder))}\n`)
   await terminal.out(
     formatPairs(
       [

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, isAbsolute, parse, relative, resolve, sep } from 'node:path'
 import type { Command } from 'commander'
-import { MultiVectorIndex, SerotineError } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
 import type { ColBERT } from '@serotine/core'
 import type { FolderIndexing, IndexedFolder, LogEntry } from '@serotine/server/mcp'
 import { GROUPS, Incomplete, createCommand, runWith } from '../command.js'
@@ -13,6 +13,7 @@ import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.
 import { append } from '../option-values.js'
 import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
 import type { Terminal } from '../output/terminal.js'
+import { openAt, shownPlace } from '../store-address.js'
 import { indexTexts } from './index-texts.js'
 import type { IndexValues, Summary } from './index-texts.js'
 
@@ -82,7 +83,7 @@ async function mcp(context: Context, given: readonly string[], values: Values): 
     onLog: (entry) => print(terminal, entry),
   })
   terminal.note(
-    `serving ${[...folders].map(([name, folder]) => `${name} (${folder})`).join(', ')} over MCP on standard input and output`,
+    `serving ${[...folders].map(([name, folder]) => `${name} (${shownPlace(folder)})`).join(', ')} over MCP on standard input and output`,
   )
   // The first question finds the model loaded.
   void model().catch((error: unknown) => terminal.warn(error instanceof Error ? error.message : String(error)))
@@ -98,7 +99,7 @@ async function open(context: Context, folder: string, values: Values, models: Mo
   const before = await readRecord(folder)
   const { record, settings } = recordFor(folder, asRecord(values), before)
   const model = await models.load(record.model, settings)
-  const index = await MultiVectorIndex.open(folder, {
+  const index = await openAt(folder, {
     readonly: true,
     model: withEncodeOptions(model, { query: {}, document: encodeOptions(before?.options ?? {}) }),
     onWarning: warnOnce(context),

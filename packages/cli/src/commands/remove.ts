@@ -1,12 +1,13 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { MultiVectorIndex, SerotineError } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
 import type { Metadata } from '@serotine/core'
 import { createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { DEFAULT_INDEX, readRecord, recordFor, requireIndex, rootOf, settleRecord } from '../index-record.js'
 import { inScope } from '../indexing.js'
 import { counted } from '../output/numbers.js'
+import { openAt, shownPlace } from '../store-address.js'
 import { removeLeftovers } from '../rebuild.js'
 
 interface Values extends CommonValues {
@@ -38,7 +39,7 @@ interface Passage {
 async function remove({ terminal, signal }: Context, names: readonly string[], values: Values): Promise<void> {
   const folder = values.index
   requireIndex(folder)
-  const index = await MultiVectorIndex.open(folder, { create: false })
+  const index = await openAt(folder, { create: false })
   try {
     await settleRecord(folder)
     await removeLeftovers(folder)
@@ -52,11 +53,11 @@ async function remove({ terminal, signal }: Context, names: readonly string[], v
     const { deleted, documents } = await index.stats()
     if (deleted > documents) await index.compact({ signal })
     if (values.json) {
-      await terminal.out(`${JSON.stringify({ index: folder, removed, passages: documents })}\n`)
+      await terminal.out(`${JSON.stringify({ index: shownPlace(folder), removed, passages: documents })}\n`)
     }
     const { green, bold } = terminal.errColors
     terminal.note(
-      `${green('✓')} ${bold(folder)} holds ${counted(documents, 'passage')}: ${counted(removed, 'passage')} removed`,
+      `${green('✓')} ${bold(shownPlace(folder))} holds ${counted(documents, 'passage')}: ${counted(removed, 'passage')} removed`,
     )
   } finally {
     await index.close()

@@ -1,6 +1,7 @@
 import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { MultiVectorIndex, SerotineError } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import type { MultiVectorIndex } from '@serotine/core'
 import { commonWords } from '@serotine/core/highlight'
 import type { ColBERT, Metadata, SearchOptions, SearchResult, SearchTimings } from '@serotine/core'
 import { GROUPS, createCommand, runWith } from '../command.js'
@@ -9,10 +10,19 @@ import { DEFAULT_INDEX, readRecord, recordFor, requireIndex, rootOf } from '../i
 import { checkFields, parseWhere } from '../input/where.js'
 import { readInput } from '../input/standard-input.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
-import { ENCODING_OPTIONS, FIRST_STAGES, MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
+import {
+  ENCODING_OPTIONS,
+  FIRST_STAGES,
+  MODEL_OPTIONS,
+  OVERRIDE_OPTIONS,
+  addOptions,
+  addStoreOption,
+  pickOptions,
+} from '../options.js'
 import type { FirstStageChoice } from '../options.js'
 import { hybridOf, parseInteger, parseWeight } from '../option-values.js'
 import type { HybridValues } from '../option-values.js'
+import { openAt, shownPlace } from '../store-address.js'
 import { formatHit } from '../output/hits.js'
 import { shortFloat } from '../output/json.js'
 import { count, counted, duration } from '../output/numbers.js'
@@ -59,6 +69,7 @@ export function searchCommand(): Command {
     .option('--hybrid-weight <n>', 'how much words count (default: 0.25); --hybrid is meant', parseWeight)
     .option('--json', 'one JSON object per query')
     .option('--explain', 'in JSON: which words matched')
+  addStoreOption(command, 'index')
   command.option('-m, --model <model>', 'folder or Hub id (default: the index’s model)')
   addOptions(
     command,
@@ -92,7 +103,7 @@ async function search(context: Context, query: string, values: SearchValues): Pr
   const root = rootOf(folder, record)
   let index: MultiVectorIndex | undefined
   try {
-    index = await MultiVectorIndex.open(folder, {
+    index = await openAt(folder, {
       readonly: true,
       model: withEncodeOptions(model, { query: prompts, document: encodeOptions(before?.options ?? {}) }),
       onWarning: warnOnce(context),
@@ -140,7 +151,7 @@ async function checkFirstStage(index: MultiVectorIndex, { index: folder, firstSt
   const rebuild = firstStage !== 'centroids' && firstStages.fde === undefined ? ' --rebuild' : ''
   throw new SerotineError(
     'INVALID_ARGUMENT',
-    `The index ${folder} keeps nothing that --first-stage ${firstStage} could look at. Make it with: ` +
+    `The index ${shownPlace(folder)} keeps nothing that --first-stage ${firstStage} could look at. Make it with: ` +
       `serotine index <paths> --out ${folder}${rebuild} --first-stage ${firstStage}`,
   )
 }

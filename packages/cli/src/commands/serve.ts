@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
-import { MultiVectorIndex, SerotineError } from '@serotine/core'
+import { SerotineError } from '@serotine/core'
+import type { MultiVectorIndex } from '@serotine/core'
 import type { ColBERT } from '@serotine/core'
 import type { LogEntry, ServerLimits } from '@serotine/server'
 import { GROUPS, createCommand, runWith } from '../command.js'
@@ -13,10 +14,11 @@ import { readSentFile } from '../input/read-texts.js'
 import type { ReadOptions } from '../input/read-texts.js'
 import { LiveIndex } from '../live-index.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
-import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, addReadingOptions } from '../options.js'
+import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, addReadingOptions, addStoreOption } from '../options.js'
 import { append, parseInteger } from '../option-values.js'
 import { count, counted } from '../output/numbers.js'
 import type { Terminal } from '../output/terminal.js'
+import { isAddress, openAt, shownPlace } from '../store-address.js'
 import { openFollowed } from '../watch/open.js'
 import type { FollowValues } from '../watch/open.js'
 import { LookReport } from '../watch/report.js'
@@ -70,6 +72,7 @@ export function serveCommand(): Command {
     .option('--allowed-origin <origin>', 'origin whose pages may call the server (CORS), repeatable', append)
     .option('--limit <name=n>', 'bodyBytes=50000000 and others, repeatable', parseLimit)
     .option('--json', 'log as JSON lines on standard output')
+  addStoreOption(command, 'index')
   addReadingOptions(command)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(
@@ -91,7 +94,7 @@ interface Content {
 /** @throws INVALID_ARGUMENT, INDEX_FORMAT */
 function whatToServe(paths: readonly string[], { index, watch, poll }: Values): Content {
   const [path] = paths
-  const isIndex = paths.length === 1 && (isIndexFolder(path!) || !existsSync(path!))
+  const isIndex = paths.length === 1 && (isAddress(path!) || isIndexFolder(path!) || !existsSync(path!))
   if (path !== undefined && !isIndex) return { folder: index ?? DEFAULT_INDEX, texts: paths }
   if (path !== undefined && index !== undefined) {
     throw new SerotineError(
@@ -150,7 +153,7 @@ async function serve(context: Context, content: Content, values: Values): Promis
       ...(values.port !== undefined && { port: values.port }),
     })
     const { green, bold } = terminal.errColors
-    const what = index ? `${folder}, ${counted((await index.stats()).documents, 'passage')}, and ` : ''
+    const what = index ? `${shownPlace(folder!)}, ${counted((await index.stats()).documents, 'passage')}, and ` : ''
     terminal.note(`${green('✓')} serving ${what}reranking by ${model.name} at ${bold(url)}`)
     followed = follow?.(AbortSignal.any([signal, following.signal])).catch((error: unknown) => {
       if (signal.aborted) return
@@ -179,7 +182,7 @@ async function openServed(context: Context, folder: string | undefined, values: 
   const model = await loadModel(context, record.model, { workers: servingWorkers(), ...settings })
   const passages = 'passages' in record ? passageOptions(model, record, settings) : undefined
   const open = async (from: string) =>
-    MultiVectorIndex.open(from, {
+    openAt(from, {
       ...(values.writable ? { create: false } : { readonly: true }),
       model: withEncodeOptions(model, { query: {}, document: encodeOptions(before?.options ?? {}) }),
       onWarning: warnOnce(context),

@@ -7,6 +7,7 @@ import { createCommand, runWith } from '../command.js'
 import type { CommonValues, Context } from '../command.js'
 import { DEFAULT_INDEX, requireIndex } from '../index-record.js'
 import { counted, fileSize } from '../output/numbers.js'
+import { isAddress, openAt, shownPlace } from '../store-address.js'
 import { formatTable } from '../output/table.js'
 
 interface Values extends CommonValues {
@@ -35,6 +36,7 @@ export function verifyCommand(): Command {
 
 async function verify({ terminal, signal }: Context, folder: string, values: Values): Promise<void> {
   requireIndex(folder)
+  if (isAddress(folder)) return verifyAt({ terminal, signal }, folder, values)
   let report = await verifyIndex(folder, { signal })
   const damaged = report.problems.length
   let repaired: RepairResult | undefined
@@ -68,6 +70,29 @@ async function verify({ terminal, signal }: Context, folder: string, values: Val
   const left = repaired.incomplete.length
   const again = left > 0 ? ` ${counted(left, 'passage')} incomplete: run "serotine index" with the same paths.` : ''
   terminal.note(`${green('✓')} ${bold(folder)} is repaired.${again}`)
+}
+
+/** What a database looks for is the documents: all there, and all found by searches. */
+async function verifyAt({ terminal, signal }: Context, address: string, values: Values): Promise<void> {
+  const place = shownPlace(address)
+  const index = await openAt(address)
+  try {
+    const repaired = values.repair ? await index.repair({ signal }) : undefined
+    const problems = await index.verify({ signal })
+    if (values.json) {
+      const { incomplete } = repaired ?? {}
+      await terminal.out(`${JSON.stringify({ index: place, problems, ...(incomplete && { incomplete }) })}\n`)
+    }
+    for (const { message } of problems.slice(0, SHOWN)) terminal.warn(message)
+    if (problems.length > 0) {
+      const remedy = values.repair ? 'Write these documents again.' : '--repair mends what can be mended.'
+      throw new SerotineError('INDEX_CORRUPT', `${place} has ${counted(problems.length, 'problem')}. ${remedy}`)
+    }
+    const { green, bold } = terminal.errColors
+    terminal.note(`${green('✓')} ${bold(place)} is as it was written: ${counted(await index.count(), 'passage')}`)
+  } finally {
+    await index.close()
+  }
 }
 
 function tableOf({ sections }: VerifyReport, colors: Context['terminal']['colors']): string {

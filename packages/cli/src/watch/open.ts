@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
-import { MultiVectorIndex } from '@serotine/core'
-import type { ColBERT } from '@serotine/core'
+import type { ColBERT, MultiVectorIndex } from '@serotine/core'
 import type { CommonValues, Context } from '../command.js'
 import { readRecord, recordFor, rootOf, settleRecord, writeRecord } from '../index-record.js'
 import { openIndex, passageOptions } from '../indexing.js'
@@ -11,6 +10,7 @@ import { kindOf } from '../input/walk.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { startProgress } from '../output/progress.js'
 import { removeLeftovers } from '../rebuild.js'
+import { isAddress, openAt } from '../store-address.js'
 import { follow } from './follow.js'
 import { Follower } from './follower.js'
 import type { Look } from './follower.js'
@@ -49,7 +49,7 @@ export async function openFollowed(
 ): Promise<FollowedTexts> {
   const before = await readRecord(folder)
   const { record, settings } = recordFor(folder, values as Record<string, unknown>, before)
-  const isNew = !existsSync(folder)
+  const isNew = !isAddress(folder) && !existsSync(folder)
   const running = { ...(workers !== undefined && { workers }), ...settings }
   const model = await loadModel(context, record.model, running)
   let index: MultiVectorIndex | undefined
@@ -97,7 +97,7 @@ export async function openFollowed(
     async reopen() {
       await index!.close()
       const encoder = withEncodeOptions(model, { query: {}, document: encodeOptions(settings) })
-      return (index = await MultiVectorIndex.open(folder, {
+      return (index = await openAt(folder, {
         model: encoder,
         readonly: true,
         onWarning: warnOnce(context),
