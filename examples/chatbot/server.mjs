@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { serve } from '@hono/node-server'
 import { ColBERT } from '@serotine/core'
+import { isAddress } from 'serotine'
 import { Chat } from './chat/graph.mjs'
 import { openModel } from './chat/models.mjs'
 import { createApp } from './http/app.mjs'
@@ -30,7 +31,10 @@ const [model, chatModel] = await orStop(() =>
   ]),
 )
 const library = await orStop(() =>
-  Library.open({ folder: join(settings.index, model.name.replace(/[^\w.-]+/g, '-')), model }),
+  Library.open({
+    where: isAddress(settings.index) ? settings.index : join(settings.index, model.name.replace(/[^\w.-]+/g, '-')),
+    model,
+  }),
 )
 const chat = new Chat({
   library,

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { isAddress } from 'serotine'
 import { z } from 'zod'
 import { isLoopback } from './http/guard.mjs'
 
@@ -18,7 +19,7 @@ export const USAGE = `Usage: npm start -- [folder]
   COLBERT_MODEL    a Hugging Face id or a folder; default: the model that is included
   CHAT_THRESHOLD   mean similarity below which nothing was found; default 0.83, measured for the included model
   CHAT_SILENCE     seconds after which a silent chat model is given up; default 60
-  CHAT_INDEX       where the index is kept; default .index
+  CHAT_INDEX       where the index is kept: a folder, or an address like postgres://localhost/app; default .index
   MAX_FILE_MB      largest file that can be sent; default 25
   HOST, PORT       default 127.0.0.1 and 3000
   ALLOWED_HOSTS    names that the server is called by, with commas between them; needed for a HOST that others can reach`
@@ -74,7 +75,7 @@ export function readSettings(argv, environment) {
     host: HOST,
     port: rest.PORT,
     allowedHosts,
-    index: resolve(rest.CHAT_INDEX),
+    index: isAddress(rest.CHAT_INDEX) ? rest.CHAT_INDEX : resolve(rest.CHAT_INDEX),
     maxFileBytes: Math.round(rest.MAX_FILE_MB * 1_000_000),
     chatModel: rest.CHAT_MODEL,
     colbertModel: rest.COLBERT_MODEL,

@@ -211,6 +211,7 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
       readSentFile: (wrong) => cli.readSentFile({ name: 'a.txt', source: 'a', bytes: Buffer.from('a') }, wrong),
     },
     splitPassages: { splitPassages: (wrong) => cli.splitPassages('a', wrong) },
+    openIndexAt: { 'MultiVectorIndex.open()': (wrong) => cli.openIndexAt(undefined, wrong) },
     formatReport: { formatReport: (wrong) => cli.formatReport(wrong) },
   },
 }
@@ -258,7 +259,7 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
   '@serotine/ai-sdk/mastra': [],
   '@serotine/server': [],
   '@serotine/server/mcp': [],
-  serotine: ['estimateTokens'],
+  serotine: ['estimateTokens', 'isAddress', 'shownPlace'],
 }
 
 const PACKAGES: Record<string, object> = {

@@ -1,7 +1,6 @@
 // The files people ask about, as an index of passages.
-import { MultiVectorIndex } from '@serotine/core'
 import { ColBERTRetriever } from '@serotine/langchain'
-import { readSentFile, readTexts } from 'serotine'
+import { openIndexAt, readSentFile, readTexts } from 'serotine'
 import { backgroundWords } from './background-words.mjs'
 
 /**
@@ -48,7 +47,7 @@ export class Library {
   #changes = Promise.resolve()
 
   /**
-   * @param {MultiVectorIndex} index
+   * @param {import('@serotine/core').MultiVectorIndex} index
    * @param {import('@serotine/core').ColBERT} model
    */
   constructor(index, model) {
@@ -57,11 +56,11 @@ export class Library {
   }
 
   /**
-   * @param {{ folder: string | undefined, model: import('@serotine/core').ColBERT }} options the folder of the index
+   * @param {{ where: string | undefined, model: import('@serotine/core').ColBERT }} options folder or address of the index
    * @returns {Promise<Library>}
    */
-  static async open({ folder, model }) {
-    const library = new Library(await MultiVectorIndex.open(folder, { model }), model)
+  static async open({ where, model }) {
+    const library = new Library(await openIndexAt(where, { model }), model)
     for await (const { metadata } of library.index.scan({ text: false })) library.#count(String(metadata.source), 1)
     return library
   }

@@ -10,7 +10,7 @@ import type { FoundFile } from './input/walk.js'
 import { encodeOptions, warnOnce, withEncodeOptions } from './model.js'
 import { INDEX_OPTIONS, pickOptions } from './options.js'
 import { counted } from './output/numbers.js'
-import { openAt } from './store-address.js'
+import { openIndexAt } from './store-address.js'
 import type { Skips } from './output/skips.js'
 
 /** Passes texts on, remembering their ids: whatever else an index holds is gone from the texts. */
@@ -74,7 +74,7 @@ export function openIndex(
   model: ColBERT,
   settings: Readonly<Record<string, unknown>>,
 ): Promise<MultiVectorIndex> {
-  return openAt(folder, {
+  return openIndexAt(folder, {
     ...pickOptions(settings, INDEX_OPTIONS),
     model: withEncodeOptions(model, { query: {}, document: encodeOptions(settings) }),
     onWarning: warnOnce(context),

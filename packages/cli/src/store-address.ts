@@ -22,7 +22,7 @@ interface StorePackage {
   openStore(address: string, options: StoreOptions): Promise<Store>
 }
 
-type StoreOptions = Pick<OpenOptions, 'readonly' | 'codec' | 'onWarning'>
+type StoreOptions = Omit<OpenOptions, 'model' | 'create'>
 
 /** Whether an index lies in a database, at an address such as postgres://…, and not in a folder. */
 export function isAddress(where: string): boolean {
@@ -54,15 +54,18 @@ export async function openStoreAt(address: string, options: StoreOptions = {}): 
   return openStore(address, options)
 }
 
-/** An index in a folder, as `MultiVectorIndex.open`, or in a store at an address. */
-export async function openAt(where: string | undefined, options: OpenOptions = {}): Promise<MultiVectorIndex> {
+/**
+ * Opens an index in a folder, as `MultiVectorIndex.open`, or in a database at an address such as `postgres://localhost/app`, whose package says which
+ * options there are beside `model`.
+ *
+ * @throws as `openStoreAt` and `MultiVectorIndex.open`
+ */
+export async function openIndexAt(where: string | undefined, options: OpenOptions = {}): Promise<MultiVectorIndex> {
   if (where === undefined || !isAddress(where)) return MultiVectorIndex.open(where, options)
-  const { model, onWarning, readonly, codec } = options
-  const store = await openStoreAt(where, {
-    ...(readonly !== undefined && { readonly }),
-    ...(codec !== undefined && { codec }),
-    ...(onWarning && { onWarning }),
-  })
+  const { model, create: _, ...settings } = options
+  const { onWarning } = settings
+  // Whoever opens it knows what can be set there.
+  const store = await openStoreAt(where, settings)
   try {
     return await MultiVectorIndex.open(store, { model, onWarning })
   } catch (error) {

@@ -26,7 +26,7 @@ import { count, counted, duration } from '../output/numbers.js'
 import { startProgress } from '../output/progress.js'
 import { Skips } from '../output/skips.js'
 import { Rebuild, hasIndex, removeLeftovers } from '../rebuild.js'
-import { isAddress, openAt, shownPlace } from '../store-address.js'
+import { isAddress, openIndexAt, shownPlace } from '../store-address.js'
 
 export interface IndexValues extends CommonValues {
   out: string
@@ -248,7 +248,7 @@ async function checkNothingLost({ old }: Rebuild, skips: Skips, folder: string):
 
 async function holdsAny(folder: string, wanted: (source: unknown) => boolean): Promise<boolean> {
   if (!hasIndex(folder)) return false
-  const index = await openAt(folder, { readonly: true, create: false })
+  const index = await openIndexAt(folder, { readonly: true, create: false })
   try {
     return await holds(index, wanted)
   } finally {

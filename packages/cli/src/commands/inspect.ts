@@ -15,7 +15,7 @@ import { downloadBar } from '../model.js'
 import { OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
 import { count, counted, fileSize } from '../output/numbers.js'
 import { formatPairs } from '../output/table.js'
-import { isAddress, openAt, shownPlace } from '../store-address.js'
+import { isAddress, openIndexAt, shownPlace } from '../store-address.js'
 import { DOWNLOAD_OPTIONS } from './download.js'
 
 interface Values extends CommonValues {
@@ -147,7 +147,7 @@ async function folderSize(folder: string): Promise<number> {
 async function inspectIndex({ terminal }: Context, folder: string, values: Values): Promise<void> {
   requireIndex(folder)
   const record = await readRecord(folder)
-  const index = await openAt(folder, { readonly: true, create: false })
+  const index = await openIndexAt(folder, { readonly: true, create: false })
   const stats = await index.stats().finally(() => index.close())
   if (values.json) {
     await terminal.out(
@@ -197,11 +197,14 @@ const PARTS = {
 } as const
 
 function describeBytes({ bytes }: IndexStats): string {
-  const parts = Object.entries(PARTS).flatMap(([part, name]) => {
+  const { total, ...others } = bytes
+  // A database has parts of its own.
+  const names = 'tokens' in others ? PARTS : Object.fromEntries(Object.keys(others).map((part) => [part, part]))
+  const parts = Object.entries(names).flatMap(([part, name]) => {
     const size = bytes[part]
     return size ? [`${name} ${fileSize(size)}`] : []
   })
-  return `${fileSize(bytes.total)}: ${parts.join(', ')}`
+  return [fileSize(total), parts.join(', ')].filter(Boolean).join(': ')
 }
 
 function describeCentroids({ firstStages, documents }: IndexStats): [string, string][] {

@@ -13,7 +13,7 @@ import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.
 import { append } from '../option-values.js'
 import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, pickOptions } from '../options.js'
 import type { Terminal } from '../output/terminal.js'
-import { openAt, shownPlace } from '../store-address.js'
+import { openIndexAt, shownPlace } from '../store-address.js'
 import { indexTexts } from './index-texts.js'
 import type { IndexValues, Summary } from './index-texts.js'
 
@@ -99,7 +99,7 @@ async function open(context: Context, folder: string, values: Values, models: Mo
   const before = await readRecord(folder)
   const { record, settings } = recordFor(folder, asRecord(values), before)
   const model = await models.load(record.model, settings)
-  const index = await openAt(folder, {
+  const index = await openIndexAt(folder, {
     readonly: true,
     model: withEncodeOptions(model, { query: {}, document: encodeOptions(before?.options ?? {}) }),
     onWarning: warnOnce(context),

@@ -22,7 +22,7 @@ import {
 import type { FirstStageChoice } from '../options.js'
 import { hybridOf, parseInteger, parseWeight } from '../option-values.js'
 import type { HybridValues } from '../option-values.js'
-import { openAt, shownPlace } from '../store-address.js'
+import { openIndexAt, shownPlace } from '../store-address.js'
 import { formatHit } from '../output/hits.js'
 import { shortFloat } from '../output/json.js'
 import { count, counted, duration } from '../output/numbers.js'
@@ -103,7 +103,7 @@ async function search(context: Context, query: string, values: SearchValues): Pr
   const root = rootOf(folder, record)
   let index: MultiVectorIndex | undefined
   try {
-    index = await openAt(folder, {
+    index = await openIndexAt(folder, {
       readonly: true,
       model: withEncodeOptions(model, { query: prompts, document: encodeOptions(before?.options ?? {}) }),
       onWarning: warnOnce(context),

@@ -18,7 +18,7 @@ import { MODEL_OPTIONS, OVERRIDE_OPTIONS, addOptions, addReadingOptions, addStor
 import { append, parseInteger } from '../option-values.js'
 import { count, counted } from '../output/numbers.js'
 import type { Terminal } from '../output/terminal.js'
-import { isAddress, openAt, shownPlace } from '../store-address.js'
+import { isAddress, openIndexAt, shownPlace } from '../store-address.js'
 import { openFollowed } from '../watch/open.js'
 import type { FollowValues } from '../watch/open.js'
 import { LookReport } from '../watch/report.js'
@@ -182,7 +182,7 @@ async function openServed(context: Context, folder: string | undefined, values: 
   const model = await loadModel(context, record.model, { workers: servingWorkers(), ...settings })
   const passages = 'passages' in record ? passageOptions(model, record, settings) : undefined
   const open = async (from: string) =>
-    openAt(from, {
+    openIndexAt(from, {
       ...(values.writable ? { create: false } : { readonly: true }),
       model: withEncodeOptions(model, { query: {}, document: encodeOptions(before?.options ?? {}) }),
       onWarning: warnOnce(context),

@@ -10,7 +10,7 @@ import { kindOf } from '../input/walk.js'
 import { encodeOptions, loadModel, warnOnce, withEncodeOptions } from '../model.js'
 import { startProgress } from '../output/progress.js'
 import { removeLeftovers } from '../rebuild.js'
-import { isAddress, openAt } from '../store-address.js'
+import { isAddress, openIndexAt } from '../store-address.js'
 import { follow } from './follow.js'
 import { Follower } from './follower.js'
 import type { Look } from './follower.js'
@@ -97,7 +97,7 @@ export async function openFollowed(
     async reopen() {
       await index!.close()
       const encoder = withEncodeOptions(model, { query: {}, document: encodeOptions(settings) })
-      return (index = await openAt(folder, {
+      return (index = await openIndexAt(folder, {
         model: encoder,
         readonly: true,
         onWarning: warnOnce(context),

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { createCommand, runWith } from '../command.js'
-import type { CommonValues, Context } from '../command.js'
-import { DEFAULT_INDEX, requireIndex } from '../index-record.js'
-import { counted, fileSize } from '../output/numbers.js'
-import { openAt, shownPlace } from '../store-address.js'
+import { createCommand, runWith } from '../../command.js'
+import type { CommonValues, Context } from '../../command.js'
+import { DEFAULT_INDEX, requireIndex } from '../../index-record.js'
+import { counted, fileSize } from '../../output/numbers.js'
+import { openIndexAt, shownPlace } from '../../store-address.js'
 
 interface Values extends CommonValues {
   json?: boolean
@@ -25,7 +25,7 @@ export function compactCommand(): Command {
 
 async function compact({ terminal, signal }: Context, folder: string, values: Values): Promise<void> {
   requireIndex(folder)
-  const index = await openAt(folder, { create: false })
+  const index = await openIndexAt(folder, { create: false })
   try {
     const before = await index.stats()
     await index.compact({ signal })

@@ -2,13 +2,13 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { SerotineError } from '@serotine/core'
 import type { Metadata } from '@serotine/core'
-import { createCommand, runWith } from '../command.js'
-import type { CommonValues, Context } from '../command.js'
-import { DEFAULT_INDEX, readRecord, recordFor, requireIndex, rootOf, settleRecord } from '../index-record.js'
-import { inScope } from '../indexing.js'
-import { counted } from '../output/numbers.js'
-import { openAt, shownPlace } from '../store-address.js'
-import { removeLeftovers } from '../rebuild.js'
+import { createCommand, runWith } from '../../command.js'
+import type { CommonValues, Context } from '../../command.js'
+import { DEFAULT_INDEX, readRecord, recordFor, requireIndex, rootOf, settleRecord } from '../../index-record.js'
+import { inScope } from '../../indexing.js'
+import { counted } from '../../output/numbers.js'
+import { openIndexAt, shownPlace } from '../../store-address.js'
+import { removeLeftovers } from '../../rebuild.js'
 
 interface Values extends CommonValues {
   index: string
@@ -39,7 +39,7 @@ interface Passage {
 async function remove({ terminal, signal }: Context, names: readonly string[], values: Values): Promise<void> {
   const folder = values.index
   requireIndex(folder)
-  const index = await openAt(folder, { create: false })
+  const index = await openIndexAt(folder, { create: false })
   try {
     await settleRecord(folder)
     await removeLeftovers(folder)

@@ -3,12 +3,12 @@ import { MultiVectorIndex, SerotineError } from '@serotine/core'
 import type { RepairResult } from '@serotine/core'
 import { verifyIndex } from '@serotine/core/store'
 import type { VerifyReport } from '@serotine/core/store'
-import { createCommand, runWith } from '../command.js'
-import type { CommonValues, Context } from '../command.js'
-import { DEFAULT_INDEX, requireIndex } from '../index-record.js'
-import { counted, fileSize } from '../output/numbers.js'
-import { isAddress, openAt, shownPlace } from '../store-address.js'
-import { formatTable } from '../output/table.js'
+import { createCommand, runWith } from '../../command.js'
+import type { CommonValues, Context } from '../../command.js'
+import { DEFAULT_INDEX, requireIndex } from '../../index-record.js'
+import { counted, fileSize } from '../../output/numbers.js'
+import { isAddress, openIndexAt, shownPlace } from '../../store-address.js'
+import { formatTable } from '../../output/table.js'
 
 interface Values extends CommonValues {
   json?: boolean
@@ -75,7 +75,7 @@ async function verify({ terminal, signal }: Context, folder: string, values: Val
 /** What a database looks for is the documents: all there, and all found by searches. */
 async function verifyAt({ terminal, signal }: Context, address: string, values: Values): Promise<void> {
   const place = shownPlace(address)
-  const index = await openAt(address)
+  const index = await openIndexAt(address, { readonly: values.repair !== true })
   try {
     const repaired = values.repair ? await index.repair({ signal }) : undefined
     const problems = await index.verify({ signal })
