@@ -60,6 +60,20 @@ export type ErrorCode =
   | 'READER_MISSING'
   /** A file given as input (JSONL, BEIR folder …) cannot be understood. */
   | 'INPUT_FORMAT'
+  /** The package that talks to an engine (`pg` …) cannot be loaded. */
+  | 'DRIVER_MISSING'
+  /** An engine does not answer, or the connection to it was lost. */
+  | 'STORE_UNREACHABLE'
+  /** An engine does not let this user in, or do this. */
+  | 'STORE_REFUSED'
+  /** An engine is too old, or lacks an extension. */
+  | 'STORE_UNSUPPORTED'
+  /** An engine took longer than it was allowed to. */
+  | 'STORE_TIMEOUT'
+  /** The disk of an engine is full. */
+  | 'STORE_FULL'
+  /** An engine reported an error of another kind. */
+  | 'STORE_FAILED'
 
 const BRAND = Symbol.for('serotine.error')
 

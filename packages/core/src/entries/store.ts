@@ -49,3 +49,17 @@ export type {
 export { compileWhere, filterPredicate } from '../store/filter-predicate.js'
 export { decodeRecord, encodeRecord, recordBytes, TOKEN_CODECS } from '../store/records.js'
 export type { TokenCodec } from '../store/records.js'
+
+/** For stores that engines keep: the checks, the order of changes and the words of texts that the embedded one uses. */
+export { checkFirstStage } from '../store/first-stage.js'
+export { checkSameModel } from '../store/same-model.js'
+export { checkWritable } from '../store/writable.js'
+export { Turns } from '../store/turns.js'
+export { untilAborted } from '../store/until-aborted.js'
+export { checkKeywords } from '../store/keywords.js'
+export { loadStemmer } from '../keywords/stemmers.js'
+export type { KeywordLanguage } from '../keywords/stemmers.js'
+export { wordsOf } from '../keywords/words.js'
+export type { Stemmer, Word } from '../keywords/words.js'
+export { holdsAll, parseKeywordQuery } from '../keywords/query.js'
+export type { KeywordQueryParts, Phrase, QueryWord } from '../keywords/query.js'

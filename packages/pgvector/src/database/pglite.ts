@@ -1,0 +1,93 @@
+import type { Client, Connection, Mode, Row, Value } from './connection.js'
+
+interface Queries {
+  query(text: string, values?: unknown[], options?: object): Promise<{ rows: unknown[] }>
+}
+
+/** Bytes as hexadecimal digits, by Node's own means: those of PGlite take seconds for a megabyte. */
+const BYTES = {
+  parsers: { 17: (text: string) => Buffer.from(text.slice(2), 'hex') },
+  serializers: {
+    17: (bytes: Uint8Array) => `\\x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`,
+  },
+}
+
+interface TransactionLike extends Queries {
+  exec(text: string): Promise<unknown>
+  rollback(): Promise<void>
+}
+
+/** A `PGlite`. */
+export interface PGliteLike extends Queries {
+  exec(text: string): Promise<unknown>
+  transaction<T>(work: (transaction: TransactionLike) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+/** The only connection there is. A transaction is PGlite's own, so that what an application does beside it waits for its end. */
+class PGliteConnection implements Connection {
+  readonly #database: PGliteLike
+  #transaction: TransactionLike | undefined
+  #end: ((how: 'commit' | 'rollback') => void) | undefined
+  #ended: Promise<void> = Promise.resolve()
+
+  constructor(database: PGliteLike) {
+    this.#database = database
+  }
+
+  async begin(mode: Mode, settings: readonly string[]): Promise<undefined> {
+    const end = new Promise<'commit' | 'rollback'>((resolve) => (this.#end = resolve))
+    await new Promise<void>((resolve, reject) => {
+      this.#ended = this.#database.transaction(async (transaction) => {
+        this.#transaction = transaction
+        resolve()
+        if ((await end) === 'rollback') await transaction.rollback()
+      })
+      this.#ended.catch(reject)
+    })
+    const isolation = mode === 'read' ? 'repeatable read, read only' : 'read committed'
+    await this.#transaction!.exec([`set transaction isolation level ${isolation}`, ...settings].join('; '))
+  }
+
+  async query(text: string, values: readonly Value[] = []): Promise<readonly Row[]> {
+    const { rows } = await (this.#transaction ?? this.#database).query(text, [...values], BYTES)
+    return rows as Row[]
+  }
+
+  readonly queryBytes = this.query.bind(this)
+
+  commit(): Promise<void> {
+    return this.#finish('commit')
+  }
+
+  rollback(): Promise<void> {
+    return this.#finish('rollback')
+  }
+
+  async #finish(how: 'commit' | 'rollback'): Promise<void> {
+    this.#transaction = undefined
+    this.#end?.(how)
+    await this.#ended
+  }
+
+  async cancel(): Promise<boolean> {
+    return false
+  }
+
+  release(): void {}
+}
+
+/** @param owned made for the store, and closed with it */
+export function pglite(database: PGliteLike, owned: boolean): Client {
+  return {
+    concurrent: false,
+    connect: async () => new PGliteConnection(database),
+    end: async () => {
+      if (owned) await database.close()
+    },
+  }
+}
+
+export function isPGlite(client: object): client is PGliteLike {
+  return 'exec' in client && 'transaction' in client && 'query' in client
+}

@@ -1,0 +1,5 @@
+export { PgvectorStore } from './pgvector-store.js'
+export type { PgvectorOptions } from './options.js'
+export { openStore } from './open-store.js'
+export type { OpenStoreOptions } from './open-store.js'
+export type { DatabaseClient } from './database/client.js'
