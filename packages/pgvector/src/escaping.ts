@@ -7,10 +7,13 @@
  * | U+0000, U+0001 | U+0001 U+0001, U+0001 U+0002 |
  * | a lone surrogate, U+10FFFF; U+FEFF at the beginning, where decoders lose it | U+10FFFF and four hexadecimal digits for each code unit |
  */
+// oxlint-disable-next-line no-control-regex
 const ESCAPED = /^\ufeff|[\0\u0001\u{10ffff}\p{Cs}]/u
 const ALL_ESCAPED = new RegExp(ESCAPED, 'gu')
+// oxlint-disable-next-line no-control-regex
 const WRITTEN = /\u0001([\u0001\u0002])|\u{10ffff}([0-9a-f]{4})/gu
 /** What `JSON.stringify` makes of such characters, in either case. */
+// oxlint-disable-next-line no-control-regex
 const ESCAPED_IN_JSON = /\\u000[01]|\\ud[89a-f]|[\0\u0001\u{10ffff}\ufeff\p{Cs}]/iu
 
 /** Whether a string is written otherwise in the database. */

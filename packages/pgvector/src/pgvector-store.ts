@@ -6,7 +6,6 @@ import type {
   CollectionSpec,
   Filter,
   HashedDocument,
-  NewDocument,
   PrepareOptions,
   ScanOptions,
   Stemmer,

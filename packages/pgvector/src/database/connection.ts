@@ -16,8 +16,6 @@ export interface Connection {
    */
   begin(mode: Mode, settings: readonly string[]): Promise<string | undefined>
   query(text: string, values?: readonly Value[]): Promise<readonly Row[]>
-  /** As `query`, where all columns are int4 or bytea: their bytes come as they are, where the driver can. */
-  queryBytes(text: string, values?: readonly Value[]): Promise<readonly Row[]>
   commit(): Promise<void>
   rollback(): Promise<void>
   /** Ends the statement that runs, in the server; its `query` fails then. False: this connection has no way to. */

@@ -7,8 +7,6 @@ import type { Client, Connection, Mode, Row, Value } from './connection.js'
 /** What a transaction can be asked. */
 export interface Session {
   query(text: string, values?: readonly Value[]): Promise<readonly Row[]>
-  /** As `query`, where all columns are int4 or bytea. */
-  queryBytes(text: string, values?: readonly Value[]): Promise<readonly Row[]>
   /** The same transaction, whose statements end with this signal. */
   until(signal: AbortSignal | undefined): Session
 }
@@ -200,8 +198,6 @@ export class Database {
 function sessionOn(connection: Connection, signal: AbortSignal | undefined, turns: Turns): Session {
   return {
     query: (text, values) => turns.take(() => asked(connection, () => connection.query(text, values), signal)),
-    queryBytes: (text, values) =>
-      turns.take(() => asked(connection, () => connection.queryBytes(text, values), signal)),
     until: (other) =>
       other === undefined
         ? sessionOn(connection, signal, turns)

@@ -29,21 +29,16 @@ interface PgInside {
 }
 
 /** Ours, so that parsers that an application has set for all of `pg` change nothing. */
-const types = {
-  getTypeParser: (type: number, format?: string) =>
-    format === 'binary' ? (BINARY[type] ?? asIs) : (TEXT[type] ?? asIs),
-}
+const types = { getTypeParser: (type: number) => TEXT[type] ?? asIs }
 const asIs = (value: unknown): unknown => value
 const TEXT: Readonly<Record<number, (value: string) => unknown>> = {
   16: (value) => value === 't',
-  17: (value) => Buffer.from(value.slice(2), 'hex'),
   20: Number,
   21: Number,
   23: Number,
   700: Number,
   701: Number,
 }
-const BINARY: Readonly<Record<number, (value: Buffer) => unknown>> = { 23: (value) => value.readInt32BE(0) }
 
 class PgConnection implements Connection {
   readonly #client: PgClientLike
@@ -68,10 +63,6 @@ class PgConnection implements Connection {
 
   async query(text: string, values: readonly Value[] = []): Promise<readonly Row[]> {
     return (await this.#client.query({ text, values, types })).rows as Row[]
-  }
-
-  async queryBytes(text: string, values: readonly Value[] = []): Promise<readonly Row[]> {
-    return (await this.#client.query({ text, values, types, binary: true })).rows as Row[]
   }
 
   async commit(): Promise<void> {

@@ -4,9 +4,8 @@ interface Queries {
   query(text: string, values?: unknown[], options?: object): Promise<{ rows: unknown[] }>
 }
 
-/** Bytes as hexadecimal digits, by Node's own means: those of PGlite take seconds for a megabyte. */
+/** Bytes as hexadecimal digits, by Node's own means: that of PGlite takes a second for a megabyte. */
 const BYTES = {
-  parsers: { 17: (text: string) => Buffer.from(text.slice(2), 'hex') },
   serializers: {
     17: (bytes: Uint8Array) => `\\x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`,
   },
@@ -53,8 +52,6 @@ class PGliteConnection implements Connection {
     const { rows } = await (this.#transaction ?? this.#database).query(text, [...values], BYTES)
     return rows as Row[]
   }
-
-  readonly queryBytes = this.query.bind(this)
 
   commit(): Promise<void> {
     return this.#finish('commit')

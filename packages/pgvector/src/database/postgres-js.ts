@@ -43,8 +43,6 @@ class PostgresConnection implements Connection {
     }
   }
 
-  readonly queryBytes = this.query.bind(this)
-
   async commit(): Promise<void> {
     await this.#sql.unsafe('commit')
   }

@@ -6,7 +6,7 @@ import { fromDatabase, jsonFromDatabase } from '../escaping.js'
 import type { Row } from '../database/connection.js'
 import { filterSql } from './filter-sql.js'
 import { Parameters } from './parameters.js'
-import { keyOf, keysOf, keysSql } from './snapshot.js'
+import { keyOf, keysOf, keysSql, RECORD, recordOf } from './snapshot.js'
 import type { Snapshot } from './snapshot.js'
 
 /** Records of one answer: some megabytes of long documents. */
@@ -81,21 +81,20 @@ export async function readRecords(
   sink: TokenSink,
 ): Promise<void> {
   for (let from = 0; from < ids.length; from += RECORDS) {
-    const rows = await session.queryBytes(
-      `select k.position, d.tokens, d.record from ${keysSql('$1')} k join ${names.documents(collection.id)} d on d.key = k.key`,
+    const rows = await session.query(
+      `select k.position, d.tokens, ${RECORD} from ${keysSql('$1')} k join ${names.documents(collection.id)} d on d.key = k.key`,
       [keysOf(ids.slice(from, from + RECORDS))],
     )
-    const room = sink.room(rows.reduce((sum, { record }) => sum + (record as Uint8Array).length, 0))
-    let at = 0
-    for (const { record } of rows) {
-      room.set(record as Uint8Array, at)
-      at += (record as Uint8Array).length
+    const records = rows.map(recordOf)
+    const room = sink.room(records.reduce((sum, record) => sum + record.length, 0))
+    const places: number[] = []
+    let end = 0
+    for (const record of records) {
+      room.set(record, end)
+      places.push(end)
+      end += record.length
     }
-    at = 0
-    for (const { position, tokens, record } of rows) {
-      sink.record(from + Number(position), at, Number(tokens))
-      at += (record as Uint8Array).length
-    }
+    rows.forEach(({ position, tokens }, i) => sink.record(from + Number(position), places[i]!, Number(tokens)))
   }
 }
 

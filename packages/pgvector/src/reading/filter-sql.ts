@@ -7,6 +7,7 @@ import type { Parameters } from './parameters.js'
 /** Values of `in` that are looked up in the index one by one; more are compared document by document. */
 const INDEXED_AT_MOST = 32
 /** Strings that compare by code point as they do by code unit, with whatever the other one is. */
+// oxlint-disable-next-line no-control-regex
 const PLAIN_ORDER = /^[\u0002-\ud7ff]*$/
 const METADATA = 'd.metadata'
 const ORDER = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const
@@ -101,7 +102,7 @@ function containsSql(field: string, operand: Json, parameters: Parameters): stri
   const substring = isEscaped(operand)
     ? byUnits
     : `case when ${text} ~ ${parameters.text('[\u0001\u{10ffff}]')} then ${byUnits} else ${plainly} end`
-  return `case jsonb_typeof(${value}) when 'array' then ${element} ` + `when 'string' then ${substring} else false end`
+  return `case jsonb_typeof(${value}) when 'array' then ${element} when 'string' then ${substring} else false end`
 }
 
 /** Numbers with numbers, strings with strings by code unit; false for anything else. */

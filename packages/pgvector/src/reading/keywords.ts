@@ -44,10 +44,12 @@ export async function findByWords(
   const looked = await lookUp(snapshot, text, stem)
   const best: KeywordMatch[] = []
   // What does not hold the phrases is passed over, so more may be needed.
-  for (let from = 0, most = 2 * count + 50; count > 0 && best.length < count; from += most) {
+  const most = 2 * count + 50
+  let isEnd = count === 0
+  for (let from = 0; !isEnd; from += most) {
     const rows = await roughlyBest(snapshot, looked, filter, from, most)
     best.push(...(await exactly(snapshot, looked, rows)))
-    if (rows.length < most) break
+    isEnd = rows.length < most || best.length >= count
   }
   best.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).splice(count)
   const known = new Set(best.map(({ id }) => id))

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Row } from '../database/connection.js'
 import type { Session } from '../database/database.js'
 import type { Collection } from '../schema/collection.js'
 import type { Names, VectorNames } from '../schema/names.js'
@@ -9,6 +10,14 @@ export interface Snapshot {
   readonly collection: Collection
   readonly names: Names
   readonly vector: VectorNames
+}
+
+/** The record of a document, in the shortest form that every driver reads without a loss: `pg` has bytes in hexadecimal digits, which are twice as long. */
+export const RECORD = `encode(d.record, 'base64') as record`
+
+/** What `RECORD` gives. */
+export function recordOf({ record }: Row): Uint8Array {
+  return Buffer.from(record as string, 'base64')
 }
 
 /** What documents are looked up by: an id may be longer than an index takes, and hold what text of a database cannot. In hexadecimal digits. */

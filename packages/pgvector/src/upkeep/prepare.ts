@@ -7,6 +7,7 @@ import type { PrepareOptions } from '@serotine/core/store'
 import type { Database } from '../database/database.js'
 import { codeOf } from '../errors.js'
 import type { CheckedOptions } from '../options.js'
+import { RECORD, recordOf } from '../reading/snapshot.js'
 import type { Snapshot } from '../reading/snapshot.js'
 import { saveCollection } from '../schema/collection.js'
 import type { Collection, StageFacts } from '../schema/collection.js'
@@ -156,13 +157,13 @@ async function begin(upkeep: Upkeep, learned: Learned, encoder: FdeEncoder): Pro
 async function encodeAfter({ session, collection, names }: Snapshot, encoder: FdeEncoder, last: number) {
   const { codec, dim } = collection.spec
   const rows = await session.query(
-    `select vectors, tokens, record from ${names.documents(collection.id)}
-      where tokens > 0 and vectors > $1::text::bigint order by vectors limit ${BATCH}`,
+    `select d.vectors, d.tokens, ${RECORD} from ${names.documents(collection.id)} d
+      where d.tokens > 0 and d.vectors > $1::text::bigint order by d.vectors limit ${BATCH}`,
     [String(last)],
   )
-  return rows.map(({ vectors, tokens, record }) => ({
-    v: Number(vectors),
-    f: halfvecText(encoder.encodeDocument(decodeRecord(codec, record as Uint8Array, Number(tokens), dim!))),
+  return rows.map((row) => ({
+    v: Number(row.vectors),
+    f: halfvecText(encoder.encodeDocument(decodeRecord(codec, recordOf(row), Number(row.tokens), dim!))),
   }))
 }
 
@@ -178,11 +179,11 @@ export async function sample(
         select key, row_number() over (order by seq) as n, sum(tokens) over () as total, count(*) over () as documents
           from ${names.documents(collection.id)} where tokens > 0 and vectors > $1::text::bigint
       )
-      select d.tokens, d.record from numbered n join ${names.documents(collection.id)} d using (key)
+      select d.tokens, ${RECORD} from numbered n join ${names.documents(collection.id)} d using (key)
         where (n.n - 1) % greatest(1, ceil(n.total / $2::text::numeric))::bigint = 0`,
     [String(seq), String(tokens)],
   )
-  return rows.map((row) => decodeRecord(codec, row.record as Uint8Array, Number(row.tokens), dim!))
+  return rows.map((row) => decodeRecord(codec, recordOf(row), Number(row.tokens), dim!))
 }
 
 function fitOf(encoder: FdeEncoder, means: FdeMeans, documents: readonly TokenEmbeddings[]): number {

@@ -1,6 +1,7 @@
 import { decodeRecord, recordBytes } from '@serotine/core/store'
 import type { StoreProblem } from '@serotine/core/store'
 import { fromDatabase } from '../escaping.js'
+import { RECORD, recordOf } from '../reading/snapshot.js'
 import type { Snapshot } from '../reading/snapshot.js'
 import type { Collection } from '../schema/collection.js'
 import { insertEncodings } from '../writing/upsert.js'
@@ -55,19 +56,16 @@ export async function mendEncodings(snapshot: Snapshot, encoders: Encoders): Pro
   const table = names.encodings(id, encodings)
   for (let last = 0; ;) {
     const rows = await session.query(
-      `select d.vectors, d.tokens, d.record from ${names.documents(id)} d where d.tokens > 0 and d.vectors > $1::text::bigint
+      `select d.vectors, d.tokens, ${RECORD} from ${names.documents(id)} d where d.tokens > 0 and d.vectors > $1::text::bigint
         and not exists (select 1 from ${table} e where e.vectors = d.vectors) order by d.vectors limit ${BATCH}`,
       [String(last)],
     )
-    const whole = rows.filter(
-      ({ tokens, record }) => (record as Uint8Array).length === recordBytes(spec.codec, Number(tokens), spec.dim!),
-    )
-    const list = whole.map(({ vectors, tokens, record }) => ({
-      v: Number(vectors),
-      f: halfvecText(
-        known.encoder.encodeDocument(decodeRecord(spec.codec, record as Uint8Array, Number(tokens), spec.dim!)),
-      ),
-    }))
+    const list = rows.flatMap((row) => {
+      const [record, tokens] = [recordOf(row), Number(row.tokens)]
+      if (record.length !== recordBytes(spec.codec, tokens, spec.dim!)) return []
+      const embeddings = decodeRecord(spec.codec, record, tokens, spec.dim!)
+      return [{ v: Number(row.vectors), f: halfvecText(known.encoder.encodeDocument(embeddings)) }]
+    })
     await insertEncodings(snapshot, table, list)
     if (rows.length < BATCH) return collection
     last = Number(rows.at(-1)!.vectors)
