@@ -19,7 +19,7 @@ const CONDITIONS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 }
 /** The connection is gone, whatever ran on it: classes and codes of PostgreSQL, of sockets, and of `postgres`. */
 const LOST =
-  /^(08...|57P0[123]|ECONNRESET|ECONNREFUSED|ECONNABORTED|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT)$/
+  /^(0800[0-7]|57P0[123]|ECONNRESET|ECONNREFUSED|ECONNABORTED|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT)$/
 /** What `pg` says of it without a code. */
 const LOST_MESSAGE =
   /^(Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded when trying to connect)/

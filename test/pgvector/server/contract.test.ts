@@ -2,9 +2,11 @@ import { Pool } from 'pg'
 import { afterAll, describe } from 'vitest'
 import { PgvectorStore } from '../../../packages/pgvector/src/index.js'
 import { storeContract } from '../../contract/store.js'
+import { isLong } from '../../support/long.js'
 import { programs, startServer, stopServer } from './server.js'
 
-const binaries = await programs()
+// In `npm test` the suite runs on PGlite; what several connections add is in the other files of this folder.
+const binaries = isLong ? await programs() : undefined
 const server = binaries ? await startServer(binaries) : undefined
 
 describe.skipIf(!server)('a pool of connections', () => {

@@ -36,7 +36,9 @@ export interface Client {
 /** Statements that begin a transaction. The last of them gives `process`, to cancel by, and `transaction`. */
 export function beginning(mode: Mode, settings: readonly string[]): string {
   const isolation = mode === 'read' ? 'repeatable read, read only' : 'read committed'
-  const transaction = mode === 'read' ? 'null' : 'pg_current_xact_id()::text'
+  // A replica has none to give; it refuses what changes something.
+  const id = 'case when pg_is_in_recovery() then null else pg_current_xact_id()::text end'
+  const transaction = mode === 'read' ? 'null' : id
   const told = `select pg_backend_pid() as process, ${transaction} as transaction`
   return [`begin isolation level ${isolation}`, ...settings, told].join('; ')
 }

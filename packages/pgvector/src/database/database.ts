@@ -127,15 +127,14 @@ export class Database {
       readonly onCommit?: (result: T) => void
     },
   ): Promise<T> {
-    return this.#connected(told.signal, async (connection) => {
-      told.onBegun(await connection.begin(mode, this.#settings))
-      const session = sessionOn(connection, told.signal, new Turns())
+    return this.#connected(told.signal, async (connection, discard) => {
       let result: T
       try {
-        result = await work(session)
+        told.onBegun(await connection.begin(mode, this.#settings))
+        result = await work(sessionOn(connection, told.signal, new Turns()))
       } catch (error) {
-        // Where that is not possible, the connection goes.
-        if (!isLost(error)) await connection.rollback()
+        // Where that does not work, nobody else is to have the connection.
+        if (!isLost(error)) await connection.rollback().catch(discard)
         throw error
       }
       told.onCommit?.(result)
@@ -144,7 +143,10 @@ export class Database {
     })
   }
 
-  async #connected<T>(signal: AbortSignal | undefined, work: (connection: Connection) => Promise<T>): Promise<T> {
+  async #connected<T>(
+    signal: AbortSignal | undefined,
+    work: (connection: Connection, discard: () => void) => Promise<T>,
+  ): Promise<T> {
     const use = async (): Promise<T> => {
       signal?.throwIfAborted()
       const connecting = this.#client.connect()
@@ -158,9 +160,9 @@ export class Database {
       }
       let isBroken = false
       try {
-        return await work(connection)
+        return await work(connection, () => (isBroken = true))
       } catch (error) {
-        isBroken = isLost(error)
+        isBroken ||= isLost(error)
         throw error
       } finally {
         connection.release(isBroken)

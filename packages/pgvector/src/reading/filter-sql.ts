@@ -98,10 +98,10 @@ function containsSql(field: string, operand: Json, parameters: Parameters): stri
   if (typeof operand !== 'string') return `${indexedSql(field, [operand], parameters)} and ${array}`
   const text = textOf(value)
   const byUnits = `strpos(${unitsSql(text, parameters)}, ${parameters.text(unitsOf(operand))}) > 0`
-  const plainly = `strpos(${text}, ${parameters.text(toDatabase(operand))}) > 0`
+  const plainly = (): string => `strpos(${text}, ${parameters.text(operand)}) > 0`
   const substring = isEscaped(operand)
     ? byUnits
-    : `case when ${text} ~ ${parameters.text('[\u0001\u{10ffff}]')} then ${byUnits} else ${plainly} end`
+    : `case when ${text} ~ ${parameters.text('[\u0001\u{10ffff}]')} then ${byUnits} else ${plainly()} end`
   return `case jsonb_typeof(${value}) when 'array' then ${element} when 'string' then ${substring} else false end`
 }
 
