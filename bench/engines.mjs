@@ -3,14 +3,14 @@
 //   python bench/large/collect.py            collects the passages, see bench/large/README.md
 //   node bench/engines.mjs                   1,000 and 10,000 of them
 //   node bench/engines.mjs --sizes 1000 --name ""      a quick look, nothing saved
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { ColBERT, MultiVectorIndex } from '@serotine/core'
 import { PgvectorStore } from '@serotine/pgvector'
-import pg from 'pg'
+import { Pool } from 'pg'
 import { freePort, install, PostgresServer } from '../scripts/engines/postgres.mjs'
 import { environment, round, saveResult } from './environment.mjs'
 import { encodedLargeCollection, readLargeCollection } from './large/collection.mjs'
@@ -41,6 +41,8 @@ const collection = await readLargeCollection(options.data, {})
 const model = await ColBERT.load()
 const encoded = await encodedLargeCollection(options.data, model, collection)
 const scratch = await mkdtemp(join(options.folder, 'serotine-engines-'))
+// The server may run as somebody else.
+await chmod(scratch, 0o755)
 const server = new PostgresServer(await install(), join(scratch, 'postgres'), await freePort())
 const runs = []
 try {
@@ -82,7 +84,7 @@ async function measure(size) {
     .filter(({ relevant }) => relevant.some((id) => there.has(id)))
     .slice(0, Number(options.queries))
   const sockets = new Set()
-  const pool = new pg.Pool({ connectionString: server.url(), max: 4 })
+  const pool = new Pool({ connectionString: server.url(), max: 4 })
   pool.on('connect', (client) => sockets.add(client.connection.stream))
   const store = await PgvectorStore.open(pool, { collection: `passages-${size}` })
   const ways = {
@@ -204,8 +206,14 @@ function print({ passages, queries, rows, loadAverage }) {
   console.table(rows.map(({ asked, ...row }) => ({ ...row, asked: JSON.stringify(asked) })))
 }
 
-const idsOf = (hits) => hits.map(({ id }) => id)
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
+function idsOf(hits) {
+  return hits.map(({ id }) => id)
+}
+
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
 function percentile(values, share) {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]

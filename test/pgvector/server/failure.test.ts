@@ -25,10 +25,10 @@ describe.skipIf(!binaries)('a server that fails', () => {
     const store = await PgvectorStore.open(server.url(), { collection: 'docs' })
     await store.upsert(numberedDocuments('first', 10), ADOPT)
     const acknowledged: string[] = []
-    let isOver = false
+    const over = new AbortController()
     const writers = Array.from({ length: 4 }, async (_, w) => {
       const own = await PgvectorStore.open(server.url(), { collection: 'docs' })
-      for (let batch = 0; !isOver; batch++) {
+      for (let batch = 0; !over.signal.aborted; batch++) {
         const name = `w${w}-${batch}-`
         await own.upsert(numberedDocuments(name, 10), ADOPT).then(
           () => acknowledged.push(name),
@@ -44,7 +44,7 @@ describe.skipIf(!binaries)('a server that fails', () => {
     const before = acknowledged.length
     // Stores go on by themselves.
     await expect.poll(() => acknowledged.length, { timeout: 30_000 }).toBeGreaterThan(before + 4)
-    isOver = true
+    over.abort()
     await Promise.all(writers)
     const batches = new Map<string, number>()
     for (const id of await allIds(store)) {
