@@ -34,6 +34,11 @@ const SERVER_ARROWS = `
   http ← page ← create-server
 `
 
+/** The same for those of packages/pgvector/src. */
+const PGVECTOR_ARROWS = `
+  escaping, errors ← database ← options ← schema ← reading ← writing ← upkeep ← pgvector-store ← open-store
+`
+
 /** Packages of ours that a package may import; those that are not here import core only. */
 const PACKAGE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: ['model-micro', 'runtime'],
@@ -231,14 +236,17 @@ describe('core', () => {
   })
 })
 
-describe('the server', () => {
+describe.each([
+  ['server', SERVER_ARROWS],
+  ['pgvector', PGVECTOR_ARROWS],
+])('the package %s', (folder, order) => {
   it('imports in one direction, types included', () => {
-    const server = join(root, 'packages/server/src')
-    const arrows = readArrows(SERVER_ARROWS)
-    const partOf = (path: string): string => relative(server, path).replace(/\.ts$/, '').split(/[\\/]/)[0]!
-    const inServer = sourcesBelow(server).filter((path) => relative(server, path) !== 'index.ts')
-    expect(inServer.map(partOf).filter((part) => !arrows.has(part))).toEqual([])
-    const wrong = inServer.flatMap(importsOf).flatMap((one) => {
+    const own = join(root, 'packages', folder, 'src')
+    const arrows = readArrows(order)
+    const partOf = (path: string): string => relative(own, path).replace(/\.ts$/, '').split(/[\\/]/)[0]!
+    const inPackage = sourcesBelow(own).filter((path) => relative(own, path) !== 'index.ts')
+    expect(inPackage.map(partOf).filter((part) => !arrows.has(part))).toEqual([])
+    const wrong = inPackage.flatMap(importsOf).flatMap((one) => {
       const target = targetOf(one)
       if (target === undefined) return []
       const [part, other] = [partOf(one.from), partOf(target)]
@@ -252,7 +260,7 @@ describe('every package', () => {
   it('imports core, and of the other packages what its place allows', () => {
     const wrong = imports.filter(({ from, specifier }) => {
       const [, other] =
-        /^@serotine\/(core|server|langchain|llamaindex|ai-sdk|model-micro|runtime)/.exec(specifier) ?? []
+        /^@serotine\/(core|server|langchain|llamaindex|ai-sdk|pgvector|model-micro|runtime)/.exec(specifier) ?? []
       const own = relative(join(root, 'packages'), from).split(/[\\/]/)[0]!
       return other !== undefined && other !== own && !(PACKAGE_ARROWS[own] ?? ['core']).includes(other)
     })

@@ -55,7 +55,8 @@ export const GROUPS: readonly { readonly title: string; readonly entries: readon
     title: 'Stores',
     entries: [
       ['stores', 'A store of your own'],
-      ['recipes/pgvector', 'PostgreSQL (pgvector)'],
+      ['pgvector', 'PostgreSQL (pgvector)'],
+      ['recipes/pgvector', 'A pgvector table of yours'],
       ['recipes/qdrant', 'Qdrant'],
       ['recipes/chroma', 'Chroma'],
       ['recipes/lancedb', 'LanceDB'],

@@ -27,6 +27,8 @@ const MOST_BYTES: Record<string, number> = {
   core: 5_600_000,
   langchain: 90_000,
   llamaindex: 30_000,
+  // Source maps of code and comments, for import and for require.
+  pgvector: 210_000,
   'model-micro': 4_200_000,
   // Most are the source maps, of code and its comments; the page, as text, is in the code and in its maps, for import and for require.
   server: 260_000,

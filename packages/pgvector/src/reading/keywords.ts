@@ -2,7 +2,7 @@ import { constantAnswer, holdsAll, parseKeywordQuery, wordsOf } from '@serotine/
 import type { KeywordMatch, KeywordQuery, Phrase, Stemmer } from '@serotine/core/store'
 import type { Row } from '../database/connection.js'
 import { fromDatabase } from '../escaping.js'
-import { lexemeOf, OCCURRENCES, quotedLexeme } from '../writing/terms.js'
+import { lexemeOf, OCCURRENCES, quotedLexeme } from './terms.js'
 import { filterSql } from './filter-sql.js'
 import { Parameters } from './parameters.js'
 import { keysOf, keysSql } from './snapshot.js'

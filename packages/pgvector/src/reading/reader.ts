@@ -1,6 +1,6 @@
 import { constantAnswer } from '@serotine/core/store'
 import type { CandidateQuery, GetOptions, KeywordQuery, ScanOptions, Stemmer, StoreReader } from '@serotine/core/store'
-import type { Encoders } from '../upkeep/encoders.js'
+import type { Encoders } from '../schema/encoders.js'
 import { findCandidates } from './candidates.js'
 import { countDocuments, getDocuments, readRecords, scanDocuments } from './documents.js'
 import { findByWords } from './keywords.js'

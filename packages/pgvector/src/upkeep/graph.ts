@@ -1,5 +1,5 @@
 import { saveCollection } from '../schema/collection.js'
-import type { Upkeep } from './prepare.js'
+import type { Upkeep } from './work.js'
 
 /** Builds the graph over the encodings that serve, where there are enough of them and it is wanted. Searches and changes go on meanwhile where there are several connections. */
 export async function keepGraph({ database, options, read, change }: Upkeep): Promise<void> {

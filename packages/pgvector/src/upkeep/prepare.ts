@@ -4,19 +4,17 @@ import { FdeEncoder, learnFde, partitionFit, storeMeans, withLearnedPartitions }
 import type { FdeConfig, FdeMeans } from '@serotine/core/muvera'
 import { decodeRecord } from '@serotine/core/store'
 import type { PrepareOptions } from '@serotine/core/store'
-import type { Database } from '../database/database.js'
 import { codeOf } from '../errors.js'
-import type { CheckedOptions } from '../options.js'
 import { RECORD, recordOf } from '../reading/snapshot.js'
 import type { Snapshot } from '../reading/snapshot.js'
 import { saveCollection } from '../schema/collection.js'
 import type { Collection, StageFacts } from '../schema/collection.js'
 import { encodingsTable } from '../schema/migrations.js'
-import type { Names, VectorNames } from '../schema/names.js'
 import { insertEncodings } from '../writing/upsert.js'
-import { halfvecText } from './encoders.js'
-import type { Encoders, Learned } from './encoders.js'
+import { halfvecText } from '../schema/encoders.js'
+import type { Learned } from '../schema/encoders.js'
 import { keepGraph } from './graph.js'
+import type { Upkeep } from './work.js'
 import { keepSuitability } from './suitability.js'
 
 /** Tokens from which on partitions are learned, and hyperplanes are used; with fewer all documents are scored. */
@@ -33,18 +31,6 @@ const TOKENS_AT_MOST = 50_000
 const BATCH = 256
 /** Encodings that others have replaced are kept for readers that began before. */
 const RETIRED_MS = 60_000
-
-/** What upkeep works with. */
-export interface Upkeep {
-  readonly database: Database
-  readonly names: Names
-  readonly vector: VectorNames
-  readonly encoders: Encoders
-  readonly options: CheckedOptions
-  read<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T>
-  /** Locks the collection. */
-  change(work: (snapshot: Snapshot) => Promise<Collection>): Promise<void>
-}
 
 /** Does what is due: learns, encodes, builds, measures, and drops what nobody needs any more. */
 export async function prepareCollection(upkeep: Upkeep, options: PrepareOptions): Promise<void> {

@@ -7,7 +7,7 @@ import { findCandidates } from '../reading/candidates.js'
 import { readRecords } from '../reading/documents.js'
 import { RECORD, recordOf } from '../reading/snapshot.js'
 import { saveCollection } from '../schema/collection.js'
-import type { Upkeep } from './prepare.js'
+import type { Upkeep } from './work.js'
 
 /** As the embedded store measures: from so many documents on, again when they are twice as many, with so many pieces of documents as queries. */
 const FIRST_AT = 1000

@@ -5,8 +5,8 @@ import { RECORD, recordOf } from '../reading/snapshot.js'
 import type { Snapshot } from '../reading/snapshot.js'
 import type { Collection } from '../schema/collection.js'
 import { insertEncodings } from '../writing/upsert.js'
-import { halfvecText } from './encoders.js'
-import type { Encoders } from './encoders.js'
+import { halfvecText } from '../schema/encoders.js'
+import type { Encoders } from '../schema/encoders.js'
 
 const BATCH = 256
 

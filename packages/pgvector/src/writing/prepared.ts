@@ -3,9 +3,9 @@ import { encodeRecord } from '@serotine/core/store'
 import type { NewDocument, Stemmer, TokenCodec } from '@serotine/core/store'
 import { jsonToDatabase, toDatabase } from '../escaping.js'
 import { keyOf } from '../reading/snapshot.js'
-import { halfvecText } from '../upkeep/encoders.js'
-import type { VersionedEncoder } from '../upkeep/encoders.js'
-import { termsOf, tsvectorText } from './terms.js'
+import { halfvecText } from '../schema/encoders.js'
+import type { VersionedEncoder } from '../schema/encoders.js'
+import { termsOf, tsvectorText } from '../reading/terms.js'
 
 /** Documents prepared before timers and sockets get their turn. */
 const SLICE = 32

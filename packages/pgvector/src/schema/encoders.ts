@@ -1,8 +1,8 @@
 import { FdeEncoder, restoreMeans } from '@serotine/core/muvera'
 import type { FdeConfig, FdeMeans, StoredFdeMeans } from '@serotine/core/muvera'
 import type { Session } from '../database/database.js'
-import type { Collection } from '../schema/collection.js'
-import type { Names } from '../schema/names.js'
+import type { Collection } from './collection.js'
+import type { Names } from './names.js'
 
 /** What an encoder is made of again, as JSON. */
 export interface Learned {
