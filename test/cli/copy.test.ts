@@ -79,3 +79,22 @@ describe('an address', () => {
     ])
   })
 })
+
+describe('an index in a database', () => {
+  const at = 'pglite://database?collection=library'
+
+  // A database is started for each command.
+  test('is made, asked, looked at and copied like one in a folder', { timeout: 180_000 }, async () => {
+    const made = await run('index', 'library', '--store', at, '--json', '-q')
+    const { index, added, passages } = JSON.parse(made.stdout) as Record<string, unknown>
+    expect([made.code, index, added]).toEqual([0, at, passages])
+    expect(await asked(at)).toEqual(await asked('.serotine'))
+    expect(JSON.parse((await run('copy', at, 'from-database', '--json', '-q')).stdout)).toMatchObject({
+      copied: passages,
+      compared: passages,
+    })
+    expect((await run('inspect', at)).stdout).toMatch(/on disk +[\d.]+ [kM]B: documents/)
+    const missing = await run('inspect', 'pglite://database?collection=nothing')
+    expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining('There is no collection "nothing"')])
+  })
+})

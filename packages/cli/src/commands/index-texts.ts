@@ -224,9 +224,12 @@ async function removeGone(
   skips: Skips,
 ): Promise<number> {
   const isHidden = skips.hidden()
-  return index.delete({
-    where: ({ id, metadata: { source } }) => inPaths(source) && !seen.has(id) && !isHidden(source),
-  })
+  const gone: string[] = []
+  for await (const { id, metadata } of index.scan({ text: false })) {
+    const { source } = metadata
+    if (inPaths(source) && !seen.has(id) && !isHidden(source)) gone.push(id)
+  }
+  return gone.length === 0 ? 0 : index.delete(gone)
 }
 
 function notRebuilt(address: string): SerotineError {
@@ -257,7 +260,7 @@ async function holdsAny(folder: string, wanted: (source: unknown) => boolean): P
 }
 
 async function holds(index: MultiVectorIndex, wanted: (source: unknown) => boolean): Promise<boolean> {
-  for (const id of await index.ids()) if (wanted((await index.get(id))?.metadata.source)) return true
+  for await (const { metadata } of index.scan({ text: false })) if (wanted(metadata.source)) return true
   return false
 }
 

@@ -139,7 +139,7 @@ async function makeCollection(session: Session, names: Names, options: CheckedOp
 function nothingToRead(where: string, { name, tenant, schema }: CheckedOptions): SerotineError {
   const whose = tenant === '' ? '' : ` of the tenant ${JSON.stringify(tenant)}`
   return new SerotineError(
-    'INVALID_ARGUMENT',
+    'INDEX_FORMAT',
     `There is no collection ${JSON.stringify(name)}${whose} in schema ${JSON.stringify(schema)} of ${where}, and with readonly none is made. Check the names, or open it once ` +
       'without readonly.',
   )

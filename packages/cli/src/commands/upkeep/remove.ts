@@ -45,7 +45,7 @@ async function remove({ terminal, signal }: Context, names: readonly string[], v
     await removeLeftovers(folder)
     const { record } = recordFor(folder, {}, await readRecord(folder))
     const passages: Passage[] = []
-    for (const id of await index.ids()) passages.push({ id, source: (await index.get(id))?.metadata.source })
+    for await (const { id, metadata } of index.scan({ text: false })) passages.push({ id, source: metadata.source })
     // All are found before anything is removed.
     const ids = new Set(names.flatMap((name) => idsOf(name, passages, rootOf(folder, record), folder)))
     signal.throwIfAborted()
