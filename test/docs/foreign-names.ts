@@ -17,7 +17,9 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'doc_ids add_to_index delete_from_index search_encoded_docs as_langchain_retriever as_langchain_document_compressor RAGTrainer ' +
     'document_id passage_id document_metadata',
   deploying: 'slim tmp nft outputFileTracingIncludes api --os --cpu',
-  'PostgreSQL, pgvector and PGlite': 'halfvec halfvec_ip_ops ef_search pg db Client PGVectorStore',
+  'PostgreSQL, pgvector and PGlite':
+    'halfvec halfvec_ip_ops ef_search pg db Client PGVectorStore neondatabase serverless user password database jsonb bytea tsvector ' +
+    'documents_1 encodings_1_1 words_1 schema_version select pg_cancel_backend vacuum',
   'Qdrant and Chroma': 'Dot Cosine cosine l2 qdrant chromadb queryEmbeddings nResults',
   'our tests': 'SEROTINE_SEED',
   LangGraph: 'SqliteSaver PostgresSaver compile createAgent listNamespaces $eq $ne $gt $gte $lt $lte $in $nin',
