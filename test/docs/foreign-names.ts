@@ -18,13 +18,13 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'document_id passage_id document_metadata',
   deploying: 'slim tmp nft outputFileTracingIncludes api --os --cpu',
   'PostgreSQL, pgvector and PGlite':
-    'halfvec halfvec_ip_ops ef_search pg db Client PGVectorStore neondatabase serverless user password database jsonb bytea tsvector ' +
+    'halfvec_ip_ops ef_search db Client PGVectorStore neondatabase serverless user password database jsonb bytea tsvector ' +
     'documents_1 encodings_1_1 words_1 schema_version select pg_cancel_backend vacuum',
   'Qdrant and Chroma': 'Dot Cosine cosine l2 qdrant chromadb queryEmbeddings nResults',
   'our tests': 'SEROTINE_SEED',
   LangGraph: 'SqliteSaver PostgresSaver compile createAgent listNamespaces $eq $ne $gt $gte $lt $lte $in $nin',
   'LangChain.js':
-    'VectorStore stream pipe timeout ContextualCompressionRetriever DocumentCompressorPipeline classic asRetriever artifact ' +
+    'VectorStore stream pipe ContextualCompressionRetriever DocumentCompressorPipeline classic asRetriever artifact ' +
     'chatModel',
   'LlamaIndex.TS':
     'EMBED LLM ALL NONE excludedEmbedMetadataKeys retrieval_score find please Settings embedModel Embedding VectorStoreIndex',
@@ -68,7 +68,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'HTML and CSS': 'pre display nav details',
   'file name endings': 'rst adoc mdx htm xhtml ndjson',
   'values made up for an example':
-    'Guide Proxy tenant rebuild draft urgent de Ode poem e5 e400 Kiwi kiwi fly head Question Ġthe',
+    'Guide Proxy rebuild draft urgent de Ode poem e5 e400 Kiwi kiwi fly head Question Ġthe',
   'words of messages that are quoted': 'must got hold VERS_1 can requires Cannot',
   formulas: 'act Wᵀ W_resᵀ W_res',
   'a prefix of several names': 'IS_',

@@ -51,7 +51,7 @@ function characterOf(low: string | undefined, unit: string | undefined): string 
   return String.fromCharCode(Number.parseInt(unit!, 16))
 }
 
-/** Code units as the expression of `unitsSql` writes them: `,0061,d83e`. */
+/** Code units as the expression of `unitsSql` writes them: a comma and four hexadecimal digits each. */
 export function unitsOf(text: string): string {
   return Array.from({ length: text.length }, (_, i) => `,${hexOf(text, i)}`).join('')
 }

@@ -9,7 +9,7 @@ export type OpenStoreOptions = Pick<
 >
 
 /**
- * Opens the collection at an address, as `--store` takes one: `postgres://user@host/database?collection=docs`, `pglite://folder?collection=docs`. What `options` say
+ * Opens the collection at an address: `postgres://user@host/database?collection=docs`, `pglite://folder?collection=docs`. What `options` say
  * goes before what the address says.
  *
  * @throws as `PgvectorStore.open`

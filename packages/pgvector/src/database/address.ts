@@ -4,7 +4,7 @@ import { describe } from '@serotine/core/options'
 /**
  * An address of a database, and of a collection in it:
  *
- * - `postgres://user:password@host:5432/database`, with what `pg` knows after the `?` (`sslmode` …); `postgresql://` is the same
+ * - `postgres://user:password@host:5432/database`, with what `pg` knows after the `?`; `postgresql://` is the same
  * - `pglite://folder`, a PGlite in a folder (`pglite:///data/docs` from the root); `pglite://` is one in memory
  *
  * and with either, after the `?`: `collection`, `schema`, `tenant`, as the options of these names.

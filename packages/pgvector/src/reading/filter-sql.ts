@@ -122,7 +122,7 @@ function textOf(value: string): string {
 }
 
 /**
- * A string of the database as its UTF-16 code units, `,0061,d83e`: as strings, these compare as JavaScript's do, and a part of them is a part of the string. Slow, and
+ * A string of the database as its UTF-16 code units, each a comma and four hexadecimal digits: as strings, these compare as JavaScript's do, and a part of them is a part of the string. Slow, and
  * for strings only that are not ordinary text.
  */
 function unitsSql(text: string, parameters: Parameters): string {

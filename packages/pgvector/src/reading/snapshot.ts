@@ -25,7 +25,7 @@ export function keyOf(id: string): string {
   return createHash('sha256').update(Buffer.from(id, 'utf16le')).digest('hex')
 }
 
-/** A parameter that holds the keys of ids in their order, for `KEYS_AT`. */
+/** A parameter that holds the keys of ids in their order, for `keysSql`. */
 export function keysOf(ids: readonly string[]): Uint8Array {
   const keys = Buffer.alloc(32 * ids.length)
   ids.forEach((id, i) =>

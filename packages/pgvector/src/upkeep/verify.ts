@@ -10,7 +10,7 @@ import type { Encoders } from '../schema/encoders.js'
 
 const BATCH = 256
 
-/** Records that have not the length that their tokens come to, and documents without an encoding. What bytes say is the database's to check (`data_checksums`). */
+/** Records that have not the length that their tokens come to, and documents without an encoding. What bytes say is the database's to check. */
 export async function findProblems({ session, collection, names }: Snapshot): Promise<StoreProblem[]> {
   const { id, spec, encodings } = collection
   const { codec, dim } = spec
