@@ -6,7 +6,8 @@ import { join, resolve } from 'node:path'
 const folder = new URL('engines/', import.meta.url)
 const [name, data] = process.argv.slice(2)
 if (!name || !existsSync(new URL(`${name}.mjs`, folder))) {
-  const names = readdirSync(folder).map((file) => file.replace(/\.mjs$/, ''))
+  const files = readdirSync(folder).filter((file) => file.endsWith('.mjs') && !file.includes('keeper'))
+  const names = files.map((file) => file.replace(/\.mjs$/, ''))
   console.error(`Usage: npm run engines:up -- <name> [folder]. Names: ${names.join(', ')}.`)
   process.exit(1)
 }

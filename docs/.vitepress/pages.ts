@@ -54,6 +54,7 @@ export const GROUPS: readonly { readonly title: string; readonly entries: readon
   {
     title: 'Stores',
     entries: [
+      ['weaviate', 'Weaviate'],
       ['stores', 'A store of your own'],
       ['pgvector', 'PostgreSQL (pgvector)'],
       ['recipes/pgvector', 'A pgvector table of yours'],

@@ -18,6 +18,7 @@ import * as aiSdk from '../../packages/ai-sdk/src/index.js'
 import * as aiSdkMastra from '../../packages/ai-sdk/src/mastra.js'
 import * as cli from '../../packages/cli/src/index.js'
 import * as langchain from '../../packages/langchain/src/index.js'
+import * as weaviate from '../../packages/weaviate/src/index.js'
 import * as langchainMemory from '../../packages/langchain/src/memory.js'
 import * as llamaindex from '../../packages/llamaindex/src/index.js'
 import * as llamaindexRetriever from '../../packages/llamaindex/src/retriever.js'
@@ -180,6 +181,10 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
   '@serotine/llamaindex': {
     ColBERTPostprocessor: { ColBERTPostprocessor: (wrong) => new llamaindex.ColBERTPostprocessor(wrong) },
   },
+  '@serotine/weaviate': {
+    WeaviateStore: { 'WeaviateStore.open()': (wrong) => weaviate.WeaviateStore.open(wrong) },
+    openStore: { 'WeaviateStore.open()': (wrong) => weaviate.openStore('weaviate://localhost/Birds', wrong) },
+  },
   '@serotine/langchain/memory': {
     ColBERTMemoryStore: { ColBERTMemoryStore: (wrong) => new langchainMemory.ColBERTMemoryStore(wrong) },
   },
@@ -227,8 +232,28 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
     'decodeRecord',
     'encodeRecord',
     'recordBytes',
+    'checkFirstStage',
+    'checkKeywords',
+    'checkSameModel',
+    'checkWritable',
+    'Turns',
+    'untilAborted',
+    'loadStemmer',
+    'wordsOf',
+    'holdsAll',
+    'parseKeywordQuery',
   ],
-  '@serotine/core/muvera': ['FDE_PRESETS', 'choosePreparation', 'estimateMeans', 'fdeLength', 'measurePartitions'],
+  '@serotine/core/muvera': [
+    'FDE_PRESETS',
+    'choosePreparation',
+    'estimateMeans',
+    'fdeLength',
+    'measurePartitions',
+    'partitionFit',
+    'restoreMeans',
+    'storeMeans',
+    'withLearnedPartitions',
+  ],
   '@serotine/core/scoring': ['MaxSimScorer', 'matchTokens', 'maxSimPairwise', 'poolEmbeddings'],
   '@serotine/core/highlight': ['bestStretch', 'commonWords', 'matchedWords'],
   '@serotine/core/checkpoint': ['encodeSafetensors', 'readSafetensors'],
@@ -257,6 +282,7 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
   '@serotine/langchain/memory': [],
   '@serotine/ai-sdk': ['serotine'],
   '@serotine/ai-sdk/mastra': [],
+  '@serotine/weaviate': [],
   '@serotine/server': [],
   '@serotine/server/mcp': [],
   serotine: ['estimateTokens', 'isAddress', 'shownPlace'],
@@ -278,6 +304,7 @@ const PACKAGES: Record<string, object> = {
   '@serotine/ai-sdk': aiSdk,
   '@serotine/ai-sdk/mastra': aiSdkMastra,
   '@serotine/server': server,
+  '@serotine/weaviate': weaviate,
   '@serotine/server/mcp': mcp,
   serotine: cli,
 }

@@ -29,6 +29,7 @@ const DATABASES: Readonly<Record<string, () => Promise<VectorServer>>> = {
 /** Programs that another test runs, since they need what this one has not: `page` → a string in it, and where. */
 const RUN_ELSEWHERE: Readonly<Record<string, readonly [mark: string, where: string]>> = {
   'docs/evaluation.md': ["'feature-extraction'", 'test/bench/feature-extraction.test.ts, which makes a model for it'],
+  'docs/weaviate.md': ['WeaviateStore', 'test/weaviate/pages.test.ts, which starts a server'],
   'docs/bundlers.md': [
     'export default',
     'test/install/bundlers.test.ts, which compares them with what the matrix runs',

@@ -74,6 +74,8 @@ export type ErrorCode =
   | 'STORE_FULL'
   /** An engine reported an error of another kind. */
   | 'STORE_FAILED'
+  /** Part of an engine's servers is gone, and an answer without their documents would pass for a whole one. */
+  | 'PARTIAL_RESULTS'
 
 const BRAND = Symbol.for('serotine.error')
 

@@ -1,0 +1,4 @@
+// Three Weaviate servers that are one cluster.
+import { up as start } from './weaviate.mjs'
+
+export const up = (options) => start({ ...options, nodes: 3 })
