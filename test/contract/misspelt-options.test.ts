@@ -21,6 +21,7 @@ import * as langchain from '../../packages/langchain/src/index.js'
 import * as weaviate from '../../packages/weaviate/src/index.js'
 import * as langchainMemory from '../../packages/langchain/src/memory.js'
 import * as llamaindex from '../../packages/llamaindex/src/index.js'
+import * as pgvector from '../../packages/pgvector/src/index.js'
 import * as llamaindexRetriever from '../../packages/llamaindex/src/retriever.js'
 import * as server from '../../packages/server/src/index.js'
 import * as mcp from '../../packages/server/src/mcp/index.js'
@@ -97,6 +98,7 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
       'copyCollection()': async (wrong) =>
         stores.copyCollection(await stores.EmbeddedStore.open(), await stores.EmbeddedStore.open(), wrong),
     },
+    checkKeywords: { 'The keywords of MultiVectorIndex.open()': (wrong) => stores.checkKeywords(wrong) },
     replaceIndex: { replaceIndex: (wrong) => stores.replaceIndex(folder, folder, wrong) },
     verifyIndex: { verifyIndex: (wrong) => stores.verifyIndex(folder, wrong) },
     compileWhere: { 'where.lang': (wrong) => stores.compileWhere({ lang: wrong }) },
@@ -195,6 +197,10 @@ const CALLS: Record<string, Record<string, Record<string, Call>>> = {
   '@serotine/ai-sdk/mastra': {
     relevanceScorer: { relevanceScorer: (wrong) => aiSdkMastra.relevanceScorer(wrong) },
   },
+  '@serotine/pgvector': {
+    PgvectorStore: { 'PgvectorStore.open()': (wrong) => pgvector.PgvectorStore.open('pglite://', wrong) },
+    openStore: { 'PgvectorStore.open()': (wrong) => pgvector.openStore('pglite://', wrong) },
+  },
   '@serotine/server': {
     createServer: {
       createServer: (wrong) => server.createServer(wrong),
@@ -281,6 +287,7 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
   '@serotine/llamaindex/retriever': [],
   '@serotine/langchain/memory': [],
   '@serotine/ai-sdk': ['serotine'],
+  '@serotine/pgvector': [],
   '@serotine/ai-sdk/mastra': [],
   '@serotine/weaviate': [],
   '@serotine/server': [],
@@ -302,6 +309,7 @@ const PACKAGES: Record<string, object> = {
   '@serotine/llamaindex/retriever': llamaindexRetriever,
   '@serotine/langchain/memory': langchainMemory,
   '@serotine/ai-sdk': aiSdk,
+  '@serotine/pgvector': pgvector,
   '@serotine/ai-sdk/mastra': aiSdkMastra,
   '@serotine/server': server,
   '@serotine/weaviate': weaviate,
