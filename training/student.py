@@ -109,11 +109,11 @@ def bert_tensors(state: dict, layers: int = 2) -> dict:
     return tensors
 
 
-def save_weights(state: dict, folder, dtype=torch.float16) -> None:
+def save_weights(state: dict, folder, dtype=torch.float16, layers: int = 2) -> None:
     """Writes the two weight files of the PyLate layout; the configuration files must be there already."""
     folder = Path(folder)
     (folder / "1_Dense").mkdir(parents=True, exist_ok=True)
-    bert = {k: v.detach().to("cpu", dtype) for k, v in bert_tensors(state).items()}
+    bert = {k: v.detach().to("cpu", dtype) for k, v in bert_tensors(state, layers).items()}
     save_file(bert, folder / "model.safetensors", metadata={"format": "pt"})
     dense = state["dense.weight"].detach().to("cpu", dtype).contiguous()
     save_file({"linear.weight": dense}, folder / "1_Dense" / "model.safetensors", metadata={"format": "pt"})
