@@ -10,6 +10,7 @@ import { answersTable } from './answers/table.mjs'
 import { codecsTable } from './codecs/table.mjs'
 import { hybridSearchTable } from './hybrid/table.mjs'
 import { largeTable } from './large/table.mjs'
+import { modelsTable } from './models/table.mjs'
 import { serveTable } from './serve/table.mjs'
 import { hybridTable, stagesTable } from './stages/table.mjs'
 
@@ -43,6 +44,7 @@ const RENDERERS = {
   'first-stages': firstStagesTable,
   large: largeTable,
   codecs: codecsTable,
+  models: modelsTable,
   serve: serveTable,
   readers: readersTable,
   'install-matrix': installMatrixTable,

@@ -41,7 +41,7 @@ const PGVECTOR_ARROWS = `
 
 /** Packages of ours that a package may import; those that are not here import core only. */
 const PACKAGE_ARROWS: Readonly<Record<string, readonly string[]>> = {
-  core: ['model-micro', 'runtime'],
+  core: ['model-micro', 'model-small', 'runtime'],
   cli: ['core', 'server'],
   'create-serotine': [],
 }
@@ -260,7 +260,7 @@ describe('every package', () => {
   it('imports core, and of the other packages what its place allows', () => {
     const wrong = imports.filter(({ from, specifier }) => {
       const [, other] =
-        /^@serotine\/(core|server|langchain|llamaindex|ai-sdk|pgvector|model-micro|runtime)/.exec(specifier) ?? []
+        /^@serotine\/(core|server|langchain|llamaindex|ai-sdk|pgvector|model-micro|model-small|runtime)/.exec(specifier) ?? []
       const own = relative(join(root, 'packages'), from).split(/[\\/]/)[0]!
       return other !== undefined && other !== own && !(PACKAGE_ARROWS[own] ?? ['core']).includes(other)
     })

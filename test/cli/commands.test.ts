@@ -311,7 +311,7 @@ describe('serotine inspect', () => {
     expect(stdout).toMatch(/layout\s+pylate\nencoder\s+ModernBERT, \d+ layers × \d+/)
     expect(stdout).toMatch(/2_Dense\s+\d+ → \d+\n/)
     expect(stderr).toMatch(/^warning .*[Rr]esidual/)
-    const json = JSON.parse((await serotine(['inspect', 'built-in', '--json'])).stdout) as object
+    const json = JSON.parse((await serotine(['inspect', 'micro', '--json'])).stdout) as object
     expect(json).toMatchObject({
       kind: 'model',
       config: { layout: 'pylate', dim: 128, encoder: { modelType: 'bert' } },

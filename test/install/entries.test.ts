@@ -25,18 +25,21 @@ const entries = Object.entries(ENTRIES)
 let folder: string
 let app: string
 let core: Packed
+let small: Packed
+const unpack = ({ files, manifest }: Packed) => {
+  for (const [path, content] of files) {
+    const file = join(app, 'node_modules', manifest.name, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, content)
+  }
+}
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'serotine-entries-'))
   app = join(folder, 'app')
   const all = packAll(join(folder, 'tarballs'))
   core = all.get('core')!
-  for (const name of ['core', 'model-micro']) {
-    for (const [path, content] of all.get(name)!.files) {
-      const file = join(app, 'node_modules/@serotine', name, path)
-      mkdirSync(dirname(file), { recursive: true })
-      writeFileSync(file, content)
-    }
-  }
+  small = all.get('model-small')!
+  for (const packed of [core, all.get('model-micro')!]) unpack(packed)
   // What a package manager would have put beside it.
   const others = Object.keys(core.manifest.dependencies!).filter((name) => !name.startsWith('@serotine/'))
   for (const name of [...others, '@types/node']) {
@@ -145,4 +148,24 @@ it('are parts of one library: what one makes another knows, whichever way they a
   const cjs = Object.entries(names).map(([entry, list]) => `const { ${list} } = require('${entry}')`)
   expect(run('one.mjs', `${esm.join('\n')}\n${body}`)).toBe('kiwi 2 true 1280\n')
   expect(run('one.cjs', `${cjs.join('\n')}\n;(async () => {${body}})()`)).toBe('kiwi 2 true 1280\n')
+})
+
+it('load the small model once it is installed, and say before how that is done', () => {
+  const body = (name: string) => `
+    const model = await ColBERT.load('${name}').catch((error) => error)
+    if (model instanceof Error) console.log(model.code, model.message)
+    else {
+      const [best] = await model.rerank('flightless birds', ['Penguins swim.', 'Kiwis are birds that cannot fly.'])
+      console.log(model.name, model.dim, model.config.documentLength, best.index)
+      await model.close()
+    }`
+  const load = (name: string) => run('small.mjs', `import { ColBERT } from '@serotine/core'\n${body(name)}`)
+  expect(load('small')).toMatch(
+    /^MODEL_FILES_MISSING The model "small" is not installed\. Install it \("npm install @serotine\/model-small"\)/,
+  )
+  expect(load('micro')).toBe('@serotine/model-micro 128 300 1\n')
+  unpack(small)
+  expect(load('small')).toBe('@serotine/model-small 128 512 1\n')
+  const required = `const { ColBERT } = require('@serotine/core')\n(async () => {${body('small')}})()`
+  expect(run('small.cjs', required)).toBe('@serotine/model-small 128 512 1\n')
 })

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve, relative, sep } from 'node:path'
 import { SerotineError } from '@serotine/core'
+import { embeddedName } from '@serotine/core/checkpoint'
 import { isAddress, openStoreAt } from './store-address.js'
 import { INDEX_OPTIONS, ENCODING_OPTIONS, MODEL_OPTIONS, OVERRIDE_OPTIONS, pickOptions } from './options.js'
 
@@ -14,7 +15,7 @@ export const DEFAULT_INDEX = '.serotine'
  */
 export interface IndexRecord {
   readonly version: 1
-  /** Hub id or absolute folder; absent for the built-in model. */
+  /** Name of an embedded model, Hub id or absolute folder; absent for the default. */
   readonly model?: string
   /** Library options of the model, of document encoding and of the index. */
   readonly options: Readonly<Record<string, unknown>>
@@ -161,9 +162,9 @@ function optionsToKeep(values: Readonly<Record<string, unknown>>): Record<string
   return picked
 }
 
-/** A folder by its absolute path, a Hub id as it is. */
+/** A folder by its absolute path, the name of an embedded model or a Hub id as it is. */
 function modelToKeep(model: string): string {
-  return existsSync(model) ? resolve(model) : model
+  return embeddedName(model) === undefined && existsSync(model) ? resolve(model) : model
 }
 
 /** The folder that a record's sources are relative to. */

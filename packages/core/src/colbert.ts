@@ -86,8 +86,8 @@ export class ColBERT implements Encoder {
   /**
    * Loads a PyLate, Sentence Transformers or stanford-ColBERT checkpoint as it is.
    *
-   * @param idOrFolder a folder (never touches the network), a Hugging Face Hub id (`org/name`), or nothing for the
-   *   embedded default model
+   * @param idOrFolder an embedded model: `micro`, which is the default, or `small`, once `@serotine/model-small` is
+   *   installed; a folder (never touches the network); or a Hugging Face Hub id (`org/name`)
    * @throws MODEL_FILES_MISSING, MODEL_UNSUPPORTED, MODEL_CORRUPT, OFFLINE, DOWNLOAD_FAILED, RUNTIME_MISSING
    */
   static async load(idOrFolder?: string, options: LoadOptions = {}): Promise<ColBERT> {

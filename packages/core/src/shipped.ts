@@ -36,6 +36,18 @@ export function shippedFile(beside: readonly (() => URL)[], specifier: string): 
   return undefined
 }
 
+/**
+ * Where the user's program, or the folder it was started in, finds a module. With pnpm, Yarn's PnP or `npx` that may be where
+ * this package does not. @throws when neither does
+ */
+export function installedByUser(specifier: string): string {
+  try {
+    return createRequire(pathToFileURL(process.argv[1] ?? '')).resolve(specifier)
+  } catch {
+    return createRequire(pathToFileURL(`${process.cwd()}/`)).resolve(specifier)
+  }
+}
+
 /** Where the running program finds a module by its name. @throws when it does not */
 export function installed(specifier: string): string {
   return createRequire(hereUrl() ?? pathToFileURL(`${process.cwd()}/`)).resolve(specifier)

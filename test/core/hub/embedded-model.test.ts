@@ -28,6 +28,10 @@ it('the embedded model is the folder of its package', async () => {
   expect(await embeddedFolder()).toBe(MODEL)
 })
 
+it('the small model is the folder of its own package', async () => {
+  expect(await embeddedFolder('small')).toBe(join(MODEL, '../../model-small/model'))
+})
+
 it('where a bundler left its files behind, it is found in the installed package', async () => {
   const gone = pathToFileURL(join(scratch, 'model/config.json'))
   vi.doMock(MODULE, () => ({ modelFiles: () => ({ 'config.json': gone }) }))

@@ -27,6 +27,7 @@ import { startHub } from '../../support/hub-server.js'
 import type { HubServer } from '../../support/hub-server.js'
 
 const goldens = fileURLToPath(new URL('../../golden/pylate', import.meta.url))
+const packages = fileURLToPath(new URL('../../../packages', import.meta.url))
 const golden = join(goldens, 'modernbert-tiny/model')
 const ID = 'org/tiny-colbert'
 const LARGE = 'model.safetensors'
@@ -69,6 +70,27 @@ describe('without the Hub', () => {
     const { folder, name } = await resolveCheckpoint(undefined, { fetch: forbidden })
     expect(name).toBe('@serotine/model-micro')
     expect(existsSync(join(folder, 'model.safetensors'))).toBe(true)
+    expect(forbidden).not.toHaveBeenCalled()
+  })
+
+  it.each([
+    ['micro', '@serotine/model-micro'],
+    ['@serotine/model-micro', '@serotine/model-micro'],
+    ['small', '@serotine/model-small'],
+    ['@serotine/model-small', '@serotine/model-small'],
+  ])('finds the model named %s, whatever folder has that name', async (given, expected) => {
+    const before = process.cwd()
+    mkdirSync(join(cacheDir, given), { recursive: true })
+    process.chdir(cacheDir)
+    try {
+      const { folder, name } = await resolveCheckpoint(given, { fetch: forbidden })
+      expect(name).toBe(expected)
+      expect(folder).toBe(join(packages, expected.slice('@serotine/'.length), 'model'))
+      const own = await resolveCheckpoint(`./${given}`, { fetch: forbidden })
+      expect(realpathSync(own.folder)).toBe(realpathSync(join(cacheDir, given)))
+    } finally {
+      process.chdir(before)
+    }
     expect(forbidden).not.toHaveBeenCalled()
   })
 

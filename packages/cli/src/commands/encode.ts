@@ -48,7 +48,7 @@ export function encodeCommand(): Command {
     ],
   })
     .argument('[file]', 'JSONL or .gz of it; - or nothing: standard input')
-    .option('-m, --model <model>', 'folder or Hub id (default: built in)')
+    .option('-m, --model <model>', 'micro, small, a folder or a Hub id (default: micro)')
     .option('--query', 'encode as queries')
     .option('--document', 'encode as documents')
     .option('--format <format>', 'jsonl or safetensors (default: jsonl)')

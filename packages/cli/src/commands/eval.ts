@@ -75,7 +75,7 @@ export function evalCommand(): Command {
     ],
   })
     .argument('<folder>', 'collection with judgments')
-    .option('-m, --model <model>', 'folder or Hub id (default: built in)')
+    .option('-m, --model <model>', 'micro, small, a folder or a Hub id (default: micro)')
     .option('--split <name>', 'judgments to use (default: test, or the only ones)')
     .option('--subset <name>', 'domain of BRIGHT')
     .option('--first-stages <stages>', `which of ${FIRST_STAGES.join(', ')}`, ...parseList(COMPARED_FIRST_STAGES))

@@ -86,7 +86,7 @@ export function indexCommand(): Command {
   })
     .argument('<paths...>', 'files and folders')
     .option('-o, --out <folder>', 'folder of the index', DEFAULT_INDEX)
-    .option('-m, --model <model>', 'folder or Hub id (default: as before, or built in)')
+    .option('-m, --model <model>', 'micro, small, a folder or a Hub id (default: as before, or micro)')
     .option('--no-prune', 'keep passages that are gone from the paths')
     .option('--rebuild', 'start over, e.g. with another model; until it is done the old index stays')
   addStoreOption(command, 'out')

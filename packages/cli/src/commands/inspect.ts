@@ -30,10 +30,10 @@ export function inspectCommand(): Command {
       ['serotine inspect', `the index in ./${DEFAULT_INDEX}`],
       ['serotine inspect ./my-colbert', 'a model’s folder'],
       ['serotine inspect mixedbread-ai/mxbai-edge-colbert-v0-17m --json', 'a model on the Hub'],
-      ['serotine inspect built-in', 'the embedded model'],
+      ['serotine inspect micro', 'the embedded model'],
     ],
   })
-    .argument('[model-or-index]', 'folder, Hub id, or "built-in"', DEFAULT_INDEX)
+    .argument('[model-or-index]', 'folder, Hub id, micro or small', DEFAULT_INDEX)
     .option('--json', 'one JSON object on standard output')
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, DOWNLOAD_OPTIONS, GROUPS.model)
@@ -51,7 +51,7 @@ async function inspectModel(context: Context, target: string, values: Values): P
   const settings = values as Record<string, unknown>
   const bar = downloadBar(context, target)
   const warnings: Warning[] = []
-  const resolved = await resolveCheckpoint(target === 'built-in' ? undefined : target, {
+  const resolved = await resolveCheckpoint(target, {
     ...pickOptions(settings, DOWNLOAD_OPTIONS),
     signal: context.signal,
     onProgress: bar.onProgress,

@@ -38,7 +38,7 @@ export function mcpCommand(): Command {
       '[indexes...]',
       `folders of indexes, or name=folder (default: ${DEFAULT_INDEX}, also if it is made later)`,
     )
-    .option('-m, --model <model>', 'folder or Hub id (default: the index’s model, else built in)')
+    .option('-m, --model <model>', 'micro, small, a folder or a Hub id (default: the index’s model, else micro)')
     .option('--allow-index <folder>', 'let the agent index this folder into the first index; repeatable', append)
   addOptions(command, OVERRIDE_OPTIONS, GROUPS.overrides)
   addOptions(command, MODEL_OPTIONS, GROUPS.model)

@@ -44,7 +44,7 @@ export function rerankCommand(): Command {
   })
     .argument('<query>', 'what to ask')
     .argument('[files...]', 'texts, one per line, or JSONL; - or nothing: standard input')
-    .option('-m, --model <model>', 'folder or Hub id (default: built in)')
+    .option('-m, --model <model>', 'micro, small, a folder or a Hub id (default: micro)')
     .option('-n, --top-n <n>', 'how many to show (default: all)', (text) => parseInteger(text, 1))
     .option('--format <format>', 'lines or jsonl (default: by file name, or by the first character)')
     .option('--json', 'one JSON object on standard output')

@@ -70,7 +70,7 @@ export function searchCommand(): Command {
     .option('--json', 'one JSON object per query')
     .option('--explain', 'in JSON: which words matched')
   addStoreOption(command, 'index')
-  command.option('-m, --model <model>', 'folder or Hub id (default: the index’s model)')
+  command.option('-m, --model <model>', 'micro, small, a folder or a Hub id (default: the index’s model)')
   addOptions(
     command,
     ENCODING_OPTIONS.filter(({ name }) => name === 'prompt' || name === 'promptName'),

@@ -62,7 +62,7 @@ export function serveCommand(): Command {
     .option('--poll <seconds>', 'with --watch: look every so often instead of waiting for reports', (text) =>
       parseInteger(text, 1),
     )
-    .option('-m, --model <model>', 'folder or Hub id (default: the index’s model, else built in)')
+    .option('-m, --model <model>', 'micro, small, a folder or a Hub id (default: the index’s model, else micro)')
     .option('-p, --port <n>', 'port, 0 for any that is free (default: 7337)', (text) => parseInteger(text, 0))
     .option('--host <address>', 'address to listen at (default: 127.0.0.1, this machine only)')
     .option('--token <token>', `what requests have to bring; needed beyond this machine (default: ${TOKEN_VARIABLE})`)

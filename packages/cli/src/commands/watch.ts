@@ -35,7 +35,7 @@ export function watchCommand(): Command {
   })
     .argument('<paths...>', 'files and folders')
     .option('-o, --out <folder>', 'folder of the index', DEFAULT_INDEX)
-    .option('-m, --model <model>', 'folder or Hub id (default: as before, or built in)')
+    .option('-m, --model <model>', 'micro, small, a folder or a Hub id (default: as before, or micro)')
     .option('--poll <seconds>', 'look every so often instead of waiting for the system’s reports', (text) =>
       parseInteger(text, 1),
     )

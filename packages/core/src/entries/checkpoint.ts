@@ -12,6 +12,8 @@ export type {
   OnnxEncoderConfig,
   Projection,
 } from '../checkpoint/types.js'
+export { embeddedName } from '../hub/embedded-model.js'
+export type { EmbeddedName } from '../hub/embedded-model.js'
 export { resolveCheckpoint } from '../hub/resolve.js'
 export type { ResolveOptions } from '../hub/resolve.js'
 export { encodeSafetensors, readSafetensors } from '../checkpoint/safetensors.js'

@@ -4,7 +4,7 @@ import { checkOptions, describe } from '../options.js'
 import { SerotineError } from '../errors.js'
 import type { OnWarning } from '../errors.js'
 import type { OnProgress } from '../encoder.js'
-import { EMBEDDED, embeddedFolder } from './embedded-model.js'
+import { EMBEDDED_MODELS, embeddedFolder, embeddedName } from './embedded-model.js'
 import { CachedRepo, defaultCacheDir } from './cache.js'
 import { hubError, isPassing, listRepo } from './api.js'
 import type { HubOptions } from './api.js'
@@ -34,7 +34,7 @@ export interface ResolveOptions {
 export interface ResolvedCheckpoint {
   /** Absolute. In the Hub cache its files are links. */
   folder: string
-  /** As given, or the embedded model's package. */
+  /** As given, or an embedded model's package. */
   name: string
   /** The commit, for models of the Hub. */
   revision?: string
@@ -43,18 +43,19 @@ export interface ResolvedCheckpoint {
 const OPTIONS = ['revision', 'token', 'cacheDir', 'offline', 'endpoint', 'fetch', 'signal', 'onProgress', 'onWarning']
 
 /**
- * Finds the folder of a checkpoint: the embedded default (undefined), a folder as it is (never touching the network), or
+ * Finds the folder of a checkpoint: an embedded model ('micro', the default, or 'small'), a folder as it is (never touching the network), or
  * a model of the Hugging Face Hub, of which the files a checkpoint needs are downloaded once.
  *
  * @throws INVALID_ARGUMENT, MODEL_FILES_MISSING (no such folder, model or revision), OFFLINE (naming what is not cached),
  *   DOWNLOAD_FAILED (no access, no connection, wrong bytes, no place to write)
  */
 export async function resolveCheckpoint(
-  idOrFolder: string | undefined,
+  idOrFolder: string = 'micro',
   options: ResolveOptions = {},
 ): Promise<ResolvedCheckpoint> {
   checkOptions('resolveCheckpoint', options, OPTIONS, { local_files_only: 'offline', cache_dir: 'cacheDir' })
-  if (idOrFolder === undefined) return { folder: await embeddedFolder(), name: EMBEDDED }
+  const embedded = embeddedName(idOrFolder)
+  if (embedded !== undefined) return { folder: await embeddedFolder(embedded), name: EMBEDDED_MODELS[embedded] }
   const found = await stat(idOrFolder).catch(() => undefined)
   if (found?.isDirectory()) return { folder: resolve(idOrFolder), name: idOrFolder }
   if (found) throw new SerotineError('INVALID_ARGUMENT', `${idOrFolder} is a file. Pass the model's folder.`)
