@@ -16,7 +16,7 @@ export const EXACT_TOKENS = 10_000
 const USUAL = 100
 /** `hnsw.ef_search` may not be larger. */
 const LARGEST_SEARCH = 1000
-/** The graph is walked for so many times the candidates: for just as many it kept .82 of the exact top 10, where a scan kept .87 (`bench/engines.mjs`). */
+/** The graph is walked for so many times the candidates: for just as many it kept .82 of the exact top 10, for twice as many .83, where a scan kept .87 (`bench/engines.mjs`). */
 const BREADTH = 2
 /** Of so many times the candidates, ranked by signs, the best by FDE are taken. */
 const BY_SIGNS = 4
