@@ -54,9 +54,10 @@ export const GROUPS: readonly { readonly title: string; readonly entries: readon
   {
     title: 'Stores',
     entries: [
+      ['scale', 'Beyond one machine'],
+      ['pgvector', 'PostgreSQL (pgvector)'],
       ['weaviate', 'Weaviate'],
       ['stores', 'A store of your own'],
-      ['pgvector', 'PostgreSQL (pgvector)'],
       ['recipes/pgvector', 'A pgvector table of yours'],
       ['recipes/qdrant', 'Qdrant'],
       ['recipes/chroma', 'Chroma'],
