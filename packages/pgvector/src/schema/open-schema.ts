@@ -25,7 +25,7 @@ export interface OpenedSchema {
 /**
  * Finds the collection, and makes what is missing: the extension, the schema, its tables, those of the collection. A role that may make nothing opens what is there.
  *
- * @throws STORE_UNSUPPORTED, STORE_REFUSED, INDEX_VERSION; INVALID_ARGUMENT when it is not there and only read
+ * @throws STORE_UNSUPPORTED, STORE_REFUSED, INDEX_VERSION; INDEX_FORMAT when it is not there and only read
  */
 export async function openSchema(database: Database, options: CheckedOptions): Promise<OpenedSchema> {
   const names = new Names(options.schema)
