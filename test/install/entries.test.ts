@@ -166,6 +166,6 @@ it('load the small model once it is installed, and say before how that is done',
   expect(load('micro')).toBe('@serotine/model-micro 128 300 1\n')
   unpack(small)
   expect(load('small')).toBe('@serotine/model-small 128 512 1\n')
-  const required = `const { ColBERT } = require('@serotine/core')\n(async () => {${body('small')}})()`
+  const required = `const { ColBERT } = require('@serotine/core');\n(async () => {${body('small')}})()`
   expect(run('small.cjs', required)).toBe('@serotine/model-small 128 512 1\n')
 })
