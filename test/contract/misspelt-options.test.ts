@@ -261,7 +261,7 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
   ],
   '@serotine/core/scoring': ['MaxSimScorer', 'matchTokens', 'maxSimPairwise', 'poolEmbeddings'],
   '@serotine/core/highlight': ['bestStretch', 'commonWords', 'matchedWords'],
-  '@serotine/core/checkpoint': ['encodeSafetensors', 'readSafetensors'],
+  '@serotine/core/checkpoint': ['embeddedName', 'encodeSafetensors', 'readSafetensors'],
   '@serotine/core/options': [
     'ENCODE_OPTIONS',
     'LOAD_OPTIONS',
