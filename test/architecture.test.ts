@@ -260,7 +260,9 @@ describe('every package', () => {
   it('imports core, and of the other packages what its place allows', () => {
     const wrong = imports.filter(({ from, specifier }) => {
       const [, other] =
-        /^@serotine\/(core|server|langchain|llamaindex|ai-sdk|pgvector|model-micro|model-small|runtime)/.exec(specifier) ?? []
+        /^@serotine\/(core|server|langchain|llamaindex|ai-sdk|pgvector|model-micro|model-small|runtime)/.exec(
+          specifier,
+        ) ?? []
       const own = relative(join(root, 'packages'), from).split(/[\\/]/)[0]!
       return other !== undefined && other !== own && !(PACKAGE_ARROWS[own] ?? ['core']).includes(other)
     })
