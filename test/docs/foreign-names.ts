@@ -18,7 +18,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'document_id passage_id document_metadata',
   deploying: 'slim tmp nft outputFileTracingIncludes api --os --cpu',
   'PostgreSQL, pgvector and PGlite':
-    'halfvec_ip_ops ef_search db Client PGVectorStore neondatabase serverless user password database jsonb bytea tsvector ' +
+    'halfvec_ip_ops ef_search db Client PGVectorStore neondatabase serverless user password jsonb bytea tsvector ' +
     'documents_1 encodings_1_1 words_1 schema_version select pg_cancel_backend vacuum',
   'Qdrant and Chroma': 'Dot Cosine cosine l2 qdrant chromadb queryEmbeddings nResults',
   Weaviate: 'ASYNC_INDEXING Birds Birds_serotine weaviates',
@@ -42,7 +42,7 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
     'RobertaProcessing TemplateProcessing UnicodeScripts',
   'keys and files of a Hugging Face tokenizer':
     'tokenizers tokenizer_class truncation_side special_tokens_map additional_special_tokens added_tokens_decoder added_tokens ' +
-    'padding_side split_special_tokens',
+    'padding_side split_special_tokens built',
   'Rust sources of tokenizers': 'find_iter NormalizedString process_offsets to_lowercase is_numeric',
   'pandas and SciPy': 'pandas read_parquet to_json orient scipy hierarchy linkage fcluster criterion maxclust',
   'trec_eval and ranx': 'success hit_rate map_cut make_comparable ndcg_burges f1',

@@ -40,8 +40,8 @@ const runElsewhere = (page: string, code: string) => code.includes(RUN_ELSEWHERE
 /** Blocks in a language no test runs, `page:language`, and why. */
 const NOT_RUN: Readonly<Record<string, string>> = {
   'docs/deployment.md:dockerfile': 'Containers are not built where the tests run.',
-  'packages/model-small/README.md:python': 'Python with safetensors and PyTorch is not part of the test environment.',
   'packages/model-micro/README.md:python': 'Python with safetensors and PyTorch is not part of the test environment.',
+  'packages/model-small/README.md:python': 'Python with safetensors and PyTorch is not part of the test environment.',
 }
 
 const blocks = new Map(pages().map((page) => [page, blocksOf(page)]))

@@ -24,7 +24,7 @@ const MOST_BYTES: Record<string, number> = {
   'create-serotine': 250_000,
   // ONNX Runtime's WebAssembly is most of it; stemmers of 20 languages, each in a chunk of its own, are 0.1 MB. 5.54 MB since residual codes
   // are a codec of their own.
-  core: 5_600_000,
+  core: 5_700_000,
   langchain: 90_000,
   llamaindex: 30_000,
   // Source maps of code and comments, for import and for require.
