@@ -63,14 +63,6 @@ describe('an address', () => {
     expect(stderr).not.toContain('secret')
   })
 
-  test('whose package is not installed is told how to install it', async () => {
-    const { code, stderr } = await run('search', 'bats', '--index', 'weaviate://localhost/Birds')
-    expect(code).toBe(1)
-    expect(stderr).toContain(
-      'the package @serotine/weaviate, which is not installed. Install it: npm install @serotine/weaviate',
-    )
-  })
-
   test('is not rebuilt', async () => {
     const { code, stderr } = await run('index', 'library', '--rebuild', '--store', 'postgres://me:secret@localhost/app')
     expect([code, stderr]).toEqual([

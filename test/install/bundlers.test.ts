@@ -94,6 +94,8 @@ describe('a bundle of everything but the native packages', () => {
   const run = (script: string, ...tries: object[]) =>
     execFileSync(process.execPath, [script, ...tries.map((each) => JSON.stringify(each))], {
       encoding: 'utf8',
+      // A model that is installed where the program runs would be found.
+      cwd: dirname(script),
       // pnpm's commands point NODE_PATH at the packages of this checkout.
       env: { ...process.env, NODE_PATH: '' },
     })

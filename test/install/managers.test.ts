@@ -154,6 +154,13 @@ describe('@serotine/core and serotine', () => {
     await run('npx', ['--yes', 'serotine', 'index', './docs'], folder, env)
     const found = await run('npx', ['--yes', 'serotine', 'search', 'how do I configure a proxy', '--json'], folder, env)
     expect(JSON.parse(found)).toMatchObject({ hits: [{ source: expect.stringMatching(/proxy\.md$/) }] })
+    const other = run(
+      'npx',
+      ['--yes', 'serotine', 'search', 'proxy', '--store', 'postgres://me:secret@localhost/app'],
+      folder,
+      env,
+    )
+    await expect(other).rejects.toThrow(/which is not installed\. Install it: npm install @serotine\/pgvector pg/)
   })
 })
 

@@ -31,8 +31,6 @@ export interface IndexRecord {
   }
 }
 
-/** What the built-in model is called. */
-const EMBEDDED = '@serotine/model-micro'
 const FILE = 'serotine.json'
 const PENDING = 'serotine.json.next'
 /** Options that say how to run on this machine, or are secret. */
@@ -72,8 +70,7 @@ async function recordAt(address: string): Promise<IndexRecord | undefined> {
   const model = store?.spec.model?.name
   await store?.close()
   if (!store) return undefined
-  const named = model !== undefined && model !== EMBEDDED
-  return { version: 1, ...(named && { model }), options: {}, root: process.cwd(), passages: {} }
+  return { version: 1, ...(model !== undefined && { model }), options: {}, root: process.cwd(), passages: {} }
 }
 
 /** Of a replacement that was killed when the index was in place already and its record was not. */
