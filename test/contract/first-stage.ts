@@ -186,21 +186,23 @@ export function describeFirstStage(stage: StageUnderTest): void {
       await index.close()
     })
 
-    test('what cannot be handed over when the index is compacted is read by the next search', async () => {
-      const index = await made(300)
-      await index.delete(numbers(0, 100))
-      const before = await index.answers(name, queries)
-      const broken = vi.spyOn(Successor.prototype, 'codesInPieces').mockImplementation(() => {
-        throw new RangeError('Array buffer allocation failed')
-      })
-      await index.compact()
-      expect(broken.mock.calls.map(([stage]) => stage)).toContain(isCoded ? name : 'fde')
-      if (!isCoded) await index.upkeep()
-      const after = await index.answers(name, queries)
-      expect(agreement(before, after)).toBeGreaterThanOrEqual(isCoded ? 1 : 0.8)
-      expect(faultsOf(index)).toEqual([])
-      await index.close()
-    })
+    test.runIf(isCoded)(
+      'what cannot be handed over when the index is compacted is read by the next search',
+      async () => {
+        const index = await made(300)
+        await index.delete(numbers(0, 100))
+        const before = await index.answers(name, queries)
+        const broken = vi.spyOn(Successor.prototype, 'codesInPieces').mockImplementation(() => {
+          throw new RangeError('Array buffer allocation failed')
+        })
+        await index.compact()
+        expect(broken.mock.calls.map(([stage]) => stage)).toContain(name)
+        const after = await index.answers(name, queries)
+        expect(agreement(before, after)).toBe(1)
+        expect(faultsOf(index)).toEqual([])
+        await index.close()
+      },
+    )
 
     test('a snapshot never shows what was written, deleted or compacted after it was taken', async () => {
       const index = await made(300)
