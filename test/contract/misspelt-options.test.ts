@@ -291,7 +291,7 @@ const WITHOUT_OPTIONS: Record<string, readonly string[]> = {
   '@serotine/weaviate': [],
   '@serotine/server': [],
   '@serotine/server/mcp': [],
-  serotine: ['estimateTokens', 'isAddress', 'shownPlace'],
+  serotine: ['estimateTokens', 'isAddress'],
 }
 
 const PACKAGES: Record<string, object> = {

@@ -131,9 +131,17 @@ async function copyRound(from: Store, to: Store, { signal, onProgress }: CopyOpt
   let [done, changed] = [0, 0]
   for await (const batch of from.scan({ batchSize: BATCH, text: false, signal })) {
     const ids = batch.map(({ id }) => id)
-    const [given, found] = [await from.get(ids, { onDamaged }), await to.get(ids, { checked: true })]
-    for (const [i, id] of ids.entries()) if (given[i] && !damaged.has(id) && isSame(given[i], found[i])) same!.push(id)
-    const known = new Set([...same!.slice(-ids.length), ...damaged])
+    const found = (await to.get(ids, { checked: true })).filter((document) => document !== undefined)
+    // What the target has not is read once, with its vectors.
+    const given = await from.get(
+      found.map(({ id }) => id),
+      { onDamaged },
+    )
+    const alike = found.flatMap((there, i) => {
+      return given[i] && !damaged.has(there.id) && isSame(given[i], there) ? there.id : []
+    })
+    same!.push(...alike)
+    const known = new Set([...alike, ...damaged])
     const missing = batch.filter(({ id }) => !known.has(id))
     for (let at = 0; at < missing.length;) {
       signal?.throwIfAborted()
@@ -151,9 +159,8 @@ async function copyRound(from: Store, to: Store, { signal, onProgress }: CopyOpt
   return { same: same!, written: written!, changed, damaged: [...damaged] }
 }
 
-function isSame(given: HashedDocument, found: HashedDocument | undefined): boolean {
+function isSame(given: HashedDocument, found: HashedDocument): boolean {
   return (
-    found !== undefined &&
     found.hash === given.hash &&
     found.tokens === given.tokens &&
     found.text === given.text &&
