@@ -167,6 +167,16 @@ describe.each([
     await take()
     expect(locks()).toEqual(['lock', 'lock.new'])
   })
+
+  test('a lock that its process did not get to put in its place is removed once that is gone, not while it may go on', async () => {
+    const gone = { ...me, id: 'gone', started: me.started - 5 }
+    const elsewhere = { ...me, id: 'elsewhere', boot: 'another', host: 'other' }
+    for (const owner of [gone, elsewhere, { ...me, id: 'here' }])
+      writeFileSync(`${path}.${owner.id}`, JSON.stringify(owner))
+    writeFileSync(`${path}.0123.heir`, JSON.stringify(gone))
+    await take()
+    expect(locks()).toEqual(['lock', 'lock.0123.heir', 'lock.elsewhere', 'lock.here'])
+  })
 })
 
 test('without hard links a lock is seen before it is written: who lost it meanwhile does not think he holds it', async () => {

@@ -41,7 +41,7 @@ export interface Lease {
 const LEASE: Lease = { renewal: 10_000, fresh: 25_000, expired: 60_000, watched: 15_000 }
 /** A lock without an owner is being written, unless it stays so for this long. Milliseconds. */
 const BEING_WRITTEN = 500
-/** Files beside the lock that a process left when it was killed are removed when they are this old. Milliseconds. */
+/** Files beside the lock that a process left when it was killed are removed when they are this old, if it cannot be seen that it is gone. Milliseconds. */
 const LEFT_BEHIND = 3_600_000
 
 /** Times to look again when others were quicker. */
@@ -76,7 +76,7 @@ export async function lockFolder(folder: string, lease: Lease = LEASE): Promise<
       if (verdict === 'alive') throw locked(folder, path, ownerIn(last.content), false)
       if (verdict === 'gone' && takeOver(path, claims, whole, content)) break
     }
-    removeOld(path)
+    removeLeft(path, me)
   } finally {
     rmSync(whole, { force: true })
   }
@@ -221,14 +221,20 @@ function writeExclusive(path: string, content: string): boolean {
 }
 
 /** What a process that was killed while it tried to take the lock left beside it. */
-function removeOld(path: string): void {
+function removeLeft(path: string, me: LockOwner): void {
   const now = statSync(path).mtimeMs
   for (const name of readdirSync(dirname(path))) {
     if (!name.startsWith(`${basename(path)}.`)) continue
     const other = join(dirname(path), name)
     const stat = statSync(other, { throwIfNoEntry: false })
-    if (stat && now - stat.mtimeMs > LEFT_BEHIND) rmSync(other, { force: true })
+    if (stat && (now - stat.mtimeMs > LEFT_BEHIND || isOfNobody(path, other, me))) rmSync(other, { force: true })
   }
+}
+
+/** The lock of a process that is gone, not yet in its place. A claim may still be part of somebody's way to the lock, so claims are left alone. */
+function isOfNobody(path: string, other: string, me: LockOwner): boolean {
+  const owner = ownerIn(readIfThere(other) ?? '')
+  return owner !== undefined && other === beside(path, owner.id) && verdictOn(owner, me) === 'gone'
 }
 
 /** Put together so that a tracer of files does not read it as a pattern, and take every `lock.*` into a deployment. */
