@@ -3,6 +3,7 @@
 //   python bench/large/collect.py            collects the passages, see bench/large/README.md
 //   node bench/large.mjs                     every stage and order; token vectors are kept, so a second run begins with the index
 //   node bench/large.mjs --stages default --orders topical --passages 5000 --name ""      a quick look, nothing saved
+//   node bench/large.mjs --plaid python      also PLAID, where `pip install fast-plaid` was run
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ import { ColBERT } from '@serotine/core'
 import { environment, round, saveResult } from './environment.mjs'
 import { encodedLargeCollection, readLargeCollection } from './large/collection.mjs'
 import { answers, bytesOnDisk, cpuSeconds, quality, searchesWhileCompacting } from './large/measure.mjs'
+import { plaid } from './large/plaid.mjs'
 import { indexFromSource } from './source.mjs'
 
 const { values: options } = parseArgs({
@@ -22,6 +24,7 @@ const { values: options } = parseArgs({
     candidates: { type: 'string', default: '100,200,300,500,1000' },
     queries: { type: 'string', default: '200' },
     passages: { type: 'string' },
+    plaid: { type: 'string' },
     compaction: { type: 'boolean', default: true },
     workers: { type: 'string', default: String(Math.min(availableParallelism(), 8)) },
     name: { type: 'string', default: 'large' },
@@ -32,9 +35,11 @@ const { values: options } = parseArgs({
 if (options.help) {
   console.log(`node bench/large.mjs [options]
   --data <folder>      what bench/large/collect.py wrote (default bench/.cache/large)
-  --stages a,b         ${Object.keys(stages()).join(', ')} (default default,compact,quality)
+  --stages a,b         ${Object.keys(stages()).join(', ')} (default default,compact,quality);
+                       compact:topical is asked in that order only
   --orders a,b         topical, shuffled (default both)       --candidates a,b   scored exactly (default 100,200,300,500,1000)
   --queries <n>        default 200                            --passages <n>     only so many, of all topics
+  --plaid <python>     an interpreter that has fast-plaid
   --no-compaction      no searches while the index compacts   --workers <n>      encoding threads
   --name <name>        result goes to bench/results/<name>.json (default large; "" saves nothing)`)
   process.exit(0)
@@ -85,12 +90,28 @@ async function main() {
   let exact
   for (const order of options.orders.split(',')) {
     const growth = orderOf(order, passages.length)
-    for (const stage of options.stages.split(',')) {
+    for (const asked of options.stages.split(',')) {
+      const [stage, only = order] = asked.split(':')
+      if (only !== order) continue
       const { run, reference } = await measure(stage, order, growth, queries, encoded, exact)
       exact ??= reference
       runs.push(run)
       print(run, exact)
     }
+  }
+  if (options.plaid) {
+    const peer = await plaid(options.plaid, encoded.place, join(scratch, 'plaid'), queries.length)
+    const top = peer.top.map((positions) => positions.map((at) => passages[at].id))
+    const { mrr, exactTop10 } = quality(
+      queries,
+      top,
+      exact.top,
+      queries.map(() => 0),
+    )
+    runs.push({ ...peer.run, rows: [{ candidates: null, mrr, exactTop10, cpuMs: peer.cpuMs }] })
+    console.log(
+      `\n${peer.run.name}: MRR@10 ${mrr.toFixed(4)}, exact top 10 ${exactTop10.toFixed(3)}, ${peer.cpuMs.toFixed(1)} CPU ms`,
+    )
   }
   await encoded.close()
   if (options.name === '') return

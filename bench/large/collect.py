@@ -1,6 +1,6 @@
 """Collects passages and known-item queries from packages of public registries, see README.md.
 
-    python bench/large/collect.py [--out bench/.cache/large] [--most 56000]
+    python bench/large/collect.py [--out bench/.cache/large] [--most 56000] [--times 1]
 
 Packages are those of packages.jsonl, downloaded by pip and npm at the versions named there and kept, not installed. Writes
 passages.jsonl, one topic after another and package after package, and queries.jsonl, whose first n are spread evenly over the topics. The same packages and seed give the same files.
@@ -104,8 +104,8 @@ def random_order(seed, key):
 
 
 class Collection:
-    def __init__(self, seed):
-        self.seed = seed
+    def __init__(self, seed, times=1):
+        self.seed, self.times = seed, times
         self.seen = set()  # beginnings and ends: boilerplate comes again with few words changed
         self.passages, self.queries = [], []
 
@@ -125,7 +125,7 @@ class Collection:
                 if texts:
                     sections.append((query, [" ".join(words) for words in texts]))
         found = sum(len(texts) for _, texts in sections)
-        left = package.get("most", 1500)
+        left = package.get("most", 1500) * self.times
         # Sections by chance until there are enough, then in their order again.
         chosen = set()
         for at in sorted(range(len(sections)), key=lambda at: random_order(self.seed, f"{package['name']} {at}")):
@@ -185,10 +185,11 @@ def main():
     parser.add_argument("--packages", type=Path, default=here / "packages.jsonl")
     parser.add_argument("--only", help="names of packages that match; nothing is written")
     parser.add_argument("--most", type=int, default=56000, help="passages")
+    parser.add_argument("--times", type=int, default=1, help="so many times a package's share of passages: 2 for --most 100000")
     parser.add_argument("--seed", type=int, default=42)
     options = parser.parse_args()
     packages = [json.loads(line) for line in options.packages.read_text(encoding="utf-8").splitlines()]
-    collection = Collection(options.seed)
+    collection = Collection(options.seed, options.times)
     for package in packages:
         if options.only and not re.search(options.only, package["name"]):
             continue

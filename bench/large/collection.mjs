@@ -36,7 +36,7 @@ export async function encodedLargeCollection(folder, model, { passages, queries 
   const place = join(folder, `embeddings-${key}`)
   const kept = await readFile(join(place, 'embeddings.json'), 'utf8').catch(() => undefined)
   const about = kept ? JSON.parse(kept) : await encode(place, model, passages, queries, onProgress)
-  return { about, ...(await opened(place, about)) }
+  return { about, place, ...(await opened(place, about)) }
 }
 
 function keyOf({ fingerprint }, ...lists) {

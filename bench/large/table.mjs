@@ -2,7 +2,7 @@
 
 export function largeTable({ dataset, exact, model, runs, machine, versions, date }, name) {
   const rows = runs.flatMap((run) => {
-    const { suitability } = run.firstStages[run.firstStage] ?? {}
+    const { suitability } = run.firstStages?.[run.firstStage] ?? {}
     return run.rows.map((row, i) => [
       i === 0 ? `${run.name}, ${run.order}` : '',
       row.candidates === null ? 'by default' : count(row.candidates),

@@ -110,6 +110,13 @@ test('the table shows what an index reports beside what is true', () => {
           { candidates: 100, mrr: 0.76, exactTop10: 0.799, cpuMs: 7.1 },
         ],
       },
+      {
+        name: 'a peer',
+        order: 'topical',
+        build: { cpuSeconds: 300 },
+        bytes: { onDisk: 400e6 },
+        rows: [{ candidates: null, mrr: 0.78, exactTop10: 0.9, cpuMs: 55 }],
+      },
     ],
   }
   const table = fillTables('<!-- bench:large -->\n<!-- /bench:large -->', { large: result })
@@ -117,4 +124,5 @@ test('the table shows what an index reports beside what is true', () => {
     '| what the index does by itself, topical | by default | 0.7700 | 0.800 |  | 7.0 | 623 | 80 | 32,000 |',
   )
   expect(table).toContain('|  | 100 | 0.7600 | 0.799 | 0.965 | 7.1 |  |  |  |')
+  expect(table).toContain('| a peer, topical | by default | 0.7800 | 0.900 |  | 55 | 400 | 300 |  |')
 })
