@@ -49,6 +49,28 @@ describe.skipIf(!hnswlib)('an HNSW graph', () => {
     await expect(load(join(file, 'below'), saved)).rejects.toThrow(/ENOTDIR|ENOENT/)
   })
 
+  test('that is replaced after it was checked is not there, and any other error of hnswlib is one', async () => {
+    const scan = scanOf(50)
+    const graph = await HnswGraph.create(hnswlib, scan)
+    await graph.update()
+    const saved = await graph.save(file)
+    class Late extends hnswlib.HierarchicalNSW {
+      override readIndex(path: string): Promise<boolean> {
+        rmSync(path)
+        return super.readIndex(path)
+      }
+    }
+    class Failing extends hnswlib.HierarchicalNSW {
+      override async readIndex(): Promise<boolean> {
+        throw new Error('no memory')
+      }
+    }
+    const load = (HierarchicalNSW: typeof hnswlib.HierarchicalNSW) =>
+      HnswGraph.load({ HierarchicalNSW }, scan, graph.vectors, file, saved)
+    await expect(load(Failing)).rejects.toThrow('no memory')
+    expect(await load(Late)).toBeUndefined()
+  })
+
   test('that cannot be written leaves nothing of it', async () => {
     class Failing extends hnswlib.HierarchicalNSW {
       override async writeIndex(path: string): Promise<boolean> {

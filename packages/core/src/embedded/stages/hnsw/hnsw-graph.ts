@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SerotineError } from '../../../errors.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
@@ -78,7 +78,7 @@ export class HnswGraph implements Searcher {
   /**
    * A graph saved before. The file is checked first: hnswlib accepts any bytes and ends the process on bad ones.
    *
-   * @returns undefined when the file does not match; the graph can be built again from the rows
+   * @returns undefined when the file does not match, or goes meanwhile; the graph can be built again from the rows
    * @throws INDEX_CORRUPT when it is whole, and of another number of points
    */
   static async load(
@@ -96,7 +96,13 @@ export class HnswGraph implements Searcher {
       throw error
     }
     const graph = new hnswlib.HierarchicalNSW('ip', vectors.length)
-    await graph.readIndex(file)
+    try {
+      await graph.readIndex(file)
+    } catch (error) {
+      // Whoever writes has replaced it since it was checked: hnswlib opens it by its name once more.
+      if (!existsSync(file)) return undefined
+      throw error
+    }
     const points = graph.getCurrentCount()
     if (points !== saved.rows) {
       throw new SerotineError('INDEX_CORRUPT', `${file} holds ${points} points, the manifest says ${saved.rows}.`)
