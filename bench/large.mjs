@@ -246,7 +246,8 @@ async function result({ dim, tokens, encodeSeconds, encodeCpuSeconds }, queries,
     },
     model: { name: model.name, dim, encodeSeconds, encodeCpuSeconds },
     exact,
-    runs,
+    // As they are listed, in whatever order they were asked.
+    runs: Object.keys({ ...stages(), plaid }).flatMap((stage) => runs.filter((run) => run.stage === stage)),
   }
   // Digits that a measurement can carry.
   return JSON.parse(
