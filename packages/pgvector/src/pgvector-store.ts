@@ -164,6 +164,8 @@ export class PgvectorStore implements Store {
       }
       end()
       await reading
+    } catch (error) {
+      throw this.#database.said(error, options.signal)
     } finally {
       end()
       this.#scans.delete(end)

@@ -36,6 +36,12 @@ export function parseAddress(text: string): Address {
     )
   }
   const cut = text.indexOf('?')
+  if (scheme !== 'pglite' && !isReadable(text)) {
+    throw new SerotineError(
+      'INVALID_ARGUMENT',
+      'The address of the database cannot be read. In user and password, write %23 for #, %2F for /, %3A for :, %3F for ?, %40 for @ (encodeURIComponent does): postgres://user:password@host:5432/database',
+    )
+  }
   const place = cut < 0 ? text : text.slice(0, cut)
   const parameters = new URLSearchParams(cut < 0 ? '' : text.slice(cut + 1))
   const named = Object.fromEntries(
@@ -60,6 +66,11 @@ export function parseAddress(text: string): Address {
 /** What an address says of the collection. */
 export function namedIn(text: string): Address['named'] {
   return parseAddress(text).named
+}
+
+/** As the driver reads it, also without a host (`@/`). What follows a `/`, `?` or `#` of a password would be taken for the port. */
+function isReadable(text: string): boolean {
+  return URL.canParse(text.replace('@/', '@localhost/'))
 }
 
 function withoutSecrets(place: string): string {

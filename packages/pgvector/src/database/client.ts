@@ -19,7 +19,7 @@ const CONNECT_MS = 10_000
 export async function clientOf(given: DatabaseClient): Promise<{ readonly client: Client; readonly name: string }> {
   if (typeof given === 'string') return connected(given)
   if (isPostgresJs(given)) return { client: postgresJs(given), name: 'PostgreSQL' }
-  if (typeof given === 'object' && given !== null) {
+  if ((typeof given === 'object' || typeof given === 'function') && given !== null) {
     if (isPgPool(given)) return { client: pgPool(given, false), name: 'PostgreSQL' }
     if (isPGlite(given)) return { client: pglite(given, false), name: 'PGlite' }
     if (isPgClient(given)) {
@@ -32,8 +32,22 @@ export async function clientOf(given: DatabaseClient): Promise<{ readonly client
   }
   throw new SerotineError(
     'INVALID_ARGUMENT',
-    `The client must be a Pool or Client of pg, the function of postgres, a PGlite, or an address like postgres://user@host/database; got ${describe(given)}.`,
+    `The client must be a Pool or Client of pg, the function of postgres, a PGlite, or an address like postgres://user@host/database; got ${describe(given)}.${hintOf(given)}`,
   )
+}
+
+/** What those pass who have a database, but not a connection in hand. */
+function hintOf(given: unknown): string {
+  if ((typeof given !== 'object' && typeof given !== 'function') || given === null) return ''
+  if ('$client' in given) return ' Of Drizzle, pass db.$client.'
+  if ('supabaseUrl' in given) {
+    return ' supabase-js speaks HTTP and runs no SQL: use the connection string of the database.'
+  }
+  if ('$queryRaw' in given) return ' Prisma hands over no connection: use the connection string of the database.'
+  if (typeof given === 'function' && 'transaction' in given) {
+    return ' The function of @neondatabase/serverless speaks HTTP, a statement at a time: pass its Pool.'
+  }
+  return ''
 }
 
 async function connected(address: string): Promise<{ client: Client; name: string }> {

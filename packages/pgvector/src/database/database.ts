@@ -13,6 +13,8 @@ export interface Session {
 
 /** Names are looked up where we say, and bytes come as we read them, whatever the user's settings are. */
 const SETTINGS = ['set local search_path = pg_catalog', "set local bytea_output = 'hex'"]
+/** The server takes no changes. */
+const READONLY = '25006'
 /** Tries of what certainly left nothing behind. */
 const TRIES = 5
 const FIRST_PAUSE_MS = 100
@@ -48,7 +50,7 @@ export class Database {
         try {
           return await this.#within('read', work, { signal, onBegun: () => (tried.isBegun = true) })
         } catch (error) {
-          if (tried.isBegun || !isLost(error) || attempt === TRIES) throw this.#said(error, signal)
+          if (tried.isBegun || !isLost(error) || attempt === TRIES) throw this.said(error, signal)
           await pause(attempt, signal)
         }
       }
@@ -79,25 +81,20 @@ export class Database {
             if (outcome === 'committed') return done.result
             if (outcome === 'unknown') throw unknownOutcome(this.name, error)
           }
-          if (!(isUndone(error) || isLost(error)) || attempt === TRIES) throw this.#said(error, signal)
-          await pause(attempt, signal)
+          // After a failover, connections of a pool may still lead to what was the primary.
+          const isStale = this.concurrent && codeOf(error) === READONLY
+          if (!(isUndone(error) || isLost(error) || isStale) || attempt === TRIES) throw this.said(error, signal)
+          if (!isStale) await pause(attempt, signal)
         }
       }
     })
   }
 
-  /** A statement that takes no transaction around it, and as long as it likes. */
+  /** A statement that takes no transaction around it, and as long as it likes where there is no pooler. */
   outside(text: string): Promise<void> {
     return this.#tracked(() =>
-      this.#connected(undefined, async (connection) => {
-        await connection.query('set statement_timeout = 0')
-        try {
-          await connection.query(text)
-        } finally {
-          await connection.query('reset statement_timeout')
-        }
-      }).catch((error: unknown) => {
-        throw this.#said(error, undefined)
+      this.#connected(undefined, (connection) => connection.alone(text)).catch((error: unknown) => {
+        throw this.said(error, undefined)
       }),
     )
   }
@@ -162,7 +159,7 @@ export class Database {
       try {
         return await work(connection, () => (isBroken = true))
       } catch (error) {
-        isBroken ||= isLost(error)
+        isBroken ||= isLost(error) || codeOf(error) === READONLY
         throw error
       } finally {
         connection.release(isBroken)
@@ -176,10 +173,11 @@ export class Database {
     for (let attempt = 1; attempt <= OUTCOME_TRIES; attempt++) {
       await pause(attempt)
       try {
-        const status = await this.#connected(undefined, async (connection) => {
-          const [row] = await connection.query('select pg_xact_status($1::text::xid8) as status', [transaction])
+        const ask = async (session: Session): Promise<unknown> => {
+          const [row] = await session.query('select pg_xact_status($1::text::xid8) as status', [transaction])
           return row!.status
-        })
+        }
+        const status = await this.#within('read', ask, { signal: undefined, onBegun: () => {} })
         if (status === 'committed' || status === 'aborted') return status
         if (status === null) return 'unknown'
       } catch (error) {
@@ -191,7 +189,8 @@ export class Database {
     return 'unknown'
   }
 
-  #said(error: unknown, signal: AbortSignal | undefined): unknown {
+  /** An error as the caller is to have it: one of ours, or the reason of the signal. */
+  said(error: unknown, signal: AbortSignal | undefined): unknown {
     return signal?.aborted ? signal.reason : translated(error, this.name)
   }
 }

@@ -1,5 +1,8 @@
+import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type * as pg from 'pg'
-import { beginning } from './connection.js'
+import { codeOf } from '../errors.js'
+import { BEGINNING, beginning, runAlone } from './connection.js'
 import type { Begun, Client, Connection, Mode, Row, Value } from './connection.js'
 
 /** A Pool of `pg`, or what is shaped like one (`@neondatabase/serverless`). */
@@ -26,7 +29,13 @@ interface PgInside {
   readonly connectionParameters?: object
   readonly constructor: new (config: object) => pg.Client
   readonly _connected?: boolean
+  /** As the server, or a pooler before it, told them at the start. */
+  readonly processID?: number | null
+  readonly secretKey?: number | null
 }
+
+/** How long another connection may take to end a statement. Where a pooler has none to spare, it would wait for that very statement. */
+const CANCEL_MS = 2000
 
 /** Ours, so that parsers that an application has set for all of `pg` change nothing. */
 const types = { getTypeParser: (type: number) => TEXT[type] ?? asIs }
@@ -43,56 +52,97 @@ const TEXT: Readonly<Record<number, (value: string) => unknown>> = {
 class PgConnection implements Connection {
   readonly #client: PgClientLike
   readonly #giveBack: (broken: boolean) => void
-  readonly #ignore = (): void => {}
-  #process: number | undefined
+  #begun: Begun | undefined
+  /** Why the connection ended, told between two statements: the next one only says that it did. */
+  #ended: Error | undefined
+  readonly #onError = (error: Error): void => {
+    this.#ended ??= error
+  }
 
   constructor(client: PgClientLike, giveBack: (broken: boolean) => void) {
     this.#client = client
     this.#giveBack = giveBack
-    // The statement that runs fails as well, and says why.
-    client.on('error', this.#ignore)
+    client.on('error', this.#onError)
   }
 
   async begin(mode: Mode, settings: readonly string[]): Promise<string | undefined> {
     // Many statements, many results.
-    const all = (await this.#client.query({ text: beginning(mode, settings), types })) as unknown as { rows: Begun[] }[]
-    const begun = all.at(-1)!.rows[0]!
-    this.#process = begun.process
-    return begun.transaction ?? undefined
+    const text = `begin ${BEGINNING[mode]}; ${beginning(mode, settings)}`
+    const all = (await this.#ask({ text, types })) as unknown as { rows: Begun[] }[]
+    this.#begun = all.at(-1)!.rows[0]!
+    return this.#begun.transaction ?? undefined
   }
 
   async query(text: string, values: readonly Value[] = []): Promise<readonly Row[]> {
-    return (await this.#client.query({ text, values, types })).rows as Row[]
+    return (await this.#ask({ text, values, types })).rows as Row[]
   }
 
   async commit(): Promise<void> {
-    await this.#client.query({ text: 'commit' })
+    await this.#ask({ text: 'commit' })
   }
 
   async rollback(): Promise<void> {
-    await this.#client.query({ text: 'rollback' })
+    await this.#ask({ text: 'rollback' })
   }
 
-  /** By its number in the server, not by what the protocol has for it: that a proxy between may not pass on. */
-  async cancel(): Promise<boolean> {
-    const { connectionParameters, constructor: Constructor } = this.#client as unknown as PgInside
-    if (this.#process === undefined || !connectionParameters) return false
-    const { host, port, user, database, password, ssl } = connectionParameters as Record<string, unknown>
-    const other = new Constructor({ host, port, user, database, password, ssl, connectionTimeoutMillis: 5000 })
-    other.on('error', this.#ignore)
+  alone(text: string): Promise<void> {
+    const { processID } = this.#client as unknown as PgInside
+    return runAlone(
+      (each) => this.query(each),
+      () => processID ?? undefined,
+      text,
+    )
+  }
+
+  async #ask(config: object): ReturnType<PgClientLike['query']> {
     try {
-      await other.connect()
-      await other.query('select pg_cancel_backend($1)', [this.#process])
-      return true
-    } finally {
-      await other.end()
+      return await this.#client.query(config)
+    } catch (error) {
+      throw (codeOf(error) === undefined && this.#ended) || error
     }
   }
 
+  /** By its number in the server, which every proxy passes on; else, where there is no connection to say so by, by the protocol's own request. */
+  async cancel(): Promise<boolean> {
+    const { connectionParameters, constructor: Constructor, processID, secretKey } = this.#client as unknown as PgInside
+    if (!this.#begun || !connectionParameters) return false
+    const { host, port, user, database, password, ssl } = connectionParameters as Record<string, unknown>
+    const times = { connectionTimeoutMillis: CANCEL_MS, query_timeout: CANCEL_MS }
+    const other = new Constructor({ host, port, user, database, password, ssl, ...times })
+    other.on('error', () => {})
+    const byNumber = async (): Promise<boolean> => {
+      await other.connect()
+      const { rows } = await other.query(
+        `select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
+          where pid = $1 and extract(epoch from xact_start) = $2::numeric`,
+        [this.#begun!.process, this.#begun!.since],
+      )
+      return rows.length > 0
+    }
+    const isDone = await Promise.race([byNumber().catch(() => false), delay(CANCEL_MS, false, { ref: false })])
+    void other.end().catch(() => {})
+    if (isDone || typeof processID !== 'number' || typeof secretKey !== 'number') return isDone
+    return cancelByKey(String(host), Number(port), processID, secretKey)
+  }
+
   release(broken: boolean): void {
-    this.#client.off('error', this.#ignore)
+    this.#client.off('error', this.#onError)
     this.#giveBack(broken)
   }
+}
+
+/** `CancelRequest` of PostgreSQL's protocol, without TLS as `libpq` sends it. Resolves when the server has read it. */
+function cancelByKey(host: string, port: number, process: number, secret: number): Promise<boolean> {
+  const request = Buffer.alloc(16)
+  for (const [i, value] of [16, 80_877_102, process, secret].entries()) request.writeInt32BE(value, 4 * i)
+  return new Promise((resolve) => {
+    const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
+    socket.setTimeout(CANCEL_MS, () => socket.destroy())
+    socket.on('error', () => {})
+    socket.on('close', (failed) => resolve(!failed))
+    // Not ended: a pooler takes that for somebody who does not want it any more.
+    socket.resume().write(request)
+  })
 }
 
 /** @param owned made for the store, and ended with it */
@@ -121,8 +171,10 @@ export function pgClient(client: PgClientLike): Client {
   }
 }
 
+/** Also where `in` finds nothing: `@vercel/postgres` exports a Pool behind a Proxy of a function. */
 export function isPgPool(client: object): client is PgPoolLike {
-  return 'totalCount' in client && 'connect' in client && 'query' in client
+  const { totalCount, connect, query } = client as Partial<PgPoolLike>
+  return typeof totalCount === 'number' && typeof connect === 'function' && typeof query === 'function'
 }
 
 /** @returns undefined where it is none; whether it was connected */

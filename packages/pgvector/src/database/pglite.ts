@@ -1,3 +1,4 @@
+import { BEGINNING } from './connection.js'
 import type { Client, Connection, Mode, Row, Value } from './connection.js'
 
 interface Queries {
@@ -44,13 +45,17 @@ class PGliteConnection implements Connection {
       })
       this.#ended.catch(reject)
     })
-    const isolation = mode === 'read' ? 'repeatable read, read only' : 'read committed'
-    await this.#transaction!.exec([`set transaction isolation level ${isolation}`, ...settings].join('; '))
+    await this.#transaction!.exec([`set transaction ${BEGINNING[mode]}`, ...settings].join('; '))
   }
 
   async query(text: string, values: readonly Value[] = []): Promise<readonly Row[]> {
-    const { rows } = await (this.#transaction ?? this.#database).query(text, [...values], BYTES)
+    const { rows } = await this.#transaction!.query(text, [...values], BYTES)
     return rows as Row[]
+  }
+
+  /** Nobody but this process can set a limit, and it has the only session. */
+  async alone(text: string): Promise<void> {
+    await this.#database.query(text)
   }
 
   commit(): Promise<void> {

@@ -5,6 +5,7 @@ import type { CandidateQuery, Candidates, FirstStage } from '@serotine/core/stor
 import { fromDatabase } from '../escaping.js'
 import { halfvecText } from '../schema/encoders.js'
 import type { Encoders } from '../schema/encoders.js'
+import { checkVisible } from '../schema/visible.js'
 import { filterSql } from './filter-sql.js'
 import { Parameters } from './parameters.js'
 import type { Snapshot } from './snapshot.js'
@@ -65,7 +66,10 @@ export async function findCandidates(
     firstStage = 'fde'
     rows = await scan(snapshot, query, { fde, count, narrowed })
   }
-  if (rows.length === 0) return { firstStage: 'none', ids: [] }
+  if (rows.length === 0) {
+    await checkVisible(snapshot, snapshot.names.encodings(collection.id, collection.encodings))
+    return { firstStage: 'none', ids: [] }
+  }
   return {
     firstStage,
     ids: rows.map(({ id }) => fromDatabase(id as string)),

@@ -3,6 +3,7 @@ import type { KeywordMatch, KeywordQuery, Phrase, Stemmer } from '@serotine/core
 import type { Row } from '../database/connection.js'
 import { fromDatabase } from '../escaping.js'
 import { lexemeOf, OCCURRENCES, quotedLexeme } from './terms.js'
+import { checkVisible } from '../schema/visible.js'
 import { filterSql } from './filter-sql.js'
 import { Parameters } from './parameters.js'
 import { keysOf, keysSql } from './snapshot.js'
@@ -69,6 +70,7 @@ async function lookUp({ session, collection, names }: Snapshot, text: string, st
     `select term, documents from ${names.words(id)} where term in (select json_array_elements_text($1::text::json))`,
     [JSON.stringify(lexemes)],
   )
+  if (rows.length === 0) await checkVisible({ session, names }, names.words(id))
   const holding = new Map(rows.map((row) => [row.term as string, Number(row.documents)]))
   const weighed = words.flatMap(({ term, count }, i): Weighed[] => {
     const found = holding.get(lexemes[i]!) ?? 0
