@@ -11,7 +11,7 @@ import type * as Migrations from '../../packages/pgvector/src/schema/migrations.
 import { SCHEMA_VERSION } from '../../packages/pgvector/src/schema/migrations.js'
 import { randomEmbeddings } from '../support/clustered-embeddings.js'
 import { ADOPT, allIds, numberedDocuments } from './documents.js'
-import { pglite, stopPglite } from './pglite.js'
+import { newCluster, pglite, stopPglite } from './pglite.js'
 
 afterAll(stopPglite)
 
@@ -31,6 +31,7 @@ it('reads addresses', () => {
 })
 
 it('keeps a collection in a folder of PGlite, and lets no other schema than its own be touched', async () => {
+  await newCluster(join(folder, 'docs'))
   const address = `pglite://${encodeURIComponent(join(folder, 'docs'))}?collection=birds&schema=mine`
   const store = await openStore(address, { codec: 'f16' })
   await store.upsert(numberedDocuments('d', 5), ADOPT)

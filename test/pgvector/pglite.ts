@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PGlite } from '@electric-sql/pglite'
 import { vector } from '@electric-sql/pglite-pgvector'
+import { extract } from 'tar'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const { devDependencies } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
@@ -23,6 +24,13 @@ export function pglite(): Promise<PGlite> {
 export async function stopPglite(): Promise<void> {
   await (await started)?.close()
   started = undefined
+}
+
+/** Puts a new cluster into a folder, as PGlite makes one. */
+export async function newCluster(folder: string): Promise<void> {
+  await pglite()
+  await mkdir(folder, { recursive: true })
+  await extract({ file: CLUSTER, cwd: folder })
 }
 
 /** The tar of `CLUSTER`. Whoever is first makes it. */
