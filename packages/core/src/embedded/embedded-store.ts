@@ -23,6 +23,7 @@ import type {
   StoreStats,
   TokenSink,
 } from '../store/store.js'
+import { USUAL_CANDIDATES } from '../store/suitability/rules.js'
 import { Turns } from '../store/turns.js'
 import { untilAborted } from '../store/until-aborted.js'
 import { checkWritable } from '../store/writable.js'
@@ -63,8 +64,6 @@ export let openChecked: (checked: CheckedEmbedded) => Promise<EmbeddedStore>
 
 /** Vectors that `compact` lets go for codes: where their tokens are at least this share of those compressed before. */
 const COMPACTED_SHARE = 1 / 8
-/** Candidates of a stage that has not been measured. */
-const CANDIDATES = 100
 
 /**
  * Documents in files of one folder, or in memory: one process writes, any number read. Each change is committed as a whole; a process
@@ -349,7 +348,7 @@ export class EmbeddedStore implements Store {
       readonly rerank: boolean
     },
   ): Promise<Chosen | undefined> {
-    const { firstStage: asked = this.#options.firstStage, candidates = CANDIDATES, rerank } = how
+    const { firstStage: asked = this.#options.firstStage, candidates = USUAL_CANDIDATES, rerank } = how
     if (how.firstStage !== undefined) this.#checkKept(how.firstStage)
     const { total, collection } = snapshot
     const rows: Record<string, number> = {}
@@ -362,7 +361,7 @@ export class EmbeddedStore implements Store {
       const searcher = await stage?.searcher(collection)
       if (stage && searcher) {
         const { suitability } = this.#files.manifest.derived[name] ?? {}
-        return { name, searcher, candidates: suitability?.candidates ?? CANDIDATES, trusted: stage.trusted }
+        return { name, searcher, suitability, trusted: stage.trusted }
       }
       // Damaged, or of a collection that has been compacted since: what else is there?
       if (!rows[name]) return undefined

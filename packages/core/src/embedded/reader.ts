@@ -10,8 +10,10 @@ import type {
   HashedDocument,
   ScanOptions,
   StoreReader,
+  Suitability,
   TokenSink,
 } from '../store/store.js'
+import { candidatesWanted } from '../store/suitability/rules.js'
 import { readTokens } from './commit/read-tokens.js'
 import { isDamage } from './format/checked.js'
 import type { Allowed, Snapshot } from './commit/snapshot.js'
@@ -34,16 +36,14 @@ export type Choose = (
 export interface Chosen {
   readonly name: string
   readonly searcher: Searcher
-  /** How many candidates it needs. */
-  readonly candidates: number
+  /** What says how many candidates it needs. */
+  readonly suitability: Suitability | null | undefined
   /** Documents before this ordinal are found as well as was measured. */
   readonly trusted: number
 }
 
 /** Documents that a stage may not find yet are candidates whatever it says, while they have no more tokens than this: 7 ms of MaxSim. */
 const UNTRUSTED_TOKENS = 65_536
-/** Documents wanted that the number of candidates was measured for. */
-const TOP = 10
 /** Documents per batch of `scan`. */
 const BATCH = 256
 
@@ -69,8 +69,7 @@ export class SnapshotReader implements StoreReader {
     signal?.throwIfAborted()
     const idOf = (ordinal: number): string => snapshot.row(ordinal).id
     if (!chosen) return { firstStage: 'exact', ids: Array.from(allowed.documents, idOf) }
-    // Measured for 10 documents: as many beyond them for more.
-    const wanted = Math.max(k, count ?? chosen.candidates + Math.max(0, k - TOP))
+    const wanted = candidatesWanted({ k, count }, chosen.suitability)
     const { ordinals, scores } = chosen.searcher.search(embeddings, wanted, allowed.documents)
     const others = rerank ? this.#untrusted(chosen, allowed, new Set(ordinals)) : []
     const ids = [...Array.from(ordinals, idOf), ...others.map(idOf)]

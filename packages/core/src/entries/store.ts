@@ -50,10 +50,21 @@ export { compileWhere, filterPredicate } from '../store/filter-predicate.js'
 export { decodeRecord, encodeRecord, recordBytes, TOKEN_CODECS } from '../store/records.js'
 export type { TokenCodec } from '../store/records.js'
 
-/** For stores that engines keep: the checks, the order of changes and the words of texts that the embedded one uses. */
+/** For stores that engines keep: the checks, the order of changes, what is measured of first stages, and the words of texts, as the embedded one has them. */
 export { checkFirstStage } from '../store/first-stage.js'
 export { checkSameModel } from '../store/same-model.js'
 export { checkWritable } from '../store/writable.js'
+export {
+  candidatesWanted,
+  pieceOrigins,
+  piecesAsQueries,
+  suitabilityIsDue,
+  unsuitable,
+} from '../store/suitability/rules.js'
+export type { MeasuredSuitability, Whole } from '../store/suitability/rules.js'
+export { measureSuitability } from '../store/suitability/measure.js'
+export type { MeasuredStage, Piece, ReadableDocuments } from '../store/suitability/measure.js'
+export { evenly } from '../math/evenly.js'
 export { Turns } from '../store/turns.js'
 export { untilAborted } from '../store/until-aborted.js'
 export { checkKeywords } from '../store/keywords.js'

@@ -1,6 +1,6 @@
 import { SerotineError } from '@serotine/core'
 import { describe } from '@serotine/core/options'
-import { checkFirstStage, constantAnswer } from '@serotine/core/store'
+import { candidatesWanted, checkFirstStage, constantAnswer } from '@serotine/core/store'
 import type { CandidateQuery, Candidates, FirstStage } from '@serotine/core/store'
 import { fromDatabase } from '../escaping.js'
 import { halfvecText } from '../schema/encoders.js'
@@ -13,8 +13,6 @@ import type { Snapshot } from './snapshot.js'
 export const FIRST_STAGES = ['exact', 'fde', 'hnsw', 'muvera'] as const
 /** Up to this many tokens all records are fetched and scored: 1.3 MB with 128 components as int8, some milliseconds. */
 export const EXACT_TOKENS = 10_000
-/** Candidates where nothing was measured. */
-const USUAL = 100
 /** `hnsw.ef_search` may not be larger. */
 const LARGEST_SEARCH = 1000
 /** The graph is walked for so many times the candidates: for just as many it kept .82 of the exact top 10, for twice as many .83, where a scan kept .87 (`bench/engines.mjs`). */
@@ -42,11 +40,11 @@ export async function findCandidates(
   query: CandidateQuery,
 ): Promise<Candidates> {
   const { collection } = snapshot
-  const { embeddings, filter, k = 1, rerank = true } = query
+  const { embeddings, filter, rerank = true } = query
   const asked = checkFirstStage(query.firstStage ?? 'auto', FIRST_STAGES)
   if (asked !== 'auto' && asked !== 'exact' && collection.spec.fde === null) throw withoutFdes(asked)
   if (filter && constantAnswer(filter) === false) return { firstStage: 'none', ids: [] }
-  const count = Math.max(k, query.count ?? collection.stage?.suitability?.candidates ?? USUAL)
+  const count = candidatesWanted(query, collection.stage?.suitability)
   const planned = plan(asked, collection, count, rerank)
   if (planned === 'exact') return everything(snapshot, query)
   if (filter && rerank && (asked === 'auto' || asked === 'muvera')) {

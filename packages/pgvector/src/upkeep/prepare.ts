@@ -1,7 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TokenEmbeddings } from '@serotine/core'
-import { FdeEncoder, learnFde, partitionFit, storeMeans, withLearnedPartitions } from '@serotine/core/muvera'
-import type { FdeConfig, FdeMeans } from '@serotine/core/muvera'
+import {
+  documentsFit,
+  FdeEncoder,
+  fits,
+  learnFde,
+  LEARNED_FROM_TOKENS,
+  learningDue,
+  storeMeans,
+} from '@serotine/core/muvera'
 import { decodeRecord } from '@serotine/core/store'
 import type { PrepareOptions } from '@serotine/core/store'
 import { codeOf } from '../errors.js'
@@ -17,16 +24,8 @@ import { keepGraph } from './graph.js'
 import type { Upkeep } from './work.js'
 import { keepSuitability } from './suitability.js'
 
-/** Tokens from which on partitions are learned, and hyperplanes are used; with fewer all documents are scored. */
-const LEARN_FROM = { centroids: 8000, hyperplanes: 2000 } as const
-/** Learned again when the collection has so many times the tokens it had; sooner where what came since is of another kind. */
-const GROWTH = 2
-const GROWTH_OF_OTHERS = 1.5
-/** New tokens fit when their mean distance from their centroids is at most this many times that of the old. */
-const FITS = 1.1
+/** New tokens are taken from documents with about so many. */
 const FIT_TOKENS = 4096
-/** Learns from about this many tokens. */
-const TOKENS_AT_MOST = 50_000
 /** Documents encoded in one transaction. */
 const BATCH = 256
 /** Encodings that others have replaced are kept for readers that began before. */
@@ -51,13 +50,14 @@ async function isDue({ encoders, read }: Upkeep): Promise<boolean> {
   return read(async (snapshot) => {
     const { collection, session, names } = snapshot
     const { spec, tokens, encodings, stage } = collection
-    const { partitioning } = withLearnedPartitions({ ...spec.fde!.options, dim: spec.dim! })
-    if (encodings === 0 || !stage) return tokens >= LEARN_FROM[partitioning ?? 'hyperplanes']
+    const options = { ...spec.fde!.options, dim: spec.dim! }
+    if (encodings === 0 || !stage) return learningDue(tokens, options, undefined) === 'always'
     const known = await encoders.of(session, names, collection)
-    if (!known || tokens >= stage.tokens * GROWTH) return true
-    if (stage.similarity === null || tokens < stage.tokens * GROWTH_OF_OTHERS) return false
+    if (!known) return true
+    const due = learningDue(tokens, options, stage)
+    if (due !== 'unless it fits') return due === 'always'
     const since = await sample(snapshot, FIT_TOKENS, stage.seq)
-    return 1 - fitOf(known.encoder, known.means, since) > (1 - stage.similarity) * FITS
+    return !fits(documentsFit(known.encoder, known.means, since), stage.similarity!)
   })
 }
 
@@ -67,11 +67,11 @@ async function learnAndEncode(upkeep: Upkeep, { signal, onProgress }: PrepareOpt
   const { spec, documents } = await read(async ({ collection }) => collection)
   const [before, examples] = await read(async (snapshot) => [
     snapshot.collection,
-    await sample(snapshot, TOKENS_AT_MOST),
+    await sample(snapshot, LEARNED_FROM_TOKENS),
   ])
   const { config, means, meanNorm } = await learnFde(examples, { ...spec.fde!.options, dim: spec.dim! }, { signal })
   const encoder = new FdeEncoder(config, {}, means)
-  const similarity = config.partitioning === 'centroids' ? fitOf(encoder, means, examples) : null
+  const similarity = config.partitioning === 'centroids' ? documentsFit(encoder, means, examples) : null
   const { names, vector } = upkeep
   const version = await begin(upkeep, { config, fingerprint: encoder.fingerprint, means: storeMeans(means) }, encoder)
   const table = names.encodings(before.id, version)
@@ -170,24 +170,6 @@ export async function sample(
     [String(seq), String(tokens)],
   )
   return rows.map((row) => decodeRecord(codec, recordOf(row), Number(row.tokens), dim!))
-}
-
-function fitOf(encoder: FdeEncoder, means: FdeMeans, documents: readonly TokenEmbeddings[]): number {
-  const { dim } = encoder.config as FdeConfig
-  const some: TokenEmbeddings[] = []
-  let length = 0
-  for (const document of documents) {
-    if (length >= FIT_TOKENS) break
-    some.push(document)
-    length += document.length
-  }
-  const data = new Float32Array(length * dim)
-  let at = 0
-  for (const document of some) {
-    data.set(document.data.subarray(0, document.length * dim), at)
-    at += document.length * dim
-  }
-  return partitionFit(encoder, means, { data, length, dim })
 }
 
 /** Tables of versions that others have replaced, and of those that were never finished. Where somebody still reads one, it is left for the next time. */

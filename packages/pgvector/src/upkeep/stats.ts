@@ -1,4 +1,5 @@
 import { fdeLength } from '@serotine/core/muvera'
+import { candidatesWanted } from '@serotine/core/store'
 import type { FirstStageStats, StoreStats } from '@serotine/core/store'
 import { plan } from '../reading/candidates.js'
 import type { Snapshot } from '../reading/snapshot.js'
@@ -66,7 +67,7 @@ export async function statsOf({ session, collection, names }: Snapshot): Promise
     tokens,
     bytes: { ...bytes, total },
     generation,
-    firstStage: plan('auto', collection, stage?.suitability?.candidates ?? 100, true),
+    firstStage: plan('auto', collection, candidatesWanted({}, stage?.suitability), true),
     firstStages: stages,
     ...(language !== null && {
       keywords: { language, documents, bytes: bytes.words, memory: 0, terms: Number(terms!.terms) },

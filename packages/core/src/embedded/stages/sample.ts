@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { evenly } from '../../math/evenly.js'
 import type { TokenCodec } from '../../store/records.js'
 import type { Collection } from '../commit/collection.js'
 
@@ -7,8 +8,7 @@ const SLICE = 64
 
 /** At most `count` of the ordinals, evenly spread over them; the same every time. */
 export function spread(ordinals: ArrayLike<number>, count: number): Int32Array {
-  if (ordinals.length <= count) return Int32Array.from(ordinals)
-  return Int32Array.from({ length: count }, (_, i) => ordinals[Math.floor(((i + 0.5) * ordinals.length) / count)]!)
+  return evenly(ordinals.length, count).map((place) => ordinals[place]!)
 }
 
 /** Ordinals from one up to another. */

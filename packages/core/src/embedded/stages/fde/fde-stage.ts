@@ -5,36 +5,22 @@ import { fdeLength, resolveFdeConfig } from '../../../fde/config.js'
 import type { FdeConfig } from '../../../fde/config.js'
 import { FdeEncoder } from '../../../fde/encode.js'
 import type { FdeMeans } from '../../../fde/encode.js'
-import { partitionFit } from '../../../fde/partition-fit.js'
 import { learnFde, withLearnedPartitions } from '../../../fde/learn.js'
+import { LEARNED_FROM_TOKENS, learningDue } from '../../../fde/learning-due.js'
+import { FIT, fits, partitionFit } from '../../../fde/partition-fit.js'
 import { restoreMeans, storeMeans } from '../../../fde/stored-means.js'
 import type { StoredFdeMeans } from '../../../fde/stored-means.js'
-import { MIN_SAMPLE_TOKENS } from '../../../fde/suitability.js'
 import { describe } from '../../../options.js'
 import type { CodeBytes } from '../../format/manifest.js'
 import type { Collection } from '../../commit/collection.js'
 import { CodedStage } from '../coded-stage.js'
 import type { CodedKind, Due } from '../coded-kind.js'
-import { FIT, fits, UNSEEN_TOKENS } from '../fit.js'
+import { UNSEEN_TOKENS } from '../fit.js'
 import { sampleTokens, spread } from '../sample.js'
 import type { Stage, StageContext } from '../stage.js'
 import { fdeRowBytes } from './fde-rows.js'
 import { FdeScan } from './fde-scan.js'
 
-/** Partitions are not learned before there are this many tokens; until then everything is scored exactly, in a millisecond. */
-const CENTROID_SAMPLE_TOKENS = 8000
-/**
- * Learned again when the collection has this many times the tokens it had: what came since may be of another kind. An index that grows
- * document by document then makes every FDE twice, all in all.
- */
-const GROWTH = 2
-/**
- * Where what came since is of another kind, learned again when the collection has this many times the tokens: growing topic by topic, at
- * worst, every FDE is then made three times.
- */
-const GROWTH_OF_OTHERS = 1.5
-/** Learns from about this many tokens. */
-const TOKENS_AT_MOST = 50_000
 /** Documents read before timers and sockets get their turn. */
 const SLICE = 64
 
@@ -83,21 +69,18 @@ export function fdeStage(context: StageContext): Stage {
     async due(collection, kept, signal): Promise<Due> {
       const { fde, dim } = files.manifest
       if (fde === null) return undefined
-      const { partitioning } = withLearnedPartitions({ ...fde, dim: dim! })
-      if (!kept) {
-        const enough = partitioning === 'centroids' ? CENTROID_SAMPLE_TOKENS : MIN_SAMPLE_TOKENS
-        return collection.tokens >= enough ? { learn: 0 } : undefined
-      }
-      const { tokens, similarity } = kept.derived.facts as { tokens: number; similarity?: number | null }
-      const growth = collection.tokens / tokens
-      if (growth >= GROWTH) return { learn: 0 }
-      const { trusted } = kept.derived.parts.at(-1)!
+      const { tokens = 0, similarity } = (kept?.derived.facts ?? {}) as { tokens?: number; similarity?: number | null }
+      const known = kept && { tokens, similarity: similarity ?? null }
+      const due = learningDue(collection.tokens, { ...fde, dim: dim! }, known)
+      if (due === 'always') return { learn: 0 }
       // Hyperplanes fit nothing, and older indexes do not say how well their partitions do.
-      if (typeof similarity !== 'number' || collection.tokensOf(trusted) < UNSEEN_TOKENS) return undefined
+      if (!kept || typeof similarity !== 'number') return undefined
+      const { trusted } = kept.derived.parts.at(-1)!
+      if (collection.tokensOf(trusted) < UNSEEN_TOKENS) return undefined
       const { encoder, learned } = kept.searcher as FdeScan
       const found = await fit(encoder, restoreMeans(learnedOf(learned).means), collection, trusted, signal)
       if (fits(found, similarity)) return { trust: collection.total }
-      return growth >= GROWTH_OF_OTHERS ? { learn: 0 } : undefined
+      return due === 'unless it fits' ? { learn: 0 } : undefined
     },
     async learn(collection, _from, _kept, signal) {
       const { codec, fde } = files.manifest
@@ -105,7 +88,7 @@ export function fdeStage(context: StageContext): Stage {
       const sample: TokenEmbeddings[] = []
       let seen = 0
       const each = collection.tokens / collection.searchableCount
-      for (const ordinal of spread([...collection.searchable()], Math.ceil(TOKENS_AT_MOST / each))) {
+      for (const ordinal of spread([...collection.searchable()], Math.ceil(LEARNED_FROM_TOKENS / each))) {
         sample.push(collection.readEmbeddings(ordinal, codec, dim))
         seen += collection.row(ordinal).tokens
         if (sample.length % SLICE === 0) await nextTurn()
