@@ -149,10 +149,20 @@ describe('measureSuitability', () => {
     expect(worse.suitability).toMatchObject({ recall: 0.5, candidates: 1000 })
   })
 
-  test('compares with the best of 2,000 candidates where there are more tokens', async () => {
-    const asked: number[] = []
-    const measured = await measureSuitability(stage(300_001, asked, behind(6)), undefined)
-    expect(asked).toEqual([2001])
+  test('compares with the best of 2,000 candidates where there are more tokens, and reads each once', async () => {
+    const [asked, read]: [number[], string[]] = [[], []]
+    const one = stage(300_001, asked, behind(6))
+    const pieces = [...one.pieces, { ...one.pieces[0]!, origin: '1' }]
+    const reading: MeasuredStage['reading'] = (work) =>
+      work({
+        readTokens: (ids, sink) => {
+          read.push(...ids)
+          return readTokens(ids, sink)
+        },
+      })
+    const measured = await measureSuitability({ ...one, pieces, reading }, undefined)
+    expect(asked).toEqual([2001, 2001])
+    expect(read).toHaveLength(count)
     // All 1,500 are candidates here: five of the best are at its end.
     expect(measured.suitability).toMatchObject({ recall: 0.5, candidates: 1000 })
   })

@@ -62,7 +62,7 @@ export {
   unsuitable,
 } from '../store/suitability/rules.js'
 export type { MeasuredSuitability, Whole } from '../store/suitability/rules.js'
-export { measureSuitability } from '../store/suitability/measure.js'
+export { measureSuitability, recordsOf } from '../store/suitability/measure.js'
 export type { MeasuredStage, Piece, ReadableDocuments } from '../store/suitability/measure.js'
 export { evenly } from '../math/evenly.js'
 export { Turns } from '../store/turns.js'

@@ -4,6 +4,7 @@ import {
   measureSuitability,
   pieceOrigins,
   piecesAsQueries,
+  recordsOf,
   suitabilityIsDue,
   unsuitable,
 } from '@serotine/core/store'
@@ -88,18 +89,11 @@ async function* allRecords(upkeep: Upkeep): AsyncGenerator<ReadableDocuments> {
         [String(last)],
       ),
     )
-    const records = rows.map(recordOf)
-    yield {
-      ids: rows.map(({ id }) => fromDatabase(id as string)),
-      reader: {
-        readTokens: async (_ids, sink) => {
-          for (const [i, record] of records.entries()) {
-            sink.room(record.length).set(record)
-            sink.record(i, 0, Number(rows[i]!.tokens))
-          }
-        },
-      },
-    }
+    const documents = rows.map((row): [string, { record: Uint8Array; tokens: number }] => [
+      fromDatabase(row.id as string),
+      { record: recordOf(row), tokens: Number(row.tokens) },
+    ])
+    yield recordsOf(new Map(documents))
     if (rows.length < BATCH) return
     last = Number(rows.at(-1)!.vectors)
   }

@@ -1,10 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TokenEmbeddings } from '../../embeddings.js'
 import { exactScores } from '../exact-scores.js'
+import { recordBytes } from '../records.js'
 import type { TokenCodec } from '../records.js'
 import type { StoreReader } from '../store.js'
 import { chooseCandidates, MOST_CANDIDATES, TOP, TRUTH_CANDIDATES, TRUTH_TOKENS } from './rules.js'
 import type { MeasuredSuitability } from './rules.js'
+
+/** Documents read at once. */
+const BATCH = 256
 
 /** A piece of a document as a query. The document that it is of does not count: no stage would miss it. */
 export interface Piece {
@@ -48,38 +52,63 @@ export async function measureSuitability(
     found.push(ids.filter((id) => id !== origin))
     signal?.throwIfAborted()
   }
-  const best = isWhole ? await bestOfAll(stage, signal) : await bestOfCandidates(stage, found, signal)
-  return chooseCandidates(found, best, documents)
-}
-
-/** The best by MaxSim of every document, which are read once. */
-async function bestOfAll({ codec, pieces, all }: MeasuredStage, signal: AbortSignal | undefined): Promise<string[][]> {
+  const batches = isWhole ? stage.all() : candidatesOnce(stage, found)
+  const sets = isWhole ? undefined : found.map((ids) => new Set(ids))
   const best = pieces.map((): Scored[] => [])
-  for await (const { ids, reader } of all()) {
+  for await (const { ids, reader } of batches) {
     for (const [i, { origin, query }] of pieces.entries()) {
-      const { scores } = await exactScores(reader, codec, query, ids, signal, () => {})
-      const others = ids.flatMap((id, n): Scored[] => (id === origin ? [] : [[id, scores[n]!]]))
-      best[i] = firstOf([...best[i]!, ...others])
+      const others = ids.filter((id) => id !== origin && (sets?.[i]!.has(id) ?? true))
+      const { scores } = await exactScores(reader, stage.codec, query, others, signal, () => {})
+      best[i] = firstOf([...best[i]!, ...others.map((id, n): Scored => [id, scores[n]!])])
       await nextTurn()
     }
     signal?.throwIfAborted()
   }
-  return best.map((list) => list.map(([id]) => id))
+  const ids = best.map((list) => list.map(([id]) => id))
+  return chooseCandidates(found, ids, documents)
 }
 
-async function bestOfCandidates(
+/** The candidates of all pieces, each read once however many pieces it is a candidate of. */
+async function* candidatesOnce(
   { codec, pieces, reading }: MeasuredStage,
   found: readonly (readonly string[])[],
-  signal: AbortSignal | undefined,
-): Promise<string[][]> {
-  const best: string[][] = []
-  for (const [i, { query }] of pieces.entries()) {
-    const ids = found[i]!
-    const { scores } = await reading((reader) => exactScores(reader, codec, query, ids, signal, () => {}))
-    best.push(firstOf(ids.map((id, n): Scored => [id, scores[n]!])).map(([id]) => id))
-    signal?.throwIfAborted()
+): AsyncGenerator<ReadableDocuments> {
+  const all = [...new Set(found.flat())]
+  const { dim } = pieces[0]!.query
+  for (let at = 0; at < all.length; at += BATCH) {
+    const ids = all.slice(at, at + BATCH)
+    const kept = new Map<string, { readonly record: Uint8Array; readonly tokens: number }>()
+    await reading(async (reader) => {
+      let room = new Uint8Array()
+      await reader.readTokens(ids, {
+        room: (bytes) => (room = new Uint8Array(bytes)),
+        record: (position, from, tokens) => {
+          const record = room.slice(from, from + recordBytes(codec, tokens, dim))
+          kept.set(ids[position]!, { record, tokens })
+        },
+        damaged: () => {},
+      })
+    })
+    yield recordsOf(kept)
   }
-  return best
+}
+
+/** Documents whose records are in memory. */
+export function recordsOf(
+  documents: ReadonlyMap<string, { readonly record: Uint8Array; readonly tokens: number }>,
+): ReadableDocuments {
+  return {
+    ids: [...documents.keys()],
+    reader: {
+      readTokens: async (ids, sink) => {
+        for (const [position, id] of ids.entries()) {
+          const { record, tokens } = documents.get(id)!
+          sink.room(record.length).set(record)
+          sink.record(position, 0, tokens)
+        }
+      },
+    },
+  }
 }
 
 type Scored = readonly [id: string, score: number]
