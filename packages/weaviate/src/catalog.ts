@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { SerotineError } from '@serotine/core'
 import type { FdeConfig, FdeOptions, StoredFdeMeans } from '@serotine/core/muvera'
 import { SPEC_VERSION } from '@serotine/core/store'
-import type { CollectionSpec, TokenCodec } from '@serotine/core/store'
+import type { CollectionSpec, Suitability, TokenCodec } from '@serotine/core/store'
+import { notTaken } from './client/failures.js'
 import type { Servers } from './client/servers.js'
 import type { Endpoint, RequestOptions } from './client/endpoint.js'
 import type { WeaviateMode } from './options.js'
@@ -37,6 +38,8 @@ export interface FdeState {
   readonly writing: number
   /** Who is at it. */
   readonly learning: { readonly by: string; readonly since: number } | null
+  /** When the last document was written that the serving version knows, by the clock of the servers: those written later may be of another kind. */
+  readonly seen?: number
 }
 
 /** What an encoder is made of again. */
@@ -49,6 +52,14 @@ export interface LearnedFde {
   readonly meanNorm: number
   /** Tokens of the collection then. */
   readonly tokens: number
+  /** How well the partitions fitted the documents they were learned from; null for hyperplanes. */
+  readonly similarity?: number | null
+}
+
+/** What was measured of the encodings of a version. */
+export interface StoredSuitability {
+  readonly version: number
+  readonly suitability: Suitability
 }
 
 /** A change: while it is under way, ids of documents that come, and that go. */
@@ -131,6 +142,14 @@ export class Catalog {
     await this.#write(`learned-${learned.version}`, 'learned', learned)
   }
 
+  async suitability(options?: RequestOptions): Promise<StoredSuitability | undefined> {
+    return this.#read<StoredSuitability>('suitability', options)
+  }
+
+  async writeSuitability(measured: StoredSuitability): Promise<void> {
+    await this.#write('suitability', 'suitability', measured)
+  }
+
   /** @returns what ends it */
   async beginChange(ids: readonly string[], gone: readonly string[]): Promise<Begun> {
     const uuid = randomUUID()
@@ -195,7 +214,7 @@ export class Catalog {
     const properties = { kind, scope: this.#scope || NO_SCOPE, json: JSON.stringify(value) }
     const request = encodeBatch(this.#place, [{ uuid, properties, vectors: [] }], this.#consistency)
     const [error] = decodeBatch(await this.#servers.call('BatchObjects', request))
-    if (error) throw new SerotineError('STORE_FAILED', `Writing to ${this.#place.collection} failed: ${error.error}`)
+    if (error) throw notTaken(`Writing to ${this.#place.collection}`, error.error)
   }
 
   #uuid(name: string): string {

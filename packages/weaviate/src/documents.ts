@@ -1,6 +1,7 @@
 import { SerotineError } from '@serotine/core'
 import { RequestFailure } from './client/endpoint.js'
 import type { Endpoint, RequestOptions } from './client/endpoint.js'
+import { isDenied, notTaken } from './client/failures.js'
 import type { Servers } from './client/servers.js'
 import type { Cluster } from './cluster.js'
 import { TERMS } from './filters/compile.js'
@@ -224,7 +225,7 @@ export class Documents {
       )
       if (errors.length === 0) return
       const { error } = errors[0]!
-      const isFinal = /vector length|dimension|invalid|not enough memory|read-?only/i.test(error)
+      const isFinal = isDenied(error) || /vector length|dimension|invalid|not enough memory|read-?only/i.test(error)
       if (round === ROUNDS || isFinal) throw refused(error, this.#servers.name)
       rest = errors.map(({ index }) => rest[index]!)
       await pause(100 * 2 ** round)
@@ -360,6 +361,7 @@ function sizeOf({ properties, vectors }: ServerObject): number {
 }
 
 function refused(error: string, name: string): SerotineError {
+  if (isDenied(error)) return notTaken(`Writing to Weaviate at ${name}`, error)
   const isFull = /read-?only|disk/i.test(error)
   return new SerotineError(
     isFull ? 'STORE_FULL' : 'STORE_FAILED',

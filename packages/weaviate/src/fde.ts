@@ -1,8 +1,10 @@
 import type { TokenEmbeddings } from '@serotine/core'
 import { SerotineError } from '@serotine/core'
 import { FdeEncoder, fdeLength, restoreMeans } from '@serotine/core/muvera'
+import type { FdeMeans } from '@serotine/core/muvera'
+import type { Suitability } from '@serotine/core/store'
 import type { RequestOptions } from './client/endpoint.js'
-import type { Catalog, FdeState, LearnedFde } from './catalog.js'
+import type { Catalog, FdeState, LearnedFde, StoredSuitability } from './catalog.js'
 import type { StoredFde } from './rows.js'
 import { FDE_SLOTS } from './schema.js'
 
@@ -16,6 +18,7 @@ export const KNOWN_FOR_MS = 1000
 export interface FdeVersion {
   readonly learned: LearnedFde
   readonly encoder: FdeEncoder
+  readonly means: FdeMeans
   readonly slot: (typeof FDE_SLOTS)[number]
 }
 
@@ -24,6 +27,7 @@ export class FdeVersions {
   readonly #catalog: Catalog
   readonly #versions = new Map<number, Promise<FdeVersion>>()
   #state: FdeState = { serving: 0, writing: 0, learning: null }
+  #measured: StoredSuitability | undefined
   #read = -Infinity
 
   constructor(catalog: Catalog) {
@@ -34,9 +38,17 @@ export class FdeVersions {
   async state(isFresh = false, options?: RequestOptions): Promise<FdeState> {
     if (!isFresh && performance.now() - this.#read < KNOWN_FOR_MS) return this.#state
     const asked = performance.now()
-    this.#state = await this.#catalog.fdeState(options)
+    const [state, measured] = await Promise.all([this.#catalog.fdeState(options), this.#catalog.suitability(options)])
+    this.#state = state
+    this.#measured = measured
     this.#read = asked
-    return this.#state
+    return state
+  }
+
+  /** What was measured of the encodings that serve. */
+  async suitability(isFresh = false, options?: RequestOptions): Promise<Suitability | null> {
+    const { serving } = await this.state(isFresh, options)
+    return this.#measured?.version === serving ? this.#measured.suitability : null
   }
 
   /** What searches ask: one, or while documents are encoded anew two. None: nothing is learned yet. */
@@ -64,14 +76,15 @@ export class FdeVersions {
 
 function restore(learned: LearnedFde): FdeVersion {
   const { version, config, fingerprint, means } = learned
-  const encoder = new FdeEncoder(config, {}, restoreMeans(means))
+  const restored = restoreMeans(means)
+  const encoder = new FdeEncoder(config, {}, restored)
   if (encoder.fingerprint !== fingerprint) {
     throw new SerotineError(
       'INDEX_CORRUPT',
       `The encodings of this collection were made with different arithmetic (${fingerprint}) from this build's (${encoder.fingerprint}).`,
     )
   }
-  return { learned, encoder, slot: FDE_SLOTS[version % 2]! }
+  return { learned, encoder, means: restored, slot: FDE_SLOTS[version % 2]! }
 }
 
 /** The encoding of a document, in the slot of its version. Documents without tokens have none. */

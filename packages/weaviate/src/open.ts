@@ -146,13 +146,13 @@ async function liveNodes(servers: Servers): Promise<number> {
 async function firstSpec(
   servers: Servers,
   catalog: Catalog,
-  { codec, fde, readonly, nodes, collection }: CheckedOptions,
+  { codec, fde, readonly, nodes, collection, tenant }: CheckedOptions,
   mode: StoredSpec['mode'],
 ): Promise<StoredSpec> {
   if (readonly) {
     throw new SerotineError(
       'INDEX_FORMAT',
-      `There is nothing of ${collection} to read yet. Open it once without readonly.`,
+      `There is nothing of ${tenant === undefined ? collection : `tenant ${describe(tenant)} of ${collection}`} to read yet. Open it once without readonly.`,
     )
   }
   return catalog.writeSpec({

@@ -32,7 +32,9 @@ import { count, get, readTokens, scan } from './reading/reader.js'
 import { change, prepared } from './writing/changes.js'
 import { untilIndexed } from './writing/indexed.js'
 import { learn } from './writing/learning.js'
+import type { Fitted } from './writing/learning.js'
 import { mend } from './writing/mending.js'
+import { keepSuitability } from './writing/suitability.js'
 import { verify } from './writing/verify.js'
 import type { Verified } from './writing/verify.js'
 
@@ -60,6 +62,7 @@ export class WeaviateStore implements Store {
   readonly #closing = new AbortController()
   #spec: StoredSpec
   #learning: Promise<void> | undefined
+  readonly #fitted: Fitted = { version: 0, tokens: 0 }
 
   private constructor(options: CheckedOptions, { servers, cluster, catalog, spec }: Opened) {
     const { collection, tenant, readonly, consistency } = options
@@ -178,10 +181,11 @@ export class WeaviateStore implements Store {
 
   async stats(): Promise<StoreStats> {
     this.#open()
-    const [{ count: documents, sums }, generation, versions] = await Promise.all([
+    const [{ count: documents, sums }, generation, versions, suitability] = await Promise.all([
       this.#documents.aggregate(['tokens', 'size']),
       this.#catalog.changes(),
       this.#fdes.toSearch(),
+      this.#fdes.suitability(),
     ])
     const [held, newest] = [sums.get('size') ?? 0, versions.at(-1)]
     const fde = newest ? documents * fdeBytes(newest) : 0
@@ -197,7 +201,7 @@ export class WeaviateStore implements Store {
             fde: {
               bytes: fde,
               documents,
-              suitability: null,
+              suitability,
               facts: {
                 length: newest.encoder.outputDim,
                 meanNorm: newest.learned.meanNorm,
@@ -214,8 +218,9 @@ export class WeaviateStore implements Store {
     return this.#cluster.health()
   }
 
-  /** Learns encodings where they are due, and waits until searches find what is written. */
-  async prepare({ firstStage, signal, onProgress }: PrepareOptions = {}): Promise<void> {
+  /** Learns encodings where they are due, waits until searches find what is written, and measures how many candidates keep the exact top 10. */
+  async prepare(options: PrepareOptions = {}): Promise<void> {
+    const { firstStage, signal, onProgress } = options
     this.#open()
     signal?.throwIfAborted()
     if (firstStage !== undefined) checkFirstStage(firstStage, this.capabilities.firstStages)
@@ -224,6 +229,13 @@ export class WeaviateStore implements Store {
       await this.#learn(signal, onProgress)
     }
     await untilIndexed(this.#cluster, signal)
+    const { dim, fde, model } = this.#spec
+    if (this.readonly || dim === null || fde === null) return
+    const { onWarning = this.#options.onWarning } = options
+    await keepSuitability(
+      { ...this.#collection, dim, hasModel: model !== null },
+      { ...options, signal: this.#untilClosed(signal), onWarning },
+    )
   }
 
   /** Reads every document, and asks every server of `url` whether searches by encodings reach it. */
@@ -269,6 +281,11 @@ export class WeaviateStore implements Store {
 
   get #read() {
     return { documents: this.#documents, codec: this.#spec.codec, dim: this.#spec.dim }
+  }
+
+  #untilClosed(signal: AbortSignal | undefined): AbortSignal {
+    const closing = this.#closing.signal
+    return signal ? AbortSignal.any([signal, closing]) : closing
   }
 
   #open(): void {
@@ -327,7 +344,6 @@ export class WeaviateStore implements Store {
   async #learn(signal: AbortSignal | undefined, onProgress: PrepareOptions['onProgress']): Promise<void> {
     const { dim, fde } = this.#spec
     if (dim === null || fde === null) return
-    const closing = this.#closing.signal
     await learn(
       {
         ...this.#collection,
@@ -336,8 +352,9 @@ export class WeaviateStore implements Store {
         dim,
         options: fde,
         by: this.#by,
+        fitted: this.#fitted,
       },
-      { signal: signal ? AbortSignal.any([signal, closing]) : closing, onProgress },
+      { signal: this.#untilClosed(signal), onProgress },
     )
   }
 }

@@ -12,6 +12,7 @@ export interface Failure {
 }
 
 const GRPC = {
+  unknown: 2,
   deadline: 4,
   notFound: 5,
   denied: 7,
@@ -36,8 +37,18 @@ export function isPassing({ http, grpc, message }: Failure): boolean {
   return true
 }
 
+/** Weaviate says this as UNKNOWN, and in an answer of each object that it does not take. */
+export function isDenied(message: string): boolean {
+  return /insufficient permissions|anonymous access not enabled/i.test(message)
+}
+
 function isReadonly(message: string): boolean {
   return /read-?only|READONLY|disk usage/i.test(message)
+}
+
+/** What a server says of an object that it does not take. @param what was to be done with it */
+export function notTaken(what: string, message: string): SerotineError {
+  return failed(what, { grpc: GRPC.unknown, message })
 }
 
 /** @param what was asked, and of which server */
@@ -45,7 +56,8 @@ export function failed(what: string, failure: Failure): SerotineError {
   const { http, grpc, message, cause } = failure
   const said = message === '' ? (http === undefined ? 'no answer' : `status ${http}`) : message
   const because = cause === undefined ? undefined : { cause }
-  if (http === 401 || http === 403 || grpc === GRPC.denied || grpc === GRPC.unauthenticated) {
+  const isRefused = grpc === GRPC.denied || grpc === GRPC.unauthenticated || isDenied(said)
+  if (http === 401 || http === 403 || isRefused) {
     return new SerotineError(
       'STORE_REFUSED',
       `${what} was refused: ${said}. Pass the key of a user who may read and write this collection as apiKey, or its headers.`,

@@ -1,3 +1,4 @@
+import { candidatesWanted } from '@serotine/core/store'
 import type { CandidateQuery, Candidates, Filter } from '@serotine/core/store'
 import { MOST_RESULTS } from '../documents.js'
 import type { Documents } from '../documents.js'
@@ -7,12 +8,9 @@ import { idOf } from '../rows.js'
 import type { FoundObject } from '../protocol/search.js'
 import { passesBy, passing } from './passing.js'
 
-/** Candidates of a search that does not say how many, for 10 hits. */
-export const CANDIDATES = 100
-
 /** Documents worth scoring: by their encodings where there are some, else all that pass. */
 export async function candidates(documents: Documents, fdes: FdeVersions, query: CandidateQuery): Promise<Candidates> {
-  const { embeddings, k = 1, filter, firstStage = 'auto', signal } = query
+  const { embeddings, filter, firstStage = 'auto', signal } = query
   signal?.throwIfAborted()
   const { over } = compileFilter(filter)
   if (over === false) return { firstStage: 'none', ids: [] }
@@ -21,7 +19,7 @@ export async function candidates(documents: Documents, fdes: FdeVersions, query:
     const ids = await searchable(documents, filter, signal)
     return { firstStage: ids.length > 0 ? 'exact' : 'none', ids }
   }
-  const count = Math.max(k, query.count ?? CANDIDATES + Math.max(0, k - 10))
+  const count = candidatesWanted(query, await fdes.suitability(false, { signal }))
   const nearest = await nearestOf(documents, versions, query, count)
   const ids = nearest.slice(0, count).map(({ id }) => id)
   const scores = nearest.slice(0, count).map(({ score }) => score)

@@ -1,10 +1,11 @@
+import { candidatesWanted } from '@serotine/core/store'
 import type { CandidateQuery, Candidates, NativeHit } from '@serotine/core/store'
 import { MOST_RESULTS } from '../documents.js'
 import type { Documents } from '../documents.js'
 import { compileFilter } from '../filters/compile.js'
 import { idOf } from '../rows.js'
 import { TOKEN_VECTORS } from '../schema.js'
-import { searchable, CANDIDATES } from './candidates.js'
+import { searchable } from './candidates.js'
 import { passesBy } from './passing.js'
 
 /**
@@ -15,12 +16,13 @@ export async function nativeSearch(
   documents: Documents,
   query: CandidateQuery & { readonly k: number },
 ): Promise<NativeHit[]> {
-  const { embeddings, k, filter, signal, count = CANDIDATES } = query
+  const { embeddings, k, filter, signal } = query
   signal?.throwIfAborted()
   const { over, isExact } = compileFilter(filter)
   if (over === false || embeddings.length === 0) return []
   const passes = filter === undefined || isExact ? () => true : passesBy(filter)
   const near = { name: TOKEN_VECTORS, data: embeddings.data, dim: embeddings.dim }
+  const count = candidatesWanted({ count: query.count }, null)
   const least = Math.max(k, Math.ceil(count / 2))
   for (let limit = isExact ? least : 4 * least; ; limit *= 4) {
     const asked = Math.min(limit, MOST_RESULTS)
@@ -37,13 +39,13 @@ export async function nativeSearch(
 
 /** Candidates of a collection that Weaviate ranks itself. */
 export async function nativeCandidates(documents: Documents, query: CandidateQuery): Promise<Candidates> {
-  const { k = 1, filter, firstStage = 'auto', signal, count = CANDIDATES } = query
+  const { filter, firstStage = 'auto', signal } = query
   signal?.throwIfAborted()
   if (firstStage === 'exact') {
     const ids = await searchable(documents, filter, signal)
     return { firstStage: ids.length > 0 ? 'exact' : 'none', ids }
   }
-  const wanted = Math.max(k, count)
+  const wanted = candidatesWanted(query, null)
   const hits = await nativeSearch(documents, { ...query, k: wanted, count: wanted })
   const known = new Set(hits.map(({ id }) => id))
   const others = hits.length < wanted ? await searchable(documents, filter, signal, wanted) : []

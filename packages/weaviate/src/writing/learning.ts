@@ -1,7 +1,16 @@
 import type { Progress, TokenEmbeddings } from '@serotine/core'
-import { FdeEncoder, learnFde, storeMeans, withLearnedPartitions } from '@serotine/core/muvera'
+import {
+  documentsFit,
+  FdeEncoder,
+  FIT,
+  fits,
+  learnFde,
+  LEARNED_FROM_TOKENS,
+  learningDue,
+  storeMeans,
+} from '@serotine/core/muvera'
 import type { FdeOptions } from '@serotine/core/muvera'
-import { decodeRecord } from '@serotine/core/store'
+import { decodeRecord, evenly } from '@serotine/core/store'
 import type { Turns } from '@serotine/core/store'
 import type { FdeState, LearnedFde } from '../catalog.js'
 import type { Cluster } from '../cluster.js'
@@ -14,13 +23,8 @@ import { rewritten } from './mending.js'
 import { GONE_MS, rewriting } from './rewriting.js'
 import { pause } from '../client/pause.js'
 
-/** Tokens that there have to be before partitions, or means alone, are learned. */
-const TOKENS_FOR_PARTITIONS = 8000
-const TOKENS_FOR_MEANS = 2000
-/** Learned again when the collection has this many times the tokens. */
-const GROWTH = 2
-/** Learns from about this many. */
-const TOKENS_AT_MOST = 50_000
+/** What came since is looked at again when the collection has this many times the tokens it had when that fitted. */
+const GROWTH_OF_FITTING = 1.1
 /** Documents that are encoded anew together: they are not found by searches until the server has indexed them. */
 const ENCODED_AT_ONCE = 250
 const RECORDS_AT_ONCE = 50
@@ -33,6 +37,14 @@ export interface Learner extends Collection {
   readonly options: FdeOptions
   /** Name of this process. */
   readonly by: string
+  /** The last time that what came since fitted. */
+  readonly fitted: Fitted
+}
+
+export interface Fitted {
+  version: number
+  /** Of the collection. */
+  tokens: number
 }
 
 export interface LearningOptions {
@@ -49,11 +61,11 @@ export async function learn(learner: Learner, how: LearningOptions): Promise<voi
   const state = await fdes.state(true, { signal })
   if (state.learning && state.learning.by !== by && Date.now() - state.learning.since < GONE_MS) return
   if (state.serving !== state.writing) return encodeAll(learner, state, count, how)
-  if (!(await isDue(learner, state, tokens))) return
+  if (!(await isDue(learner, state, tokens, signal))) return
   const learning = { by, since: Date.now() }
   await catalog.writeFdeState({ ...state, learning })
   const version = state.writing + 1
-  await catalog.writeLearned(await learned(learner, version, tokens, count, signal))
+  await catalog.writeLearned(await learned(learner, version, tokens, signal))
   signal.throwIfAborted()
   await catalog.writeFdeState({ serving: state.serving, writing: version, learning })
   // Until everybody knows where else to look.
@@ -61,35 +73,58 @@ export async function learn(learner: Learner, how: LearningOptions): Promise<voi
   return encodeAll(learner, await fdes.state(true), count, how)
 }
 
-async function isDue({ fdes, dim, options }: Learner, { serving }: FdeState, tokens: number): Promise<boolean> {
-  if (serving > 0) return tokens >= GROWTH * (await fdes.version(serving)).learned.tokens
-  const { partitioning } = withLearnedPartitions({ ...options, dim })
-  return tokens >= (partitioning === 'centroids' ? TOKENS_FOR_PARTITIONS : TOKENS_FOR_MEANS)
+async function isDue(
+  learner: Learner,
+  { serving, seen }: FdeState,
+  tokens: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { documents, fdes, dim, fitted } = learner
+  const options = { ...learner.options, dim }
+  if (serving === 0) return learningDue(tokens, options, undefined) === 'always'
+  const { learned, encoder, means } = await fdes.version(serving)
+  const similarity = learned.similarity ?? null
+  const due = learningDue(tokens, options, { tokens: learned.tokens, similarity })
+  if (due !== 'unless it fits' || seen === undefined || similarity === null) return due === 'always'
+  if (fitted.version === serving && tokens < fitted.tokens * GROWTH_OF_FITTING) return false
+  const since: FoundObject[] = []
+  for await (const page of documents.list(['tokens'], { signal })) {
+    since.push(...page.filter(({ updated, properties }) => updated > seen && (properties.tokens as number) > 0))
+  }
+  if (!fits(documentsFit(encoder, means, await sample(learner, since, FIT.tokens, signal)), similarity)) return true
+  Object.assign(fitted, { version: serving, tokens })
+  return false
 }
 
-async function learned(
-  learner: Learner,
-  version: number,
-  tokens: number,
-  count: number,
-  signal: AbortSignal,
-): Promise<LearnedFde> {
+async function learned(learner: Learner, version: number, tokens: number, signal: AbortSignal): Promise<LearnedFde> {
   const { documents, dim, options } = learner
-  const uuids: string[] = []
+  const all: FoundObject[] = []
   for await (const page of documents.list(['tokens'], { signal })) {
-    uuids.push(...page.filter(({ properties }) => (properties.tokens as number) > 0).map(({ uuid }) => uuid))
+    all.push(...page.filter(({ properties }) => (properties.tokens as number) > 0))
   }
-  const wanted = Math.min(uuids.length, Math.ceil((TOKENS_AT_MOST * count) / Math.max(1, tokens)))
-  // Uuids are in no order of what they stand for.
-  const chosen = Array.from({ length: wanted }, (_, i) => uuids[Math.floor(((i + 0.5) * uuids.length) / wanted)]!)
-  const found = await documents.byUuid(chosen, ['tokens', RECORD], { atOnce: RECORDS_AT_ONCE, signal })
-  const sample = chosen.flatMap((uuid) => {
+  const examples = await sample(learner, all, LEARNED_FROM_TOKENS, signal)
+  const { config, means, meanNorm } = await learnFde(examples, { ...options, dim }, { signal })
+  const encoder = new FdeEncoder(config, {}, means)
+  const similarity = config.partitioning === 'centroids' ? documentsFit(encoder, means, examples) : null
+  const { fingerprint } = encoder
+  return { version, config, fingerprint, means: storeMeans(means), meanNorm, tokens, similarity }
+}
+
+/** Documents of these with about so many tokens together. Uuids are in no order of what they stand for, so that evenly is at random. */
+async function sample(
+  learner: Learner,
+  objects: readonly FoundObject[],
+  tokens: number,
+  signal: AbortSignal,
+): Promise<TokenEmbeddings[]> {
+  const total = objects.reduce((sum, { properties }) => sum + (properties.tokens as number), 0)
+  const wanted = Math.ceil((tokens * objects.length) / Math.max(1, total))
+  const chosen = Array.from(evenly(objects.length, wanted), (place) => objects[place]!.uuid)
+  const found = await learner.documents.byUuid(chosen, ['tokens', RECORD], { atOnce: RECORDS_AT_ONCE, signal })
+  return chosen.flatMap((uuid) => {
     const object = found.get(uuid)
     return (object && embeddingsOf(object, learner)) ?? []
   })
-  const { config, means, meanNorm } = await learnFde(sample, { ...options, dim }, { signal })
-  const { fingerprint } = new FdeEncoder(config, {}, means)
-  return { version, config, fingerprint, means: storeMeans(means), meanNorm, tokens }
 }
 
 function embeddingsOf(object: FoundObject, { codec, dim }: Learner): TokenEmbeddings | undefined {
@@ -105,6 +140,7 @@ async function encodeAll(
   { signal, onProgress }: LearningOptions,
 ): Promise<void> {
   const { documents, catalog, fdes, by } = learner
+  let seen = 0
   for (let pass = 1; pass <= PASSES; pass++) {
     let left = 0
     let done = 0
@@ -112,6 +148,7 @@ async function encodeAll(
       const others = page.filter(({ properties }) => properties.fde !== writing)
       if (others.length > 0) left += await encodeSome(learner, writing, others, signal)
       done += page.length
+      seen = page.reduce((latest, { updated }) => Math.max(latest, updated), seen)
       onProgress?.({ phase: 'build', done: Math.min(done, total), total })
       if (others.length > 0) {
         await untilIndexed(learner.cluster, signal)
@@ -121,7 +158,7 @@ async function encodeAll(
     if (left === 0) break
     await pause(100, signal)
   }
-  await catalog.writeFdeState({ serving: writing, writing, learning: null })
+  await catalog.writeFdeState({ serving: writing, writing, learning: null, seen })
   await fdes.state(true)
 }
 
