@@ -14,6 +14,10 @@ if (!name || !existsSync(new URL(`${name}.mjs`, folder))) {
 const { up } = await import(new URL(`${name}.mjs`, folder))
 if (data) mkdirSync(resolve(data), { recursive: true })
 const engine = await up(data ? { folder: join(resolve(data)) } : {})
-console.log(engine.url)
+for (const { url, grpc } of engine.nodes ?? [engine]) console.log(grpc ? `${url}, gRPC ${grpc}` : url)
+if (engine.grpc) {
+  const address = `weaviate://${new URL(engine.url).host}/Passages?grpc=${engine.grpc.split(':').at(-1)}`
+  console.log(`--store '${address}'`)
+}
 await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
 await engine.stop()
