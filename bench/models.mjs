@@ -2,6 +2,7 @@
 //
 //   node bench/models.mjs --data shared/scifact --model micro --model small
 //   node bench/models.mjs --data … --plain <folder of all-MiniLM-L6-v2>     the mean of its token vectors, and MaxSim of them
+//   node bench/models.mjs --data … --static <folder>    wordllama/ of the unpacked PyPI wheel wordllama 0.4.0.post1: the mean of its words' vectors
 //
 // Results of the models and collections named replace those in bench/results/models.json; others stay.
 import { readdir, readFile, stat } from 'node:fs/promises'
@@ -13,6 +14,7 @@ import { evaluateRetrieval, indexMethod, readCollection } from '@serotine/core/e
 import { BM25 } from '../examples/demo/bm25.mjs'
 import { environment, round, saveResult } from './environment.mjs'
 import { nearest } from './feature-extraction.mjs'
+import { FILES, StaticVectors } from './models/static.mjs'
 import { loadModel } from './stages/models.mjs'
 
 const { values: options } = parseArgs({
@@ -20,6 +22,7 @@ const { values: options } = parseArgs({
     data: { type: 'string', multiple: true, default: ['bench/data/scifact', 'bench/data/xquad-en'] },
     model: { type: 'string', multiple: true, default: [] },
     plain: { type: 'string' },
+    static: { type: 'string' },
     dtype: { type: 'string', default: 'fp32' },
     workers: { type: 'string', default: '1' },
   },
@@ -32,6 +35,7 @@ for (const folder of options.data) {
   const collection = await readCollection(folder)
   for (const name of options.model) await keep(collection, await packaged(name, collection))
   if (options.plain) await keep(collection, await plain(options.plain, collection))
+  if (options.static) await keep(collection, await still(options.static, collection))
 }
 
 /** A model by its name: exact MaxSim, with MUVERA before it, and MUVERA alone. BM25 is asked the same questions. */
@@ -91,6 +95,19 @@ async function plain(folder, collection) {
     await index.close()
     await model.close()
   }
+}
+
+/** Vectors of words that no text changes: their mean, by cosine. */
+async function still(folder, collection) {
+  const words = await StaticVectors.load(folder)
+  const ids = collection.documents.map(({ id }) => id)
+  const means = collection.documents.map(({ text }) => words.embed(text))
+  const method = { name: 'mean', search: ({ embeddings }, k) => ({ documents: nearest(embeddings, ids, means, k) }) }
+  const encoder = { encodeQueries: async (texts) => texts.map((text) => words.embed(text)) }
+  const { mean } = await measure(collection, encoder, [method])
+  const sizes = await Promise.all(Object.values(FILES).map((file) => stat(join(folder, file))))
+  const megabytes = round(sizes.reduce((sum, { size }) => sum + size, 0) / 1e6, 1)
+  return [{ model: 'wordllama, mean vector', megabytes, bytesPerDocument: 4 * words.dim, ndcg: mean }]
 }
 
 async function fill(index, { name, documents }, encode) {

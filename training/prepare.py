@@ -134,6 +134,7 @@ def main():
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json of BERT uncased")
     parser.add_argument("--out", type=Path, default=Path("work/pool.jsonl"))
     parser.add_argument("--leave-out", nargs="*", default=[], help="sources not to use")
+    parser.add_argument("--train-only", action="store_true", help="hold nothing back for development")
     parser.add_argument("--seed", type=int, default=5)
     arguments = parser.parse_args()
 
@@ -164,13 +165,14 @@ def main():
         random_.shuffle(part)
         records += part[: round(SHARES.get(source, OTHERS) * len(part))]
     random_.shuffle(records)
-    records, development = take_development_set(records)
+    records, development = (records, []) if arguments.train_only else take_development_set(records)
 
     text = Text(arguments.tokenizer)
     counts: dict[str, Counter] = {}
     seen_pieces: Counter = Counter()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    for target, part in ((arguments.out, records), (arguments.out.with_name("dev.jsonl"), development)):
+    written = [(arguments.out, records)] + [(arguments.out.with_name("dev.jsonl"), development)] * (not arguments.train_only)
+    for target, part in written:
         with open(target, "w", encoding="utf-8") as file:
             for source, passage, queries, _ in part:
                 d = text.frame(text.pieces([passage])[0], False)

