@@ -31,7 +31,7 @@ async function recall(store: Store, queries: readonly TokenEmbeddings[], count?:
   return kept
 }
 
-describe.skipIf(!isBuilt)('a collection that grows', () => {
+describe.skipIf(!isBuilt)('a collection that grows', { timeout: 180_000 }, () => {
   const servers = useServers()
   const open = (collection: string, options: Partial<WeaviateOptions> = {}) => {
     const { url, grpc } = servers.current
