@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { FdeEncoder } from '../../../packages/core/src/fde/encode.js'
 import { learnFde } from '../../../packages/core/src/fde/learn.js'
 import { learningDue } from '../../../packages/core/src/fde/learning-due.js'
-import { documentsFit, fits, partitionFit } from '../../../packages/core/src/fde/partition-fit.js'
+import { documentsFit, partitionFit, stillFits } from '../../../packages/core/src/fde/partition-fit.js'
 import type { TokenEmbeddings } from '../../../packages/core/src/embeddings.js'
 import { random } from '../../support/fake-encoder.js'
 
@@ -36,11 +36,11 @@ describe('learningDue', () => {
 
 describe('fit', () => {
   test('is as good while the mean distance has grown by a tenth at most', () => {
-    expect(fits(0.45, 0.5)).toBe(true)
-    expect(fits(0.449, 0.5)).toBe(false)
-    expect(fits(0.9, 0.5)).toBe(true)
-    expect(fits(1, 1)).toBe(true)
-    expect(fits(0.99, 1)).toBe(false)
+    expect(stillFits(0.45, 0.5)).toBe(true)
+    expect(stillFits(0.449, 0.5)).toBe(false)
+    expect(stillFits(0.9, 0.5)).toBe(true)
+    expect(stillFits(1, 1)).toBe(true)
+    expect(stillFits(0.99, 1)).toBe(false)
   })
 
   test('is bad for documents of another kind, and that of the first documents speaks for many', async () => {
@@ -62,8 +62,8 @@ describe('fit', () => {
     const { config, means } = await learnFde(known, { preset: 'small', dim })
     const encoder = new FdeEncoder(config, {}, means)
     const ofKnown = documentsFit(encoder, means, known)
-    expect(fits(documentsFit(encoder, means, documents(100, kind)), ofKnown)).toBe(true)
-    expect(fits(documentsFit(encoder, means, documents(100, other)), ofKnown)).toBe(false)
+    expect(stillFits(documentsFit(encoder, means, documents(100, kind)), ofKnown)).toBe(true)
+    expect(stillFits(documentsFit(encoder, means, documents(100, other)), ofKnown)).toBe(false)
     // 4,096 tokens are the first 103 documents; what comes after them changes nothing.
     expect(documentsFit(encoder, means, [...known.slice(0, 103), ...documents(50, other)])).toBe(
       documentsFit(encoder, means, known.slice(0, 103)),

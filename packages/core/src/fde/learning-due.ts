@@ -12,7 +12,7 @@ const GROWTH = 2
 /** Where what came since is of another kind, at this growth already: growing topic by topic, at worst, every FDE is then made three times. */
 const GROWTH_OF_OTHERS = 1.5
 /** FDEs are learned from documents with about so many tokens together, from all over a collection. */
-export const LEARNED_FROM_TOKENS = 50_000
+export const LEARNING_TOKENS = 50_000
 
 /** What was known when the encoder that serves was learned. */
 export interface KnownWhenLearned {
@@ -24,7 +24,7 @@ export interface KnownWhenLearned {
 
 /**
  * Whether a collection's FDEs are to be learned, or learned again: always, never, or only where what came since is of another kind, which is when it
- * does not `fit`. All stores ask this.
+ * is not true of `stillFits`. All stores ask this.
  *
  * @param tokens of the collection now
  * @param options that its FDEs are made with

@@ -3,12 +3,12 @@ import type { FdeEncoder, FdeMeans } from './encode.js'
 import { prepareRows } from './learn.js'
 
 /** Documents and tokens that a fit is measured on. */
-export const FIT = { documents: 256, tokens: 4096 } as const
+export const FIT_SAMPLE = { documents: 256, tokens: 4096 } as const
 /** New tokens fit when their mean distance (1 − similarity) from their centroids is at most this many times that of the old. */
 const FITS = 1.1
 
 /** Whether new tokens fit what was learned from others, by the mean similarity of each kind with its centroids. */
-export function fits(ofNew: number, ofOld: number): boolean {
+export function stillFits(ofNew: number, ofOld: number): boolean {
   return 1 - ofNew <= (1 - ofOld) * FITS
 }
 
@@ -50,7 +50,7 @@ export function documentsFit(encoder: FdeEncoder, means: FdeMeans, documents: re
   const some: TokenEmbeddings[] = []
   let length = 0
   for (const document of documents) {
-    if (length >= FIT.tokens) break
+    if (length >= FIT_SAMPLE.tokens) break
     some.push(document)
     length += document.length
   }

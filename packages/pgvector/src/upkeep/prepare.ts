@@ -3,9 +3,9 @@ import type { TokenEmbeddings } from '@serotine/core'
 import {
   documentsFit,
   FdeEncoder,
-  fits,
+  stillFits,
   learnFde,
-  LEARNED_FROM_TOKENS,
+  LEARNING_TOKENS,
   learningDue,
   storeMeans,
 } from '@serotine/core/muvera'
@@ -57,7 +57,7 @@ async function isDue({ encoders, read }: Upkeep): Promise<boolean> {
     const due = learningDue(tokens, options, stage)
     if (due !== 'unless it fits') return due === 'always'
     const since = await sample(snapshot, FIT_TOKENS, stage.seq)
-    return !fits(documentsFit(known.encoder, known.means, since), stage.similarity!)
+    return !stillFits(documentsFit(known.encoder, known.means, since), stage.similarity!)
   })
 }
 
@@ -67,7 +67,7 @@ async function learnAndEncode(upkeep: Upkeep, { signal, onProgress }: PrepareOpt
   const { spec, documents } = await read(async ({ collection }) => collection)
   const [before, examples] = await read(async (snapshot) => [
     snapshot.collection,
-    await sample(snapshot, LEARNED_FROM_TOKENS),
+    await sample(snapshot, LEARNING_TOKENS),
   ])
   const { config, means, meanNorm } = await learnFde(examples, { ...spec.fde!.options, dim: spec.dim! }, { signal })
   const encoder = new FdeEncoder(config, {}, means)

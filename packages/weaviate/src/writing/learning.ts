@@ -2,10 +2,10 @@ import type { Progress, TokenEmbeddings } from '@serotine/core'
 import {
   documentsFit,
   FdeEncoder,
-  FIT,
-  fits,
+  FIT_SAMPLE,
+  stillFits,
   learnFde,
-  LEARNED_FROM_TOKENS,
+  LEARNING_TOKENS,
   learningDue,
   storeMeans,
 } from '@serotine/core/muvera'
@@ -91,7 +91,8 @@ async function isDue(
   for await (const page of documents.list(['tokens'], { signal })) {
     since.push(...page.filter(({ updated, properties }) => updated > seen && (properties.tokens as number) > 0))
   }
-  if (!fits(documentsFit(encoder, means, await sample(learner, since, FIT.tokens, signal)), similarity)) return true
+  if (!stillFits(documentsFit(encoder, means, await sample(learner, since, FIT_SAMPLE.tokens, signal)), similarity))
+    return true
   Object.assign(fitted, { version: serving, tokens })
   return false
 }
@@ -102,7 +103,7 @@ async function learned(learner: Learner, version: number, tokens: number, signal
   for await (const page of documents.list(['tokens'], { signal })) {
     all.push(...page.filter(({ properties }) => (properties.tokens as number) > 0))
   }
-  const examples = await sample(learner, all, LEARNED_FROM_TOKENS, signal)
+  const examples = await sample(learner, all, LEARNING_TOKENS, signal)
   const { config, means, meanNorm } = await learnFde(examples, { ...options, dim }, { signal })
   const encoder = new FdeEncoder(config, {}, means)
   const similarity = config.partitioning === 'centroids' ? documentsFit(encoder, means, examples) : null

@@ -2,7 +2,7 @@ import type { Codebook } from '../../../centroids/codebook.js'
 import { residualBytes, residualSteps } from '../../../centroids/residuals.js'
 import { centroidsFor, trainCodebook, trainingTokens } from '../../../centroids/train.js'
 import type { TokenEmbeddings } from '../../../embeddings.js'
-import { FIT, fits } from '../../../fde/partition-fit.js'
+import { FIT_SAMPLE, stillFits } from '../../../fde/partition-fit.js'
 import { LANES } from '../../../math/pack.js'
 import type { Collection } from '../../commit/collection.js'
 import { compressedParts, readCompressed } from '../../commit/compressed.js'
@@ -51,7 +51,7 @@ export function centroidStage(context: StageContext): Stage {
     signal: AbortSignal | undefined,
   ): Promise<{ tokens: TokenEmbeddings; codes: Uint16Array }> {
     const { codec, dim } = files.manifest
-    const data = await sampleTokens(collection, codec, dim!, { ...range, tokens: FIT.tokens }, signal)
+    const data = await sampleTokens(collection, codec, dim!, { ...range, tokens: FIT_SAMPLE.tokens }, signal)
     const tokens = { data, length: data.length / dim!, dim: dim! }
     return { tokens, codes: codebook.encode(tokens) }
   }
@@ -71,11 +71,11 @@ export function centroidStage(context: StageContext): Stage {
     const unseen = collection.tokensOf(part.trusted)
     if (unseen < UNSEEN_TOKENS) return undefined
     const known = last.facts.similarity
-    const range = { from: part.trusted, to: collection.total, documents: FIT.documents }
+    const range = { from: part.trusted, to: collection.total, documents: FIT_SAMPLE.documents }
     const recent = await coded(last.codebook, collection, range, signal)
     const found = meanSimilarity(last.codebook, recent.tokens, recent.codes)
     // Indexes of version 1 do not say how well their codebook fits.
-    if (known !== null && fits(found, known)) return { trust: collection.total }
+    if (known !== null && stillFits(found, known)) return { trust: collection.total }
     return { learn: merged(part.trusted, unseen, open) }
   }
 
@@ -108,7 +108,7 @@ export function centroidStage(context: StageContext): Stage {
       // What it was trained on it fits better than what is like that: up to half as much again, in small parts.
       const range = { from, to }
       const documents = searchableIn(collection, range)
-      const unseen = spread(documents, Math.min(FIT.documents, documents.length >> 4))
+      const unseen = spread(documents, Math.min(FIT_SAMPLE.documents, documents.length >> 4))
       const most = { ...range, documents: centroids, tokens: trainingTokens(centroids), without: new Set(unseen) }
       const rows = await sampleTokens(collection, codec, dim!, most, signal)
       const codebook = await trainCodebook(rows, dim!, { centroids, signal })

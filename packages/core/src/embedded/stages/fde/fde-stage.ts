@@ -6,8 +6,8 @@ import type { FdeConfig } from '../../../fde/config.js'
 import { FdeEncoder } from '../../../fde/encode.js'
 import type { FdeMeans } from '../../../fde/encode.js'
 import { learnFde, withLearnedPartitions } from '../../../fde/learn.js'
-import { LEARNED_FROM_TOKENS, learningDue } from '../../../fde/learning-due.js'
-import { FIT, fits, partitionFit } from '../../../fde/partition-fit.js'
+import { LEARNING_TOKENS, learningDue } from '../../../fde/learning-due.js'
+import { FIT_SAMPLE, stillFits, partitionFit } from '../../../fde/partition-fit.js'
 import { restoreMeans, storeMeans } from '../../../fde/stored-means.js'
 import type { StoredFdeMeans } from '../../../fde/stored-means.js'
 import { describe } from '../../../options.js'
@@ -48,7 +48,7 @@ export function fdeStage(context: StageContext): Stage {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     const { codec, dim } = files.manifest
-    const data = await sampleTokens(collection, codec, dim!, { ...FIT, from, to: collection.total }, signal)
+    const data = await sampleTokens(collection, codec, dim!, { ...FIT_SAMPLE, from, to: collection.total }, signal)
     return partitionFit(encoder, means, { data, length: data.length / dim!, dim: dim! })
   }
 
@@ -79,7 +79,7 @@ export function fdeStage(context: StageContext): Stage {
       if (collection.tokensOf(trusted) < UNSEEN_TOKENS) return undefined
       const { encoder, learned } = kept.searcher as FdeScan
       const found = await fit(encoder, restoreMeans(learnedOf(learned).means), collection, trusted, signal)
-      if (fits(found, similarity)) return { trust: collection.total }
+      if (stillFits(found, similarity)) return { trust: collection.total }
       return due === 'unless it fits' ? { learn: 0 } : undefined
     },
     async learn(collection, _from, _kept, signal) {
@@ -88,7 +88,7 @@ export function fdeStage(context: StageContext): Stage {
       const sample: TokenEmbeddings[] = []
       let seen = 0
       const each = collection.tokens / collection.searchableCount
-      for (const ordinal of spread([...collection.searchable()], Math.ceil(LEARNED_FROM_TOKENS / each))) {
+      for (const ordinal of spread([...collection.searchable()], Math.ceil(LEARNING_TOKENS / each))) {
         sample.push(collection.readEmbeddings(ordinal, codec, dim))
         seen += collection.row(ordinal).tokens
         if (sample.length % SLICE === 0) await nextTurn()
