@@ -20,8 +20,8 @@ export const FOREIGN_NAMES: Readonly<Record<string, string>> = {
   'PostgreSQL, pgvector and PGlite':
     'halfvec_ip_ops ef_search db Client PGVectorStore neondatabase serverless user password jsonb bytea tsvector ' +
     'documents_1 encodings_1_1 words_1 schema_version select pg_cancel_backend vacuum ' +
-    'supabase vercel createPool neon sql $client search_path statement_timeout idle_in_transaction_session_timeout ' +
-    'default_transaction_read_only sslmode sslrootcert encodeURIComponent alter role extensions usage public',
+    'createPool neon $client search_path statement_timeout idle_in_transaction_session_timeout ' +
+    'default_transaction_read_only sslmode sslrootcert encodeURIComponent alter role',
   'Qdrant and Chroma': 'Dot Cosine cosine l2 qdrant chromadb queryEmbeddings nResults',
   Weaviate: 'ASYNC_INDEXING Birds Birds_serotine weaviates',
   'our tests': 'SEROTINE_SEED',

@@ -131,7 +131,7 @@ class PgConnection implements Connection {
   }
 }
 
-/** `CancelRequest` of PostgreSQL's protocol, without TLS as `libpq` sends it. Resolves when the server has read it. */
+/** The cancel request of PostgreSQL's protocol, without TLS as PostgreSQL's own client sends it. Resolves when the server has read it. */
 function cancelByKey(host: string, port: number, process: number, secret: number): Promise<boolean> {
   const request = Buffer.alloc(16)
   for (const [i, value] of [16, 80_877_102, process, secret].entries()) request.writeInt32BE(value, 4 * i)
