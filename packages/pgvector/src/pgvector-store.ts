@@ -28,7 +28,7 @@ import type { Snapshot } from './reading/snapshot.js'
 import { filterSql } from './reading/filter-sql.js'
 import { Parameters } from './reading/parameters.js'
 import { checkSettled } from './schema/settled.js'
-import { findCollection } from './schema/collection.js'
+import { findCollection, wasMade } from './schema/collection.js'
 import type { Collection } from './schema/collection.js'
 import { openSchema } from './schema/open-schema.js'
 import type { OpenedSchema } from './schema/open-schema.js'
@@ -292,6 +292,7 @@ export class PgvectorStore implements Store {
       const [collection, result] = await this.#database.write(
         async (session) => work(await this.#snapshot(session, true)),
         signal,
+        (session, change, [made]) => wasMade(session, this.#schema.names, change, made),
       )
       this.#collection = collection
       // Those that wait for timers and sockets get their turn.

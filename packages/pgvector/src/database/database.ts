@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SerotineError } from '@serotine/core'
 import { Turns, untilAborted } from '@serotine/core/store'
@@ -6,6 +7,8 @@ import type { Client, Connection, Mode, Row, Value } from './connection.js'
 
 /** What a transaction can be asked. */
 export interface Session {
+  /** Name of the change that its transaction makes, of no other before or after; '' where it only reads. */
+  readonly change: string
   query(text: string, values?: readonly Value[]): Promise<readonly Row[]>
   /** The same transaction, whose statements end with this signal. */
   until(signal: AbortSignal | undefined): Session
@@ -62,24 +65,39 @@ export class Database {
    * commit, the database is asked what became of the transaction; a commit whose outcome stays unknown is not repeated.
    *
    * @param signal takes back what has not begun
+   * @param wasMade looks for the change itself; undefined: it cannot be told. After a crash the database may give the number of a transaction that its disk had
+   * not heard of to another one, so that it may say of that one that it was committed. Without it, the work does no harm when it is done again
    */
-  write<T>(work: (session: Session) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  write<T>(
+    work: (session: Session) => Promise<T>,
+    signal?: AbortSignal,
+    wasMade?: (session: Session, change: string, result: T) => Promise<boolean | undefined>,
+  ): Promise<T> {
     return this.#tracked(async () => {
       for (let attempt = 1; ; attempt++) {
+        const change = randomBytes(6).toString('hex')
         let transaction: string | undefined
         let done: { readonly result: T } | undefined
         try {
           signal?.throwIfAborted()
           return await this.#within('write', work, {
             signal: undefined,
+            change,
             onBegun: (id) => (transaction = id),
             onCommit: (result) => (done = { result }),
           })
         } catch (error) {
           if (done && isLost(error)) {
             const outcome = await this.#outcomeOf(transaction)
-            if (outcome === 'committed') return done.result
-            if (outcome === 'unknown') throw unknownOutcome(this.name, error)
+            const { result } = done
+            const made =
+              outcome === 'committed' && wasMade
+                ? await this.read((session) => wasMade(session, change, result))
+                : outcome === 'unknown'
+                  ? undefined
+                  : false
+            if (made) return result
+            if (made === undefined) throw unknownOutcome(this.name, error)
           }
           // After a failover, connections of a pool may still lead to what was the primary.
           const isStale = this.concurrent && codeOf(error) === READONLY
@@ -120,6 +138,7 @@ export class Database {
     work: (session: Session) => Promise<T>,
     told: {
       readonly signal: AbortSignal | undefined
+      readonly change?: string
       readonly onBegun: (transaction: string | undefined) => void
       readonly onCommit?: (result: T) => void
     },
@@ -128,7 +147,7 @@ export class Database {
       let result: T
       try {
         told.onBegun(await connection.begin(mode, this.#settings))
-        result = await work(sessionOn(connection, told.signal, new Turns()))
+        result = await work(sessionOn(connection, told, new Turns()))
       } catch (error) {
         // Where that does not work, nobody else is to have the connection.
         if (!isLost(error)) await connection.rollback().catch(discard)
@@ -196,13 +215,18 @@ export class Database {
 }
 
 /** @param turns one statement at a time, whoever asks */
-function sessionOn(connection: Connection, signal: AbortSignal | undefined, turns: Turns): Session {
+function sessionOn(
+  connection: Connection,
+  { signal, change = '' }: { readonly signal: AbortSignal | undefined; readonly change?: string },
+  turns: Turns,
+): Session {
   return {
+    change,
     query: (text, values) => turns.take(() => asked(connection, () => connection.query(text, values), signal)),
-    until: (other) =>
-      other === undefined
-        ? sessionOn(connection, signal, turns)
-        : sessionOn(connection, signal ? AbortSignal.any([signal, other]) : other, turns),
+    until: (other) => {
+      const both = other && signal ? AbortSignal.any([signal, other]) : (other ?? signal)
+      return sessionOn(connection, { signal: both, change }, turns)
+    },
   }
 }
 

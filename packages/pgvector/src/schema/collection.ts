@@ -61,13 +61,18 @@ export async function findCollection(
   return row && collectionOf(row)
 }
 
+/** Characters of the names of last changes that are kept: of some eighty. */
+const CHANGES_KEPT = 1024
+/** So many changes of documents later, with what is learned and measured after each, a name is certainly still there. */
+const CERTAINLY_KEPT = 16
+
 /** What a change leaves of a collection's row. */
 export async function saveCollection(session: Session, names: Names, collection: Collection): Promise<void> {
   const { id, spec, seq, generation, documents, tokens, words, encodings, stage } = collection
   await session.query(
     `update ${names.collections} set dim = $2::text::int, model = $3::text, fingerprint = $4::text, seq = $5::text::bigint,
       generation = $6::text::bigint, documents = $7::text::bigint, tokens = $8::text::bigint, words = $9::text::bigint,
-      encodings = $10::text::int, stage = $11::text where id = $1::text::int`,
+      encodings = $10::text::int, stage = $11::text, changes = right(changes || $12::text, ${CHANGES_KEPT}) where id = $1::text::int`,
     [
       String(id),
       spec.dim === null ? null : String(spec.dim),
@@ -75,8 +80,24 @@ export async function saveCollection(session: Session, names: Names, collection:
       spec.model && toDatabase(spec.model.fingerprint),
       ...[seq, generation, documents, tokens, words, encodings].map(String),
       stage && JSON.stringify(stage),
+      `${session.change} `,
     ],
   )
+}
+
+/** Whether a change of a collection was made, which would have left it so; undefined where that cannot be told any more. */
+export async function wasMade(
+  session: Session,
+  names: Names,
+  change: string,
+  { id, generation }: Collection,
+): Promise<boolean | undefined> {
+  const [row] = await session.query(`select changes, generation from ${names.collections} where id = $1::text::int`, [
+    String(id),
+  ])
+  if (!row) return undefined
+  if ((row.changes as string).includes(`${change} `)) return true
+  return Number(row.generation) - generation < CERTAINLY_KEPT ? false : undefined
 }
 
 /** @throws INDEX_VERSION */

@@ -35,6 +35,8 @@ export const MIGRATIONS: readonly ((names: Names) => readonly string[])[] = [
       primary key (collection, version)
     )`,
   ],
+  // Names of the last changes, to find one again whose commit was not answered.
+  ({ collections }) => [`alter table ${collections} add column changes text not null default ''`],
 ]
 
 /** Version of the tables that this build reads and writes. */
