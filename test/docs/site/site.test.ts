@@ -30,6 +30,9 @@ async function axeProblems(page: Page): Promise<string[]> {
   return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`)
 }
 
+/** The page's program runs: keys and buttons do something. */
+const RUNS = 'document.querySelector("#app")?.__vue_app__'
+
 describe('the built site', () => {
   it('has each page of docs/ and the reference of each package', () => {
     const expected = docsPages().map((page) => page.replace(/^docs\/(.*)\.md$/, '$1.html'))
@@ -105,6 +108,7 @@ describe.skipIf(chromiumPath === undefined)('in a browser', () => {
 
   it('the search lights what answers a question, and works by words until the model is there', async () => {
     const { page, faults, close } = await openPage(browser, site.url)
+    await page.waitForFunction(RUNS)
     await page.keyboard.press('/')
     const dialog = page.getByRole('dialog', { name: 'Search the documentation' })
     await dialog.getByRole('searchbox').fill('CENTROIDS_UNSUITABLE')
@@ -129,6 +133,7 @@ describe.skipIf(chromiumPath === undefined)('in a browser', () => {
     const { page, faults, close } = await openPage(browser, site.url)
     await page.addInitScript(`Object.defineProperty(navigator, 'connection', { value: { saveData: true } })`)
     await page.reload()
+    await page.waitForFunction(RUNS)
     await page.getByRole('button', { name: 'Search', exact: true }).click()
     await page.getByRole('searchbox').fill('chunking')
     await page.getByRole('dialog').getByRole('link').first().waitFor()
@@ -146,7 +151,7 @@ describe.skipIf(chromiumPath === undefined)('in a browser', () => {
   ] as const)('%s is well in %s, %i wide', async (page, colorScheme, width) => {
     const viewport = { width, height: 820 }
     const opened = await openPage(browser, site.url, { hash: page, colorScheme, viewport })
-    await opened.page.waitForFunction('document.querySelector("#app")?.__vue_app__')
+    await opened.page.waitForFunction(RUNS)
     const sideways = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
     expect(await opened.page.evaluate(sideways)).toBe(0)
     expect(await axeProblems(opened.page)).toEqual([])
