@@ -102,12 +102,7 @@ async function main() {
   if (options.plaid) {
     const peer = await plaid(options.plaid, encoded.place, join(scratch, 'plaid'), queries.length)
     const top = peer.top.map((positions) => positions.map((at) => passages[at].id))
-    const { mrr, exactTop10 } = quality(
-      queries,
-      top,
-      exact.top,
-      queries.map(() => 0),
-    )
+    const { mrr, exactTop10 } = quality(queries, top, exact.top)
     runs.push({ ...peer.run, rows: [{ candidates: null, mrr, exactTop10, cpuMs: peer.cpuMs }] })
     console.log(
       `\n${peer.run.name}: MRR@10 ${mrr.toFixed(4)}, exact top 10 ${exactTop10.toFixed(3)}, ${peer.cpuMs.toFixed(1)} CPU ms`,
@@ -188,12 +183,7 @@ async function grow(index, growth, encoded, label) {
 
 async function exactly(index, queries) {
   const { top, cpuMs } = await answers(index, queries, { firstStage: 'exact' })
-  const { mrr } = quality(
-    queries,
-    top,
-    top,
-    queries.map(() => 0),
-  )
+  const { mrr } = quality(queries, top, top)
   return { top, mrr, cpuMs }
 }
 

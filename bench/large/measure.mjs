@@ -3,7 +3,8 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { spread } from '../environment.mjs'
 
-const TOP = 10
+/** Documents of the exact ranking that are looked for. */
+export const TOP = 10
 
 /** CPU seconds of this process, all its threads, while `work` runs. */
 export async function cpuSeconds(work) {
@@ -34,8 +35,8 @@ export async function answers(index, queries, search) {
   return { top, cpuMs: (seconds * 1000) / queries.length, ms }
 }
 
-/** @param parts for each query, which part of the collection its passage is in */
-export function quality(queries, top, exact, parts) {
+/** @param parts for each query, which part of the collection its passage is in; default: it has one */
+export function quality(queries, top, exact, parts = queries.map(() => 0)) {
   const shares = top.map((ids, i) => exact[i].filter((id) => ids.includes(id)).length / exact[i].length)
   const byPart = Array.from({ length: Math.max(...parts) + 1 }, (_, part) =>
     mean(shares.filter((_, i) => parts[i] === part)),

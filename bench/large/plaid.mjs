@@ -2,9 +2,7 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { bytesOnDisk } from './measure.mjs'
-
-const TOP = 10
+import { bytesOnDisk, TOP } from './measure.mjs'
 
 /**
  * @param python an interpreter that has fast-plaid

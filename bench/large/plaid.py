@@ -2,13 +2,12 @@
 
     python bench/large/plaid.py EMBEDDINGS INDEX QUERIES TOP
 
-Builds an index of all passages at once in folder INDEX with the defaults of the library, then asks the first QUERIES queries, one after the other on
-one thread. Prints one line of JSON: {"top": [[position]], "cpuMs", "buildSeconds", "buildCpuSeconds", "version", "bits"}.
+Builds an index of all passages at once in folder INDEX with the defaults of the library, then asks the first QUERIES queries, one after the
+other, PyTorch on one thread. Prints one line of JSON: {"top": [[position]], "cpuMs", "buildSeconds", "buildCpuSeconds", "version", "bits"}.
 """
 
 import contextlib
 import json
-import os
 import sys
 import time
 from importlib.metadata import version
@@ -51,9 +50,6 @@ def main():
 
 
 if __name__ == "__main__":
-    # Before PyTorch reads it.
-    for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, str(os.cpu_count()))
     with contextlib.redirect_stdout(sys.stderr):
         result = main()
     print(json.dumps(result))

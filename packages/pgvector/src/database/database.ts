@@ -88,14 +88,9 @@ export class Database {
           })
         } catch (error) {
           if (done && isLost(error)) {
-            const outcome = await this.#outcomeOf(transaction)
             const { result } = done
-            const made =
-              outcome === 'committed' && wasMade
-                ? await this.read((session) => wasMade(session, change, result))
-                : outcome === 'unknown'
-                  ? undefined
-                  : false
+            const look = wasMade && ((session: Session) => wasMade(session, change, result))
+            const made = await this.#isMade(transaction, look)
             if (made) return result
             if (made === undefined) throw unknownOutcome(this.name, error)
           }
@@ -185,6 +180,16 @@ export class Database {
       }
     }
     return this.concurrent ? use() : this.#turns.take(use, signal)
+  }
+
+  /** Whether a change whose commit was not answered was made; undefined: nobody knows. */
+  async #isMade(
+    transaction: string | undefined,
+    look: ((session: Session) => Promise<boolean | undefined>) | undefined,
+  ): Promise<boolean | undefined> {
+    const outcome = await this.#outcomeOf(transaction)
+    if (outcome === 'unknown') return undefined
+    return outcome === 'committed' && look ? this.read(look) : false
   }
 
   async #outcomeOf(transaction: string | undefined): Promise<Outcome> {

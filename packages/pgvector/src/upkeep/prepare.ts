@@ -3,10 +3,11 @@ import type { TokenEmbeddings } from '@serotine/core'
 import {
   documentsFit,
   FdeEncoder,
-  stillFits,
+  FIT_SAMPLE,
   learnFde,
   LEARNING_TOKENS,
   learningDue,
+  stillFits,
   storeMeans,
 } from '@serotine/core/muvera'
 import { decodeRecord } from '@serotine/core/store'
@@ -24,8 +25,6 @@ import { keepGraph } from './graph.js'
 import type { Upkeep } from './work.js'
 import { keepSuitability } from './suitability.js'
 
-/** New tokens are taken from documents with about so many. */
-const FIT_TOKENS = 4096
 /** Documents encoded in one transaction. */
 const BATCH = 256
 /** Encodings that others have replaced are kept for readers that began before. */
@@ -56,7 +55,7 @@ async function isDue({ encoders, read }: Upkeep): Promise<boolean> {
     if (!known) return true
     const due = learningDue(tokens, options, stage)
     if (due !== 'unless it fits') return due === 'always'
-    const since = await sample(snapshot, FIT_TOKENS, stage.seq)
+    const since = await sample(snapshot, FIT_SAMPLE.tokens, stage.seq)
     return !stillFits(documentsFit(known.encoder, known.means, since), stage.similarity!)
   })
 }
